@@ -1,0 +1,52 @@
+# `make help` lists what can be made. ARGS goes to the command: make train ARGS="model=conv optim.lr=1e-3"
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help train evaluate export predict compare test check format wheel clean
+
+help:  ## Show this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
+
+# Made once, and again only when what is to be installed changes.
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+train: $(READY)  ## Train on data/titles.csv, or with ARGS="data.path=my.csv"
+	@$(BIN)/python -m titleclf.train $(ARGS)
+
+evaluate: $(READY)  ## Judge the newest model: ARGS="path=my.csv"
+	@$(BIN)/python -m titleclf.evaluate $(ARGS)
+
+export: $(READY)  ## Copy the newest model out: ARGS="output=my-model"
+	@$(BIN)/python -m titleclf.export $(ARGS)
+
+predict: $(READY)  ## Tell categories: ARGS='"Match of the Day" Tagesschau'
+	@$(BIN)/python -m titleclf.predict $(ARGS)
+
+compare: $(READY)  ## Measure the models beside TF-IDF + SVC on the same split
+	@$(BIN)/python scripts/compare.py $(ARGS)
+
+test: $(READY)  ## Run the tests
+	$(BIN)/python -m pytest $(ARGS)
+
+check: $(READY)  ## Lint, check format and types, and check the titles
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/python scripts/check_titles.py data/titles.csv > /dev/null
+
+format: $(READY)  ## Format the code
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+wheel: $(READY)  ## Build the wheel into dist/
+	$(BIN)/python -m build --wheel
+
+clean:  ## Remove the environment and what tools left; outputs/ stays
+	rm -rf $(VENV) dist .coverage .mypy_cache .pytest_cache .ruff_cache

@@ -1,0 +1,187 @@
+"""The bundle: one folder that predicts alone, without pickle and without the machine that trained it."""
+
+import json
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
+
+from titleclf import __version__
+from titleclf.characters import Characters, in_batches
+from titleclf.config import EmbeddingsConfig, ModelConfig, from_mapping
+from titleclf.errors import InputError
+from titleclf.files import write_text
+from titleclf.metrics import Floats, probabilities
+from titleclf.model import Network, to_inputs
+
+FORMAT = 1
+WEIGHTS, CHARACTERS, CONFIG, CARD = "weights.safetensors", "characters.json", "config.json", "README.md"
+_BATCH_SIZE = 256
+
+
+@dataclass
+class Bundle:
+    """A trained classifier; `facts` says what it was trained on and how good it is."""
+
+    network: Network
+    characters: Characters
+    categories: list[str]
+    temperature: float
+    facts: dict[str, Any]
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network's weights are."""
+        return next(self.network.parameters()).device
+
+    def logits(self, titles: Sequence[str]) -> tuple[Floats, int]:
+        """Return logits (titles, categories), and how many titles were too long and were cut."""
+        self.network.eval()
+        found = []
+        cut = 0
+        with torch.inference_mode():
+            for some in in_batches(titles, _BATCH_SIZE):
+                batch = self.characters.batch(some)
+                found.append(self.network(to_inputs(batch, self.network.config, self.device)).cpu().numpy())
+                cut += batch.cut
+        return np.concatenate(found) if found else np.zeros((0, len(self.categories)), dtype=np.float32), cut
+
+    def probabilities(self, titles: Sequence[str]) -> Floats:
+        """Return calibrated probabilities (titles, categories)."""
+        return probabilities(self.logits(titles)[0], self.temperature)
+
+    def save(self, folder: Path) -> None:
+        """Write the bundle to `folder`, which must not exist yet, whole or not at all."""
+        if folder.exists():
+            raise InputError(f"{folder} must not exist yet. Got a {_kind(folder)}. Name another one or remove it.")
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+        try:
+            (temporary / WEIGHTS).write_bytes(save_tensors(self._tensors()))
+            write_text(temporary / CHARACTERS, _to_json(self.characters.to_mapping()))
+            write_text(temporary / CONFIG, _to_json(self._config()))
+            write_text(temporary / CARD, _model_card(self))
+            temporary.chmod(0o755)
+            temporary.rename(folder)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+    def _tensors(self) -> dict[str, torch.Tensor]:
+        return {name: tensor.detach().cpu().contiguous() for name, tensor in self.network.state_dict().items()}
+
+    def _config(self) -> dict[str, Any]:
+        # The file that embeddings came from is no part of the bundle: they are among its weights.
+        architecture = replace(self.network.config, embeddings=EmbeddingsConfig(None, freeze=False))
+        return {
+            "format": FORMAT,
+            "version": __version__,
+            "categories": self.categories,
+            "temperature": self.temperature,
+            "model": asdict(architecture),
+            "facts": self.facts,
+        }
+
+
+def load_bundle(folder: Path) -> Bundle:
+    """Read a bundle, or the one in a run's folder, onto the CPU.
+
+    Raises
+    ------
+    InputError
+        If the folder or one of its files is missing, damaged, of another format, or does not fit the others.
+    """
+    if (folder / "bundle").is_dir():
+        folder = folder / "bundle"
+    if not folder.is_dir():
+        raise InputError(f"{folder} must be a folder with a model. Got {_kind(folder)}. Train one with: make train")
+    config = _read_json(folder / CONFIG)
+    if config.get("format") != FORMAT:
+        raise InputError(
+            f"{folder / CONFIG} must be of format {FORMAT}. Got {config.get('format')!r}. "
+            "Install the titleclf that wrote it, or train again."
+        )
+    categories, temperature = config.get("categories", []), config.get("temperature")
+    if not _are_names(categories) or type(temperature) is not float or temperature <= 0:
+        raise InputError(f"{folder / CONFIG} must have categories and a temperature above 0. Train again.")
+    model = from_mapping(ModelConfig, config.get("model", {}), f"{folder / CONFIG}: model")
+    characters = Characters.from_mapping(_read_json(folder / CHARACTERS), str(folder / CHARACTERS))
+    network = Network(model, len(characters), characters.length, len(categories))
+    load_weights(network, folder / WEIGHTS)
+    return Bundle(network, characters, categories, temperature, config.get("facts", {}))
+
+
+def load_weights(network: Network, path: Path) -> None:
+    """Fill the network with the tensors of a safetensors file, which must fit it exactly."""
+    try:
+        tensors = load_tensors(_read(path))
+    except SafetensorError as error:
+        raise InputError(f"{path} must be a whole safetensors file. Got: {error}. Train or copy it again.") from error
+    wanted = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
+    found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    differing = sorted(name for name in {*wanted, *found} if wanted.get(name) != found.get(name))
+    if differing:
+        name = differing[0]
+        raise InputError(
+            f"{path} must hold the tensors that its configuration describes. Got {name} of shape {found.get(name)} "
+            f"for {wanted.get(name)}. Train or copy it again."
+        )
+    network.load_state_dict(tensors)
+
+
+def _are_names(value: Any) -> bool:
+    return isinstance(value, list) and len(value) > 1 and all(isinstance(name, str) for name in value)
+
+
+def _read(path: Path) -> bytes:
+    if not path.is_file():
+        raise InputError(f"{path.parent} has no {path.name}. Train again or pass --model.")
+    return path.read_bytes()
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        values = json.loads(_read(path))
+    except ValueError as error:  # not JSON, or not UTF-8
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{path} must be JSON. Got: {error}. Train or copy it again.") from error
+    if not isinstance(values, dict):
+        raise InputError(f"{path} must be a JSON object. Got {type(values).__name__}. Train or copy it again.")
+    return values
+
+
+def _kind(path: Path) -> str:
+    return "a folder" if path.is_dir() else "a file" if path.exists() else "nothing there"
+
+
+def _to_json(values: dict[str, Any]) -> str:
+    return json.dumps(values, indent=2, ensure_ascii=False) + "\n"
+
+
+def _model_card(bundle: Bundle) -> str:
+    facts = bundle.facts
+    metrics = facts["metrics"]
+    size = sum(parameter.numel() for parameter in bundle.network.parameters())
+    return f"""# A titleclf model
+
+Tells the category of a TV programme from its title. Made with titleclf {__version__}; predict with
+`python -m titleclf.predict --model THIS_FOLDER "A title"`.
+
+- Model: {bundle.network.config.kind}, {size:,} weights, {len(bundle.characters):,} characters.
+- Categories: {"; ".join(bundle.categories)}.
+- Trained on {facts["training_titles"]:,} titles ({", ".join(facts["languages"])}), seed {facts["seed"]};
+  SHA-256 of all its labelled titles: {facts["fingerprint"]}.
+- On {metrics["titles"]:,} held-out titles: accuracy {metrics["accuracy"]:.1%}, macro-F1 {metrics["macro_f1"]:.1%},
+  expected calibration error {metrics["expected_calibration_error"]:.3f} (temperature {bundle.temperature:.2f}).
+
+Limits: it knows no programme, only spellings. Short titles and names say little, and the probability then says so.
+A wrong "Movie / Drama" can cost a guide its episode numbers: ask for a minimum confidence.
+"""

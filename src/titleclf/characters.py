@@ -1,0 +1,124 @@
+"""Titles as characters: normalised, numbered by a vocabulary, and batched the same way wherever they are needed."""
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from titleclf.errors import InputError
+
+PAD, UNK, BOUNDARY = 0, 1, 2
+FIRST_CHARACTER = 3
+
+Ids = npt.NDArray[np.int64]
+
+
+class Batch(NamedTuple):
+    """Titles as arrays: `ids` and `mask` are (batch, length), PAD where a title has ended; mask is true inside it."""
+
+    ids: Ids
+    mask: npt.NDArray[np.bool_]
+    cut: int  # how many titles were longer than the vocabulary's length and lost their ends
+
+
+@dataclass(frozen=True)
+class Characters:
+    """A vocabulary: which characters have an id, and how a title is brought to ids.
+
+    `known` is sorted by code point; its first character has the id FIRST_CHARACTER. `length` counts the ids that a
+    title may have, boundary marks among them.
+    """
+
+    known: str
+    casefold: bool
+    boundary: bool
+    length: int
+
+    @classmethod
+    def from_titles(cls, titles: Sequence[str], *, casefold: bool, min_count: int, boundary: bool) -> "Characters":
+        """Learn from training titles which characters occur `min_count` times, and how long a title is at most."""
+        normalised = [normalise(title, casefold=casefold) for title in titles]
+        counts = Counter("".join(normalised))
+        known = "".join(sorted(character for character, count in counts.items() if count >= min_count))
+        longest = max(map(len, normalised), default=0)
+        return cls(known, casefold, boundary, max(1, longest) + 2 * boundary)
+
+    @classmethod
+    def from_mapping(cls, values: Mapping[str, Any], where: str) -> "Characters":
+        """Build the vocabulary that `to_mapping` described; `where` names its origin in errors."""
+        types = {"known": str, "casefold": bool, "boundary": bool, "length": int}
+        wrong = [name for name, kind in types.items() if type(values.get(name)) is not kind]
+        if wrong or set(values) != set(types):
+            names = ", ".join(types)
+            raise InputError(f"{where} must describe a vocabulary with {names}. Got {', '.join(values)}. Train again.")
+        return cls(**values)
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Return the vocabulary as plain values for JSON."""
+        return {"known": self.known, "casefold": self.casefold, "boundary": self.boundary, "length": self.length}
+
+    def __len__(self) -> int:
+        return FIRST_CHARACTER + len(self.known)
+
+    def batch(self, titles: Sequence[str]) -> Batch:
+        """Turn titles into one batch, as long as its longest title; no title is an empty row."""
+        room = self.length - 2 * self.boundary
+        normalised = [normalise(title, casefold=self.casefold) for title in titles]
+        cut = sum(len(title) > room for title in normalised)
+        kept = [title[:room] for title in normalised]
+        lengths = np.array([len(title) for title in kept], dtype=np.int64)
+        mask = np.arange(lengths.max(initial=0)) < lengths[:, None]
+        ids = np.full(mask.shape, PAD, dtype=np.int64)
+        ids[mask] = self._look_up("".join(kept))
+        if self.boundary:
+            ids = np.pad(ids, ((0, 0), (1, 1)))
+            ids[:, 0] = BOUNDARY
+            ids[np.arange(len(kept)), lengths + 1] = BOUNDARY
+            mask = ids != PAD
+        return Batch(ids, mask, cut)
+
+    def _look_up(self, text: str) -> Ids:
+        codes = _code_points(text)
+        places = np.searchsorted(self._known_codes, codes)
+        found = self._known_codes[np.minimum(places, len(self.known) - 1)] == codes if self.known else False
+        return np.where(found, places + FIRST_CHARACTER, UNK)
+
+    @cached_property
+    def _known_codes(self) -> npt.NDArray[np.uint32]:
+        return _code_points(self.known)
+
+
+def normalise(title: str, *, casefold: bool) -> str:
+    """Return the title in NFC, runs of white space as one blank, none at the ends; optionally with its case folded."""
+    # Folding may take a composed character apart, so it comes before the last NFC.
+    folded = unicodedata.normalize("NFC", title).casefold() if casefold else title
+    return re.sub(r"\s+", " ", unicodedata.normalize("NFC", folded)).strip()
+
+
+def in_batches(titles: Sequence[str], size: int) -> Iterator[Sequence[str]]:
+    """Yield slices of at most `size` titles, in their order."""
+    for start in range(0, len(titles), size):
+        yield titles[start : start + size]
+
+
+def chunked(titles: Iterable[str], size: int) -> Iterator[list[str]]:
+    """Yield lists of at most `size` titles from a stream."""
+    chunk: list[str] = []
+    for title in titles:
+        chunk.append(title)
+        if len(chunk) == size:
+            yield chunk
+            chunk = []
+    if chunk:
+        yield chunk
+
+
+def _code_points(text: str) -> npt.NDArray[np.uint32]:
+    # surrogatepass: bytes that were not UTF-8 arrive as lone surrogates, and get UNK like any unknown character.
+    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")

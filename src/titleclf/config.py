@@ -1,0 +1,311 @@
+"""What can be configured: typed schemas without values (those stand in conf/), and the rules that values obey."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from enum import StrEnum
+from types import UnionType
+from typing import Any, Union, cast, get_args, get_origin, get_type_hints
+
+from titleclf.errors import InputError
+
+
+class Device(StrEnum):
+    """Where tensors live; `auto` takes CUDA, then MPS, then the CPU."""
+
+    auto = "auto"
+    cpu = "cpu"
+    cuda = "cuda"
+    mps = "mps"
+
+
+class Positions(StrEnum):
+    """The positional codes of `positions.table`."""
+
+    alternating = "alternating"
+    sinusoidal = "sinusoidal"
+    learned = "learned"
+    none = "none"
+
+
+class Combine(StrEnum):
+    """How a positional code meets the character at its place."""
+
+    multiply = "multiply"
+    add = "add"
+
+
+class ModelKind(StrEnum):
+    """The encoders of `model`."""
+
+    bag = "bag"
+    ngram = "ngram"
+    conv = "conv"
+
+
+class ExportFormat(StrEnum):
+    """What `export` writes: a folder that predicts, or a file of embeddings to start another training from."""
+
+    bundle = "bundle"
+    embeddings = "embeddings"
+
+
+@dataclass
+class ColumnsConfig:
+    """The names of the columns in a user's file; a file without the language column has one unnamed language."""
+
+    title: str
+    category: str
+    lang: str
+
+
+@dataclass
+class DataConfig:
+    """Labelled titles (`shipped`: those that come with the package) and how they are split."""
+
+    path: str
+    test_path: str | None
+    columns: ColumnsConfig
+    validation_fraction: float
+    test_fraction: float
+
+
+@dataclass
+class CharactersConfig:
+    """How a title becomes characters, and which of them are worth an id."""
+
+    casefold: bool
+    min_count: int
+
+
+@dataclass
+class EmbeddingsConfig:
+    """A file of pre-trained embeddings, and whether they stay as they are."""
+
+    path: str | None
+    freeze: bool
+
+
+@dataclass
+class ModelConfig:
+    """What all encoders share."""
+
+    kind: ModelKind
+    dim: int
+    positions: Positions
+    combine: Combine
+    boundary: bool
+    hidden: int
+    dropout: float
+    embeddings: EmbeddingsConfig
+
+
+@dataclass
+class BagConfig(ModelConfig):
+    """The sum over positions of position times character."""
+
+
+@dataclass
+class NgramConfig(ModelConfig):
+    """Positional characters plus hashed character n-grams."""
+
+    orders: list[int]
+    buckets: int
+    ngram_dropout: float
+    sparse: bool
+
+
+@dataclass
+class ConvConfig(ModelConfig):
+    """Convolutions of several widths over positional characters."""
+
+    widths: list[int]
+    channels: int
+
+
+MODELS: dict[ModelKind, type[ModelConfig]] = {
+    ModelKind.bag: BagConfig,
+    ModelKind.ngram: NgramConfig,
+    ModelKind.conv: ConvConfig,
+}
+
+
+@dataclass
+class OptimConfig:
+    """AdamW with warm-up and cosine decay; `skip` names the modules whose matrices get no weight decay."""
+
+    lr: float
+    weight_decay: float
+    betas: list[float]
+    warmup_fraction: float
+    clip_norm: float
+    skip: list[str]
+
+
+@dataclass
+class TrainingConfig:
+    """The loop."""
+
+    epochs: int
+    batch_size: int
+    patience_epochs: int
+    class_balance: float
+    label_smoothing: float
+
+
+@dataclass
+class TrainConfig:
+    """`python -m titleclf.train`."""
+
+    data: DataConfig
+    characters: CharactersConfig
+    model: ModelConfig
+    optim: OptimConfig
+    training: TrainingConfig
+    calibration_bins: int
+    seed: int
+    device: Device
+    output_dir: str
+    resume: str | None
+
+
+@dataclass
+class EvaluateConfig:
+    """`python -m titleclf.evaluate`."""
+
+    model: str
+    path: str | None
+    columns: ColumnsConfig
+    calibration_bins: int
+    output_dir: str | None
+
+
+@dataclass
+class ExportConfig:
+    """`python -m titleclf.export`."""
+
+    run: str
+    format: ExportFormat
+    output: str
+
+
+Rule = tuple[str, Any, bool, str]
+
+
+def check(config: TrainConfig | EvaluateConfig | ExportConfig) -> None:
+    """Raise one `InputError` that names every wrong value of `config`, a line each."""
+    match config:
+        case TrainConfig():
+            rules = [*_data_rules(config.data), *_model_rules(config.model), *_training_rules(config)]
+        case EvaluateConfig():
+            rules = [_at_least("calibration_bins", config.calibration_bins, 1)]
+        case ExportConfig():
+            rules = []
+    broken = [f"{where} must {rule}. Got {value}." for where, value, holds, rule in rules if not holds]
+    if broken:
+        raise InputError("\n".join(broken))
+
+
+def from_mapping(schema: type[Any], values: Mapping[str, Any], where: str = "config") -> Any:
+    """Build the dataclass `schema` from the plain `values` that were saved as JSON or YAML.
+
+    Raises
+    ------
+    InputError
+        If a key is missing or unknown, or a value has the wrong type.
+    """
+    if not isinstance(values, Mapping):
+        raise InputError(f"{where} must be a mapping. Got {values!r}.")
+    if schema is ModelConfig:
+        schema = MODELS[_typed(ModelKind, values.get("kind"), f"{where}.kind")]
+    hints = get_type_hints(schema)
+    names = {field.name for field in fields(schema)}
+    if names != set(values):
+        differing = ", ".join(sorted(map(str, names ^ set(values))))
+        raise InputError(f"{where} must have the keys {', '.join(sorted(names))}. Missing or unknown: {differing}.")
+    return schema(**{name: _typed(hints[name], values[name], f"{where}.{name}") for name in names})
+
+
+def _typed(hint: Any, value: Any, where: str) -> Any:
+    if is_dataclass(hint):
+        return from_mapping(cast("type[Any]", hint), value, where)
+    if get_origin(hint) in (Union, UnionType):
+        return None if value is None else _typed(get_args(hint)[0], value, where)
+    if get_origin(hint) is list and isinstance(value, list):
+        return [_typed(get_args(hint)[0], item, where) for item in value]
+    if isinstance(hint, type) and issubclass(hint, StrEnum) and value in list(hint):
+        return hint(value)
+    if hint is float and type(value) in (int, float):
+        return float(value)
+    if isinstance(hint, type) and type(value) is hint:
+        return value
+    raise InputError(f"{where} must be of type {getattr(hint, '__name__', hint)}. Got {value!r}.")
+
+
+def _data_rules(data: DataConfig) -> Iterator[Rule]:
+    yield _within("data.validation_fraction", data.validation_fraction, 0, 1)
+    if data.test_path is None:
+        yield _within("data.test_fraction", data.test_fraction, 0, 1)
+        both = data.validation_fraction + data.test_fraction
+        rule = "leave titles to train on: validation_fraction + test_fraction below 1"
+        yield "data", f"{both:g}", both < 1, rule
+
+
+def _model_rules(model: ModelConfig) -> Iterator[Rule]:
+    yield (
+        "model.kind",
+        model.kind,
+        type(model) is MODELS[model.kind],
+        f"stay as the model group sets it (choose with model={model.kind})",
+    )
+    yield _at_least("model.dim", model.dim, 1)
+    yield _at_least("model.hidden", model.hidden, 0)
+    yield _from_to("model.dropout", model.dropout, 0, 1)
+    yield (
+        "model.embeddings.freeze",
+        model.embeddings.freeze,
+        not model.embeddings.freeze or model.embeddings.path is not None,
+        "be false unless model.embeddings.path names what to freeze",
+    )
+    if isinstance(model, NgramConfig):
+        yield _orders("model.orders", model.orders)
+        yield _at_least("model.buckets", model.buckets, 1)
+        yield _from_to("model.ngram_dropout", model.ngram_dropout, 0, 1)
+    if isinstance(model, ConvConfig):
+        yield _orders("model.widths", model.widths)
+        yield _at_least("model.channels", model.channels, 1)
+
+
+def _training_rules(config: TrainConfig) -> Iterator[Rule]:
+    optim, training = config.optim, config.training
+    yield _at_least("characters.min_count", config.characters.min_count, 1)
+    yield "optim.lr", optim.lr, optim.lr > 0, "be above 0"
+    yield "optim.weight_decay", optim.weight_decay, optim.weight_decay >= 0, "be 0 or more"
+    betas = len(optim.betas) == 2 and all(0 <= beta < 1 for beta in optim.betas)
+    yield "optim.betas", optim.betas, betas, "be two numbers in [0, 1)"
+    yield _from_to("optim.warmup_fraction", optim.warmup_fraction, 0, 1)
+    yield "optim.clip_norm", optim.clip_norm, optim.clip_norm > 0, "be above 0"
+    yield _at_least("training.epochs", training.epochs, 1)
+    yield _at_least("training.batch_size", training.batch_size, 1)
+    yield _at_least("training.patience_epochs", training.patience_epochs, 1)
+    balanced = 0 <= training.class_balance <= 1
+    yield "training.class_balance", training.class_balance, balanced, "be in [0, 1]"
+    yield _from_to("training.label_smoothing", training.label_smoothing, 0, 1)
+    yield _at_least("calibration_bins", config.calibration_bins, 1)
+    yield _at_least("seed", config.seed, 0)
+
+
+def _at_least(where: str, value: int, minimum: int) -> Rule:
+    return where, value, value >= minimum, f"be at least {minimum}"
+
+
+def _within(where: str, value: float, low: float, high: float) -> Rule:
+    return where, value, low < value < high, f"be in ({low}, {high})"
+
+
+def _from_to(where: str, value: float, low: float, high: float) -> Rule:
+    return where, value, low <= value < high, f"be in [{low}, {high})"
+
+
+def _orders(where: str, values: list[int]) -> Rule:
+    valid = len(values) > 0 and all(value >= 1 for value in values) and len(set(values)) == len(values)
+    return where, values, valid, "be one or more different whole numbers above 0"

@@ -1,0 +1,30 @@
+"""`python -m titleclf.export`: a run's best epoch as a bundle of its own, or as a file of embeddings."""
+
+from pathlib import Path
+
+from titleclf.bundle import load_bundle
+from titleclf.command import command
+from titleclf.config import ExportConfig, ExportFormat
+from titleclf.embeddings import write_embeddings
+from titleclf.errors import InputError
+
+
+def export(config: ExportConfig) -> Path:
+    """Write the model of a run to `config.output`, which must not exist yet."""
+    output = Path(config.output)
+    bundle = load_bundle(Path(config.run))
+    match config.format:
+        case ExportFormat.bundle:
+            bundle.save(output)
+        case ExportFormat.embeddings:
+            if output.exists():
+                raise InputError(f"output must not exist yet. Got {output}. Name another one or remove it.")
+            write_embeddings(output, bundle.network, bundle.characters)
+    print(f"Wrote {output}")
+    return output
+
+
+main = command("export", export)
+
+if __name__ == "__main__":
+    main()

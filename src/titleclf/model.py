@@ -1,0 +1,143 @@
+"""The network: an encoder (bag, ngram or conv) turns titles into vectors, a head turns vectors into logits."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from titleclf.characters import PAD, Batch
+from titleclf.config import BagConfig, ConvConfig, ModelConfig, NgramConfig
+from titleclf.ngrams import ngrams
+from titleclf.positions import PositionalCode
+
+
+class Inputs(NamedTuple):
+    """A batch on the model's device.
+
+    `ids` and `mask` are (batch, length). `grams` holds the n-grams of all titles one after the other, `gram_counts`
+    (batch,) how many each title has; both are empty for models without n-grams.
+    """
+
+    ids: Tensor
+    mask: Tensor
+    grams: Tensor
+    gram_counts: Tensor
+
+
+def to_inputs(batch: Batch, config: ModelConfig, device: torch.device) -> Inputs:
+    """Add the n-grams that the model wants, and move everything to its device."""
+    orders, buckets = (config.orders, config.buckets) if isinstance(config, NgramConfig) else ([], 1)
+    grams, counts = ngrams(batch.ids, batch.mask, orders, buckets)
+    return Inputs(*(torch.from_numpy(array).to(device) for array in (batch.ids, batch.mask, grams, counts)))
+
+
+class PositionalCharacters(nn.Module):
+    """Character embeddings combined with the code of their places; zero where a title has ended."""
+
+    def __init__(self, config: ModelConfig, characters: int, length: int) -> None:
+        super().__init__()
+        self.characters = nn.Embedding(characters, config.dim, padding_idx=PAD)
+        nn.init.normal_(self.characters.weight, std=config.dim**-0.5)
+        with torch.no_grad():
+            self.characters.weight[PAD] = 0
+        self.positions = PositionalCode(config.positions, config.combine, length, config.dim)
+
+    def forward(self, inputs: Inputs) -> Tensor:
+        """Return (batch, length, dim)."""
+        vectors: Tensor = self.positions(self.characters(inputs.ids))
+        return vectors * inputs.mask[..., None]
+
+
+class Bag(nn.Module):
+    """embedding(title) = sum over positions i of position[i] * character[title[i]]."""
+
+    def __init__(self, config: BagConfig, characters: int, length: int) -> None:
+        super().__init__()
+        self.embedding = PositionalCharacters(config, characters, length)
+        self.dim = config.dim
+
+    def forward(self, inputs: Inputs) -> Tensor:
+        """Return (batch, dim)."""
+        title: Tensor = self.embedding(inputs).sum(dim=1)
+        return title
+
+
+class Ngram(nn.Module):
+    """Positional characters plus n-grams, summed and divided by the square root of their number."""
+
+    def __init__(self, config: NgramConfig, characters: int, length: int) -> None:
+        super().__init__()
+        self.embedding = PositionalCharacters(config, characters, length)
+        self.ngrams = nn.EmbeddingBag(config.buckets, config.dim, mode="sum", sparse=config.sparse)
+        # An n-gram that training never saw says nothing, so it must add nothing.
+        nn.init.zeros_(self.ngrams.weight)
+        self.ngram_dropout = config.ngram_dropout
+        self.dim = config.dim
+
+    def forward(self, inputs: Inputs) -> Tensor:
+        """Return (batch, dim)."""
+        grams, counts = inputs.grams, inputs.gram_counts
+        if self.training and self.ngram_dropout:
+            grams, counts = self._drop(grams, counts)
+        starts = counts.cumsum(0) - counts
+        summed = self.embedding(inputs).sum(dim=1) + self.ngrams(grams, starts)  # (batch, dim)
+        features = inputs.mask.sum(dim=1) + counts
+        title: Tensor = summed / features.clamp(min=1).sqrt()[:, None]
+        return title
+
+    def _drop(self, grams: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:
+        kept = torch.rand(len(grams), device=grams.device) >= self.ngram_dropout
+        rows = torch.repeat_interleave(torch.arange(len(counts), device=grams.device), counts)
+        return grams[kept], torch.bincount(rows[kept], minlength=len(counts))
+
+
+class Conv(nn.Module):
+    """Convolutions of several widths over positional characters, each at its strongest place in the title."""
+
+    def __init__(self, config: ConvConfig, characters: int, length: int) -> None:
+        super().__init__()
+        self.embedding = PositionalCharacters(config, characters, length)
+        self.convolutions = nn.ModuleList(
+            nn.Conv1d(config.dim, config.channels, width, padding=width // 2) for width in config.widths
+        )
+        self.dim = config.channels * len(config.widths)
+
+    def forward(self, inputs: Inputs) -> Tensor:
+        """Return (batch, channels of all widths)."""
+        vectors = self.embedding(inputs).transpose(1, 2)  # (batch, dim, length)
+        length = vectors.shape[2]
+        ended = ~inputs.mask[:, None, :]
+        # ReLU is never negative, so zero stands for "nothing found" after the end of a title.
+        found = [conv(vectors)[..., :length].relu().masked_fill(ended, 0) for conv in self.convolutions]
+        return torch.cat([one.amax(dim=2) for one in found], dim=1)
+
+
+class Network(nn.Module):
+    """Logits of titles: an encoder and a head, linear or with one hidden layer."""
+
+    def __init__(self, config: ModelConfig, characters: int, length: int, categories: int) -> None:
+        super().__init__()
+        self.config = config
+        self.encoder = _encoder(config, characters, length)
+        self.dropout = nn.Dropout(config.dropout)
+        if config.hidden:
+            hidden = nn.Linear(self.encoder.dim, config.hidden)
+            self.head: nn.Module = nn.Sequential(hidden, nn.ReLU(), nn.Linear(config.hidden, categories))
+        else:
+            self.head = nn.Linear(self.encoder.dim, categories)
+
+    def forward(self, inputs: Inputs) -> Tensor:
+        """Return logits (batch, categories)."""
+        logits: Tensor = self.head(self.dropout(self.encoder(inputs)))
+        return logits
+
+
+def _encoder(config: ModelConfig, characters: int, length: int) -> Bag | Ngram | Conv:
+    match config:
+        case BagConfig():
+            return Bag(config, characters, length)
+        case NgramConfig():
+            return Ngram(config, characters, length)
+        case ConvConfig():
+            return Conv(config, characters, length)
+    raise TypeError(f"no encoder for {type(config).__name__}")

@@ -1,0 +1,214 @@
+"""`python -m titleclf.predict`: the categories of titles, from arguments, a file or standard input."""
+
+import argparse
+import csv
+import io
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TextIO
+
+from titleclf.bundle import Bundle, load_bundle
+from titleclf.characters import chunked, normalise
+from titleclf.errors import InputError, exit_codes
+from titleclf.tables import is_utf8, open_text, read_records
+
+LATEST = Path("outputs/latest")
+NO_TITLE, UNSURE = "(no title)", "(don't know)"
+_CHUNK = 4096
+_EXAMPLES = """examples:
+  python -m titleclf.predict "Match of the Day" Tagesschau
+  python -m titleclf.predict --input titles.txt --format csv > categories.csv
+  cut -f 3 guide.tsv | python -m titleclf.predict --format jsonl --top 3
+  python -m titleclf.predict --min-confidence 0.8 -- "--a title that begins with dashes"
+"""
+
+
+@dataclass
+class Prediction:
+    """What the model says of one title: candidates with probabilities, best first; none for an empty title."""
+
+    title: str
+    candidates: list[tuple[str, float]]
+    min_confidence: float
+
+    @property
+    def category(self) -> str | None:
+        """The best candidate, or none where it is not probable enough."""
+        if self.candidates and self.candidates[0][1] >= self.min_confidence:
+            return self.candidates[0][0]
+        return None
+
+    @property
+    def probability(self) -> float | None:
+        """The probability of the best candidate."""
+        return self.candidates[0][1] if self.candidates else None
+
+
+def predict(bundle: Bundle, titles: Sequence[str], top: int = 1, min_confidence: float = 0.0) -> list[Prediction]:
+    """Return the predictions of `titles`, in their order."""
+    predictions = []
+    for title, row in zip(titles, bundle.probabilities(titles), strict=True):
+        best = (-row).argsort(kind="stable")[:top] if normalise(title, casefold=False) else []
+        candidates = [(bundle.categories[place], float(row[place])) for place in best]
+        predictions.append(Prediction(title, candidates, min_confidence))
+    return predictions
+
+
+@exit_codes
+def main() -> None:
+    """Run the command line."""
+    arguments = _parser().parse_args()
+    titles = _titles(arguments)
+    folder = _model(arguments.model)
+    bundle = load_bundle(folder)
+    print(f"model: {folder}", file=sys.stderr)
+    top = min(arguments.top, len(bundle.categories))
+    width = max(map(len, bundle.categories))
+    write = _writer(arguments.format, top, width)
+    for chunk in chunked(titles, _CHUNK):
+        for prediction in predict(bundle, chunk, top, arguments.min_confidence):
+            write(prediction)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m titleclf.predict",
+        description="Tell the categories of titles: given as arguments, in a file, or on standard input.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("titles", nargs="*", metavar="TITLE", help="a title; after -- also one that begins with a dash")
+    parser.add_argument(
+        "--input",
+        metavar="FILE",
+        help="a .txt with a title a line, a table with a column `title`, or - (standard input)",
+    )
+    parser.add_argument("--model", metavar="DIR", help=f"a bundle or a run's folder (default: {LATEST})")
+    parser.add_argument("--format", choices=["text", "jsonl", "csv"], default="text", help="default: text")
+    parser.add_argument("--top", type=_top, default=1, metavar="K", help="show the K likeliest categories (default: 1)")
+    parser.add_argument(
+        "--min-confidence", type=_share, default=0.0, metavar="P", help="name no category less probable than P"
+    )
+    return parser
+
+
+def _top(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number above 0. Got {text}.")
+    return int(text)
+
+
+def _share(text: str) -> float:
+    try:
+        share = float(text)
+    except ValueError:
+        share = -1.0
+    if not 0 <= share <= 1:
+        raise argparse.ArgumentTypeError(f"must be in [0, 1]. Got {text}.")
+    return share
+
+
+def _titles(arguments: argparse.Namespace) -> Iterator[str]:
+    if arguments.titles and arguments.input is not None:
+        raise InputError("titles must be arguments or come from --input. Got both. Leave one out.")
+    if arguments.titles:
+        return _lines(arguments.titles, "argument")
+    if arguments.input is not None and arguments.input != "-":
+        return _from_file(Path(arguments.input))
+    if sys.stdin is None or (sys.stdin.isatty() and arguments.input is None):
+        raise InputError("titles must be given. Got none. Name some, or --input FILE; --help shows examples.")
+    # Titles are UTF-8 whatever the locale says, and only a line's end ends a title.
+    _reconfigure(sys.stdin, encoding="utf-8-sig", errors="surrogateescape", newline="")
+    return (line.rstrip("\r\n") for line in _lines(sys.stdin, "standard input"))
+
+
+def _from_file(path: Path) -> Iterator[str]:
+    if path.name.lower().removesuffix(".gz").endswith(".txt"):
+        with open_text(path) as text:
+            for line in _lines(text, str(path)):
+                yield line.rstrip("\r\n")
+        return
+    for record in read_records(path, ["title"]):
+        title = record.cells.get("title") or ""
+        problem = record.problem
+        if not isinstance(title, str):
+            problem = f"title must be text. Got {title!r}. Put it in quotes."
+        elif not is_utf8(title):
+            problem = "title must be UTF-8. Got other bytes. Save the file as UTF-8."
+        if problem:
+            raise InputError(f"{path}:{record.line}: {problem}")
+        yield title
+
+
+def _lines(lines: Iterable[str], where: str) -> Iterator[str]:
+    for number, line in enumerate(lines, start=1):
+        if not is_utf8(line):
+            raise InputError(f"{where}:{number}: must be UTF-8. Got other bytes. Convert it, for example with iconv.")
+        yield line
+
+
+def _reconfigure(stream: TextIO, **how: Any) -> None:
+    if isinstance(stream, io.TextIOWrapper):
+        stream.reconfigure(**how)
+
+
+def _model(given: str | None) -> Path:
+    if given is not None:
+        return Path(given)
+    if not LATEST.exists():
+        raise InputError(f"{LATEST} must exist. Got nothing there. Train a model with make train, or pass --model DIR.")
+    return LATEST
+
+
+def _writer(kind: str, top: int, width: int) -> Callable[[Prediction], None]:
+    # Whatever the terminal's locale, the answer is UTF-8 like the titles.
+    _reconfigure(sys.stdout, encoding="utf-8", newline="\n")
+    if kind == "jsonl":
+        return lambda prediction: print(json.dumps(_as_object(prediction), ensure_ascii=False))
+    if kind == "text":
+        return lambda prediction: print(_as_text(prediction, width))
+    table = csv.writer(sys.stdout, lineterminator="\n")
+    more = [name for rank in range(2, top + 1) for name in (f"candidate_{rank}", f"probability_{rank}")]
+    table.writerow(["title", "category", "candidate", "probability", *more])
+    return lambda prediction: table.writerow(_as_cells(prediction))
+
+
+def _as_object(prediction: Prediction) -> dict[str, Any]:
+    return {
+        "title": prediction.title,
+        "category": prediction.category,
+        "probability": _rounded(prediction.probability),
+        "top": [
+            {"category": category, "probability": _rounded(probability)}
+            for category, probability in prediction.candidates
+        ],
+    }
+
+
+def _as_cells(prediction: Prediction) -> list[Any]:
+    candidates = [value for name, share in prediction.candidates for value in (name, _rounded(share))]
+    return [prediction.title, prediction.category, *candidates]
+
+
+def _as_text(prediction: Prediction, width: int) -> str:
+    # A title must not be able to steer the terminal.
+    title = "".join(mark if mark.isprintable() else repr(mark)[1:-1] for mark in prediction.title)
+    if not prediction.candidates:
+        return f"   -  {NO_TITLE:<{width}}  {title}"
+    lines = [f"{share:4.0%}  {category:<{width}}" for category, share in prediction.candidates]
+    if prediction.category is None:
+        lines = [f"   ?  {UNSURE:<{width}}", *lines]
+    lines[0] += f"  {title}"
+    return "\n".join(lines)
+
+
+def _rounded(probability: float | None) -> float | None:
+    return None if probability is None else round(probability, 4)
+
+
+if __name__ == "__main__":
+    main()

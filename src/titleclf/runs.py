@@ -1,0 +1,81 @@
+"""A run's folder: the configuration that ran, the last epoch to go on from, and the best weights so far."""
+
+import io
+import json
+import pickle
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from safetensors.torch import save as save_tensors
+from yaml import YAMLError
+
+from titleclf.config import TrainConfig, from_mapping
+from titleclf.errors import InputError
+from titleclf.files import replacing, write_text
+from titleclf.model import Network
+
+CONFIG, CHECKPOINT, BEST = "config.yaml", "checkpoint.pt", "best.safetensors"
+
+State = dict[str, Any]
+
+
+def save_config(folder: Path, config: TrainConfig) -> None:
+    """Write config.yaml: everything that shaped the run, but for the data."""
+    plain = json.loads(json.dumps(asdict(config)))  # enums become their names
+    write_text(folder / CONFIG, OmegaConf.to_yaml(OmegaConf.create(plain)))
+
+
+def load_config(folder: Path) -> TrainConfig:
+    """Read the configuration that `save_config` wrote.
+
+    Raises
+    ------
+    InputError
+        If `folder` is no run's folder, or its configuration was changed into something that can't be read.
+    """
+    path = folder / CONFIG
+    if not path.is_file():
+        raise InputError(f"{folder} must be the folder of a run. Got no {CONFIG} there. Check the path.")
+    try:
+        values = OmegaConf.to_container(OmegaConf.load(path))
+    except (OmegaConfBaseException, YAMLError, ValueError) as error:
+        raise InputError(f"{path} must be YAML. Got: {str(error).splitlines()[0]}. Mend it or train again.") from error
+    config: TrainConfig = from_mapping(TrainConfig, values, str(path))  # type: ignore[arg-type]
+    return config
+
+
+def save_checkpoint(folder: Path, state: State) -> None:
+    """Write the state after an epoch, in place of the one before."""
+    buffer = io.BytesIO()
+    torch.save(state, buffer)  # straight to a full disk it would fail without saying why
+    with replacing(folder / CHECKPOINT) as temporary:
+        temporary.write_bytes(buffer.getbuffer())
+
+
+def load_checkpoint(folder: Path) -> State:
+    """Read the state that `save_checkpoint` wrote; it holds tensors and plain values, no code.
+
+    Raises
+    ------
+    InputError
+        If there is none, or it is damaged.
+    """
+    path = folder / CHECKPOINT
+    if not path.is_file():
+        raise InputError(f"{folder} has no {CHECKPOINT}. Its first epoch never ended: train again.")
+    try:
+        state: State = torch.load(path, weights_only=True)
+    except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        raise InputError(f"{path} must be a whole checkpoint. Got a damaged one. Train again.") from error
+    return state
+
+
+def save_best(folder: Path, network: Network) -> None:
+    """Write the weights of the best epoch so far."""
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    with replacing(folder / BEST) as temporary:
+        temporary.write_bytes(save_tensors(tensors))

@@ -1,0 +1,143 @@
+"""Tables of titles as people have them: CSV, TSV, JSON lines and Parquet, read a row at a time."""
+
+import csv
+import gzip
+import json
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+from titleclf.errors import InputError
+
+FORMATS = ".csv, .tsv, .jsonl, .parquet (the first three also with .gz)"
+
+
+class Record(NamedTuple):
+    """One row with the line it starts on; a row that can't be read has a problem instead of cells."""
+
+    line: int
+    cells: dict[str, Any]
+    problem: str | None = None
+
+
+def read_records(path: Path, required: list[str]) -> Iterator[Record]:
+    """Yield the rows of a table, one at a time; bytes that are not UTF-8 stay as lone surrogates.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, damaged, of an unknown format, or has no column of a name in `required`.
+    """
+    suffix = "".join(path.suffixes[-2:]).lower() if path.suffix.lower() == ".gz" else path.suffix.lower()
+    match suffix.removesuffix(".gz"):
+        case ".csv":
+            yield from _delimited(path, ",", required)
+        case ".tsv":
+            yield from _delimited(path, "\t", required)
+        case ".jsonl" | ".ndjson":
+            yield from _json_lines(path, required)
+        case ".parquet" if suffix == ".parquet":
+            yield from _parquet(path, required)
+        case _:
+            raise InputError(
+                f"{path} must be one of {FORMATS}. Got {path.suffix or 'no ending'}. Convert or rename it."
+            )
+
+
+@contextmanager
+def open_text(path: Path) -> Iterator[IO[str]]:
+    """Open a plain or gzipped file as UTF-8 text, undecodable bytes as lone surrogates, lines as they are."""
+    opener: Any = gzip.open if path.suffix.lower() == ".gz" else open
+    try:
+        with opener(path, "rt", encoding="utf-8-sig", errors="surrogateescape", newline="") as text:
+            yield text
+    except FileNotFoundError as error:
+        raise InputError(f"{path} must be a file that exists. Got nothing there. Check the path.") from error
+    except IsADirectoryError as error:
+        raise InputError(f"{path} must be a file. Got a folder. Name a file in it.") from error
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise InputError(f"{path} must be a whole gzip file. Got {error}. Fetch or compress it again.") from error
+
+
+def is_utf8(text: str) -> bool:
+    """Tell whether `text`, decoded with surrogateescape, was valid UTF-8."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _delimited(path: Path, delimiter: str, required: list[str]) -> Iterator[Record]:
+    with open_text(path) as text:
+        reader = csv.reader(text, delimiter=delimiter, strict=True)
+        line = 1
+        try:
+            header = next(reader, [])
+            if "\0" in "".join(header) or not is_utf8("".join(header)):
+                raise InputError(f"{path} must be UTF-8. Got other bytes in its first line. Save the file as UTF-8.")
+            _require(path, required, header)
+            line = reader.line_num + 1
+            for cells in reader:
+                if len(cells) == len(header):
+                    yield Record(line, dict(zip(header, cells, strict=True)))
+                elif cells:  # an empty line is no row
+                    problem = (
+                        f"must have {len(header)} columns. Got {len(cells)}. Quote cells that contain the delimiter."
+                    )
+                    yield Record(line, {}, problem)
+                line = reader.line_num + 1
+        except csv.Error as error:
+            raise InputError(f"{path}:{line}: must be well-formed CSV. Got: {error}. Check the quotes.") from error
+
+
+def _json_lines(path: Path, required: list[str]) -> Iterator[Record]:
+    with open_text(path) as text:
+        for line, content in enumerate(text, start=1):
+            if content.strip():
+                yield _json_record(line, content, required)
+
+
+def _json_record(line: int, content: str, required: list[str]) -> Record:
+    try:
+        row = json.loads(content)
+    except (json.JSONDecodeError, RecursionError) as error:
+        return Record(line, {}, f"must be one JSON object. Got: {error}. Mend the line.")
+    if not isinstance(row, dict) or any(name not in row for name in required):
+        got = content.strip()[:60]
+        return Record(
+            line, {}, f"must be one JSON object with the keys {', '.join(required)}. Got {got}. Mend the line."
+        )
+    return Record(line, row)
+
+
+def _parquet(path: Path, required: list[str]) -> Iterator[Record]:
+    if not path.is_file():
+        raise InputError(f"{path} must be a file that exists. Got nothing there. Check the path.")
+    try:
+        from pyarrow import ArrowException, parquet
+    except ImportError as error:
+        raise InputError(
+            f"{path} must be read with pyarrow. Got no such package. Install it: pip install 'titleclf[parquet]'."
+        ) from error
+    try:
+        with parquet.ParquetFile(path) as file:
+            _require(path, required, file.schema_arrow.names)
+            line = 0
+            for batch in file.iter_batches():
+                for row in batch.to_pylist():
+                    line += 1
+                    yield Record(line, row)
+    except ArrowException as error:
+        raise InputError(f"{path} must be a Parquet file. Got: {str(error).splitlines()[0]} Write it again.") from error
+
+
+def _require(path: Path, required: list[str], present: list[str]) -> None:
+    missing = [name for name in required if name not in present]
+    if missing:
+        raise InputError(
+            f"{path} must have the columns {', '.join(required)}. Got {', '.join(present)[:200] or 'none'}. "
+            "Rename them, or set data.columns."
+        )

@@ -1,0 +1,224 @@
+"""`python -m titleclf.train`: from titles to a bundle that predicts. The whole loop stands in this file."""
+
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+from tqdm import tqdm
+
+from titleclf import runs
+from titleclf.bundle import Bundle, load_weights
+from titleclf.characters import Characters
+from titleclf.command import command
+from titleclf.config import Device, TrainConfig
+from titleclf.embeddings import load_embeddings, read_embeddings
+from titleclf.errors import InputError
+from titleclf.evaluate import evaluate_bundle, labels_of
+from titleclf.files import new_run_folder, point_latest
+from titleclf.metrics import Labels, fit_temperature, negative_log_likelihood, summary
+from titleclf.model import Network, to_inputs
+from titleclf.optim import Optimizer
+from titleclf.report import table, write_training_curve
+from titleclf.titles import Split, fingerprint, read_titles, split, titles_path
+
+History = list[dict[str, float]]
+
+
+@dataclass
+class Data:
+    """The titles of a run, split, with their categories and the fingerprint of the whole file."""
+
+    sides: Split
+    categories: list[str]
+    fingerprint: str
+
+
+def train(config: TrainConfig) -> Path:
+    """Train, keep the best epoch, evaluate it once on the test titles, and return the run's folder."""
+    folder = None
+    if config.resume is not None:
+        folder = Path(config.resume)
+        config = replace(runs.load_config(folder), resume=config.resume)
+        if (folder / "bundle").exists():
+            raise InputError(f"resume must be a run that has not ended. Got {folder}, which has its bundle. Use it.")
+    device = pick_device(config.device)
+    data = read_data(config)
+    bundle = build(config, data, device)
+    if folder is None:
+        folder = new_run_folder(Path(config.output_dir))
+        runs.save_config(folder, config)
+    print(f"{_sizes(data)} Run: {folder} on {device}.", flush=True)
+    try:
+        history = fit(config, data, bundle, folder)
+        finish(config, data, bundle, folder, history)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"Go on with: python -m titleclf.train resume={folder}") from None
+    return folder
+
+
+def pick_device(device: Device) -> torch.device:
+    """Return the device that was asked for; `auto` is CUDA, else MPS, else the CPU."""
+    present = {
+        Device.cuda: torch.cuda.is_available(),
+        Device.mps: torch.backends.mps.is_available(),
+        Device.cpu: True,
+    }
+    if device is Device.auto:
+        device = next(one for one, is_present in present.items() if is_present)
+    if not present[device]:
+        raise InputError(f"device must be one that this machine has. Got {device}. Use device=auto.")
+    return torch.device(device.value)
+
+
+def read_data(config: TrainConfig) -> Data:
+    """Read and split the titles; a test file of one's own may only have categories that are trained."""
+    titles = read_titles(titles_path(config.data.path), config.data.columns)
+    sides = split(titles, config.data, config.seed)
+    return Data(sides, sorted(sides.train["category"].unique()), fingerprint(titles))
+
+
+def build(config: TrainConfig, data: Data, device: torch.device) -> Bundle:
+    """Return an untrained bundle; loaded embeddings bring their own vocabulary."""
+    characters = Characters.from_titles(
+        list(data.sides.train["title"]),
+        casefold=config.characters.casefold,
+        min_count=config.characters.min_count,
+        boundary=config.model.boundary,
+    )
+    embeddings = None
+    if config.model.embeddings.path is not None:
+        embeddings = read_embeddings(Path(config.model.embeddings.path))
+        characters = replace(characters, known=embeddings.known)
+    torch.manual_seed(config.seed)
+    network = Network(config.model, len(characters), characters.length, len(data.categories))
+    if embeddings is not None:
+        print(load_embeddings(embeddings, network, characters, config.model.embeddings))
+    return Bundle(network.to(device), characters, data.categories, temperature=1.0, facts={})
+
+
+def fit(config: TrainConfig, data: Data, bundle: Bundle, folder: Path) -> History:
+    """Train epoch by epoch; after each, validate, keep the best weights and leave a checkpoint to resume from.
+
+    The bundle's network has the best epoch's weights in the end.
+    """
+    training, network, device = config.training, bundle.network, bundle.device
+    titles = list(data.sides.train["title"])
+    labels = labels_of(data.sides.train, data.categories)
+    weights = class_weights(labels, len(data.categories), training.class_balance).to(device)
+    starts = range(0, len(titles), training.batch_size)
+    optimizer = Optimizer(network, config.optim, steps=len(starts) * training.epochs)
+    history = _restore(folder, data, network, optimizer) if config.resume is not None else []
+
+    for epoch in range(len(history) + 1, training.epochs + 1):
+        if epoch - best_epoch(history) > training.patience_epochs:
+            break
+        started = time.perf_counter()
+        order = _seed_epoch(config.seed, epoch).permutation(len(titles))
+        network.train()
+        total = 0.0
+        for start in tqdm(starts, f"epoch {epoch}", leave=False, disable=None):
+            rows = order[start : start + training.batch_size]
+            inputs = to_inputs(bundle.characters.batch([titles[row] for row in rows]), config.model, device)
+            targets = torch.from_numpy(labels[rows]).to(device)
+            logits = network(inputs)  # (batch, categories)
+            loss = functional.cross_entropy(logits, targets, weights, label_smoothing=training.label_smoothing)
+            optimizer.step(loss)
+            total += loss.item() * len(rows)
+        history.append({"epoch": epoch, "training_loss": total / len(titles), **validate(data, bundle)})
+        if best_epoch(history) == epoch:
+            runs.save_best(folder, network)
+        runs.save_checkpoint(folder, _state(data, network, optimizer, history))
+        print(_line(history[-1], time.perf_counter() - started), flush=True)
+
+    load_weights(network, folder / runs.BEST)
+    return history
+
+
+def validate(data: Data, bundle: Bundle) -> dict[str, float]:
+    """Return loss, accuracy and macro-F1 on the validation titles."""
+    logits, _ = bundle.logits(list(data.sides.validation["title"]))
+    labels = labels_of(data.sides.validation, data.categories)
+    scores = summary(logits.argmax(axis=1), labels)
+    loss = negative_log_likelihood(logits, labels)
+    return {"validation_loss": loss, "accuracy": scores["accuracy"], "macro_f1": scores["macro_f1"]}
+
+
+def best_epoch(history: History) -> int:
+    """Return the first epoch with the best mean of validation accuracy and macro-F1, 0 before any."""
+    best = max(history, key=lambda row: row["accuracy"] + row["macro_f1"], default={"epoch": 0})
+    return int(best["epoch"])
+
+
+def class_weights(labels: Labels, categories: int, balance: float) -> Tensor:
+    """Return weights (categories,) that are (mean count / count)^balance: 0 leaves titles equal, 1 categories."""
+    counts = np.bincount(labels, minlength=categories)
+    return torch.from_numpy((counts.mean() / counts) ** balance).float()
+
+
+def finish(config: TrainConfig, data: Data, bundle: Bundle, folder: Path, history: History) -> None:
+    """Calibrate on validation, evaluate on test, write report and bundle, and let `latest` point to them."""
+    sides = data.sides
+    logits, _ = bundle.logits(list(sides.validation["title"]))
+    bundle.temperature = fit_temperature(logits, labels_of(sides.validation, data.categories))
+    metrics = evaluate_bundle(bundle, sides.test, folder, config.calibration_bins)
+    write_training_curve(folder, history, best_epoch(history))
+    bundle.facts = {
+        "training_titles": len(sides.train),
+        "languages": sorted(sides.train["lang"].unique()),
+        "seed": config.seed,
+        "fingerprint": data.fingerprint,
+        "metrics": metrics,
+    }
+    bundle.save(folder / "bundle")
+    point_latest(folder)
+    print(f"\nKept epoch {best_epoch(history)}. On {metrics['titles']:,} test titles:\n\n{table(metrics)}")
+    print(f"Report: {folder / 'report.md'}\nModel:  {folder / 'bundle'}")
+
+
+def _seed_epoch(seed: int, epoch: int) -> np.random.Generator:
+    # Each epoch has seeds of its own, so that a resumed run shuffles and drops out as an unbroken one does.
+    sequence = np.random.SeedSequence([seed, epoch])
+    torch.manual_seed(int(sequence.generate_state(1)[0]))
+    return np.random.default_rng(sequence)
+
+
+def _state(data: Data, network: Network, optimizer: Optimizer, history: History) -> runs.State:
+    return {
+        "fingerprint": data.fingerprint,
+        "history": history,
+        "network": network.state_dict(),
+        "optimizer": optimizer.state_dict(),
+    }
+
+
+def _restore(folder: Path, data: Data, network: Network, optimizer: Optimizer) -> History:
+    state = runs.load_checkpoint(folder)
+    if state["fingerprint"] != data.fingerprint:
+        raise InputError(f"resume must be given the same titles. Got {folder}, begun on others. Train again.")
+    network.load_state_dict(state["network"])
+    optimizer.load_state_dict(state["optimizer"])
+    history: History = state["history"]
+    return history
+
+
+def _sizes(data: Data) -> str:
+    train, validation, test = map(len, data.sides)
+    sizes = f"{train:,} titles to train on, {validation:,} to validate, {test:,} to test"
+    return f"{sizes}; {len(data.categories)} categories."
+
+
+def _line(row: dict[str, float], seconds: float) -> str:
+    return (
+        f"epoch {row['epoch']:>3.0f}  loss {row['training_loss']:.3f}  validation: loss {row['validation_loss']:.3f}  "
+        f"accuracy {row['accuracy']:.1%}  macro-F1 {row['macro_f1']:.1%}  ({seconds:.1f} s)"
+    )
+
+
+main = command("train", train, alone="resume")
+
+if __name__ == "__main__":
+    main()
