@@ -46,7 +46,7 @@ format: $(READY)  ## Format the code
 	$(BIN)/ruff check --fix
 
 wheel: $(READY)  ## Build the wheel into dist/
-	$(BIN)/python -m build --wheel
+	$(BIN)/python -m build --wheel --no-isolation
 
 clean:  ## Remove the environment and what tools left; outputs/ stays
 	rm -rf $(VENV) dist .coverage .mypy_cache .pytest_cache .ruff_cache

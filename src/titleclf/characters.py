@@ -73,7 +73,7 @@ class Characters:
         cut = sum(len(title) > room for title in normalised)
         kept = [title[:room] for title in normalised]
         lengths = np.array([len(title) for title in kept], dtype=np.int64)
-        mask = np.arange(lengths.max(initial=0)) < lengths[:, None]
+        mask = np.arange(lengths.max(initial=1)) < lengths[:, None]  # one PAD at least: no model takes nothing
         ids = np.full(mask.shape, PAD, dtype=np.int64)
         ids[mask] = self._look_up("".join(kept))
         if self.boundary:

@@ -46,7 +46,7 @@ def command(name: str, verb: Callable[[Any], Any], alone: str | None = None) -> 
 
     @exit_codes
     def main() -> None:
-        _register_schemas()
+        register_schemas()
         os.environ["HYDRA_FULL_ERROR"] = "1"  # else Hydra prints errors itself, and exits with 1
         try:
             hydra.main(version_base="1.3", config_path=str(shipped("conf")), config_name=name)(task)()
@@ -68,7 +68,8 @@ class _ThroughHydra(BaseException):
         self.error = error
 
 
-def _register_schemas() -> None:
+def register_schemas() -> None:
+    """Make the schemas known to Hydra, for the defaults lists in conf/."""
     store = ConfigStore.instance()
     for name, schema in SCHEMAS.items():
         store.store(group="schema", name=name, node=schema)

@@ -24,7 +24,7 @@ def ngrams(
     hashed = np.zeros_like(values)  # (batch, length): hash of the n-gram that starts at each place
     places = []
     inside = []
-    for order in range(1, min(max(orders), length) + 1):
+    for order in range(1, min(max(orders, default=0), length) + 1):
         starts = length - order + 1
         hashed = _mix(hashed[:, :starts] ^ values[:, order - 1 :])
         if order in orders:

@@ -1,0 +1,102 @@
+"""Small titles, configurations and a trained run that several tests share."""
+
+import csv
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+
+from titleclf.command import register_schemas
+from titleclf.config import ColumnsConfig, TrainConfig
+from titleclf.files import shipped
+from titleclf.train import train
+
+COLUMNS = ColumnsConfig("title", "category", "lang")
+
+# Twenty real titles of each of two kinds, ten of a third: enough to learn by heart in a second.
+SPORTS = """Match of the Day, Monday Night Football, Snooker World Championship, Tour de France, Ryder Cup Golf,
+Grand Slam Tennis, Super Bowl, Champions League Final, Formula 1 Monaco, Ski Sunday, Six Nations Rugby, Test Cricket,
+The Boat Race, Grand National, Boxing Tonight, Darts Premier League, MotoGP Austria, Wimbledon Highlights,
+World Athletics, Bundesliga Live"""
+NEWS = """Tagesschau, BBC News at Ten, Newsnight, Euronews Now, World News Tonight, Morning News, Le journal de 20 heures,
+Telediario 1, Heute Journal, Channel 4 News, Breakfast News, Evening Report, Sky News Today, Weather, Local News,
+Newsround Report, News Hour, Business Report, Midday News, World Service News"""
+MUSIC = """Top of the Pops, Eurovision Song Contest, Later... with Jools Holland, MTV Unplugged, Jazz Club,
+The Old Grey Whistle Test, Opera Gala, Swan Lake Ballet, Country Songs, Proms Concert"""
+
+
+def rows() -> list[tuple[str, str, str]]:
+    """Return the fifty titles as (title, category, lang)."""
+    kinds = {"Sports": SPORTS, "News": NEWS, "Music": MUSIC}
+    return [
+        (" ".join(title.split()), category, "de" if title.strip() in ("Tagesschau", "Heute Journal") else "en")
+        for category, titles in kinds.items()
+        for title in titles.split(",")
+    ]
+
+
+def write_csv(path: Path, table: list[tuple[str, ...]], header: tuple[str, ...] = ("title", "category", "lang")) -> Path:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([header, *table])
+    return path
+
+
+@pytest.fixture(scope="session")
+def titles_csv(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_csv(tmp_path_factory.mktemp("titles") / "titles.csv", rows())
+
+
+def compose_train(*overrides: str) -> TrainConfig:
+    """Return what `python -m titleclf.train` would be given."""
+    register_schemas()
+    with initialize_config_dir(str(shipped("conf")), version_base="1.3"):
+        plain: Any = OmegaConf.to_object(compose("train", overrides=list(overrides)))
+    return plain
+
+
+SMALL = ("device=cpu", "model.buckets=997", "model.dim=9", "training.epochs=3", "training.batch_size=7")
+
+
+@pytest.fixture
+def small(titles_csv: Path, tmp_path: Path) -> Callable[..., TrainConfig]:
+    """Compose a run on the fifty titles that takes a second."""
+
+    def make(*overrides: str) -> TrainConfig:
+        return compose_train(*SMALL, f"data.path={titles_csv}", f"output_dir={tmp_path / 'outputs'}", *overrides)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def run(titles_csv: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of a finished run on the fifty titles; tests must not change it."""
+    outputs = tmp_path_factory.mktemp("run") / "outputs"
+    return train(compose_train(*SMALL, f"data.path={titles_csv}", f"output_dir={outputs}", "training.epochs=8"))
+
+
+def command(module: str, *arguments: str, cwd: Path, **how: Any) -> subprocess.CompletedProcess[str]:
+    """Run `python -m titleclf.<module>` as a user does."""
+    return subprocess.run(
+        [sys.executable, "-m", f"titleclf.{module}", *arguments],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        env={**os.environ, "MPLBACKEND": "agg"},
+        **({"stdin": subprocess.DEVNULL} if "input" not in how else {}),
+        **how,
+    )
+
+
+def one_line(text: str) -> str:
+    """Assert that `text` is one line, and return it."""
+    lines = text.splitlines()
+    assert len(lines) == 1, text
+    return lines[0]

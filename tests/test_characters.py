@@ -1,0 +1,94 @@
+import numpy as np
+import pytest
+
+from titleclf.characters import BOUNDARY, FIRST_CHARACTER, PAD, UNK, Characters, chunked, in_batches, normalise
+from titleclf.errors import InputError
+
+
+def vocabulary(known="abc", *, casefold=True, boundary=True, length=7) -> Characters:
+    return Characters(known, casefold, boundary, length)
+
+
+@pytest.mark.parametrize(
+    ("title", "normal"),
+    [
+        ("TATORT", "tatort"),
+        ("e\N{COMBINING ACUTE ACCENT}", "é"),
+        ("  a \t\n b  ", "a b"),
+        ("Straße", "strasse"),
+        ("ΰ".upper(), "ΰ"),  # folding takes it apart; NFC puts it together again
+        ("\N{NO-BREAK SPACE}", ""),
+    ],
+)
+def test_normalise(title, normal):
+    assert normalise(title, casefold=True) == normal
+
+
+def test_case_stays_without_casefold():
+    assert normalise("TATort", casefold=False) == "TATort"
+
+
+def test_the_vocabulary_is_learnt_with_a_minimum_count():
+    characters = Characters.from_titles(["abca", "Bca", "z"], casefold=True, min_count=2, boundary=True)
+    assert characters == Characters("abc", casefold=True, boundary=True, length=6)
+    assert len(characters) == FIRST_CHARACTER + 3
+
+
+def test_ids_and_masks():
+    batch = vocabulary().batch(["Cab", "", "xa"])
+    assert batch.ids.tolist() == [
+        [BOUNDARY, 5, 3, 4, BOUNDARY],
+        [BOUNDARY, BOUNDARY, PAD, PAD, PAD],
+        [BOUNDARY, UNK, 3, BOUNDARY, PAD],
+    ]
+    assert np.array_equal(batch.mask, batch.ids != PAD)
+    assert batch.cut == 0
+
+
+def test_without_boundary():
+    batch = vocabulary(boundary=False).batch(["cab", "", "b"])
+    assert batch.ids.tolist() == [[5, 3, 4], [PAD] * 3, [4, PAD, PAD]]
+    assert batch.mask.tolist() == [[True] * 3, [False] * 3, [True, False, False]]
+
+
+def test_longer_titles_are_cut_and_counted():
+    batch = vocabulary().batch(["abcabc", "abcab", "a" * 10_000])
+    assert batch.ids.shape == (3, 7)
+    assert batch.ids[0].tolist() == [BOUNDARY, 3, 4, 5, 3, 4, BOUNDARY]
+    assert batch.cut == 2
+
+
+@pytest.mark.parametrize("odd", ["\0", "\udcff", "🎉", "日"])
+def test_odd_characters_are_unknown(odd):
+    assert vocabulary().batch([odd]).ids.tolist() == [[BOUNDARY, UNK, BOUNDARY]]
+
+
+def test_an_empty_vocabulary_knows_nothing():
+    assert vocabulary("").batch(["ab"]).ids.tolist() == [[BOUNDARY, UNK, UNK, BOUNDARY]]
+
+
+def test_no_titles_are_an_empty_batch():
+    assert vocabulary().batch([]).ids.shape == (0, 3)
+
+
+def test_an_empty_title_without_boundary_is_one_pad():
+    batch = vocabulary(boundary=False).batch([""])
+    assert (batch.ids.tolist(), batch.mask.tolist()) == ([[PAD]], [[False]])
+
+
+def test_mapping_there_and_back():
+    characters = vocabulary("aé日")
+    assert Characters.from_mapping(characters.to_mapping(), "here") == characters
+
+
+@pytest.mark.parametrize("change", [{"length": "7"}, {"more": 1}, {"known": None}])
+def test_a_mapping_that_is_no_vocabulary(change):
+    with pytest.raises(InputError, match=r"here must describe a vocabulary with known, casefold, boundary, length. Got"):
+        Characters.from_mapping({**vocabulary().to_mapping(), **change}, "here")
+
+
+def test_batches_and_chunks_keep_order_and_lose_nothing():
+    titles = list("abcdefg")
+    assert [list(some) for some in in_batches(titles, 3)] == list(chunked(iter(titles), 3))
+    assert [len(some) for some in chunked(titles, 3)] == [3, 3, 1]
+    assert list(chunked([], 3)) == []

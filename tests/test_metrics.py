@@ -1,0 +1,63 @@
+import numpy as np
+import pytest
+
+from titleclf.metrics import (
+    expected_calibration_error,
+    fit_temperature,
+    measure,
+    negative_log_likelihood,
+    probabilities,
+    summary,
+)
+
+
+def test_probabilities_add_up_and_temperature_flattens_them():
+    logits = np.array([[2.0, 0.0, -1.0]])
+    sharp, flat = probabilities(logits, 1.0), probabilities(logits, 4.0)
+    assert sharp.sum() == pytest.approx(1.0)
+    assert sharp[0, 0] == pytest.approx(np.exp(2) / (np.exp(2) + 1 + np.exp(-1)))
+    assert flat[0, 0] < sharp[0, 0]
+
+
+def test_negative_log_likelihood_by_hand():
+    logits = np.log(np.array([[0.5, 0.5], [0.25, 0.75]]))
+    assert negative_log_likelihood(logits, np.array([0, 1])) == pytest.approx(-(np.log(0.5) + np.log(0.75)) / 2)
+
+
+def test_calibration_error_by_hand():
+    # Two bins: two titles of confidence 0.4 (one right), two of 0.9 (one right).
+    shares = np.array([[0.4, 0.3, 0.3], [0.4, 0.3, 0.3], [0.9, 0.1, 0.0], [0.9, 0.1, 0.0]])
+    labels = np.array([0, 1, 0, 2])
+    assert expected_calibration_error(shares, labels, bins=2) == pytest.approx((2 * 0.1 + 2 * 0.4) / 4)
+
+
+def test_certainty_falls_into_the_last_bin():
+    assert expected_calibration_error(np.array([[1.0, 0.0]]), np.array([0]), bins=5) == 0.0
+
+
+def test_the_temperature_that_made_labels_is_found():
+    generator = np.random.default_rng(1)
+    logits = generator.normal(size=(20_000, 3)) * 3
+    shares = probabilities(logits, 2.5)
+    labels = (generator.random((20_000, 1)) > shares.cumsum(axis=1)).sum(axis=1)
+    assert fit_temperature(logits, labels) == pytest.approx(2.5, rel=0.05)
+    assert expected_calibration_error(shares, labels, bins=15) < 0.02
+
+
+def test_summary_counts_only_categories_that_occur():
+    found = summary(np.array([0, 0, 1, 1]), np.array([0, 0, 1, 0]))
+    assert found["accuracy"] == 0.75
+    assert found["macro_f1"] == pytest.approx((2 * 1 * (2 / 3) / (1 + 2 / 3) + 2 * 0.5 * 1 / 1.5) / 2)
+    assert summary(np.array([0, 2]), np.array([0, 0]))["macro_f1"] == pytest.approx(2 / 3)
+
+
+def test_measure_tells_categories_languages_and_confusion():
+    logits = np.array([[2.0, 0, 0], [0, 2.0, 0], [0, 2.0, 0], [2.0, 0, 0]])
+    labels, languages = np.array([0, 1, 0, 0]), np.array(["de", "en", "en", "de"])
+    found = measure(logits, labels, languages, ["a", "b", "c"], temperature=1.0, bins=10)
+    assert found["categories"]["a"] == {"precision": 1.0, "recall": pytest.approx(2 / 3), "f1": 0.8, "support": 3}
+    assert found["categories"]["c"]["support"] == 0
+    assert found["languages"]["de"]["accuracy"] == 1.0
+    assert found["languages"]["en"] == {"titles": 2, "accuracy": 0.5, "macro_f1": pytest.approx(1 / 3)}
+    assert found["confusion"] == [[2, 1, 0], [0, 1, 0], [0, 0, 0]]
+    assert found["expected_calibration_error"] == found["uncalibrated_error"]

@@ -1,0 +1,153 @@
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from tests.conftest import compose_train
+from titleclf.config import OptimConfig
+from titleclf.errors import InputError
+from titleclf.model import Network
+from titleclf.optim import Groups, Optimizer, clip_gradients, group_parameters, lr_factor
+
+
+def network(*overrides: str) -> Network:
+    config = compose_train("model.dim=5", *overrides).model
+    return Network(config, characters=11, length=13, categories=3)
+
+
+def optim(**changes) -> OptimConfig:
+    values = {
+        "lr": 0.1,
+        "weight_decay": 0.5,
+        "betas": [0.9, 0.999],
+        "warmup_fraction": 0.2,
+        "clip_norm": 1.0,
+        "skip": ["characters"],
+    }
+    return OptimConfig(**{**values, **changes})
+
+
+def names(made: nn.Module, parameters: list[nn.Parameter]) -> set[str]:
+    return {name for name, parameter in made.named_parameters() if any(parameter is one for one in parameters)}
+
+
+@pytest.mark.parametrize("model", ["bag", "ngram", "conv"])
+@pytest.mark.parametrize("extra", [[], ["model.hidden=7", "model.positions=learned"], ["model.sparse=false"]])
+def test_every_parameter_is_in_exactly_one_group(model, extra):
+    if model != "ngram" and "model.sparse=false" in extra:
+        extra = []
+    made = network(f"model={model}", *extra)
+    groups = group_parameters(made, ["characters"])
+    grouped = [*groups.decayed, *groups.undecayed, *groups.sparse]
+    assert len(grouped) == len({id(parameter) for parameter in grouped}) == len(list(made.parameters()))
+    assert all(parameter.ndim >= 2 for parameter in groups.decayed)
+
+
+def test_only_matrices_outside_skip_decay():
+    made = network("model=ngram", "model.buckets=97", "model.hidden=7", "model.positions=learned")
+    groups = group_parameters(made, ["characters"])
+    assert names(made, groups.decayed) == {"encoder.embedding.positions.table", "head.0.weight", "head.2.weight"}
+    assert names(made, groups.undecayed) == {"encoder.embedding.characters.weight", "head.0.bias", "head.2.bias"}
+    assert names(made, groups.sparse) == {"encoder.ngrams.weight"}
+
+
+def test_dense_tables_decay_unless_skipped():
+    made = network("model=ngram", "model.buckets=97", "model.sparse=false")
+    assert "encoder.ngrams.weight" in names(made, group_parameters(made, []).decayed)
+    assert "encoder.ngrams.weight" in names(made, group_parameters(made, ["ngrams"]).undecayed)
+
+
+def test_frozen_parameters_are_in_no_group():
+    made = network("model=bag")
+    made.encoder.embedding.characters.weight.requires_grad = False
+    groups = group_parameters(made, ["characters"])
+    assert names(made, [*groups.decayed, *groups.undecayed]) == {"head.weight", "head.bias"}
+
+
+def test_skip_must_name_a_module():
+    sentence = r"optim.skip must name modules of the model: characters, embedding, encoder, head. Got ngrams, nonsense."
+    with pytest.raises(InputError, match=sentence):
+        group_parameters(network("model=bag"), ["ngrams", "nonsense"])
+
+
+def test_decay_shrinks_matrices_and_nothing_else():
+    made = network("model=bag")
+    before = {name: parameter.detach().clone() for name, parameter in made.named_parameters()}
+    optimizer = Optimizer(made, optim(warmup_fraction=0.0), steps=10)
+    optimizer.step(sum(0.0 * parameter.sum() for parameter in made.parameters()))
+    for name, parameter in made.named_parameters():
+        shrunk = before[name] * (1 - 0.1 * 0.5) if name == "head.weight" else before[name]
+        assert torch.allclose(parameter, shrunk), name
+
+
+def test_the_learning_rate_warms_up_and_falls_along_a_cosine():
+    factors = [lr_factor(step, warmup=4, steps=12) for step in range(13)]
+    assert factors[:4] == [0.25, 0.5, 0.75, 1.0]
+    assert factors[4] == 1.0
+    assert factors[8] == pytest.approx(0.5)
+    assert factors[12] == pytest.approx(0.0)
+    assert factors[6] == pytest.approx((1 + math.cos(math.pi / 4)) / 2)
+
+
+def test_without_warm_up_the_first_step_is_a_whole_one():
+    assert lr_factor(0, warmup=0, steps=5) == 1.0
+    assert lr_factor(99, warmup=0, steps=5) == 0.0
+
+
+def gradients(made: nn.Module) -> dict[str, torch.Tensor]:
+    return {name: parameter.grad.to_dense().clone() for name, parameter in made.named_parameters()}
+
+
+class Tables(nn.Module):
+    def __init__(self, *, sparse: bool) -> None:
+        super().__init__()
+        self.table = nn.EmbeddingBag(7, 3, mode="sum", sparse=sparse)
+        self.head = nn.Linear(3, 5)
+        with torch.no_grad():
+            for parameter in self.parameters():
+                parameter.copy_(torch.arange(parameter.numel()).reshape(parameter.shape) / 9)
+
+    def loss(self) -> torch.Tensor:
+        # Row 2 occurs in both titles, and twice in the first: its gradients must be added before they are squared.
+        return self.head(self.table(torch.tensor([[2, 2, 5], [2, 1, 0]]))).pow(2).sum()
+
+
+@pytest.mark.parametrize("clip_norm", [1e-2, 1.0, 1e6])
+def test_sparse_gradients_are_clipped_as_torch_clips_dense_ones(clip_norm):
+    sparse, dense = Tables(sparse=True), Tables(sparse=False)
+    for made in (sparse, dense):
+        made.loss().backward()
+    clip_gradients(list(sparse.parameters()), clip_norm)
+    nn.utils.clip_grad_norm_(dense.parameters(), clip_norm)
+    expected = gradients(dense)
+    for name, gradient in gradients(sparse).items():
+        assert torch.allclose(gradient, expected[name], rtol=1e-5)
+
+
+def test_sparse_tables_move_only_where_they_were_used():
+    made = Tables(sparse=True)
+    before = made.table.weight.detach().clone()
+    Optimizer(made, optim(skip=[]), steps=5).step(made.loss())
+    moved = (made.table.weight != before).any(dim=1)
+    assert moved.tolist() == [True, True, True, False, False, True, False]
+
+
+def test_a_restored_optimizer_goes_on_as_if_nothing_had_happened():
+    made, broken = Tables(sparse=True), Tables(sparse=True)
+    unbroken = Optimizer(made, optim(skip=[]), steps=8)
+    first = Optimizer(broken, optim(skip=[]), steps=8)
+    for _ in range(3):
+        unbroken.step(made.loss())
+        first.step(broken.loss())
+    second = Optimizer(broken, optim(skip=[]), steps=8)
+    second.load_state_dict(first.state_dict())
+    for _ in range(5):
+        unbroken.step(made.loss())
+        second.step(broken.loss())
+    for one, other in zip(made.parameters(), broken.parameters(), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_groups_of_a_network_without_parameters_are_empty():
+    assert group_parameters(nn.ReLU(), []) == Groups([], [], [])
