@@ -71,7 +71,11 @@ def test_bad_rows_are_told_with_their_line_and_reading_goes_on(tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "sentence"),
     [
-        ("a.xlsx", b"", "a.xlsx must be one of .csv, .tsv, .jsonl, .parquet (the first three also with .gz). Got .xlsx."),
+        (
+            "a.xlsx",
+            b"",
+            "a.xlsx must be one of .csv, .tsv, .jsonl, .parquet (the first three also with .gz). Got .xlsx.",
+        ),
         ("a", b"", "Got no ending. Convert or rename it."),
         ("a.csv", b"", "a.csv must have the columns title. Got none. Rename them, or set data.columns."),
         ("a.csv", b"name,genre\n", "must have the columns title. Got name, genre."),

@@ -61,7 +61,7 @@ class Bundle:
     def save(self, folder: Path) -> None:
         """Write the bundle to `folder`, which must not exist yet, whole or not at all."""
         if folder.exists():
-            raise InputError(f"{folder} must not exist yet. Got a {_kind(folder)}. Name another one or remove it.")
+            raise InputError(f"{folder} must not exist yet. Got {_kind(folder)}. Name another one or remove it.")
         folder.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
         try:

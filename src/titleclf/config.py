@@ -247,7 +247,8 @@ def _data_rules(data: DataConfig) -> Iterator[Rule]:
         yield _within("data.test_fraction", data.test_fraction, 0, 1)
         both = data.validation_fraction + data.test_fraction
         rule = "leave titles to train on: validation_fraction + test_fraction below 1"
-        yield "data", f"{both:g}", both < 1, rule
+        in_range = 0 < data.validation_fraction < 1 and 0 < data.test_fraction < 1
+        yield "data", f"{both:g}", both < 1 or not in_range, rule
 
 
 def _model_rules(model: ModelConfig) -> Iterator[Rule]:

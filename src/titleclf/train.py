@@ -78,7 +78,9 @@ def read_data(config: TrainConfig) -> Data:
     """Read and split the titles; a test file of one's own may only have categories that are trained."""
     titles = read_titles(titles_path(config.data.path), config.data.columns)
     sides = split(titles, config.data, config.seed)
-    return Data(sides, sorted(sides.train["category"].unique()), fingerprint(titles))
+    categories = sorted(sides.train["category"].unique())
+    labels_of(sides.test, categories)  # refuse a test file with other categories now, not after an hour
+    return Data(sides, categories, fingerprint(titles))
 
 
 def build(config: TrainConfig, data: Data, device: torch.device) -> Bundle:

@@ -1,0 +1,138 @@
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from titleclf import bundle as module
+from titleclf.bundle import load_bundle
+from titleclf.errors import InputError
+
+TITLES = ["Match of the Day", "Tagesschau", "", "日本沈没", "x" * 10_000]
+
+
+@pytest.fixture
+def folder(run, tmp_path) -> Path:
+    """Return a bundle that a test may damage, without the run around it."""
+    return Path(shutil.copytree(run / "bundle", tmp_path / "bundle"))
+
+
+def test_a_saved_bundle_predicts_as_before(run, tmp_path):
+    bundle = load_bundle(run)
+    bundle.save(tmp_path / "copy")
+    copy = load_bundle(tmp_path / "copy")
+    assert np.abs(copy.probabilities(TITLES) - bundle.probabilities(TITLES)).max() < 1e-5
+    assert (copy.categories, copy.temperature, copy.facts) == (bundle.categories, bundle.temperature, bundle.facts)
+
+
+def test_four_files_and_no_pickle(folder):
+    assert {path.name for path in folder.iterdir()} == {
+        "weights.safetensors",
+        "characters.json",
+        "config.json",
+        "README.md",
+    }
+    text = (folder / "config.json").read_text() + (folder / "README.md").read_text()
+    assert str(Path.home()) not in text
+    assert "outputs" not in text
+
+
+def test_the_card_says_what_it_was_trained_on_and_how_good_it_is(folder):
+    card = (folder / "README.md").read_text()
+    assert "titles (de, en), seed 1" in card
+    assert "held-out titles: accuracy" in card
+    assert "Categories: Music; News; Sports." in card
+
+
+def test_no_titles_have_no_probabilities(run):
+    bundle = load_bundle(run)
+    assert bundle.probabilities([]).shape == (0, len(bundle.categories))
+
+
+def test_probabilities_are_the_same_however_titles_are_batched(run):
+    bundle = load_bundle(run)
+    titles = [f"title {number}" for number in range(600)]
+    together = bundle.probabilities(titles)
+    assert np.allclose(together[500:], bundle.probabilities(titles[500:]), atol=1e-6)
+    assert np.allclose(together.sum(axis=1), 1)
+
+
+def test_an_existing_folder_is_not_overwritten(run, folder):
+    before = (folder / "config.json").read_text()
+    with pytest.raises(InputError, match=r"bundle must not exist yet. Got a folder. Name another one or remove it."):
+        load_bundle(run).save(folder)
+    assert (folder / "config.json").read_text() == before
+
+
+def test_a_failed_save_leaves_nothing(run, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(module, "write_text", full)
+    with pytest.raises(OSError, match="No space"):
+        load_bundle(run).save(tmp_path / "new")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["weights.safetensors", "characters.json", "config.json"])
+def test_a_missing_file_is_named(folder, name):
+    (folder / name).unlink()
+    with pytest.raises(InputError, match=f"bundle has no {name}. Train again or pass --model."):
+        load_bundle(folder)
+
+
+def test_a_missing_folder_says_how_to_train(tmp_path):
+    with pytest.raises(
+        InputError, match=r"none must be a folder with a model. Got nothing there. Train one with: make"
+    ):
+        load_bundle(tmp_path / "none")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "sentence"),
+    [
+        ("config.json", b"{", "config.json must be JSON. Got: "),
+        ("config.json", b"\xff", "config.json must be JSON. Got: "),
+        ("config.json", b"[]", "config.json must be a JSON object. Got list. Train or copy it again."),
+        ("config.json", b"{}", "config.json must be of format 1. Got None. Install the titleclf that wrote it"),
+        (
+            "characters.json",
+            b"{}",
+            "characters.json must describe a vocabulary with known, casefold, boundary, length.",
+        ),
+        ("weights.safetensors", b"short", "weights.safetensors must be a whole safetensors file. Got: "),
+    ],
+)
+def test_damaged_files_are_refused(folder, name, content, sentence):
+    (folder / name).write_bytes(content)
+    with pytest.raises(InputError) as caught:
+        load_bundle(folder)
+    assert sentence in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"format": 2}, "must be of format 1. Got 2."),
+        ({"categories": ["one"]}, "must have categories and a temperature above 0. Train again."),
+        ({"temperature": 0.0}, "must have categories and a temperature above 0. Train again."),
+        ({"model": {"kind": "nonsense"}}, "config.json: model.kind must be of type ModelKind. Got 'nonsense'."),
+        ({"model": {"kind": "bag"}}, "config.json: model must have the keys boundary, combine, dim"),
+        ({"categories": ["a", "b", "c", "d"]}, "must hold the tensors that its configuration describes. Got head.bias"),
+    ],
+)
+def test_a_configuration_that_does_not_fit_is_refused(folder, change, sentence):
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, **change}))
+    with pytest.raises(InputError) as caught:
+        load_bundle(folder)
+    assert sentence in str(caught.value)
+
+
+def test_cut_titles_are_counted(run):
+    logits, cut = load_bundle(run).logits(TITLES)
+    assert logits.shape == (len(TITLES), 3)
+    assert cut == 1
+    assert torch.tensor(logits).isfinite().all()

@@ -1,0 +1,100 @@
+import sys
+
+import pytest
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+
+from tests.conftest import one_line
+from titleclf import evaluate, export, train
+from titleclf.command import SCHEMAS, register_schemas
+from titleclf.config import check
+from titleclf.files import shipped
+
+CONF = shipped("conf")
+YAMLS = sorted(CONF.rglob("*.yaml"))
+
+
+def fails(verb, monkeypatch, capsys, *arguments: str) -> str:
+    """Run a verb in this process, and return the one line that it leaves with exit code 2."""
+    monkeypatch.setattr(sys, "argv", ["verb", *arguments])
+    with pytest.raises(SystemExit) as caught:
+        verb.main()
+    assert caught.value.code == 2
+    return one_line(capsys.readouterr().err)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["optim.lrr=3"], "optim.lrr must be a key of the configuration. Got an unknown one. Did you mean optim.lr?"),
+        (["+data.pth=x"], "+data.pth must be a key of the configuration. Got an unknown one. Did you mean data.path?"),
+        (["lr=3"], "lr must be a key of the configuration. Got an unknown one. Did you mean optim.lr?"),
+        (["qqqq=3"], "qqqq must be a key of the configuration. Got an unknown one. List all with --cfg job."),
+        (["model=ngramm"], "model must be one of bag, conv, ngram. Got ngramm. Did you mean ngram?"),
+        (["experiment=x"], "experiment must be one of"),
+        (
+            ["model=bag", "model.orders=[1]"],
+            "model.orders must be used with a model that has it: ngram. Got another model. Add model=ngram.",
+        ),
+        (["optim.lr=abc"], "optim.lr must have the right type. Got abc: Value 'abc' of type 'str' could not be"),
+        (["seed=null"], "seed must have the right type. Got null: field 'seed' is not Optional."),
+        (["device=gpu"], "device must have the right type. Got gpu: Invalid value 'gpu', expected one of [auto, cpu,"),
+        (["~seed"], "seed must be given. Got nothing. Add seed=VALUE."),
+        (["nonsense"], "each argument must read key=value. Got nonsense: missing EQUAL at '<EOF>'."),
+        (["data.path=[a"], "each argument must read key=value. Got data.path=[a: no viable alternative"),
+        (["output_dir=${oops}"], "the configuration must be valid. Got: Interpolation key 'oops' not found"),
+        (["resume=here", "seed=2"], "resume must stand alone. Got also seed=2. Leave that out."),
+        (["resume=nowhere"], "nowhere must be the folder of a run. Got no config.yaml there. Check the path."),
+        (["training.epochs=0"], "training.epochs must be at least 1. Got 0."),
+        (["data.path=none.csv"], "none.csv must be a file that exists. Got nothing there. Check the path."),
+    ],
+)
+def test_every_mistake_is_one_line(monkeypatch, capsys, tmp_path, arguments, sentence):
+    monkeypatch.chdir(tmp_path)
+    assert fails(train, monkeypatch, capsys, *arguments).startswith(sentence)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_required_value(monkeypatch, capsys):
+    assert fails(export, monkeypatch, capsys) == "output must be given. Got nothing. Add output=VALUE."
+
+
+def test_evaluate_suggests_its_own_keys(monkeypatch, capsys):
+    line = fails(evaluate, monkeypatch, capsys, "modle=x")
+    assert line == "modle must be a key of the configuration. Got an unknown one. Did you mean model?"
+
+
+def test_an_unwritable_place_is_named(monkeypatch, capsys, titles_csv):
+    line = fails(train, monkeypatch, capsys, f"data.path={titles_csv}", "output_dir=/dev/null/x", "device=cpu")
+    assert line == "/dev/null/x must be readable and writable. Got: Not a directory. Check permissions and free space."
+
+
+def test_a_bug_keeps_its_traceback(monkeypatch, titles_csv):
+    monkeypatch.setattr(sys, "argv", ["verb", f"data.path={titles_csv}"])
+    monkeypatch.setattr(train, "pick_device", lambda _: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        train.main()
+
+
+def test_every_yaml_is_composed():
+    register_schemas()
+    composed = set()
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        for path in YAMLS:
+            name = path.relative_to(CONF).with_suffix("")
+            if len(name.parts) == 1:
+                required = ["output=x"] if name.name == "export" else []
+                config = OmegaConf.to_object(compose(name.name, overrides=required))
+                assert isinstance(config, SCHEMAS[name.name])
+            else:
+                config = OmegaConf.to_object(compose("train", overrides=[f"{name.parts[0]}={name.name}"]))
+            check(config)
+            composed.add(str(name))
+    print(f"{len(composed)} YAML files composed")
+    assert len(composed) == len(YAMLS) >= 10
+
+
+@pytest.mark.parametrize("path", YAMLS, ids=lambda path: path.stem)
+def test_every_yaml_starts_with_the_command_that_uses_it(path):
+    # Hydra wants its own header, which experiments need, before everything else.
+    assert path.read_text().removeprefix("# @package _global_\n").startswith("# python -m titleclf.")

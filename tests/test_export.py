@@ -1,0 +1,29 @@
+import numpy as np
+import pytest
+
+from titleclf.bundle import load_bundle
+from titleclf.config import ExportConfig, ExportFormat
+from titleclf.embeddings import read_embeddings
+from titleclf.errors import InputError
+from titleclf.export import export
+
+
+def test_an_exported_bundle_predicts_as_the_trained_model(run, tmp_path, capsys):
+    folder = export(ExportConfig(str(run), ExportFormat.bundle, str(tmp_path / "new")))
+    titles = ["Match of the Day", "Tagesschau", "Swan Lake"]
+    difference = load_bundle(folder).probabilities(titles) - load_bundle(run).probabilities(titles)
+    assert np.abs(difference).max() < 1e-5
+    assert f"Wrote {folder}" in capsys.readouterr().out
+
+
+def test_embeddings_are_exported_for_another_training(run, tmp_path):
+    path = export(ExportConfig(str(run), ExportFormat.embeddings, str(tmp_path / "e.safetensors")))
+    assert set(read_embeddings(path).tables) == {"characters", "ngrams"}
+
+
+@pytest.mark.parametrize("kind", list(ExportFormat))
+def test_nothing_is_overwritten(run, tmp_path, kind):
+    (tmp_path / "old").write_text("precious")
+    with pytest.raises(InputError, match="old"):
+        export(ExportConfig(str(run), kind, str(tmp_path / "old")))
+    assert (tmp_path / "old").read_text() == "precious"

@@ -1,0 +1,62 @@
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.image import imread
+
+from titleclf.metrics import measure, probabilities
+from titleclf.report import table, write_report, write_training_curve
+
+LOGITS = np.array([[3.0, 0, 0], [0, 2.0, 0], [0, 0.1, 0], [2.0, 0, 0]])
+TITLES = pd.DataFrame(
+    {"title": ["A | B", "C", "D", "E"], "category": ["$x", "y", "z", "y"], "lang": ["de", "en", "en", "de"]}
+)
+
+
+@pytest.fixture
+def metrics():
+    labels = np.array([0, 1, 2, 1])
+    found = measure(LOGITS, labels, TITLES["lang"].to_numpy(dtype=str), ["$x", "y", "z"], 1.5, bins=5)
+    return {**found, "cut": 7}
+
+
+def test_a_report_is_numbers_text_and_a_picture(tmp_path, metrics):
+    write_report(tmp_path, metrics, TITLES, probabilities(LOGITS, 1.5))
+    assert json.loads((tmp_path / "metrics.json").read_text()) == metrics
+    text = (tmp_path / "report.md").read_text()
+    assert "# Evaluation on 4 titles" in text
+    assert "Accuracy 50.0%, macro-F1" in text
+    assert "7 titles were longer" in text
+    assert "| de | 50.0% |" in text
+    rows, columns, _ = imread(tmp_path / "confusion.png").shape
+    assert min(rows, columns) > 300
+
+
+def test_mistakes_come_surest_first(tmp_path, metrics):
+    write_report(tmp_path, metrics, TITLES, probabilities(LOGITS, 1.5))
+    mistakes = (tmp_path / "report.md").read_text().split("## Surest mistakes")[1]
+    assert mistakes.index("| E | y | $x |") < mistakes.index("| D | z | y |")
+    assert "| C |" not in mistakes
+
+
+def test_bars_in_titles_do_not_break_the_table(tmp_path, metrics):
+    wrong = TITLES.assign(category=["y", "y", "z", "y"])
+    write_report(tmp_path, metrics, wrong, probabilities(LOGITS, 1.5))
+    assert r"| A \| B | y | $x |" in (tmp_path / "report.md").read_text()
+
+
+def test_the_table_lines_up(metrics):
+    lines = table(metrics).splitlines()
+    assert len({len(line) for line in lines}) == 1
+    assert lines[-1].split("|")[1].strip() == "accuracy / macro-F1"
+
+
+def test_the_training_curve_is_drawn(tmp_path):
+    history = [
+        {"epoch": n, "training_loss": 1 / n, "validation_loss": 2 / n, "accuracy": n / 9, "macro_f1": n / 10}
+        for n in range(1, 6)
+    ]
+    write_training_curve(tmp_path, history, kept=3)
+    rows, columns, _ = imread(tmp_path / "training.png").shape
+    assert columns > rows > 300

@@ -1,0 +1,215 @@
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from matplotlib.image import imread
+from safetensors.torch import load_file
+
+from tests.conftest import write_csv
+from titleclf import runs
+from titleclf import train as module
+from titleclf.bundle import load_bundle
+from titleclf.config import Device
+from titleclf.errors import InputError
+from titleclf.evaluate import labels_of
+from titleclf.train import best_epoch, build, class_weights, fit, pick_device, read_data, train
+
+CPU = torch.device("cpu")
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    return load_file(folder / "bundle" / "weights.safetensors")
+
+
+def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_a_run_leaves_all_that_shaped_it_and_all_that_came_out(run):
+    assert {path.name for path in run.iterdir()} == {
+        "config.yaml",
+        "checkpoint.pt",
+        "best.safetensors",
+        "metrics.json",
+        "report.md",
+        "confusion.png",
+        "training.png",
+        "bundle",
+    }
+    assert (run.parent / "latest").resolve() == run.resolve()
+    assert json.loads((run / "metrics.json").read_text())["titles"] >= 8
+    assert imread(run / "training.png").ndim == 3
+    assert runs.load_config(run).training.epochs == 8
+
+
+@pytest.mark.parametrize("model", ["bag", "ngram", "conv"])
+def test_forty_titles_are_learnt_by_heart(small, model, tmp_path):
+    sizes = ["model.dim=32"] if model == "ngram" else ["model.dim=64"]
+    overrides = [f"model={model}", *sizes, "model.dropout=0", "optim.lr=0.02", "training.epochs=60"]
+    config = small(*overrides, "training.patience_epochs=60", "training.label_smoothing=0")
+    data = read_data(config)
+    bundle = build(config, data, CPU)
+    fit(config, data, bundle, tmp_path)
+    bundle.network.load_state_dict(runs.load_checkpoint(tmp_path)["network"])
+    titles = data.sides.train
+    logits, _ = bundle.logits(list(titles["title"]))
+    assert len(titles) >= 30
+    assert (logits.argmax(axis=1) == labels_of(titles, data.categories)).all()
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others(small):
+    first, second = train(small("model.ngram_dropout=0.2")), train(small("model.ngram_dropout=0.2"))
+    other = train(small("model.ngram_dropout=0.2", "seed=2"))
+    assert first != second
+    assert same(weights(first), weights(second))
+    assert not same(weights(first), weights(other))
+
+
+class KilledError(Exception):
+    pass
+
+
+@pytest.mark.parametrize("model", ["ngram", "conv"])
+def test_a_run_killed_after_an_epoch_and_resumed_gives_the_weights_of_an_unbroken_one(small, monkeypatch, model):
+    sizes = ["model.ngram_dropout=0.2"] if model == "ngram" else []
+    config = small(f"model={model}", *sizes, "training.epochs=5", "training.patience_epochs=5")
+    unbroken = train(config)
+    save = runs.save_checkpoint
+
+    def die_after_second(folder, state):
+        save(folder, state)
+        if len(state["history"]) == 2:
+            raise KilledError
+
+    monkeypatch.setattr(runs, "save_checkpoint", die_after_second)
+    with pytest.raises(KilledError):
+        train(config)
+    monkeypatch.undo()
+    broken = next(folder for folder in unbroken.parent.iterdir() if folder.name not in ("latest", unbroken.name))
+    assert not (broken / "bundle").exists()
+    assert (unbroken.parent / "latest").resolve() == unbroken.resolve()
+    assert train(replace(config, resume=str(broken))) == broken
+    assert same(weights(broken), weights(unbroken))
+    assert (broken / "metrics.json").read_text() == (unbroken / "metrics.json").read_text()
+
+
+def test_a_run_that_has_ended_is_not_resumed(run, small):
+    with pytest.raises(InputError, match=r"resume must be a run that has not ended. Got .*, which has its bundle."):
+        train(small(f"resume={run}"))
+
+
+def unfinished(run: Path, tmp_path: Path) -> Path:
+    folder = Path(shutil.copytree(run, tmp_path / "unfinished"))
+    shutil.rmtree(folder / "bundle")
+    return folder
+
+
+def test_resume_refuses_other_titles(run, small, tmp_path, titles_csv):
+    folder = unfinished(run, tmp_path)
+    text = (folder / "config.yaml").read_text()
+    other = write_csv(tmp_path / "other.csv", [(f"{kind} {'x' * n}", kind, "en") for kind in "abc" for n in range(9)])
+    (folder / "config.yaml").write_text(text.replace(str(titles_csv), str(other)))
+    with pytest.raises(
+        InputError, match=r"resume must be given the same titles. Got .*, begun on others. Train again."
+    ):
+        train(small(f"resume={folder}"))
+
+
+def test_resume_without_or_with_a_damaged_checkpoint(run, small, tmp_path):
+    folder = unfinished(run, tmp_path)
+    (folder / "checkpoint.pt").write_bytes((folder / "checkpoint.pt").read_bytes()[:999])
+    with pytest.raises(InputError, match=r"checkpoint.pt must be a whole checkpoint. Got a damaged one. Train again."):
+        train(small(f"resume={folder}"))
+    (folder / "checkpoint.pt").unlink()
+    with pytest.raises(InputError, match=r"has no checkpoint.pt. Its first epoch never ended: train again."):
+        train(small(f"resume={folder}"))
+
+
+def test_a_changed_configuration_is_refused(run, small, tmp_path):
+    folder = unfinished(run, tmp_path)
+    (folder / "config.yaml").write_text("seed: [1")
+    with pytest.raises(InputError, match=r"config.yaml must be YAML. Got: .*Mend it or train again."):
+        train(small(f"resume={folder}"))
+    (folder / "config.yaml").write_text("seed: 1\n")
+    with pytest.raises(InputError, match=r"config.yaml must have the keys .*Missing or unknown: calibration_bins"):
+        train(small(f"resume={folder}"))
+
+
+def test_ctrl_c_says_how_to_go_on(small, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, "validate", interrupted)
+    with pytest.raises(KeyboardInterrupt, match=r"Go on with: python -m titleclf.train resume=.*outputs/"):
+        train(small())
+
+
+def test_the_best_epoch_is_kept(small, tmp_path, monkeypatch):
+    scores = iter([0.1, 0.9, 0.3, 0.2, 0.1])
+    states = {}
+    save = runs.save_checkpoint
+
+    def remember(folder, state):
+        states[len(state["history"])] = {name: tensor.clone() for name, tensor in state["network"].items()}
+        save(folder, state)
+
+    monkeypatch.setattr(runs, "save_checkpoint", remember)
+    monkeypatch.setattr(
+        module, "validate", lambda *_: {"validation_loss": 1.0, "accuracy": next(scores), "macro_f1": 0.0}
+    )
+    config = small("training.epochs=9", "training.patience_epochs=2")
+    data = read_data(config)
+    bundle = build(config, data, CPU)
+    history = fit(config, data, bundle, tmp_path)
+    assert [row["epoch"] for row in history] == [1, 2, 3, 4]  # patience ended it two epochs after the best
+    assert best_epoch(history) == 2
+    assert same(bundle.network.state_dict(), states[2])
+    assert not same(states[2], states[4])
+
+
+def test_the_best_epoch_is_the_first_of_equals():
+    rows = [{"epoch": n, "accuracy": a, "macro_f1": 0.1} for n, a in enumerate([0.2, 0.5, 0.5], start=1)]
+    assert best_epoch(rows) == 2
+    assert best_epoch([]) == 0
+
+
+def test_class_weights():
+    labels = np.array([0, 0, 0, 1])
+    assert class_weights(labels, 2, 0.0).tolist() == [1, 1]
+    assert class_weights(labels, 2, 1.0).tolist() == pytest.approx([2 / 3, 2])
+
+
+def test_class_balance_changes_what_is_learnt(small):
+    assert not same(weights(train(small())), weights(train(small("training.class_balance=1"))))
+
+
+def test_devices(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    assert pick_device(Device.auto) == pick_device(Device.cpu) == CPU
+    for device in (Device.cuda, Device.mps):
+        with pytest.raises(
+            InputError, match=rf"device must be one that this machine has. Got {device}. Use device=auto"
+        ):
+            pick_device(device)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    assert pick_device(Device.auto).type == "mps"
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert pick_device(Device.auto).type == "cuda"
+
+
+def test_a_test_file_with_other_categories_is_refused(small, tmp_path):
+    own = write_csv(tmp_path / "own.csv", [("Tatort", "Film", "de")])
+    with pytest.raises(InputError, match=r"must be one of Music; News; Sports. Got Film."):
+        train(small(f"data.test_path={own}"))
+    assert not (tmp_path / "outputs").exists()
+
+
+@pytest.mark.parametrize("choice", ["model.hidden=5", "model.positions=learned", "model.sparse=false", "model=bag"])
+def test_every_choice_trains_to_a_bundle_that_predicts(small, choice):
+    bundle = load_bundle(train(small(choice)))
+    assert bundle.probabilities(["Match of the Day"]).sum() == pytest.approx(1.0)
