@@ -1,8 +1,10 @@
 import numpy as np
 import pytest
 
-from titleclf.characters import BOUNDARY, FIRST_CHARACTER, PAD, UNK, Characters, chunked, in_batches, normalise
+from titleclf.characters import BOUNDARY, FIRST_CHARACTER, PAD, SPACE, UNK, Characters, chunked, in_batches, normalise
 from titleclf.errors import InputError
+
+A, B, C = range(FIRST_CHARACTER, FIRST_CHARACTER + 3)
 
 
 def vocabulary(known="abc", *, casefold=True, boundary=True, length=7) -> Characters:
@@ -37,24 +39,31 @@ def test_the_vocabulary_is_learnt_with_a_minimum_count():
 def test_ids_and_masks():
     batch = vocabulary().batch(["Cab", "", "xa"])
     assert batch.ids.tolist() == [
-        [BOUNDARY, 5, 3, 4, BOUNDARY],
+        [BOUNDARY, C, A, B, BOUNDARY],
         [BOUNDARY, BOUNDARY, PAD, PAD, PAD],
-        [BOUNDARY, UNK, 3, BOUNDARY, PAD],
+        [BOUNDARY, UNK, A, BOUNDARY, PAD],
     ]
     assert np.array_equal(batch.mask, batch.ids != PAD)
     assert batch.cut == 0
 
 
+def test_a_space_always_has_its_id():
+    characters = Characters.from_titles(["a a"], casefold=True, min_count=2, boundary=False)
+    assert characters.known == "a"
+    assert characters.batch(["a  a"]).ids.tolist() == [[A, SPACE, A]]
+    assert vocabulary("").batch(["x y"]).ids.tolist() == [[BOUNDARY, UNK, SPACE, UNK, BOUNDARY]]
+
+
 def test_without_boundary():
     batch = vocabulary(boundary=False).batch(["cab", "", "b"])
-    assert batch.ids.tolist() == [[5, 3, 4], [PAD] * 3, [4, PAD, PAD]]
+    assert batch.ids.tolist() == [[C, A, B], [PAD] * 3, [B, PAD, PAD]]
     assert batch.mask.tolist() == [[True] * 3, [False] * 3, [True, False, False]]
 
 
 def test_longer_titles_are_cut_and_counted():
     batch = vocabulary().batch(["abcabc", "abcab", "a" * 10_000])
     assert batch.ids.shape == (3, 7)
-    assert batch.ids[0].tolist() == [BOUNDARY, 3, 4, 5, 3, 4, BOUNDARY]
+    assert batch.ids[0].tolist() == [BOUNDARY, A, B, C, A, B, BOUNDARY]
     assert batch.cut == 2
 
 

@@ -38,7 +38,7 @@ def test_what_was_written_is_loaded_and_said(file):
     embeddings = read_embeddings(file)
     sentence = load_embeddings(embeddings, target, CHARACTERS, FROZEN)
     assert sentence == (
-        f"Embeddings from {file}: loaded characters (9 x 5), ngrams (97 x 5) (frozen); left out nothing; "
+        f"Embeddings from {file}: loaded characters (10 x 5), ngrams (97 x 5) (frozen); left out nothing; "
         "started anew nothing."
     )
     assert torch.equal(target.encoder.ngrams.weight, source.encoder.ngrams.weight)
@@ -50,7 +50,7 @@ def test_what_was_written_is_loaded_and_said(file):
 def test_a_bag_takes_the_characters_and_leaves_the_ngrams_out(file):
     target = network("model=bag", "model.boundary=true")
     sentence = load_embeddings(read_embeddings(file), target, CHARACTERS, TUNED)
-    assert "loaded characters (9 x 5) (tuned); left out ngrams; started anew nothing." in sentence
+    assert "loaded characters (10 x 5) (tuned); left out ngrams; started anew nothing." in sentence
     assert target.encoder.embedding.characters.weight.requires_grad
 
 

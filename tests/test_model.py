@@ -3,13 +3,13 @@ import torch
 from torch import nn
 
 from tests.conftest import compose_train
-from titleclf.characters import Characters
+from titleclf.characters import FIRST_CHARACTER, UNK, Characters
 from titleclf.config import BagConfig, ModelConfig
 from titleclf.model import Network, to_inputs
 from titleclf.positions import alternating
 
 CATEGORIES = 3
-CHARACTERS = Characters("abcdefghijklmnopqrstuvwxyz ", casefold=True, boundary=True, length=31)
+CHARACTERS = Characters("abcdefghijklmnopqrstuvwxyz", casefold=True, boundary=True, length=31)
 TITLES = ["match of the day", "a", "", "the antiques roadshow goes on", "ZZ top 日本"]
 KINDS = ["bag", "ngram", "conv"]
 
@@ -51,7 +51,7 @@ def test_bag_is_the_founding_formula_to_the_letter(combine):
     vectors = made.encoder.embedding.characters.weight
     expected = torch.zeros(7)
     for position, character in enumerate("cabx"):
-        vector = vectors[{"a": 3, "b": 4, "c": 5}.get(character, 1)]
+        vector = vectors[{"a": FIRST_CHARACTER, "b": FIRST_CHARACTER + 1, "c": FIRST_CHARACTER + 2}.get(character, UNK)]
         expected = expected + (table[position] * vector if combine == "multiply" else table[position] + vector)
     found = made.encoder(to_inputs(characters.batch(["cabx", "abcab"]), model, torch.device("cpu")))
     assert isinstance(model, BagConfig)

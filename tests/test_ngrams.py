@@ -4,13 +4,13 @@ import pytest
 from titleclf.characters import Characters
 from titleclf.ngrams import ngrams
 
-CHARACTERS = Characters("abcdefghijklmnopqrstuvwxyz ", casefold=True, boundary=True, length=30)
+CHARACTERS = Characters("abcdefghijklmnopqrstuvwxyz", casefold=True, boundary=True, length=30)
 MANY = 2**40  # so many buckets that nothing collides
 
 
-def hashed(titles: list[str], orders: list[int], buckets: int = MANY) -> list[list[int]]:
+def hashed(titles: list[str], orders: list[int], buckets: int = MANY, *, across_words: bool = True) -> list[list[int]]:
     batch = CHARACTERS.batch(titles)
-    grams, counts = ngrams(batch.ids, batch.mask, orders, buckets)
+    grams, counts = ngrams(batch.ids, batch.mask, orders, buckets, across_words=across_words)
     return [part.tolist() for part in np.split(grams, counts.cumsum()[:-1])]
 
 
@@ -29,6 +29,14 @@ def test_there_is_one_bucket_for_each_ngram_of_a_title():
         for gram, bucket in zip(expected, found, strict=True):
             assert names.setdefault(gram, bucket) == bucket
     assert len(set(names.values())) == len(names)
+
+
+def test_within_words_a_space_is_never_inside_an_ngram():
+    title, orders = "an ox in a den", [1, 2, 3, 5]
+    names = dict(zip(written(title, orders), hashed([title], orders)[0], strict=True))
+    expected = [names[gram] for gram in written(title, orders) if " " not in gram[1:-1]]
+    assert 0 < len(expected) < len(names)
+    assert hashed([title, "a"], orders, across_words=False)[0] == expected
 
 
 def test_a_title_has_the_same_ngrams_in_any_batch():

@@ -13,8 +13,8 @@ import numpy.typing as npt
 
 from titleclf.errors import InputError
 
-PAD, UNK, BOUNDARY = 0, 1, 2
-FIRST_CHARACTER = 3
+PAD, UNK, BOUNDARY, SPACE = 0, 1, 2, 3  # what every vocabulary has
+FIRST_CHARACTER = 4
 
 Ids = npt.NDArray[np.int64]
 
@@ -45,6 +45,7 @@ class Characters:
         """Learn from training titles which characters occur `min_count` times, and how long a title is at most."""
         normalised = [normalise(title, casefold=casefold) for title in titles]
         counts = Counter("".join(normalised))
+        counts.pop(" ", None)  # has an id in any case
         known = "".join(sorted(character for character, count in counts.items() if count >= min_count))
         longest = max(map(len, normalised), default=0)
         return cls(known, casefold, boundary, max(1, longest) + 2 * boundary)
@@ -87,7 +88,7 @@ class Characters:
         codes = _code_points(text)
         places = np.searchsorted(self._known_codes, codes)
         found = self._known_codes[np.minimum(places, len(self.known) - 1)] == codes if self.known else False
-        return np.where(found, places + FIRST_CHARACTER, UNK)
+        return np.where(found, places + FIRST_CHARACTER, np.where(codes == ord(" "), SPACE, UNK))
 
     @cached_property
     def _known_codes(self) -> npt.NDArray[np.uint32]:

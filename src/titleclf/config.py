@@ -109,6 +109,7 @@ class NgramConfig(ModelConfig):
     """Positional characters plus hashed character n-grams."""
 
     orders: list[int]
+    across_words: bool
     buckets: int
     ngram_dropout: float
     sparse: bool

@@ -24,7 +24,7 @@ class Embeddings:
     """Tables of vectors and what their rows stand for.
 
     `tables` has `characters` (characters, dim) and maybe `ngrams` (buckets, dim). `meaning` names all that must be
-    alike in the network that takes them: dim, casefold, boundary and, for n-grams, orders and buckets.
+    alike in the network that takes them: dim, casefold, boundary and, for n-grams, orders, across_words and buckets.
     """
 
     path: str
@@ -76,7 +76,7 @@ def load_embeddings(embeddings: Embeddings, network: Network, characters: Charac
     loaded = sorted(set(tables) & set(embeddings.tables))
     wanted = _meaning(network.config, characters)
     if "ngrams" not in loaded:
-        wanted = {name: value for name, value in wanted.items() if name not in ("orders", "buckets")}
+        wanted = {name: value for name, value in wanted.items() if name not in ("orders", "across_words", "buckets")}
     differing = [
         f"{name} {embeddings.meaning.get(name)!r} for {value!r}"
         for name, value in wanted.items()
@@ -111,7 +111,7 @@ def _tables(network: Network) -> dict[str, nn.Embedding | nn.EmbeddingBag]:
 def _meaning(config: ModelConfig, characters: Characters) -> dict[str, Any]:
     meaning: dict[str, Any] = {"dim": config.dim, "casefold": characters.casefold, "boundary": characters.boundary}
     if isinstance(config, NgramConfig):
-        meaning |= {"orders": config.orders, "buckets": config.buckets}
+        meaning |= {"orders": config.orders, "across_words": config.across_words, "buckets": config.buckets}
     return meaning
 
 

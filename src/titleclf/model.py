@@ -26,8 +26,10 @@ class Inputs(NamedTuple):
 
 def to_inputs(batch: Batch, config: ModelConfig, device: torch.device) -> Inputs:
     """Add the n-grams that the model wants, and move everything to its device."""
-    orders, buckets = (config.orders, config.buckets) if isinstance(config, NgramConfig) else ([], 1)
-    grams, counts = ngrams(batch.ids, batch.mask, orders, buckets)
+    if isinstance(config, NgramConfig):
+        grams, counts = ngrams(batch.ids, batch.mask, config.orders, config.buckets, across_words=config.across_words)
+    else:
+        grams, counts = ngrams(batch.ids, batch.mask, [], 1, across_words=True)
     return Inputs(*(torch.from_numpy(array).to(device) for array in (batch.ids, batch.mask, grams, counts)))
 
 

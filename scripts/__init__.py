@@ -1,0 +1,1 @@
+"""Programs that are run by hand: `python scripts/<name>.py --help`."""
