@@ -33,7 +33,7 @@ compare: $(READY)  ## Measure the models beside TF-IDF + SVC on the same split
 	@$(BIN)/python scripts/compare.py $(ARGS)
 
 test: $(READY)  ## Run the tests
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest $(or $(ARGS),--cov-fail-under=95)
 
 check: $(READY)  ## Lint, check format and types, and check the titles
 	$(BIN)/ruff check

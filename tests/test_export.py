@@ -11,7 +11,7 @@ from titleclf.export import export
 def test_an_exported_bundle_predicts_as_the_trained_model(run, tmp_path, capsys):
     folder = export(ExportConfig(str(run), ExportFormat.bundle, str(tmp_path / "new")))
     titles = ["Match of the Day", "Tagesschau", "Swan Lake"]
-    difference = load_bundle(folder).probabilities(titles) - load_bundle(run).probabilities(titles)
+    difference = load_bundle(folder).probabilities(titles)[0] - load_bundle(run).probabilities(titles)[0]
     assert np.abs(difference).max() < 1e-5
     assert f"Wrote {folder}" in capsys.readouterr().out
 

@@ -33,9 +33,9 @@ def names(made: nn.Module, parameters: list[nn.Parameter]) -> set[str]:
 
 
 @pytest.mark.parametrize("model", ["bag", "ngram", "conv"])
-@pytest.mark.parametrize("extra", [[], ["model.hidden=7", "model.positions=learned"], ["model.sparse=false"]])
+@pytest.mark.parametrize("extra", [[], ["model.hidden=7", "model.positions=learned"], ["model.sparse=true"]])
 def test_every_parameter_is_in_exactly_one_group(model, extra):
-    if model != "ngram" and "model.sparse=false" in extra:
+    if model != "ngram" and "model.sparse=true" in extra:
         extra = []
     made = network(f"model={model}", *extra)
     groups = group_parameters(made, ["characters"])
@@ -45,7 +45,7 @@ def test_every_parameter_is_in_exactly_one_group(model, extra):
 
 
 def test_only_matrices_outside_skip_decay():
-    made = network("model=ngram", "model.buckets=97", "model.hidden=7", "model.positions=learned")
+    made = network("model=ngram", "model.buckets=97", "model.hidden=7", "model.positions=learned", "model.sparse=true")
     groups = group_parameters(made, ["characters"])
     assert names(made, groups.decayed) == {"encoder.embedding.positions.table", "head.0.weight", "head.2.weight"}
     assert names(made, groups.undecayed) == {"encoder.embedding.characters.weight", "head.0.bias", "head.2.bias"}
@@ -53,7 +53,7 @@ def test_only_matrices_outside_skip_decay():
 
 
 def test_dense_tables_decay_unless_skipped():
-    made = network("model=ngram", "model.buckets=97", "model.sparse=false")
+    made = network("model=ngram", "model.buckets=97")
     assert "encoder.ngrams.weight" in names(made, group_parameters(made, []).decayed)
     assert "encoder.ngrams.weight" in names(made, group_parameters(made, ["ngrams"]).undecayed)
 

@@ -54,9 +54,10 @@ class Bundle:
                 cut += batch.cut
         return np.concatenate(found) if found else np.zeros((0, len(self.categories)), dtype=np.float32), cut
 
-    def probabilities(self, titles: Sequence[str]) -> Floats:
-        """Return calibrated probabilities (titles, categories)."""
-        return probabilities(self.logits(titles)[0], self.temperature)
+    def probabilities(self, titles: Sequence[str]) -> tuple[Floats, int]:
+        """Return calibrated probabilities (titles, categories), and how many titles were cut."""
+        logits, cut = self.logits(titles)
+        return probabilities(logits, self.temperature), cut
 
     def save(self, folder: Path) -> None:
         """Write the bundle to `folder`, which must not exist yet, whole or not at all."""

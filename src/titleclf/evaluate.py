@@ -36,6 +36,8 @@ def evaluate_bundle(bundle: Bundle, titles: pd.DataFrame, folder: Path, bins: in
     languages = titles["lang"].to_numpy(dtype=str)
     metrics = measure(logits, labels, languages, bundle.categories, bundle.temperature, bins)
     metrics["cut"] = cut
+    if cut:
+        print(f"{cut:,} of {len(titles):,} titles are longer than the longest of training, and were cut.")
     write_report(folder, metrics, titles, probabilities(logits, bundle.temperature))
     return metrics
 

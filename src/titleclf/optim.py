@@ -66,7 +66,9 @@ class Optimizer:
             {"params": groups.decayed, "weight_decay": config.weight_decay},
             {"params": groups.undecayed, "weight_decay": 0.0},
         ]
-        self._optimizers: list[torch.optim.Optimizer] = [torch.optim.AdamW(dense, lr=config.lr, betas=betas)]
+        self._optimizers: list[torch.optim.Optimizer] = [
+            torch.optim.AdamW(dense, lr=config.lr, betas=betas, fused=True)
+        ]
         if groups.sparse:
             self._optimizers.append(torch.optim.SparseAdam(groups.sparse, lr=config.lr, betas=betas))
         warmup = math.ceil(config.warmup_fraction * steps)

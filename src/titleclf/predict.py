@@ -47,14 +47,17 @@ class Prediction:
         return self.candidates[0][1] if self.candidates else None
 
 
-def predict(bundle: Bundle, titles: Sequence[str], top: int = 1, min_confidence: float = 0.0) -> list[Prediction]:
-    """Return the predictions of `titles`, in their order."""
+def predict(
+    bundle: Bundle, titles: Sequence[str], top: int = 1, min_confidence: float = 0.0
+) -> tuple[list[Prediction], int]:
+    """Return the predictions of `titles` in their order, and how many titles were too long and were cut."""
     predictions = []
-    for title, row in zip(titles, bundle.probabilities(titles), strict=True):
+    rows, cut = bundle.probabilities(titles)
+    for title, row in zip(titles, rows, strict=True):
         best = (-row).argsort(kind="stable")[:top] if normalise(title, casefold=False) else []
         candidates = [(bundle.categories[place], float(row[place])) for place in best]
         predictions.append(Prediction(title, candidates, min_confidence))
-    return predictions
+    return predictions, cut
 
 
 @exit_codes
@@ -68,9 +71,14 @@ def main() -> None:
     top = min(arguments.top, len(bundle.categories))
     width = max(map(len, bundle.categories))
     write = _writer(arguments.format, top, width)
+    all_cut = 0
     for chunk in chunked(titles, _CHUNK):
-        for prediction in predict(bundle, chunk, top, arguments.min_confidence):
+        predictions, cut = predict(bundle, chunk, top, arguments.min_confidence)
+        all_cut += cut
+        for prediction in predictions:
             write(prediction)
+    if all_cut:
+        print(f"cut: {all_cut:,} titles longer than the longest of training", file=sys.stderr)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -1,5 +1,6 @@
 """`python -m titleclf.train`: from titles to a bundle that predicts. The whole loop stands in this file."""
 
+import os
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -71,6 +72,9 @@ def pick_device(device: Device) -> torch.device:
         device = next(one for one, is_present in present.items() if is_present)
     if not present[device]:
         raise InputError(f"device must be one that this machine has. Got {device}. Use device=auto.")
+    if device is Device.cuda:  # on a GPU, the same seed gives the same weights only if asked for
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(mode=True, warn_only=True)
     return torch.device(device.value)
 
 
