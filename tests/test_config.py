@@ -37,6 +37,7 @@ from titleclf.errors import InputError
         ),
         ("optim.lr=0", "optim.lr must be above 0. Got 0.0."),
         ("optim.weight_decay=-1", "optim.weight_decay must be 0 or more. Got -1.0."),
+        ("optim.table_decay=-1", "optim.table_decay must be 0 or more. Got -1.0."),
         ("optim.betas=[0.9]", "optim.betas must be two numbers in [0, 1). Got [0.9]."),
         ("optim.warmup_fraction=1", "optim.warmup_fraction must be in [0, 1). Got 1.0."),
         ("optim.clip_norm=0", "optim.clip_norm must be above 0. Got 0.0."),

@@ -20,6 +20,7 @@ def optim(**changes) -> OptimConfig:
     values = {
         "lr": 0.1,
         "weight_decay": 0.5,
+        "table_decay": 0.25,
         "betas": [0.9, 0.999],
         "warmup_fraction": 0.2,
         "clip_norm": 1.0,
@@ -39,22 +40,22 @@ def test_every_parameter_is_in_exactly_one_group(model, extra):
         extra = []
     made = network(f"model={model}", *extra)
     groups = group_parameters(made, ["characters"])
-    grouped = [*groups.decayed, *groups.undecayed, *groups.sparse]
+    grouped = list(groups)
     assert len(grouped) == len({id(parameter) for parameter in grouped}) == len(list(made.parameters()))
-    assert all(parameter.ndim >= 2 for parameter in groups.decayed)
+    assert all(parameter.ndim >= 2 for parameter in [*groups.matrices, *groups.tables])
 
 
 def test_only_matrices_outside_skip_decay():
     made = network("model=ngram", "model.buckets=97", "model.hidden=7", "model.positions=learned", "model.sparse=true")
     groups = group_parameters(made, ["characters"])
-    assert names(made, groups.decayed) == {"encoder.embedding.positions.table", "head.0.weight", "head.2.weight"}
+    assert names(made, groups.matrices) == {"encoder.embedding.positions.table", "head.0.weight", "head.2.weight"}
     assert names(made, groups.undecayed) == {"encoder.embedding.characters.weight", "head.0.bias", "head.2.bias"}
-    assert names(made, groups.sparse) == {"encoder.ngrams.weight"}
+    assert names(made, groups.sparse_tables) == {"encoder.ngrams.weight"}
 
 
 def test_dense_tables_decay_unless_skipped():
     made = network("model=ngram", "model.buckets=97")
-    assert "encoder.ngrams.weight" in names(made, group_parameters(made, []).decayed)
+    assert "encoder.ngrams.weight" in names(made, group_parameters(made, []).tables)
     assert "encoder.ngrams.weight" in names(made, group_parameters(made, ["ngrams"]).undecayed)
 
 
@@ -62,7 +63,7 @@ def test_frozen_parameters_are_in_no_group():
     made = network("model=bag")
     made.encoder.embedding.characters.weight.requires_grad = False
     groups = group_parameters(made, ["characters"])
-    assert names(made, [*groups.decayed, *groups.undecayed]) == {"head.weight", "head.bias"}
+    assert names(made, list(groups)) == {"head.weight", "head.bias"}
 
 
 def test_skip_must_name_a_module():
@@ -71,14 +72,15 @@ def test_skip_must_name_a_module():
         group_parameters(network("model=bag"), ["ngrams", "nonsense"])
 
 
-def test_decay_shrinks_matrices_and_nothing_else():
-    made = network("model=bag")
+def test_decay_shrinks_matrices_and_tables_by_their_own_shares_and_nothing_else():
+    made = network("model=ngram", "model.buckets=97")
+    nn.init.normal_(made.encoder.ngrams.weight)
     before = {name: parameter.detach().clone() for name, parameter in made.named_parameters()}
     optimizer = Optimizer(made, optim(warmup_fraction=0.0), steps=10)
     optimizer.step(sum(0.0 * parameter.sum() for parameter in made.parameters()))
+    shares = {"head.weight": 0.1 * 0.5, "encoder.ngrams.weight": 0.1 * 0.25}
     for name, parameter in made.named_parameters():
-        shrunk = before[name] * (1 - 0.1 * 0.5) if name == "head.weight" else before[name]
-        assert torch.allclose(parameter, shrunk), name
+        assert torch.allclose(parameter, before[name] * (1 - shares.get(name, 0.0))), name
 
 
 def test_the_learning_rate_warms_up_and_falls_along_a_cosine():
@@ -150,4 +152,4 @@ def test_a_restored_optimizer_goes_on_as_if_nothing_had_happened():
 
 
 def test_groups_of_a_network_without_parameters_are_empty():
-    assert group_parameters(nn.ReLU(), []) == Groups([], [], [])
+    assert group_parameters(nn.ReLU(), []) == Groups([], [], [], [])

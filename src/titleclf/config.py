@@ -132,10 +132,14 @@ MODELS: dict[ModelKind, type[ModelConfig]] = {
 
 @dataclass
 class OptimConfig:
-    """AdamW with warm-up and cosine decay; `skip` names the modules whose matrices get no weight decay."""
+    """AdamW with warm-up and cosine decay; `skip` names the modules whose matrices get no weight decay.
+
+    `table_decay` is the weight decay of n-gram tables: a rare n-gram can tell its titles apart by heart, and must not.
+    """
 
     lr: float
     weight_decay: float
+    table_decay: float
     betas: list[float]
     warmup_fraction: float
     clip_norm: float
@@ -282,6 +286,7 @@ def _training_rules(config: TrainConfig) -> Iterator[Rule]:
     yield _at_least("characters.min_count", config.characters.min_count, 1)
     yield "optim.lr", optim.lr, optim.lr > 0, "be above 0"
     yield "optim.weight_decay", optim.weight_decay, optim.weight_decay >= 0, "be 0 or more"
+    yield "optim.table_decay", optim.table_decay, optim.table_decay >= 0, "be 0 or more"
     betas = len(optim.betas) == 2 and all(0 <= beta < 1 for beta in optim.betas)
     yield "optim.betas", optim.betas, betas, "be two numbers in [0, 1)"
     yield _from_to("optim.warmup_fraction", optim.warmup_fraction, 0, 1)

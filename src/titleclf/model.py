@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from titleclf.characters import PAD, Batch
-from titleclf.config import BagConfig, ConvConfig, ModelConfig, NgramConfig
+from titleclf.config import BagConfig, Combine, ConvConfig, ModelConfig, NgramConfig
 from titleclf.ngrams import ngrams
 from titleclf.positions import PositionalCode
 
@@ -39,7 +39,8 @@ class PositionalCharacters(nn.Module):
     def __init__(self, config: ModelConfig, characters: int, length: int) -> None:
         super().__init__()
         self.characters = nn.Embedding(characters, config.dim, padding_idx=PAD)
-        nn.init.normal_(self.characters.weight, std=config.dim**-0.5)
+        # Codes are as large as 1: added to them, smaller characters would be drowned. Multiplied, they need not be.
+        nn.init.normal_(self.characters.weight, std=1.0 if config.combine is Combine.add else config.dim**-0.5)
         with torch.no_grad():
             self.characters.weight[PAD] = 0
         self.positions = PositionalCode(config.positions, config.combine, length, config.dim)

@@ -1,8 +1,9 @@
 """Optimiser: which parameters decay, which are sparse, and how the learning rate moves."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import torch
@@ -17,13 +18,17 @@ from titleclf.errors import InputError
 class Groups:
     """The trainable parameters of a network, each in exactly one group; frozen ones are in none."""
 
-    decayed: list[nn.Parameter]
+    matrices: list[nn.Parameter]
+    tables: list[nn.Parameter]
+    sparse_tables: list[nn.Parameter]
     undecayed: list[nn.Parameter]
-    sparse: list[nn.Parameter]
+
+    def __iter__(self) -> Iterator[nn.Parameter]:
+        return chain(self.matrices, self.tables, self.sparse_tables, self.undecayed)
 
 
 def group_parameters(network: nn.Module, skip: Sequence[str]) -> Groups:
-    """Sort the parameters: only matrices outside the modules named in `skip` decay.
+    """Sort the parameters: only matrices and n-gram tables outside the modules named in `skip` decay.
 
     Tables with sparse gradients are apart, and don't decay: that would touch every row at every step.
 
@@ -38,21 +43,20 @@ def group_parameters(network: nn.Module, skip: Sequence[str]) -> Groups:
     if unknown:
         options = ", ".join(sorted(modules))
         raise InputError(f"optim.skip must name modules of the model: {options}. Got {', '.join(unknown)}.")
-    sparse_tables = {
-        id(module.weight)
-        for module in network.modules()
-        if isinstance(module, nn.Embedding | nn.EmbeddingBag) and module.sparse
-    }
-    groups = Groups([], [], [])
+    tables = {id(module.weight): module for module in network.modules() if isinstance(module, nn.EmbeddingBag)}
+    groups = Groups([], [], [], [])
     for name, parameter in named.items():
+        table = tables.get(id(parameter))
         if not parameter.requires_grad:
             continue
-        if id(parameter) in sparse_tables:
-            groups.sparse.append(parameter)
+        if table is not None and table.sparse:
+            groups.sparse_tables.append(parameter)
         elif parameter.ndim < 2 or set(name.split(".")) & set(skip):
             groups.undecayed.append(parameter)
+        elif table is not None:
+            groups.tables.append(parameter)
         else:
-            groups.decayed.append(parameter)
+            groups.matrices.append(parameter)
     return groups
 
 
@@ -63,17 +67,18 @@ class Optimizer:
         groups = group_parameters(network, config.skip)
         betas = (config.betas[0], config.betas[1])
         dense = [
-            {"params": groups.decayed, "weight_decay": config.weight_decay},
+            {"params": groups.matrices, "weight_decay": config.weight_decay},
+            {"params": groups.tables, "weight_decay": config.table_decay},
             {"params": groups.undecayed, "weight_decay": 0.0},
         ]
         self._optimizers: list[torch.optim.Optimizer] = [
             torch.optim.AdamW(dense, lr=config.lr, betas=betas, fused=True)
         ]
-        if groups.sparse:
-            self._optimizers.append(torch.optim.SparseAdam(groups.sparse, lr=config.lr, betas=betas))
+        if groups.sparse_tables:
+            self._optimizers.append(torch.optim.SparseAdam(groups.sparse_tables, lr=config.lr, betas=betas))
         warmup = math.ceil(config.warmup_fraction * steps)
         self._schedules = [LambdaLR(one, lambda step: lr_factor(step, warmup, steps)) for one in self._optimizers]
-        self._parameters = [*groups.decayed, *groups.undecayed, *groups.sparse]
+        self._parameters = list(groups)
         self._clip_norm = config.clip_norm
 
     def step(self, loss: Tensor) -> None:
