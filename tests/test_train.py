@@ -138,13 +138,21 @@ def test_a_changed_configuration_is_refused(run, small, tmp_path):
         train(small(f"resume={folder}"))
 
 
-def test_ctrl_c_says_how_to_go_on(small, monkeypatch):
-    def interrupted(*_):
-        raise KeyboardInterrupt
+def interrupted(*_):
+    raise KeyboardInterrupt
 
-    monkeypatch.setattr(module, "validate", interrupted)
+
+def test_ctrl_c_says_how_to_go_on(small, monkeypatch):
+    monkeypatch.setattr(module, "finish", interrupted)
     with pytest.raises(KeyboardInterrupt, match=r"Go on with: python -m titleclf.train resume=.*outputs/"):
         train(small())
+
+
+def test_ctrl_c_in_the_first_epoch_leaves_nothing(small, monkeypatch, tmp_path):
+    monkeypatch.setattr(module, "validate", interrupted)
+    with pytest.raises(KeyboardInterrupt, match=r"The first epoch had not ended: nothing is left of the run."):
+        train(small())
+    assert list((tmp_path / "outputs").iterdir()) == []
 
 
 def test_the_best_epoch_is_kept(small, tmp_path, monkeypatch):

@@ -1,6 +1,7 @@
 """`python -m titleclf.train`: from titles to a bundle that predicts. The whole loop stands in this file."""
 
 import os
+import shutil
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -57,6 +58,9 @@ def train(config: TrainConfig) -> Path:
         history = fit(config, data, bundle, folder)
         finish(config, data, bundle, folder, history)
     except KeyboardInterrupt:
+        if not (folder / runs.CHECKPOINT).exists():
+            shutil.rmtree(folder)
+            raise KeyboardInterrupt("The first epoch had not ended: nothing is left of the run.") from None
         raise KeyboardInterrupt(f"Go on with: python -m titleclf.train resume={folder}") from None
     return folder
 
