@@ -13,21 +13,17 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
-from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.pipeline import make_pipeline
 from sklearn.svm import LinearSVC
 from tqdm import tqdm
 
-from titleclf.command import register_schemas
-from titleclf.config import TrainConfig, check
+from titleclf.command import compose
 from titleclf.errors import exit_codes
 from titleclf.evaluate import labels_of
-from titleclf.files import shipped, write_text
+from titleclf.files import write_text
 from titleclf.metrics import Metrics, summary
 from titleclf.train import read_data, train
 
@@ -39,26 +35,17 @@ MODELS = {
 SVC = "TF-IDF char_wb 1-5 + LinearSVC"
 
 
-def configure(overrides: list[str]) -> TrainConfig:
-    """Return the configuration that `python -m titleclf.train` would have with these overrides."""
-    register_schemas()
-    with initialize_config_dir(str(shipped("conf")), version_base="1.3"):
-        config: Any = OmegaConf.to_object(compose("train", overrides=overrides))
-    check(config)
-    return config
-
-
 def ours(overrides: list[str]) -> Metrics:
     """Train a model as `make train` does and return its test scores."""
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
-        run = train(configure([*overrides, f"output_dir={folder}"]))
+        run = train(compose("train", [*overrides, f"output_dir={folder}"]))
         metrics: Metrics = json.loads((run / "metrics.json").read_text())
     return metrics
 
 
 def svc(overrides: list[str]) -> Metrics:
     """Train the TF-IDF + SVC peer on the same training titles and return its scores on the same test titles."""
-    data = read_data(configure(overrides))
+    data = read_data(compose("train", overrides))
     features = TfidfVectorizer(analyzer="char_wb", ngram_range=(1, 5), sublinear_tf=True)
     peer = make_pipeline(features, LinearSVC())
     peer.fit(data.sides.train["title"], labels_of(data.sides.train, data.categories))

@@ -9,12 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
 
-from titleclf.command import register_schemas
+from titleclf.command import compose
 from titleclf.config import ColumnsConfig, TrainConfig
-from titleclf.files import shipped
 from titleclf.train import train
 
 COLUMNS = ColumnsConfig("title", "category", "lang")
@@ -56,10 +53,8 @@ def titles_csv(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def compose_train(*overrides: str) -> TrainConfig:
     """Return what `python -m titleclf.train` would be given."""
-    register_schemas()
-    with initialize_config_dir(str(shipped("conf")), version_base="1.3"):
-        plain: Any = OmegaConf.to_object(compose("train", overrides=list(overrides)))
-    return plain
+    config: TrainConfig = compose("train", overrides)
+    return config
 
 
 SMALL = ("device=cpu", "model.dim=9", "training.epochs=3", "training.batch_size=7")

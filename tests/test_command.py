@@ -1,13 +1,11 @@
 import sys
 
 import pytest
-from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
 
 from tests.conftest import one_line
 from titleclf import evaluate, export, train
-from titleclf.command import SCHEMAS, register_schemas
-from titleclf.config import check
+from titleclf.command import SCHEMAS, compose
+from titleclf.config import ModelKind, TrainConfig
 from titleclf.files import shipped
 
 CONF = shipped("conf")
@@ -77,21 +75,22 @@ def test_a_bug_keeps_its_traceback(monkeypatch, titles_csv):
 
 
 def test_every_yaml_is_composed():
-    register_schemas()
     composed = set()
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        for path in YAMLS:
-            name = path.relative_to(CONF).with_suffix("")
-            if len(name.parts) == 1:
-                required = ["output=x"] if name.name == "export" else []
-                config = OmegaConf.to_object(compose(name.name, overrides=required))
-                assert isinstance(config, SCHEMAS[name.name])
-            else:
-                config = OmegaConf.to_object(compose("train", overrides=[f"{name.parts[0]}={name.name}"]))
-            check(config)
-            composed.add(str(name))
+    for path in YAMLS:
+        name = path.relative_to(CONF).with_suffix("")
+        if len(name.parts) == 1:
+            required = ["output=x"] if name.name == "export" else []
+            assert isinstance(compose(name.name, required), SCHEMAS[name.name])
+        else:
+            assert isinstance(compose("train", [f"{name.parts[0]}={name.name}"]), TrainConfig)
+        composed.add(name)
     print(f"{len(composed)} YAML files composed")
     assert len(composed) == len(YAMLS) >= 10
+
+
+def test_experiments_change_what_they_say():
+    assert compose("train", ["experiment=quick"]).training.epochs == 2
+    assert compose("train", ["experiment=founding"]).model.kind is ModelKind.bag
 
 
 @pytest.mark.parametrize("path", YAMLS, ids=lambda path: path.stem)

@@ -1,92 +1,16 @@
-from dataclasses import asdict, replace
+from dataclasses import asdict
 
 import pytest
 
-from tests.conftest import COLUMNS, compose_train
+from tests.conftest import compose_train
 from titleclf.config import (
     Combine,
-    EvaluateConfig,
-    ExportConfig,
-    ExportFormat,
     ModelConfig,
     NgramConfig,
     TrainConfig,
-    check,
     from_mapping,
 )
 from titleclf.errors import InputError
-
-
-@pytest.mark.parametrize(
-    ("override", "sentence"),
-    [
-        ("data.validation_fraction=0", "data.validation_fraction must be in (0, 1). Got 0.0."),
-        ("data.test_fraction=1", "data.test_fraction must be in (0, 1). Got 1.0."),
-        ("characters.min_count=0", "characters.min_count must be at least 1. Got 0."),
-        ("model.dim=0", "model.dim must be at least 1. Got 0."),
-        ("model.hidden=-1", "model.hidden must be at least 0. Got -1."),
-        ("model.dropout=1", "model.dropout must be in [0, 1). Got 1.0."),
-        ("model.orders=[]", "model.orders must be one or more different whole numbers above 0. Got []."),
-        ("model.orders=[2,2]", "model.orders must be one or more different whole numbers above 0. Got [2, 2]."),
-        ("model.buckets=0", "model.buckets must be at least 1. Got 0."),
-        ("model.ngram_dropout=1", "model.ngram_dropout must be in [0, 1). Got 1.0."),
-        ("model.kind=bag", "model.kind must stay as the model group sets it (choose with model=bag). Got bag."),
-        (
-            "model.embeddings.freeze=true",
-            "model.embeddings.freeze must be false unless model.embeddings.path names what to freeze. Got True.",
-        ),
-        ("optim.lr=0", "optim.lr must be above 0. Got 0.0."),
-        ("optim.weight_decay=-1", "optim.weight_decay must be 0 or more. Got -1.0."),
-        ("optim.table_decay=-1", "optim.table_decay must be 0 or more. Got -1.0."),
-        ("optim.betas=[0.9]", "optim.betas must be two numbers in [0, 1). Got [0.9]."),
-        ("optim.warmup_fraction=1", "optim.warmup_fraction must be in [0, 1). Got 1.0."),
-        ("optim.clip_norm=0", "optim.clip_norm must be above 0. Got 0.0."),
-        ("training.epochs=0", "training.epochs must be at least 1. Got 0."),
-        ("training.batch_size=0", "training.batch_size must be at least 1. Got 0."),
-        ("training.patience_epochs=0", "training.patience_epochs must be at least 1. Got 0."),
-        ("training.class_balance=2", "training.class_balance must be in [0, 1]. Got 2.0."),
-        ("training.label_smoothing=1", "training.label_smoothing must be in [0, 1). Got 1.0."),
-        ("calibration_bins=0", "calibration_bins must be at least 1. Got 0."),
-        ("seed=-1", "seed must be at least 0. Got -1."),
-    ],
-)
-def test_wrong_values(override, sentence):
-    with pytest.raises(InputError) as caught:
-        check(compose_train(override))
-    assert str(caught.value) == sentence
-
-
-def test_relations_of_values():
-    with pytest.raises(InputError, match=r"validation_fraction \+ test_fraction below 1. Got 1."):
-        check(compose_train("data.validation_fraction=0.5", "data.test_fraction=0.5"))
-    check(compose_train("data.validation_fraction=0.5", "data.test_fraction=0.5", "data.test_path=own.csv"))
-
-
-@pytest.mark.parametrize(
-    ("override", "sentence"),
-    [
-        ("model.widths=[0]", "model.widths must be one or more different whole numbers above 0. Got [0]."),
-        ("model.channels=0", "model.channels must be at least 1. Got 0."),
-    ],
-)
-def test_wrong_values_of_conv(override, sentence):
-    with pytest.raises(InputError) as caught:
-        check(compose_train("model=conv", override))
-    assert str(caught.value) == sentence
-
-
-def test_all_wrong_values_are_told_at_once():
-    with pytest.raises(InputError) as caught:
-        check(compose_train("optim.lr=0", "training.epochs=0", "model.dim=0"))
-    assert len(str(caught.value).splitlines()) == 3
-
-
-def test_other_verbs_are_checked_too():
-    evaluate = EvaluateConfig("outputs/latest", None, COLUMNS, calibration_bins=0, output_dir=None)
-    with pytest.raises(InputError, match=r"calibration_bins must be at least 1. Got 0."):
-        check(evaluate)
-    check(replace(evaluate, calibration_bins=1))
-    check(ExportConfig("outputs/latest", ExportFormat.bundle, "new"))
 
 
 def test_a_mapping_becomes_the_same_configuration():

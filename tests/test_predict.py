@@ -44,7 +44,7 @@ def answers(monkeypatch, capsys, model: Path, *arguments: str) -> list[dict]:
     return [json.loads(line) for line in capsys.readouterr().out.split("\n")[:-1]]
 
 
-def check_awkward(found: list[dict], titles: list[str]) -> None:
+def assert_awkward(found: list[dict], titles: list[str]) -> None:
     assert [answer["title"] for answer in found] == titles
     for answer in found:
         if answer["title"].strip():
@@ -55,13 +55,13 @@ def check_awkward(found: list[dict], titles: list[str]) -> None:
 
 
 def test_awkward_titles_as_arguments(monkeypatch, capsys, run):
-    check_awkward(answers(monkeypatch, capsys, run, "--", *AWKWARD), AWKWARD)
+    assert_awkward(answers(monkeypatch, capsys, run, "--", *AWKWARD), AWKWARD)
 
 
 def test_awkward_titles_in_a_text_file(monkeypatch, capsys, run, tmp_path):
     titles = [*AWKWARD, "nul\0inside", "next\u2028line"]
     (tmp_path / "titles.txt").write_bytes("\n".join(titles).encode() + b"\n")
-    check_awkward(answers(monkeypatch, capsys, run, "--input", str(tmp_path / "titles.txt")), titles)
+    assert_awkward(answers(monkeypatch, capsys, run, "--input", str(tmp_path / "titles.txt")), titles)
 
 
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
@@ -70,7 +70,7 @@ def test_awkward_titles_in_a_table(monkeypatch, capsys, run, tmp_path, kind):
     frame = pd.DataFrame({"id": range(len(titles)), "title": titles})
     path = tmp_path / f"titles.{kind}"
     frame.to_csv(path, index=False) if kind == "csv" else frame.to_parquet(path)
-    check_awkward(answers(monkeypatch, capsys, run, "--input", str(path)), titles)
+    assert_awkward(answers(monkeypatch, capsys, run, "--input", str(path)), titles)
 
 
 @pytest.mark.parametrize("arguments", [[], ["--input", "-"]])
@@ -79,7 +79,7 @@ def test_awkward_titles_on_standard_input(run, tmp_path, arguments):
     done = command(
         "predict", "--model", str(run), "--format", "jsonl", *arguments, cwd=tmp_path, input="\n".join(titles) + "\n"
     )
-    check_awkward([json.loads(line) for line in done.stdout.splitlines()], titles)
+    assert_awkward([json.loads(line) for line in done.stdout.splitlines()], titles)
     assert done.stderr.splitlines() == [f"model: {run}", "cut: 2 titles longer than the longest of training"]
 
 

@@ -66,7 +66,7 @@ class Bundle:
         folder.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
         try:
-            (temporary / WEIGHTS).write_bytes(save_tensors(self._tensors()))
+            (temporary / WEIGHTS).write_bytes(weights_of(self.network))
             write_text(temporary / CHARACTERS, _to_json(self.characters.to_mapping()))
             write_text(temporary / CONFIG, _to_json(self._config()))
             write_text(temporary / CARD, _model_card(self))
@@ -74,9 +74,6 @@ class Bundle:
             temporary.rename(folder)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
-
-    def _tensors(self) -> dict[str, torch.Tensor]:
-        return {name: tensor.detach().cpu().contiguous() for name, tensor in self.network.state_dict().items()}
 
     def _config(self) -> dict[str, Any]:
         # The file that embeddings came from is no part of the bundle: they are among its weights.
@@ -117,6 +114,11 @@ def load_bundle(folder: Path) -> Bundle:
     network = Network(model, len(characters), characters.length, len(categories))
     load_weights(network, folder / WEIGHTS)
     return Bundle(network, characters, categories, temperature, config.get("facts", {}))
+
+
+def weights_of(network: Network) -> bytes:
+    """Return the content of a safetensors file with the network's weights."""
+    return save_tensors({name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()})
 
 
 def load_weights(network: Network, path: Path) -> None:

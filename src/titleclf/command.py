@@ -14,9 +14,10 @@ from hydra.errors import ConfigCompositionException, HydraException, MissingConf
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException, ValidationError
 
-from titleclf.config import MODELS, EvaluateConfig, ExportConfig, ModelConfig, TrainConfig, check
+from titleclf.config import MODELS, EvaluateConfig, ExportConfig, ModelConfig, TrainConfig
 from titleclf.errors import InputError, exit_codes
 from titleclf.files import shipped
+from titleclf.rules import check
 
 SCHEMAS: dict[str, type[Any]] = {"train": TrainConfig, "evaluate": EvaluateConfig, "export": ExportConfig}
 
@@ -58,6 +59,15 @@ def command(name: str, verb: Callable[[Any], Any], alone: str | None = None) -> 
             raise passed.error from None
 
     return main
+
+
+def compose(name: str, overrides: Sequence[str]) -> Any:
+    """Return the checked dataclass that the command `name` would be given with these overrides."""
+    register_schemas()
+    with hydra.initialize_config_dir(str(shipped("conf")), version_base="1.3"):
+        plain: Any = OmegaConf.to_object(hydra.compose(name, overrides=list(overrides)))
+    check(plain)
+    return plain
 
 
 class _ThroughHydra(BaseException):

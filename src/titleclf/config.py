@@ -1,6 +1,6 @@
-"""What can be configured: typed schemas without values (those stand in conf/), and the rules that values obey."""
+"""What can be configured: typed schemas without values; those stand in conf/."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from enum import StrEnum
 from types import UnionType
@@ -193,23 +193,6 @@ class ExportConfig:
     output: str
 
 
-Rule = tuple[str, Any, bool, str]
-
-
-def check(config: TrainConfig | EvaluateConfig | ExportConfig) -> None:
-    """Raise one `InputError` that names every wrong value of `config`, a line each."""
-    match config:
-        case TrainConfig():
-            rules = [*_data_rules(config.data), *_model_rules(config.model), *_training_rules(config)]
-        case EvaluateConfig():
-            rules = [_at_least("calibration_bins", config.calibration_bins, 1)]
-        case ExportConfig():
-            rules = []
-    broken = [f"{where} must {rule}. Got {value}." for where, value, holds, rule in rules if not holds]
-    if broken:
-        raise InputError("\n".join(broken))
-
-
 def from_mapping(schema: type[Any], values: Mapping[str, Any], where: str = "config") -> Any:
     """Build the dataclass `schema` from the plain `values` that were saved as JSON or YAML.
 
@@ -244,75 +227,3 @@ def _typed(hint: Any, value: Any, where: str) -> Any:
     if isinstance(hint, type) and type(value) is hint:
         return value
     raise InputError(f"{where} must be of type {getattr(hint, '__name__', hint)}. Got {value!r}.")
-
-
-def _data_rules(data: DataConfig) -> Iterator[Rule]:
-    yield _within("data.validation_fraction", data.validation_fraction, 0, 1)
-    if data.test_path is None:
-        yield _within("data.test_fraction", data.test_fraction, 0, 1)
-        both = data.validation_fraction + data.test_fraction
-        rule = "leave titles to train on: validation_fraction + test_fraction below 1"
-        in_range = 0 < data.validation_fraction < 1 and 0 < data.test_fraction < 1
-        yield "data", f"{both:g}", both < 1 or not in_range, rule
-
-
-def _model_rules(model: ModelConfig) -> Iterator[Rule]:
-    yield (
-        "model.kind",
-        model.kind,
-        type(model) is MODELS[model.kind],
-        f"stay as the model group sets it (choose with model={model.kind})",
-    )
-    yield _at_least("model.dim", model.dim, 1)
-    yield _at_least("model.hidden", model.hidden, 0)
-    yield _from_to("model.dropout", model.dropout, 0, 1)
-    yield (
-        "model.embeddings.freeze",
-        model.embeddings.freeze,
-        not model.embeddings.freeze or model.embeddings.path is not None,
-        "be false unless model.embeddings.path names what to freeze",
-    )
-    if isinstance(model, NgramConfig):
-        yield _orders("model.orders", model.orders)
-        yield _at_least("model.buckets", model.buckets, 1)
-        yield _from_to("model.ngram_dropout", model.ngram_dropout, 0, 1)
-    if isinstance(model, ConvConfig):
-        yield _orders("model.widths", model.widths)
-        yield _at_least("model.channels", model.channels, 1)
-
-
-def _training_rules(config: TrainConfig) -> Iterator[Rule]:
-    optim, training = config.optim, config.training
-    yield _at_least("characters.min_count", config.characters.min_count, 1)
-    yield "optim.lr", optim.lr, optim.lr > 0, "be above 0"
-    yield "optim.weight_decay", optim.weight_decay, optim.weight_decay >= 0, "be 0 or more"
-    yield "optim.table_decay", optim.table_decay, optim.table_decay >= 0, "be 0 or more"
-    betas = len(optim.betas) == 2 and all(0 <= beta < 1 for beta in optim.betas)
-    yield "optim.betas", optim.betas, betas, "be two numbers in [0, 1)"
-    yield _from_to("optim.warmup_fraction", optim.warmup_fraction, 0, 1)
-    yield "optim.clip_norm", optim.clip_norm, optim.clip_norm > 0, "be above 0"
-    yield _at_least("training.epochs", training.epochs, 1)
-    yield _at_least("training.batch_size", training.batch_size, 1)
-    yield _at_least("training.patience_epochs", training.patience_epochs, 1)
-    balanced = 0 <= training.class_balance <= 1
-    yield "training.class_balance", training.class_balance, balanced, "be in [0, 1]"
-    yield _from_to("training.label_smoothing", training.label_smoothing, 0, 1)
-    yield _at_least("calibration_bins", config.calibration_bins, 1)
-    yield _at_least("seed", config.seed, 0)
-
-
-def _at_least(where: str, value: int, minimum: int) -> Rule:
-    return where, value, value >= minimum, f"be at least {minimum}"
-
-
-def _within(where: str, value: float, low: float, high: float) -> Rule:
-    return where, value, low < value < high, f"be in ({low}, {high})"
-
-
-def _from_to(where: str, value: float, low: float, high: float) -> Rule:
-    return where, value, low <= value < high, f"be in [{low}, {high})"
-
-
-def _orders(where: str, values: list[int]) -> Rule:
-    valid = len(values) > 0 and all(value >= 1 for value in values) and len(set(values)) == len(values)
-    return where, values, valid, "be one or more different whole numbers above 0"

@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from safetensors.torch import save as save_tensors
 from yaml import YAMLError
 
+from titleclf.bundle import weights_of
 from titleclf.config import TrainConfig, from_mapping
 from titleclf.errors import InputError
 from titleclf.files import replacing, write_text
@@ -76,6 +76,5 @@ def load_checkpoint(folder: Path) -> State:
 
 def save_best(folder: Path, network: Network) -> None:
     """Write the weights of the best epoch so far."""
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
     with replacing(folder / BEST) as temporary:
-        temporary.write_bytes(save_tensors(tensors))
+        temporary.write_bytes(weights_of(network))
