@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from titleclf.characters import BOUNDARY, FIRST_CHARACTER, PAD, SPACE, UNK, Characters, chunked, in_batches, normalise
+from titleclf.characters import BOUNDARY, FIRST_CHARACTER, PAD, SPACE, UNK, Characters, chunked, normalise
 from titleclf.errors import InputError
 
 A, B, C = range(FIRST_CHARACTER, FIRST_CHARACTER + 3)
@@ -98,8 +98,8 @@ def test_a_mapping_that_is_no_vocabulary(change):
         Characters.from_mapping({**vocabulary().to_mapping(), **change}, "here")
 
 
-def test_batches_and_chunks_keep_order_and_lose_nothing():
+def test_chunks_keep_order_and_lose_nothing():
     titles = list("abcdefg")
-    assert [list(some) for some in in_batches(titles, 3)] == list(chunked(iter(titles), 3))
+    assert list(chunked(iter(titles), 3)) == [["a", "b", "c"], ["d", "e", "f"], ["g"]]
     assert [len(some) for some in chunked(titles, 3)] == [3, 3, 1]
     assert list(chunked([], 3)) == []

@@ -155,6 +155,15 @@ def test_ctrl_c_in_the_first_epoch_leaves_nothing(small, monkeypatch, tmp_path):
     assert list((tmp_path / "outputs").iterdir()) == []
 
 
+def test_ctrl_c_never_removes_a_folder_that_was_there_before(small, run, monkeypatch, tmp_path):
+    folder = unfinished(run, tmp_path)
+    (folder / "checkpoint.pt").unlink()
+    monkeypatch.setattr(module, "fit", interrupted)
+    with pytest.raises(KeyboardInterrupt, match=r"Go on with"):
+        train(small(f"resume={folder}"))
+    assert (folder / "best.safetensors").exists()
+
+
 def test_the_best_epoch_is_kept(small, tmp_path, monkeypatch):
     scores = iter([0.1, 0.9, 0.3, 0.2, 0.1])
     states = {}

@@ -15,7 +15,7 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 
 from titleclf import __version__
-from titleclf.characters import Characters, in_batches
+from titleclf.characters import Characters, chunked
 from titleclf.config import EmbeddingsConfig, ModelConfig, from_mapping
 from titleclf.errors import InputError
 from titleclf.files import write_text
@@ -48,7 +48,7 @@ class Bundle:
         found = []
         cut = 0
         with torch.inference_mode():
-            for some in in_batches(titles, _BATCH_SIZE):
+            for some in chunked(titles, _BATCH_SIZE):
                 batch = self.characters.batch(some)
                 found.append(self.network(to_inputs(batch, self.network.config, self.device)).cpu().numpy())
                 cut += batch.cut

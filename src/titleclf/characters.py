@@ -102,12 +102,6 @@ def normalise(title: str, *, casefold: bool) -> str:
     return re.sub(r"\s+", " ", unicodedata.normalize("NFC", folded)).strip()
 
 
-def in_batches(titles: Sequence[str], size: int) -> Iterator[Sequence[str]]:
-    """Yield slices of at most `size` titles, in their order."""
-    for start in range(0, len(titles), size):
-        yield titles[start : start + size]
-
-
 def chunked(titles: Iterable[str], size: int) -> Iterator[list[str]]:
     """Yield lists of at most `size` titles from a stream."""
     chunk: list[str] = []

@@ -25,8 +25,7 @@ def exit_codes(command: Callable[[], None]) -> Callable[[], None]:
         except InputError as error:
             _leave(str(error), BAD_INPUT)
         except BrokenPipeError:
-            # The reader (`| head`) has what it wanted. Python flushes once more at exit: give it somewhere to do so.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            _drop_output()  # the reader (`| head`) has what it wanted
             sys.exit(0)
         except OSError as error:
             if error.errno is None:
@@ -47,5 +46,10 @@ def _leave(line: str, code: int) -> Never:
     try:
         sys.stdout.flush()
     except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
     sys.exit(code)
+
+
+def _drop_output() -> None:
+    # Python flushes once more at exit: give it somewhere to do so.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

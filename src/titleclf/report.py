@@ -41,7 +41,7 @@ def table(metrics: Metrics) -> str:
         scores = f"{row['precision']:>9.0%} | {row['recall']:>6.0%} | {row['f1']:>4.0%} | {row['support']:>6}"
         lines.append(f"| {category:<{width}} | {scores} |")
     both = f"{metrics['accuracy']:.1%} / {metrics['macro_f1']:.1%}"
-    lines.append(f"| {'accuracy / macro-F1':<{width}} | {both:>25} | {metrics['titles']:>6} |".replace(" %", "%"))
+    lines.append(f"| {'accuracy / macro-F1':<{width}} | {both:>25} | {metrics['titles']:>6} |")
     return "\n".join(lines) + "\n"
 
 

@@ -81,7 +81,6 @@ def split(titles: pd.DataFrame, config: DataConfig, seed: int) -> Split:
     own_test = None
     if config.test_path is not None:
         own_test = read_titles(titles_path(config.test_path), config.columns)
-    test_fraction = 0.0 if own_test is not None else config.test_fraction
     bases = titles["title"].map(base_title)
     # A programme filed under two categories goes where its first row says, as a whole.
     programmes = pd.DataFrame({"base": bases, "category": titles["category"]}).drop_duplicates("base")
@@ -92,7 +91,7 @@ def split(titles: pd.DataFrame, config: DataConfig, seed: int) -> Split:
         order = generator.permutation(len(group))
         shuffled = group["base"].to_numpy()[order]
         # At least one programme of each category on every side, however small it or the fraction is.
-        tests = 0 if own_test is not None else min(max(1, round(test_fraction * len(group))), len(group) - 2)
+        tests = 0 if own_test is not None else min(max(1, round(config.test_fraction * len(group))), len(group) - 2)
         validations = min(max(1, round(config.validation_fraction * len(group))), len(group) - tests - 1)
         sides.update(dict.fromkeys(shuffled[:tests], "test"))
         sides.update(dict.fromkeys(shuffled[tests : tests + validations], "validation"))

@@ -58,8 +58,8 @@ def train(config: TrainConfig) -> Path:
         history = fit(config, data, bundle, folder)
         finish(config, data, bundle, folder, history)
     except KeyboardInterrupt:
-        if not (folder / runs.CHECKPOINT).exists():
-            shutil.rmtree(folder)
+        if config.resume is None and not (folder / runs.CHECKPOINT).exists():
+            shutil.rmtree(folder)  # ours, and all that is in it is the configuration
             raise KeyboardInterrupt("The first epoch had not ended: nothing is left of the run.") from None
         raise KeyboardInterrupt(f"Go on with: python -m titleclf.train resume={folder}") from None
     return folder
