@@ -1,0 +1,150 @@
+"""titleclf, fastText and TF-IDF + linear SVC: trained on the same titles, with the same way to ask them."""
+
+import contextlib
+import io
+import os
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+import pandas as pd
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.pipeline import make_pipeline
+from sklearn.svm import LinearSVC
+
+from titleclf.bundle import Bundle, load_bundle
+from titleclf.config import TrainConfig
+from titleclf.errors import InputError
+from titleclf.evaluate import labels_of
+from titleclf.files import write_text
+from titleclf.metrics import Floats, fit_temperature
+from titleclf.train import Data, build, finish, fit, pick_device
+
+Settings = dict[str, int | float]
+
+OURS, FASTTEXT, SVC = "titleclf", "fastText", "TF-IDF char_wb 1-5 + LinearSVC"
+# fastText draws a tenth of its n-gram table a thread, and leaves the rest of it at zero.
+FASTTEXT_SETTINGS = {
+    "minn": 2,
+    "maxn": 5,
+    "epoch": 25,
+    "wordNgrams": 2,
+    "dim": 50,
+    "lr": 0.1,
+    "bucket": 2_000_000,
+    "thread": os.cpu_count() or 1,
+}
+_PREFIX = "__label__"  # fastText's
+
+
+@dataclass
+class Model:
+    """A trained model, what it can tell and what it cost; scores are (titles, categories)."""
+
+    scores: Callable[[list[str]], Floats]
+    likeliest: Callable[[list[str]], object]  # no more than the best category of each title: what is timed
+    has_probabilities: bool
+    training_seconds: float
+    megabytes: float
+
+
+def train_ours(config: TrainConfig, data: Data, folder: Path) -> Model:
+    """Train as `make train` does; judged is the bundle that it leaves."""
+    run = folder / "run"
+    with contextlib.redirect_stdout(io.StringIO()):
+        started = time.perf_counter()
+        bundle = build(config, data, pick_device(config.device))
+        history = fit(config, data, bundle, run)
+        calibrate(data, bundle)
+        seconds = time.perf_counter() - started
+        finish(config, data, bundle, run, history)
+    saved = load_bundle(run)
+
+    def scores(titles: list[str]) -> Floats:
+        return saved.probabilities(titles)[0]
+
+    return Model(scores, scores, True, seconds, _megabytes((run / "bundle").iterdir()))
+
+
+def calibrate(data: Data, bundle: Bundle) -> None:
+    """Fit the temperature as `finish` does: the one part of it that training seconds contain."""
+    logits, _ = bundle.logits(list(data.sides.validation["title"]))
+    bundle.temperature = fit_temperature(logits, labels_of(data.sides.validation, data.categories))
+
+
+def train_fasttext(config: TrainConfig, data: Data, folder: Path, settings: Settings) -> Model:
+    """Train fastText on the casefolded titles of training and validation."""
+    fasttext = _import_fasttext()
+    rows = for_peers(data)
+    lines = zip(labels_of(rows, data.categories), _words(rows["title"]), strict=True)
+    write_text(folder / "titles.txt", "".join(f"{_PREFIX}{label} {title}\n" for label, title in lines))
+    started = time.perf_counter()
+    model = fasttext.train_supervised(str(folder / "titles.txt"), **settings, seed=config.seed, verbose=0)
+    seconds = time.perf_counter() - started
+    model.save_model(str(folder / "model.bin"))
+
+    def scores(titles: list[str]) -> Floats:
+        return _as_columns(*model.predict(_words(titles), k=-1), len(data.categories))
+
+    def likeliest(titles: list[str]) -> object:
+        return model.predict(_words(titles))
+
+    return Model(scores, likeliest, True, seconds, _megabytes([folder / "model.bin"]))
+
+
+def train_svc(config: TrainConfig, data: Data, folder: Path) -> Model:
+    """Train TF-IDF + linear SVC on the titles of training and validation."""
+    rows = for_peers(data)
+    features = TfidfVectorizer(analyzer="char_wb", ngram_range=(1, 5), sublinear_tf=True)
+    model = make_pipeline(features, LinearSVC(random_state=config.seed))
+    started = time.perf_counter()
+    model.fit(rows["title"], labels_of(rows, data.categories))
+    seconds = time.perf_counter() - started
+    joblib.dump(model, folder / "model.joblib")
+
+    def scores(titles: list[str]) -> Floats:
+        values = model.decision_function(titles)
+        return values if values.ndim == 2 else np.stack([-values, values], axis=1)  # two categories share one value
+
+    return Model(scores, scores, False, seconds, _megabytes([folder / "model.joblib"]))
+
+
+def contenders(settings: Settings) -> dict[str, Callable[[TrainConfig, Data, Path], Model]]:
+    """Return how to train each model; `settings` are fastText's."""
+    return {OURS: train_ours, FASTTEXT: partial(train_fasttext, settings=settings), SVC: train_svc}
+
+
+def for_peers(data: Data) -> pd.DataFrame:
+    """Return what the peers train on: they need no validation titles, so they learn from those too."""
+    return pd.concat([data.sides.train, data.sides.validation], ignore_index=True)
+
+
+def _import_fasttext() -> Any:
+    try:
+        import fasttext
+    except ModuleNotFoundError:
+        raise InputError(
+            "fastText must be installed to be compared with. Got no such package. Run: pip install fasttext-numpy2"
+        ) from None
+    return fasttext
+
+
+def _words(titles: Iterable[str]) -> list[str]:
+    return [" ".join(title.casefold().split()) for title in titles]  # a line break would end the title
+
+
+def _as_columns(labels: list[list[str]], shares: list[Floats], categories: int) -> Floats:
+    # fastText names the categories of each title from the likeliest down.
+    found = np.zeros((len(labels), categories))
+    for row, (names, values) in enumerate(zip(labels, shares, strict=True)):
+        found[row, [int(name.removeprefix(_PREFIX)) for name in names]] = values
+    return found
+
+
+def _megabytes(files: Iterable[Path]) -> float:
+    return sum(file.stat().st_size for file in files) / 1e6
