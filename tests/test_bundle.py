@@ -24,7 +24,8 @@ def test_a_saved_bundle_predicts_as_before(run, tmp_path):
     bundle.save(tmp_path / "copy")
     copy = load_bundle(tmp_path / "copy")
     assert np.abs(copy.probabilities(TITLES)[0] - bundle.probabilities(TITLES)[0]).max() < 1e-5
-    assert (copy.categories, copy.temperature, copy.facts) == (bundle.categories, bundle.temperature, bundle.facts)
+    assert (copy.categories, copy.temperature) == (bundle.categories, bundle.temperature)
+    assert (copy.thresholds, copy.facts) == (bundle.thresholds, bundle.facts)
 
 
 def test_four_files_and_no_pickle(folder):
@@ -43,6 +44,7 @@ def test_the_card_says_what_it_was_trained_on_and_how_good_it_is(folder):
     card = (folder / "README.md").read_text()
     assert "titles (de, en), seed 1" in card
     assert "held-out titles: accuracy" in card
+    assert "Asked to be right 90% of the time (`--precision 0.9`), it answers" in card
     assert "Categories: Music; News; Sports." in card
 
 
@@ -96,7 +98,7 @@ def test_a_missing_folder_says_how_to_train(tmp_path):
         ("config.json", b"{", "config.json must be JSON. Got: "),
         ("config.json", b"\xff", "config.json must be JSON. Got: "),
         ("config.json", b"[]", "config.json must be a JSON object. Got list. Train or copy it again."),
-        ("config.json", b"{}", "config.json must be of format 1. Got None. Install the titleclf that wrote it"),
+        ("config.json", b"{}", "config.json must be of format 2. Got None. Install the titleclf that wrote it"),
         (
             "characters.json",
             b"{}",
@@ -115,9 +117,18 @@ def test_damaged_files_are_refused(folder, name, content, sentence):
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"format": 2}, "must be of format 1. Got 2."),
+        ({"format": 1}, "must be of format 2. Got 1. Install the titleclf that wrote it, or train again."),
         ({"categories": ["one"]}, "must have categories and a temperature above 0. Train again."),
         ({"temperature": 0.0}, "must have categories and a temperature above 0. Train again."),
+        ({"thresholds": None}, "config.json: thresholds must be a mapping. Got None."),
+        (
+            {"thresholds": {"precisions": [0.5], "least": {"Music": [0.1]}, "wishes": {}}},
+            "config.json: thresholds must be rising precisions and a probability for each, by category. Train again.",
+        ),
+        (
+            {"facts": {}},
+            "config.json: facts must have the keys fingerprint, languages, metrics, seed, training_titles.",
+        ),
         ({"model": {"kind": "nonsense"}}, "config.json: model.kind must be of type ModelKind. Got 'nonsense'."),
         ({"model": {"kind": "bag"}}, "config.json: model must have the keys boundary, combine, dim"),
         ({"categories": ["a", "b", "c", "d"]}, "must hold the tensors that its configuration describes. Got head.bias"),

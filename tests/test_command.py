@@ -5,7 +5,7 @@ import pytest
 from tests.conftest import one_line
 from titleclf import evaluate, export, train
 from titleclf.command import SCHEMAS, compose
-from titleclf.config import ModelKind, TrainConfig
+from titleclf.config import CategoryPrecision, ModelKind, TrainConfig
 from titleclf.files import shipped
 
 CONF = shipped("conf")
@@ -51,6 +51,42 @@ def test_every_mistake_is_one_line(monkeypatch, capsys, tmp_path, arguments, sen
     monkeypatch.chdir(tmp_path)
     assert fails(train, monkeypatch, capsys, *arguments).startswith(sentence)
     assert list(tmp_path.iterdir()) == []
+
+
+WISH = "evaluate.category_precision"
+
+
+@pytest.mark.parametrize(
+    ("override", "sentence"),
+    [
+        (f"{WISH}=[{{category:A}}]", f"{WISH}[0].precision must be given. Got nothing. Give it in the list."),
+        (
+            f"{WISH}=[{{name:A}}]",
+            f"{WISH} must have the keys that its line in conf/ shows. Got others. Quote it as there.",
+        ),
+        (f"{WISH}={{A:0.9}}", f"{WISH} must have the right type. Got {{A:0.9}}: Cannot merge DictConfig with"),
+        (
+            f"{WISH}=[{{category:A,precision:x}}]",
+            f"{WISH} must have the right type. Got [{{category:A,precision:x}}]: ",
+        ),
+        ("evaluate=x", "evaluate must be one of report. Got x."),
+        ("evaluate.bins=3", "evaluate.bins must be a key of the configuration. Got an unknown one."),
+        (
+            "calibration_bins=3",
+            "calibration_bins must be a key of the configuration. Got an unknown one. Did you mean ev",
+        ),
+    ],
+)
+@pytest.mark.parametrize("verb", [train, evaluate])
+def test_mistakes_in_what_a_report_measures(monkeypatch, capsys, verb, override, sentence):
+    assert fails(verb, monkeypatch, capsys, override).startswith(sentence)
+
+
+@pytest.mark.parametrize("name", ["train", "evaluate"])
+@pytest.mark.parametrize("category", ["Movie / Drama", "Arts / Culture (without music)", "It's, 日本: {a}=[b]"])
+def test_every_category_can_be_named_on_the_command_line(name, category):
+    config = compose(name, [f'{WISH}=[{{category:"{category}",precision:0.95}}]']).evaluate
+    assert config.category_precision == [CategoryPrecision(category, 0.95)]
 
 
 def test_a_required_value(monkeypatch, capsys):

@@ -14,7 +14,9 @@ from titleclf.errors import InputError
 
 
 def test_a_mapping_becomes_the_same_configuration():
-    config = compose_train("model=conv", "optim.skip=[]")
+    config = compose_train(
+        "model=conv", "optim.skip=[]", 'evaluate.category_precision=[{category:"It\'s",precision:0.9}]'
+    )
     assert from_mapping(TrainConfig, asdict(config)) == config
 
 

@@ -2,6 +2,8 @@ import numpy as np
 import pytest
 
 from titleclf.metrics import (
+    calibration,
+    coverage_curve,
     expected_calibration_error,
     fit_temperature,
     measure,
@@ -29,6 +31,20 @@ def test_calibration_error_by_hand():
     shares = np.array([[0.4, 0.3, 0.3], [0.4, 0.3, 0.3], [0.9, 0.1, 0.0], [0.9, 0.1, 0.0]])
     labels = np.array([0, 1, 0, 2])
     assert expected_calibration_error(shares, labels, bins=2) == pytest.approx((2 * 0.1 + 2 * 0.4) / 4)
+
+
+def test_bins_without_titles_are_left_out():
+    shares = np.array([[0.9, 0.1], [0.9, 0.1], [0.4, 0.6]])
+    assert calibration(shares, np.array([0, 1, 1]), bins=5) == [
+        {"confidence": 0.6, "accuracy": 1.0, "titles": 1},
+        {"confidence": 0.9, "accuracy": 0.5, "titles": 2},
+    ]
+
+
+def test_coverage_by_hand_does_not_part_equally_sure_titles():
+    shares, precisions = coverage_curve(np.array([0.5, 0.9, 0.5, 0.7]), np.array([True, True, False, True]))
+    assert shares.tolist() == [0.25, 0.5, 1.0]
+    assert precisions.tolist() == [1.0, 1.0, 0.75]
 
 
 def test_certainty_falls_into_the_last_bin():

@@ -11,6 +11,7 @@ from tests.conftest import command, one_line
 from titleclf import predict as module
 from titleclf.bundle import load_bundle
 from titleclf.predict import predict
+from titleclf.thresholds import Thresholds
 
 AWKWARD = [
     "What's Up, Doc?",
@@ -109,6 +110,42 @@ def test_below_the_minimum_confidence_there_is_no_category_but_candidates(monkey
     assert answer["probability"] == answer["top"][0]["probability"]
 
 
+def with_thresholds(run: Path, tmp_path: Path, least: list[float | None]) -> Path:
+    """Copy the bundle, with the same thresholds for all categories at the precisions 0.5 and 0.9."""
+    bundle = load_bundle(run)
+    bundle.thresholds = Thresholds([0.5, 0.9], dict.fromkeys(bundle.categories, least), {})
+    bundle.save(tmp_path / "changed")
+    return tmp_path / "changed"
+
+
+@pytest.mark.parametrize(("least", "is_named"), [([0.0, None], [True, False]), ([0.0, 0.0], [True, True])])
+def test_below_its_threshold_a_category_is_not_named_but_a_candidate(
+    monkeypatch, capsys, run, tmp_path, least, is_named
+):
+    model = with_thresholds(run, tmp_path, least)
+    for precision, named in zip(("0.5", "0.9"), is_named, strict=True):
+        (answer,) = answers(monkeypatch, capsys, model, "--precision", precision, "--top", "2", "Match of the Day")
+        assert answer["category"] == (answer["top"][0]["category"] if named else None)
+        assert len(answer["top"]) == 2
+
+
+def test_precision_and_minimum_confidence_must_both_hold(monkeypatch, capsys, run, tmp_path):
+    model = with_thresholds(run, tmp_path, [0.0, 1.0])
+    for precision, confidence, is_named in (("0.5", "0", True), ("0.5", "1", False), ("0.9", "0", False)):
+        (answer,) = answers(
+            monkeypatch, capsys, model, "--precision", precision, "--min-confidence", confidence, "Tagesschau"
+        )
+        assert (answer["category"] is not None) == is_named
+
+
+@pytest.mark.parametrize(("kind", "unsure"), [("text", f"   ?  {module.UNSURE}"), ("csv", "Tagesschau,,")])
+def test_not_knowing_is_told_in_every_format(monkeypatch, capsys, run, tmp_path, kind, unsure):
+    model = with_thresholds(run, tmp_path, [None, None])
+    monkeypatch.setattr(sys, "argv", ["p", "--model", str(model), "--precision", "0.9", "--format", kind, "Tagesschau"])
+    module.main()
+    assert unsure in capsys.readouterr().out
+
+
 def test_csv_has_a_row_a_title(monkeypatch, capsys, run):
     arguments = ["--model", str(run), "--format", "csv", "--top", "9", 'Say "Yes", no', ""]
     monkeypatch.setattr(sys, "argv", ["predict", *arguments])
@@ -180,6 +217,10 @@ def test_the_newest_run_is_the_default_and_is_named(monkeypatch, capsys, run):
             "number.jsonl:1: title must be text. Got 24. Put it in quotes.",
         ),
         (["--input", "ragged.csv", "--model", "RUN"], "ragged.csv:2: must have 1 columns. Got 2. Quote cells"),
+        (
+            ["--model", "RUN", "--precision", "0.995", "--format", "csv", "A"],
+            "a wanted precision must be at most 0.99, the highest that the model was fitted to. Got 0.995.",
+        ),
         (["--model", "RUN", "\udcff"], "argument:1: must be UTF-8. Got other bytes."),
     ],
 )
@@ -204,6 +245,8 @@ def test_mistakes_are_one_line(monkeypatch, capsys, tmp_path, run, arguments, se
         (["--top", "0", "A"], "must be a whole number above 0. Got 0."),
         (["--min-confidence", "2", "A"], "must be in [0, 1]. Got 2."),
         (["--min-confidence", "much", "A"], "must be in [0, 1]. Got much."),
+        (["--precision", "1", "A"], "must be in (0, 1). Got 1."),
+        (["--precision", "high", "A"], "must be in (0, 1). Got high."),
         (["--format", "xml", "A"], "invalid choice: 'xml'"),
         (["--nonsense"], "unrecognized arguments: --nonsense"),
     ],

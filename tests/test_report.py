@@ -6,7 +6,9 @@ import pytest
 from matplotlib.image import imread
 
 from titleclf.metrics import measure, probabilities
-from titleclf.report import table, write_report, write_training_curve
+from titleclf.pictures import draw_training
+from titleclf.report import table, write_report
+from titleclf.thresholds import Thresholds, abstention
 
 LOGITS = np.array([[3.0, 0, 0], [0, 2.0, 0], [0, 0.1, 0], [2.0, 0, 0]])
 TITLES = pd.DataFrame(
@@ -18,7 +20,8 @@ TITLES = pd.DataFrame(
 def metrics():
     labels = np.array([0, 1, 2, 1])
     found = measure(LOGITS, labels, TITLES["lang"].to_numpy(dtype=str), ["$x", "y", "z"], 1.5, bins=5)
-    return {**found, "cut": 7}
+    thresholds = Thresholds([0.5, 0.99], {"$x": [0.8, None], "y": [None, None], "z": [0.5, 0.5]}, {"y": 0.6})
+    return {**found, **abstention(probabilities(LOGITS, 1.5), labels, thresholds, target=0.88), "cut": 7}
 
 
 def test_a_report_is_numbers_text_and_a_picture(tmp_path, metrics):
@@ -29,8 +32,27 @@ def test_a_report_is_numbers_text_and_a_picture(tmp_path, metrics):
     assert "Accuracy 50.0%, macro-F1" in text
     assert "7 titles were longer" in text
     assert "| de | 50.0% |" in text
-    rows, columns, _ = imread(tmp_path / "confusion.png").shape
-    assert min(rows, columns) > 300
+    for name in ("confusion", "coverage", "calibration"):
+        rows, columns, _ = imread(tmp_path / f"{name}.png").shape
+        assert min(rows, columns) > 300
+
+
+def test_precision_is_told_beside_coverage_and_by_category(tmp_path, metrics):
+    metrics["coverage"]["0.88"] = {"coverage": 0.25, "precision": 1.0}
+    metrics["thresholds"]["$x"] = {
+        "wanted": 0.88,
+        "threshold": 0.8,
+        "taken": 2,
+        "answered": 1,
+        "coverage": 0.5,
+        "precision": 1.0,
+    }
+    write_report(tmp_path, metrics, TITLES, probabilities(LOGITS, 1.5))
+    text = (tmp_path / "report.md").read_text()
+    assert "| 88.0% (the target) | 100.0% | 25.0% | 25.0% |" in text
+    assert "| 80.0% | none | 0.0% | 25.0% |" in text
+    assert "| $x | 88.0% | 80.0% | 100.0% | 50.0% | 1 of 2 |" in text
+    assert "| y | 88.0% | none | none | 0.0% | 0 of 2 |" in text
 
 
 def test_mistakes_come_surest_first(tmp_path, metrics):
@@ -57,6 +79,6 @@ def test_the_training_curve_is_drawn(tmp_path):
         {"epoch": n, "training_loss": 1 / n, "validation_loss": 2 / n, "accuracy": n / 9, "macro_f1": n / 10}
         for n in range(1, 6)
     ]
-    write_training_curve(tmp_path, history, kept=3)
+    draw_training(tmp_path / "training.png", history, kept=3)
     rows, columns, _ = imread(tmp_path / "training.png").shape
     assert columns > rows > 300

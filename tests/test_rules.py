@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from tests.conftest import COLUMNS, compose_train
-from titleclf.config import EvaluateConfig, ExportConfig, ExportFormat
+from titleclf.config import EvaluateConfig, EvaluationConfig, ExportConfig, ExportFormat
 from titleclf.errors import InputError
 from titleclf.rules import check
 
@@ -26,6 +26,14 @@ from titleclf.rules import check
             "model.embeddings.freeze=true",
             "model.embeddings.freeze must be false unless model.embeddings.path names what to freeze. Got True.",
         ),
+        ("noise.misspelt=1.1", "noise.misspelt must be in [0, 1]. Got 1.1."),
+        ("noise.max_edits=0", "noise.max_edits must be at least 1. Got 0."),
+        (
+            "noise.misspellings=[]",
+            "noise.misspellings must be one or more while noise.misspelt is above 0. Got [].",
+        ),
+        ("noise.reformatted=-1", "noise.reformatted must be in [0, 1]. Got -1.0."),
+        ("noise.formats=[]", "noise.formats must be one or more while noise.reformatted is above 0. Got []."),
         ("optim.lr=0", "optim.lr must be above 0. Got 0.0."),
         ("optim.weight_decay=-1", "optim.weight_decay must be 0 or more. Got -1.0."),
         ("optim.table_decay=-1", "optim.table_decay must be 0 or more. Got -1.0."),
@@ -37,7 +45,17 @@ from titleclf.rules import check
         ("training.patience_epochs=0", "training.patience_epochs must be at least 1. Got 0."),
         ("training.class_balance=2", "training.class_balance must be in [0, 1]. Got 2.0."),
         ("training.label_smoothing=1", "training.label_smoothing must be in [0, 1). Got 1.0."),
-        ("calibration_bins=0", "calibration_bins must be at least 1. Got 0."),
+        ("evaluate.calibration_bins=0", "evaluate.calibration_bins must be at least 1. Got 0."),
+        ("evaluate.target_precision=1", "evaluate.target_precision must be in (0, 1). Got 1.0."),
+        (
+            'evaluate.category_precision=[{category:"It\'s",precision:1}]',
+            "evaluate.category_precision of It's must be in (0, 1). Got 1.0.",
+        ),
+        (
+            "evaluate.category_precision=[{category:A,precision:0.9},{category:A,precision:0.8}]",
+            "evaluate.category_precision must name each category once. Got A; A.",
+        ),
+        ("evaluate.robustness_titles=-1", "evaluate.robustness_titles must be at least 0. Got -1."),
         ("seed=-1", "seed must be at least 0. Got -1."),
     ],
 )
@@ -51,6 +69,11 @@ def test_relations_of_values():
     with pytest.raises(InputError, match=r"validation_fraction \+ test_fraction below 1. Got 1."):
         compose_train("data.validation_fraction=0.5", "data.test_fraction=0.5")
     compose_train("data.validation_fraction=0.5", "data.test_fraction=0.5", "data.test_path=own.csv")
+
+
+def test_noise_needs_kinds_only_for_its_shares():
+    compose_train("noise.misspelt=0", "noise.misspellings=[]", "noise.reformatted=0", "noise.formats=[]")
+    compose_train("noise.misspelt=1", "noise.reformatted=1")
 
 
 @pytest.mark.parametrize(
@@ -73,8 +96,9 @@ def test_all_wrong_values_are_told_at_once():
 
 
 def test_other_verbs_are_checked_too():
-    evaluate = EvaluateConfig("outputs/latest", None, COLUMNS, calibration_bins=0, output_dir=None)
-    with pytest.raises(InputError, match=r"calibration_bins must be at least 1. Got 0."):
+    bins = EvaluationConfig(calibration_bins=0, target_precision=0.9, category_precision=[], robustness_titles=0)
+    evaluate = EvaluateConfig("outputs/latest", None, COLUMNS, bins, output_dir=None)
+    with pytest.raises(InputError, match=r"evaluate.calibration_bins must be at least 1. Got 0."):
         check(evaluate)
-    check(replace(evaluate, calibration_bins=1))
+    check(replace(evaluate, evaluate=replace(bins, calibration_bins=1)))
     check(ExportConfig("outputs/latest", ExportFormat.bundle, "new"))

@@ -9,11 +9,11 @@ import torch
 from matplotlib.image import imread
 from safetensors.torch import load_file
 
-from tests.conftest import write_csv
+from tests.conftest import rows, write_csv
 from titleclf import runs
 from titleclf import train as module
 from titleclf.bundle import load_bundle
-from titleclf.config import Device
+from titleclf.config import CategoryPrecision, Device
 from titleclf.errors import InputError
 from titleclf.evaluate import labels_of
 from titleclf.train import best_epoch, build, class_weights, fit, pick_device, read_data, train
@@ -37,6 +37,8 @@ def test_a_run_leaves_all_that_shaped_it_and_all_that_came_out(run):
         "metrics.json",
         "report.md",
         "confusion.png",
+        "coverage.png",
+        "calibration.png",
         "training.png",
         "bundle",
     }
@@ -134,7 +136,7 @@ def test_a_changed_configuration_is_refused(run, small, tmp_path):
     with pytest.raises(InputError, match=r"config.yaml must be YAML. Got: .*Mend it or train again."):
         train(small(f"resume={folder}"))
     (folder / "config.yaml").write_text("seed: 1\n")
-    with pytest.raises(InputError, match=r"config.yaml must have the keys .*Missing or unknown: calibration_bins"):
+    with pytest.raises(InputError, match=r"config.yaml must have the keys .*Missing or unknown: characters, data"):
         train(small(f"resume={folder}"))
 
 
@@ -222,6 +224,30 @@ def test_a_test_file_with_other_categories_is_refused(small, tmp_path):
     own = write_csv(tmp_path / "own.csv", [("Tatort", "Film", "de")])
     with pytest.raises(InputError, match=r"must be one of Music; News; Sports. Got Film."):
         train(small(f"data.test_path={own}"))
+    assert not (tmp_path / "outputs").exists()
+
+
+WISH = """evaluate.category_precision=[{category:"It's live / Sport (Müsik)",precision:0.96}]"""
+
+
+def test_wishes_for_a_category_with_an_awkward_name_reach_the_bundle(small, tmp_path):
+    named = [(title, "It's live / Sport (Müsik)" if kind == "Sports" else kind, lang) for title, kind, lang in rows()]
+    own = write_csv(tmp_path / "own.csv", named)
+    folder = train(small(f"data.path={own}", WISH, "evaluate.target_precision=0.93", "training.epochs=1"))
+    thresholds = load_bundle(folder).thresholds
+    assert thresholds.wishes == {"It's live / Sport (Müsik)": 0.96}
+    assert {0.93, 0.96} <= set(thresholds.precisions)
+    assert runs.load_config(folder).evaluate.category_precision == [
+        CategoryPrecision("It's live / Sport (Müsik)", 0.96)
+    ]
+    assert json.loads((folder / "metrics.json").read_text())["target_precision"] == 0.93
+
+
+def test_wishes_for_unknown_categories_are_refused_before_training(small, tmp_path):
+    with pytest.raises(
+        InputError, match=r"evaluate.category_precision must name some of Music; News; Sports. Got It's"
+    ):
+        train(small(WISH))
     assert not (tmp_path / "outputs").exists()
 
 

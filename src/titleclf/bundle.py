@@ -19,23 +19,36 @@ from titleclf.characters import Characters, chunked
 from titleclf.config import EmbeddingsConfig, ModelConfig, from_mapping
 from titleclf.errors import InputError
 from titleclf.files import write_text
-from titleclf.metrics import Floats, probabilities
+from titleclf.metrics import Floats, Metrics, probabilities
 from titleclf.model import Network, to_inputs
+from titleclf.thresholds import Thresholds, answered
 
-FORMAT = 1
+FORMAT = 2
 WEIGHTS, CHARACTERS, CONFIG, CARD = "weights.safetensors", "characters.json", "config.json", "README.md"
 _BATCH_SIZE = 256
 
 
 @dataclass
+class Facts:
+    """What a classifier was trained on, and how good it is on titles held out."""
+
+    training_titles: int
+    languages: list[str]
+    seed: int
+    fingerprint: str
+    metrics: Metrics
+
+
+@dataclass
 class Bundle:
-    """A trained classifier; `facts` says what it was trained on and how good it is."""
+    """A trained classifier; temperature, thresholds and metrics come from titles that it was not trained on."""
 
     network: Network
     characters: Characters
     categories: list[str]
     temperature: float
-    facts: dict[str, Any]
+    thresholds: Thresholds
+    facts: Facts
 
     @property
     def device(self) -> torch.device:
@@ -84,7 +97,8 @@ class Bundle:
             "categories": self.categories,
             "temperature": self.temperature,
             "model": asdict(architecture),
-            "facts": self.facts,
+            "thresholds": asdict(self.thresholds),
+            "facts": asdict(self.facts),
         }
 
 
@@ -113,7 +127,9 @@ def load_bundle(folder: Path) -> Bundle:
     characters = Characters.from_mapping(_read_json(folder / CHARACTERS), str(folder / CHARACTERS))
     network = Network(model, len(characters), characters.length, len(categories))
     load_weights(network, folder / WEIGHTS)
-    return Bundle(network, characters, categories, temperature, config.get("facts", {}))
+    thresholds = Thresholds.from_mapping(config.get("thresholds", {}), categories, f"{folder / CONFIG}: thresholds")
+    facts = from_mapping(Facts, config.get("facts", {}), f"{folder / CONFIG}: facts")
+    return Bundle(network, characters, categories, temperature, thresholds, facts)
 
 
 def weights_of(network: Network) -> bytes:
@@ -170,8 +186,7 @@ def _to_json(values: dict[str, Any]) -> str:
 
 
 def _model_card(bundle: Bundle) -> str:
-    facts = bundle.facts
-    metrics = facts["metrics"]
+    facts, metrics = bundle.facts, bundle.facts.metrics
     size = sum(parameter.numel() for parameter in bundle.network.parameters())
     return f"""# A titleclf model
 
@@ -180,11 +195,12 @@ Tells the category of a TV programme from its title. Made with titleclf {__versi
 
 - Model: {bundle.network.config.kind}, {size:,} weights, {len(bundle.characters):,} characters.
 - Categories: {"; ".join(bundle.categories)}.
-- Trained on {facts["training_titles"]:,} titles ({", ".join(facts["languages"])}), seed {facts["seed"]};
-  SHA-256 of all its labelled titles: {facts["fingerprint"]}.
+- Trained on {facts.training_titles:,} titles ({", ".join(facts.languages)}), seed {facts.seed};
+  SHA-256 of all its labelled titles: {facts.fingerprint}.
 - On {metrics["titles"]:,} held-out titles: accuracy {metrics["accuracy"]:.1%}, macro-F1 {metrics["macro_f1"]:.1%},
   expected calibration error {metrics["expected_calibration_error"]:.3f} (temperature {bundle.temperature:.2f}).
+- {answered(metrics)}
 
 Limits: it knows no programme, only spellings. Short titles and names say little, and the probability then says so.
-A wrong "Movie / Drama" can cost a guide its episode numbers: ask for a minimum confidence.
+A wrong "Movie / Drama" can cost a guide its episode numbers: ask for a precision, and it says "don't know" in time.
 """

@@ -12,7 +12,7 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException, ValidationError
+from omegaconf.errors import ConfigTypeError, OmegaConfBaseException, ValidationError
 
 from titleclf.config import MODELS, EvaluateConfig, ExportConfig, ModelConfig, TrainConfig
 from titleclf.errors import InputError, exit_codes
@@ -97,6 +97,8 @@ def _check_keys(config: DictConfig, schema: type[Any]) -> None:
         missing |= {f"{where}{key}" for key in names - {*map(str, node)}}
     if missing:
         key = sorted(missing)[0]
+        if "[" in key:
+            raise InputError(f"{key} must be given. Got nothing. Give it in the list.")
         raise InputError(f"{key} must be given. Got nothing. Add {key}=VALUE.")
 
 
@@ -121,9 +123,10 @@ def _sentence(error: Exception, schema: type[Any]) -> str:
     if isinstance(error, MissingConfigException) and error.options is not None and error.missing_cfg_file:
         group, _, got = error.missing_cfg_file.rpartition("/")
         return f"{group} must be one of {', '.join(error.options)}. Got {got}.{_did_you_mean(got, error.options)}"
-    if isinstance(cause, ValidationError) and cause.full_key:
-        given = first.removeprefix("Error merging override ").partition("=")[2]
-        return f"{cause.full_key} must have the right type. Got {given}: {str(cause).splitlines()[0]}."
+    if isinstance(cause, ValidationError | ConfigTypeError) and cause.full_key:
+        merged = re.match(r"Error merging override \+*([^=]+)=(.*)", first)
+        key, given = merged.groups() if merged else (cause.full_key, "another")
+        return f"{key} must have the right type. Got {given}: {str(cause).splitlines()[0]}."
     if found := re.match(r"Could not override '([^']*)'", first):
         return _unknown_key(found.group(1), "", schema)
     return f"the configuration must be valid. Got: {' '.join(str(error).split())}."
@@ -133,6 +136,8 @@ def _unknown_key(key: str, sign: str, schema: type[Any]) -> str:
     keys = dict(_keys(schema, ""))
     if key in keys:
         owners = ", ".join(kind for kind, model in MODELS.items() if key.removeprefix("model.") in _names(model))
+        if not owners:  # a list of mappings, the only value that has keys of its own
+            return f"{key} must have the keys that its line in conf/ shows. Got others. Quote it as there."
         return f"{key} must be used with a model that has it: {owners}. Got another model. Add model={owners}."
     return f"{sign}{key} must be a key of the configuration. Got an unknown one.{_did_you_mean(key, list(keys))}"
 

@@ -42,6 +42,32 @@ class ModelKind(StrEnum):
     conv = "conv"
 
 
+class Misspelling(StrEnum):
+    """What happens to the letters of a title, in `noise.misspell`."""
+
+    insert = "insert"
+    delete = "delete"
+    transpose = "transpose"
+    substitute = "substitute"
+    diacritics = "diacritics"
+    mojibake = "mojibake"
+    ocr = "ocr"
+
+
+class Format(StrEnum):
+    """How guides dress a title up, in `noise.reformat`."""
+
+    case = "case"
+    mark_before = "mark_before"
+    mark_after = "mark_after"
+    episode = "episode"
+    year = "year"
+    article = "article"
+    subtitle = "subtitle"
+    cut = "cut"
+    separators = "separators"
+
+
 class ExportFormat(StrEnum):
     """What `export` writes: a folder that predicts, or a file of embeddings to start another training from."""
 
@@ -131,6 +157,17 @@ MODELS: dict[ModelKind, type[ModelConfig]] = {
 
 
 @dataclass
+class NoiseConfig:
+    """Which share of the training titles is misspelt, which reformatted, and in which ways."""
+
+    misspelt: float
+    max_edits: int
+    misspellings: list[Misspelling]
+    reformatted: float
+    formats: list[Format]
+
+
+@dataclass
 class OptimConfig:
     """AdamW with warm-up and cosine decay; `skip` names the modules whose matrices get no weight decay.
 
@@ -158,15 +195,34 @@ class TrainingConfig:
 
 
 @dataclass
+class CategoryPrecision:
+    """How many of the answers that name this category shall be right."""
+
+    category: str
+    precision: float
+
+
+@dataclass
+class EvaluationConfig:
+    """What a report measures; a list and no mapping, because Hydra takes no key with an apostrophe or an umlaut."""
+
+    calibration_bins: int
+    target_precision: float
+    category_precision: list[CategoryPrecision]
+    robustness_titles: int
+
+
+@dataclass
 class TrainConfig:
     """`python -m titleclf.train`."""
 
     data: DataConfig
     characters: CharactersConfig
     model: ModelConfig
+    noise: NoiseConfig
     optim: OptimConfig
     training: TrainingConfig
-    calibration_bins: int
+    evaluate: EvaluationConfig
     seed: int
     device: Device
     output_dir: str
@@ -180,7 +236,7 @@ class EvaluateConfig:
     model: str
     path: str | None
     columns: ColumnsConfig
-    calibration_bins: int
+    evaluate: EvaluationConfig
     output_dir: str | None
 
 
@@ -214,12 +270,16 @@ def from_mapping(schema: type[Any], values: Mapping[str, Any], where: str = "con
 
 
 def _typed(hint: Any, value: Any, where: str) -> Any:
+    if hint is Any:
+        return value
     if is_dataclass(hint):
         return from_mapping(cast("type[Any]", hint), value, where)
     if get_origin(hint) in (Union, UnionType):
         return None if value is None else _typed(get_args(hint)[0], value, where)
     if get_origin(hint) is list and isinstance(value, list):
         return [_typed(get_args(hint)[0], item, where) for item in value]
+    if get_origin(hint) is dict and isinstance(value, dict) and all(isinstance(key, str) for key in value):
+        return {key: _typed(get_args(hint)[1], item, f"{where}.{key}") for key, item in value.items()}
     if isinstance(hint, type) and issubclass(hint, StrEnum) and value in list(hint):
         return hint(value)
     if hint is float and type(value) in (int, float):

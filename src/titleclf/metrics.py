@@ -10,6 +10,7 @@ from sklearn.metrics import confusion_matrix, f1_score, precision_recall_fscore_
 
 Floats = npt.NDArray[np.floating[Any]]
 Labels = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
 Metrics = dict[str, Any]
 
 
@@ -37,11 +38,36 @@ def fit_temperature(logits: Floats, labels: Labels) -> float:
 
 def expected_calibration_error(probabilities: Floats, labels: Labels, bins: int) -> float:
     """Return the mean distance of confidence and accuracy over bins of equal width (Guo et al. 2017, equation 3)."""
+    rows = calibration(probabilities, labels, bins)
+    gaps = [row["titles"] * abs(row["accuracy"] - row["confidence"]) for row in rows]
+    return float(sum(gaps) / len(labels))
+
+
+def calibration(probabilities: Floats, labels: Labels, bins: int) -> list[dict[str, float]]:
+    """Return mean confidence, accuracy and number of titles of each bin of equal width that has titles."""
     confidence = probabilities.max(axis=1)
     right = probabilities.argmax(axis=1) == labels
     which = np.minimum((confidence * bins).astype(int), bins - 1)
-    gaps = np.bincount(which, weights=right - confidence, minlength=bins)
-    return float(np.abs(gaps).sum() / len(labels))
+    return [
+        {
+            "confidence": float(confidence[which == one].mean()),
+            "accuracy": float(right[which == one].mean()),
+            "titles": int((which == one).sum()),
+        }
+        for one in np.unique(which)
+    ]
+
+
+def coverage_curve(confidence: Floats, right: Bools) -> tuple[Floats, Floats]:
+    """Return the shares of titles that one threshold can answer, surest first, and how many of these are right."""
+    order, ends = surest_first(confidence)
+    return (ends + 1) / len(confidence), right[order].cumsum()[ends] / (ends + 1)
+
+
+def surest_first(confidence: Floats) -> tuple[Labels, Labels]:
+    """Return an order of titles, and the places in it where a threshold can end: not among equally sure ones."""
+    order = np.argsort(-confidence, kind="stable")
+    return order, np.flatnonzero(np.diff(confidence[order], append=-np.inf))
 
 
 def summary(predicted: Labels, labels: Labels) -> Metrics:
@@ -72,6 +98,7 @@ def measure(
         "uncalibrated_error": expected_calibration_error(probabilities(logits, 1.0), labels, bins),
         "negative_log_likelihood": negative_log_likelihood(logits, labels, temperature),
         "temperature": temperature,
+        "calibration": calibration(probabilities(logits, temperature), labels, bins),
         "categories": {
             category: {name: column[row].item() for name, column in zip(names, scores, strict=True)}
             for row, category in enumerate(categories)

@@ -10,9 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
+import numpy as np
+
 from titleclf.bundle import Bundle, load_bundle
 from titleclf.characters import chunked, normalise
 from titleclf.errors import InputError, exit_codes
+from titleclf.metrics import Floats
 from titleclf.tables import is_utf8, open_text, read_records
 
 LATEST = Path("outputs/latest")
@@ -22,22 +25,25 @@ _EXAMPLES = """examples:
   python -m titleclf.predict "Match of the Day" Tagesschau
   python -m titleclf.predict --input titles.txt --format csv > categories.csv
   cut -f 3 guide.tsv | python -m titleclf.predict --format jsonl --top 3
-  python -m titleclf.predict --min-confidence 0.8 -- "--a title that begins with dashes"
+  python -m titleclf.predict --precision 0.9 -- "--a title that begins with dashes"
 """
 
 
 @dataclass
 class Prediction:
-    """What the model says of one title: candidates with probabilities, best first; none for an empty title."""
+    """What the model says of one title: candidates with probabilities, best first; none for an empty title.
+
+    `least` is how probable the best one must be for the title to have a category.
+    """
 
     title: str
     candidates: list[tuple[str, float]]
-    min_confidence: float
+    least: float
 
     @property
     def category(self) -> str | None:
         """The best candidate, or none where it is not probable enough."""
-        if self.candidates and self.candidates[0][1] >= self.min_confidence:
+        if self.candidates and self.candidates[0][1] >= self.least:
             return self.candidates[0][0]
         return None
 
@@ -48,15 +54,19 @@ class Prediction:
 
 
 def predict(
-    bundle: Bundle, titles: Sequence[str], top: int = 1, min_confidence: float = 0.0
+    bundle: Bundle, titles: Sequence[str], top: int = 1, least: float | Floats = 0.0
 ) -> tuple[list[Prediction], int]:
-    """Return the predictions of `titles` in their order, and how many titles were too long and were cut."""
+    """Return the predictions of `titles` in their order, and how many titles were too long and were cut.
+
+    No title gets a category that is less probable than `least`, which may have a value for each (categories,).
+    """
+    least = np.broadcast_to(least, len(bundle.categories))
     predictions = []
     rows, cut = bundle.probabilities(titles)
     for title, row in zip(titles, rows, strict=True):
         best = (-row).argsort(kind="stable")[:top] if normalise(title, casefold=False) else []
         candidates = [(bundle.categories[place], float(row[place])) for place in best]
-        predictions.append(Prediction(title, candidates, min_confidence))
+        predictions.append(Prediction(title, candidates, float(least[row.argmax()])))
     return predictions, cut
 
 
@@ -68,12 +78,15 @@ def main() -> None:
     folder = _model(arguments.model)
     bundle = load_bundle(folder)
     print(f"model: {folder}", file=sys.stderr)
+    least = arguments.min_confidence
+    if arguments.precision is not None:
+        least = np.maximum(least, bundle.thresholds.at(arguments.precision))
     top = min(arguments.top, len(bundle.categories))
     width = max(map(len, bundle.categories))
     write = _writer(arguments.format, top, width)
     all_cut = 0
     for chunk in chunked(titles, _CHUNK):
-        predictions, cut = predict(bundle, chunk, top, arguments.min_confidence)
+        predictions, cut = predict(bundle, chunk, top, least)
         all_cut += cut
         for prediction in predictions:
             write(prediction)
@@ -99,6 +112,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--format", choices=["text", "jsonl", "csv"], default="text", help="default: text")
     parser.add_argument("--top", type=_top, default=1, metavar="K", help="show the K likeliest categories (default: 1)")
     parser.add_argument(
+        "--precision",
+        type=_precision,
+        metavar="P",
+        help="name a category only where it is sure enough for a share P of such answers to be right",
+    )
+    parser.add_argument(
         "--min-confidence", type=_share, default=0.0, metavar="P", help="name no category less probable than P"
     )
     return parser
@@ -118,6 +137,16 @@ def _share(text: str) -> float:
     if not 0 <= share <= 1:
         raise argparse.ArgumentTypeError(f"must be in [0, 1]. Got {text}.")
     return share
+
+
+def _precision(text: str) -> float:
+    try:
+        precision = float(text)
+    except ValueError:
+        precision = 0.0
+    if not 0 < precision < 1:
+        raise argparse.ArgumentTypeError(f"must be in (0, 1). Got {text}.")
+    return precision
 
 
 def _titles(arguments: argparse.Namespace) -> Iterator[str]:

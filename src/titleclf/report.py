@@ -2,32 +2,37 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
-from matplotlib.figure import Figure
 
-from titleclf.files import replacing, write_text
-from titleclf.metrics import Floats, Metrics
+from titleclf.files import write_text
+from titleclf.metrics import Bools, Floats, Metrics
+from titleclf.pictures import draw_calibration, draw_confusion, draw_coverage
 
 _SUREST_MISTAKES = 15
 
 
 def write_report(folder: Path, metrics: Metrics, titles: pd.DataFrame, probabilities: Floats) -> None:
-    """Write metrics.json, report.md and confusion.png for `titles` with their probabilities (titles, categories)."""
+    """Write metrics.json, report.md and pictures for `titles` with their probabilities (titles, categories)."""
     categories = list(metrics["categories"])
+    confidence = probabilities.max(axis=1)
+    predicted = np.array(categories)[probabilities.argmax(axis=1)]
+    right = predicted == titles["category"].to_numpy()
     write_text(folder / "metrics.json", json.dumps(metrics, indent=2, ensure_ascii=False) + "\n")
-    text = (
-        f"{_overview(metrics)}\n{table(metrics)}\n{_languages(metrics)}\n{_mistakes(titles, probabilities, categories)}"
-    )
-    write_text(folder / "report.md", text)
-    _save(folder / "confusion.png", _confusion_picture(np.array(metrics["confusion"]), categories))
-
-
-def write_training_curve(folder: Path, history: list[dict[str, float]], kept: int) -> None:
-    """Draw training.png: loss and validation scores by epoch, the kept epoch marked."""
-    _save(folder / "training.png", _training_picture(pd.DataFrame(history), kept))
+    sections = [
+        _overview(metrics),
+        table(metrics),
+        _coverage(metrics),
+        _thresholds(metrics),
+        _languages(metrics),
+        _mistakes(titles, confidence, predicted, right),
+    ]
+    write_text(folder / "report.md", "\n".join(sections))
+    draw_confusion(folder / "confusion.png", metrics["confusion"], categories)
+    draw_coverage(folder / "coverage.png", metrics, confidence, right)
+    draw_calibration(folder / "calibration.png", metrics)
 
 
 def table(metrics: Metrics) -> str:
@@ -56,6 +61,44 @@ def _overview(metrics: Metrics) -> str:
     )
 
 
+def _coverage(metrics: Metrics) -> str:
+    lines = [
+        "## Precision and coverage",
+        "",
+        "With `--precision` a category is named only where its probability passes a threshold of its own, fitted on",
+        "validation. The last column is the most that one threshold for all, chosen on these very titles, can answer:",
+        "it compares models, and promises nothing.",
+        "",
+        "| wanted | right | answered | answered, one threshold |",
+        "| ---: | ---: | ---: | ---: |",
+    ]
+    for wanted, row in metrics["coverage"].items():
+        mark = " (the target)" if float(wanted) == metrics["target_precision"] else ""
+        best = metrics["coverage_at_precision"][wanted]
+        lines.append(f"| {float(wanted):.1%}{mark} | {_share(row['precision'])} | {row['coverage']:.1%} | {best:.1%} |")
+    return "\n".join(lines) + "\n"
+
+
+def _thresholds(metrics: Metrics) -> str:
+    lines = [
+        f"### At the target of {metrics['target_precision']:.1%}",
+        "",
+        "Answered: how many of the titles that the model takes for the category, rightly or not, pass its threshold.",
+        "No threshold: on validation the category was never right so often, and so it is never named.",
+        "",
+        "| category | wanted | threshold | right | answered | titles |",
+        "| --- | ---: | ---: | ---: | ---: | ---: |",
+    ]
+    for category, row in metrics["thresholds"].items():
+        shares = f"{row['wanted']:.1%} | {_share(row['threshold'])} | {_share(row['precision'])}"
+        lines.append(f"| {category} | {shares} | {row['coverage']:.1%} | {row['answered']} of {row['taken']} |")
+    return "\n".join(lines) + "\n"
+
+
+def _share(value: float | None) -> str:
+    return "none" if value is None else f"{value:.1%}"
+
+
 def _languages(metrics: Metrics) -> str:
     lines = ["## Languages", "", "| language | accuracy | macro-F1 | titles |", "| --- | ---: | ---: | ---: |"]
     by_size = sorted(metrics["languages"].items(), key=lambda item: -item[1]["titles"])
@@ -64,50 +107,10 @@ def _languages(metrics: Metrics) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _mistakes(titles: pd.DataFrame, probabilities: Floats, categories: list[str]) -> str:
+def _mistakes(titles: pd.DataFrame, confidence: Floats, predicted: npt.NDArray[np.str_], right: Bools) -> str:
     lines = ["## Surest mistakes", "", "| title | was | predicted | probability |", "| --- | --- | --- | ---: |"]
-    confidence = probabilities.max(axis=1)
-    predicted = np.array(categories)[probabilities.argmax(axis=1)]
-    wrong = np.flatnonzero(predicted != titles["category"].to_numpy())
+    wrong = np.flatnonzero(~right)
     for row in wrong[np.argsort(-confidence[wrong], kind="stable")][:_SUREST_MISTAKES]:
         title = titles["title"].iloc[row].replace("|", "\\|")
         lines.append(f"| {title} | {titles['category'].iloc[row]} | {predicted[row]} | {confidence[row]:.0%} |")
     return "\n".join(lines) + "\n"
-
-
-def _confusion_picture(confusion: Any, categories: list[str]) -> Figure:
-    size = 3 + 0.55 * len(categories)
-    figure = Figure(figsize=(size + 2, size), layout="constrained")
-    axes = figure.add_subplot()
-    share = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
-    image = axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
-    for row, column in np.argwhere(confusion):
-        colour = "white" if share[row, column] > 0.5 else "black"
-        axes.text(column, row, str(confusion[row, column]), ha="center", va="center", color=colour, fontsize=8)
-    # A dollar sign would start a formula.
-    names = [category.replace("$", r"\$") for category in categories]
-    axes.set_xticks(range(len(names)), names, rotation=40, ha="right", rotation_mode="anchor")
-    axes.set_yticks(range(len(names)), names)
-    axes.set(xlabel="predicted", ylabel="labelled", title="Titles by labelled and predicted category")
-    figure.colorbar(image, label="share of the labelled category", shrink=0.8)
-    return figure
-
-
-def _training_picture(history: pd.DataFrame, kept: int) -> Figure:
-    figure = Figure(figsize=(10, 4), layout="constrained")
-    left, right = figure.subplots(1, 2)
-    for axes, names in ((left, ["training_loss", "validation_loss"]), (right, ["accuracy", "macro_f1"])):
-        for name in names:
-            axes.plot(history["epoch"], history[name], marker=".", label=name.replace("_", " "))
-        axes.axvline(kept, color="grey", linestyle=":", label=f"kept: epoch {kept}")
-        axes.set_xlabel("epoch")
-        axes.xaxis.get_major_locator().set_params(integer=True)
-        axes.legend()
-    left.set(title="Loss", ylabel="nats a title")
-    right.set(title="Validation", ylabel="share")
-    return figure
-
-
-def _save(path: Path, figure: Figure) -> None:
-    with replacing(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=120)

@@ -8,9 +8,11 @@ from titleclf.config import (
     ConvConfig,
     DataConfig,
     EvaluateConfig,
+    EvaluationConfig,
     ExportConfig,
     ModelConfig,
     NgramConfig,
+    NoiseConfig,
     TrainConfig,
 )
 from titleclf.errors import InputError
@@ -22,9 +24,15 @@ def check(config: TrainConfig | EvaluateConfig | ExportConfig) -> None:
     """Raise one `InputError` that names every wrong value of `config`, a line each."""
     match config:
         case TrainConfig():
-            rules = [*_data_rules(config.data), *_model_rules(config.model), *_training_rules(config)]
+            rules = [
+                *_data_rules(config.data),
+                *_model_rules(config.model),
+                *_noise_rules(config.noise),
+                *_training_rules(config),
+                *_evaluation_rules(config.evaluate),
+            ]
         case EvaluateConfig():
-            rules = [_at_least("calibration_bins", config.calibration_bins, 1)]
+            rules = [*_evaluation_rules(config.evaluate)]
         case ExportConfig():
             rules = []
     broken = [f"{where} must {rule}. Got {value}." for where, value, holds, rule in rules if not holds]
@@ -67,6 +75,16 @@ def _model_rules(model: ModelConfig) -> Iterator[Rule]:
         yield _at_least("model.channels", model.channels, 1)
 
 
+def _noise_rules(noise: NoiseConfig) -> Iterator[Rule]:
+    yield _share("noise.misspelt", noise.misspelt)
+    yield _at_least("noise.max_edits", noise.max_edits, 1)
+    misspellings = len(noise.misspellings) > 0 or noise.misspelt <= 0
+    yield "noise.misspellings", noise.misspellings, misspellings, "be one or more while noise.misspelt is above 0"
+    yield _share("noise.reformatted", noise.reformatted)
+    formats = len(noise.formats) > 0 or noise.reformatted <= 0
+    yield "noise.formats", noise.formats, formats, "be one or more while noise.reformatted is above 0"
+
+
 def _training_rules(config: TrainConfig) -> Iterator[Rule]:
     optim, training = config.optim, config.training
     yield _at_least("characters.min_count", config.characters.min_count, 1)
@@ -83,8 +101,17 @@ def _training_rules(config: TrainConfig) -> Iterator[Rule]:
     balanced = 0 <= training.class_balance <= 1
     yield "training.class_balance", training.class_balance, balanced, "be in [0, 1]"
     yield _from_to("training.label_smoothing", training.label_smoothing, 0, 1)
-    yield _at_least("calibration_bins", config.calibration_bins, 1)
     yield _at_least("seed", config.seed, 0)
+
+
+def _evaluation_rules(evaluate: EvaluationConfig) -> Iterator[Rule]:
+    yield _at_least("evaluate.calibration_bins", evaluate.calibration_bins, 1)
+    yield _within("evaluate.target_precision", evaluate.target_precision, 0, 1)
+    for wish in evaluate.category_precision:
+        yield _within(f"evaluate.category_precision of {wish.category}", wish.precision, 0, 1)
+    names = [wish.category for wish in evaluate.category_precision]
+    yield "evaluate.category_precision", "; ".join(names), len(set(names)) == len(names), "name each category once"
+    yield _at_least("evaluate.robustness_titles", evaluate.robustness_titles, 0)
 
 
 def _at_least(where: str, value: int, minimum: int) -> Rule:
@@ -97,6 +124,10 @@ def _within(where: str, value: float, low: float, high: float) -> Rule:
 
 def _from_to(where: str, value: float, low: float, high: float) -> Rule:
     return where, value, low <= value < high, f"be in [{low}, {high})"
+
+
+def _share(where: str, value: float) -> Rule:
+    return where, value, 0 <= value <= 1, "be in [0, 1]"
 
 
 def _orders(where: str, values: list[int]) -> Rule:

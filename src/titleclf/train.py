@@ -13,7 +13,7 @@ from torch.nn import functional
 from tqdm import tqdm
 
 from titleclf import runs
-from titleclf.bundle import Bundle, load_weights
+from titleclf.bundle import Bundle, Facts, load_weights
 from titleclf.characters import Characters
 from titleclf.command import command
 from titleclf.config import Device, TrainConfig
@@ -21,10 +21,12 @@ from titleclf.embeddings import load_embeddings, read_embeddings
 from titleclf.errors import InputError
 from titleclf.evaluate import evaluate_bundle, labels_of
 from titleclf.files import new_run_folder, point_latest
-from titleclf.metrics import Labels, fit_temperature, negative_log_likelihood, summary
+from titleclf.metrics import Labels, fit_temperature, negative_log_likelihood, probabilities, summary
 from titleclf.model import Network, to_inputs
 from titleclf.optim import Optimizer
-from titleclf.report import table, write_training_curve
+from titleclf.pictures import draw_training
+from titleclf.report import table
+from titleclf.thresholds import Thresholds, named_wishes
 from titleclf.titles import Split, fingerprint, read_titles, split, titles_path
 
 History = list[dict[str, float]]
@@ -87,7 +89,8 @@ def read_data(config: TrainConfig) -> Data:
     titles = read_titles(titles_path(config.data.path), config.data.columns)
     sides = split(titles, config.data, config.seed)
     categories = sorted(sides.train["category"].unique())
-    labels_of(sides.test, categories)  # refuse a test file with other categories now, not after an hour
+    labels_of(sides.test, categories)  # refuse other categories now, not after an hour
+    named_wishes(config.evaluate.category_precision, categories)
     return Data(sides, categories, fingerprint(titles))
 
 
@@ -107,7 +110,10 @@ def build(config: TrainConfig, data: Data, device: torch.device) -> Bundle:
     network = Network(config.model, len(characters), characters.length, len(data.categories))
     if embeddings is not None:
         print(load_embeddings(embeddings, network, characters, config.model.embeddings))
-    return Bundle(network.to(device), characters, data.categories, temperature=1.0, facts={})
+    languages = sorted(data.sides.train["lang"].unique())
+    facts = Facts(len(data.sides.train), languages, config.seed, data.fingerprint, metrics={})
+    thresholds = Thresholds(precisions=[], least={}, wishes={})
+    return Bundle(network.to(device), characters, data.categories, 1.0, thresholds, facts)
 
 
 def fit(config: TrainConfig, data: Data, bundle: Bundle, folder: Path) -> History:
@@ -173,16 +179,17 @@ def finish(config: TrainConfig, data: Data, bundle: Bundle, folder: Path, histor
     """Calibrate on validation, evaluate on test, write report and bundle, and let `latest` point to them."""
     sides = data.sides
     logits, _ = bundle.logits(list(sides.validation["title"]))
-    bundle.temperature = fit_temperature(logits, labels_of(sides.validation, data.categories))
-    metrics = evaluate_bundle(bundle, sides.test, folder, config.calibration_bins)
-    write_training_curve(folder, history, best_epoch(history))
-    bundle.facts = {
-        "training_titles": len(sides.train),
-        "languages": sorted(sides.train["lang"].unique()),
-        "seed": config.seed,
-        "fingerprint": data.fingerprint,
-        "metrics": metrics,
-    }
+    labels = labels_of(sides.validation, data.categories)
+    bundle.temperature = fit_temperature(logits, labels)
+    bundle.thresholds = Thresholds.fit(
+        probabilities(logits, bundle.temperature),
+        labels,
+        data.categories,
+        named_wishes(config.evaluate.category_precision, data.categories),
+        more=[config.evaluate.target_precision],
+    )
+    metrics = bundle.facts.metrics = evaluate_bundle(bundle, sides.test, folder, config.evaluate)
+    draw_training(folder / "training.png", history, best_epoch(history))
     bundle.save(folder / "bundle")
     point_latest(folder)
     print(f"\nKept epoch {best_epoch(history)}. On {metrics['titles']:,} test titles:\n\n{table(metrics)}")

@@ -1,0 +1,110 @@
+"""Pictures of an evaluation and of a training, as PNG files."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
+
+from titleclf.files import replacing
+from titleclf.metrics import Bools, Floats, Metrics, coverage_curve
+
+_FEW = 20  # with fewer titles answered, the share that is right says nothing
+
+
+def draw_confusion(path: Path, confusion: list[list[int]], categories: list[str]) -> None:
+    """Draw how many titles of each category (rows) were taken for which (columns)."""
+    counts = np.array(confusion)
+    size = 3 + 0.55 * len(categories)
+    figure = Figure(figsize=(size + 2, size), layout="constrained")
+    axes = figure.add_subplot()
+    share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    image = axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
+    for row, column in np.argwhere(counts):
+        colour = "white" if share[row, column] > 0.5 else "black"
+        axes.text(column, row, str(counts[row, column]), ha="center", va="center", color=colour, fontsize=8)
+    # A dollar sign would start a formula.
+    names = [category.replace("$", r"\$") for category in categories]
+    axes.set_xticks(range(len(names)), names, rotation=40, ha="right", rotation_mode="anchor")
+    axes.set_yticks(range(len(names)), names)
+    axes.set(xlabel="predicted", ylabel="labelled", title="Titles by labelled and predicted category")
+    figure.colorbar(image, label="share of the labelled category", shrink=0.8)
+    _save(path, figure)
+
+
+def draw_training(path: Path, history: list[dict[str, float]], kept: int) -> None:
+    """Draw loss and validation scores by epoch, the kept epoch marked."""
+    table = pd.DataFrame(history)
+    figure = Figure(figsize=(10, 4), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    for axes, names in ((left, ["training_loss", "validation_loss"]), (right, ["accuracy", "macro_f1"])):
+        for name in names:
+            axes.plot(table["epoch"], table[name], marker=".", label=name.replace("_", " "))
+        axes.axvline(kept, color="grey", linestyle=":", label=f"kept: epoch {kept}")
+        axes.set_xlabel("epoch")
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.legend()
+    left.set(title="Loss", ylabel="nats a title")
+    right.set(title="Validation", ylabel="share")
+    _save(path, figure)
+
+
+def draw_coverage(path: Path, metrics: Metrics, confidence: Floats, right: Bools) -> None:
+    """Draw how many answers are right over how many titles are answered, surest first, for titles (titles,)."""
+    figure = Figure(figsize=(7, 5), layout="constrained")
+    axes = figure.add_subplot()
+    shares, precisions = coverage_curve(confidence, right)
+    enough = shares * len(confidence) >= min(_FEW, len(confidence))
+    axes.plot(shares[enough], precisions[enough], label="one threshold for all, chosen on these titles")
+    reached = {wanted: row for wanted, row in metrics["coverage"].items() if row["precision"] is not None}
+    axes.scatter(
+        [row["coverage"] for row in reached.values()],
+        [row["precision"] for row in reached.values()],
+        color="tab:orange",
+        zorder=3,
+        label="asked for this precision, by category",
+    )
+    for wanted, row in reached.items():
+        place = (row["coverage"], row["precision"])
+        axes.annotate(f"{float(wanted):.0%}", place, xytext=(0, -6), textcoords="offset points", ha="center", va="top")
+    axes.axhline(metrics["target_precision"], color="grey", linestyle=":", label="target")
+    axes.set(xlabel="titles answered", ylabel="answers that are right", title="Fewer answers, more of them right")
+    axes.set_xlim(0, 1.02)
+    axes.set_ylim(top=1.02)
+    _percent(axes)
+    axes.legend(loc="lower left")
+    _save(path, figure)
+
+
+def draw_calibration(path: Path, metrics: Metrics) -> None:
+    """Draw accuracy over confidence, and how many titles each bin of confidence has."""
+    bins = pd.DataFrame(metrics["calibration"])
+    figure = Figure(figsize=(6, 6), layout="constrained")
+    above, below = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
+    above.plot([0, 1], [0, 1], color="grey", linestyle=":", label="as sure as right")
+    above.plot(bins["confidence"], bins["accuracy"], marker="o", label="these titles")
+    error = metrics["expected_calibration_error"]
+    above.set(ylabel="answers that are right", title=f"As sure as right? Calibration error {error:.3f}")
+    above.set_ylim(0, 1.03)
+    _percent(above)
+    above.legend(loc="upper left")
+    below.bar(bins["confidence"], bins["titles"], width=min(0.04, 0.6 / len(bins)), color="tab:blue")
+    for confidence, titles in zip(bins["confidence"], bins["titles"], strict=True):
+        below.annotate(f"{titles:,}", (confidence, titles), ha="center", va="bottom", fontsize=8)
+    below.set(xlabel="probability of the answer", ylabel="titles")
+    below.set_xlim(0, 1.02)
+    below.margins(y=0.2)
+    _save(path, figure)
+
+
+def _percent(axes: Axes) -> None:
+    axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    axes.grid(alpha=0.3)
+
+
+def _save(path: Path, figure: Figure) -> None:
+    with replacing(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=120)

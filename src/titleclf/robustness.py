@@ -1,0 +1,103 @@
+"""How accuracy holds when titles are misspelt, and when channels dress them up."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+from tqdm import tqdm
+
+from titleclf.config import Format, Misspelling
+from titleclf.metrics import Labels, Metrics, summary
+from titleclf.noise import misspell, reformat
+
+GROUPS = {"unseen": "not in training", "known": "from training", "judged": "from the judged file"}
+PARTS = {"misspellings": "Misspellings", "kinds": "One misspelling, by kind", "formats": "Formats of channels"}
+ANY = "any"  # all formats mixed
+EDITS = (1, 2, 3)
+_SEED = 2938  # its own: no noise of training is judged, and each evaluation spoils titles in the same way
+
+Classify = Callable[[Sequence[str]], Labels]  # titles to category numbers (titles,)
+
+
+class Labelled(NamedTuple):
+    """Titles and their category numbers (titles,)."""
+
+    titles: list[str]
+    labels: Labels
+
+
+class Condition(NamedTuple):
+    """A way to spoil titles: `noise(titles, generator=...)` returns as many."""
+
+    part: str
+    name: str
+    noise: Callable[..., list[str]]
+
+
+def conditions() -> list[Condition]:
+    """Return all misspellings mixed, one to three of them a title, then each kind and format alone, and any format."""
+    kinds, formats = list(Misspelling), list(Format)
+    return [
+        *(Condition("misspellings", str(edits), partial(misspell, kinds=kinds, edits=edits)) for edits in EDITS),
+        *(Condition("kinds", kind.value, partial(misspell, kinds=[kind], edits=1)) for kind in kinds),
+        *(Condition("formats", one.value, partial(reformat, formats=[one])) for one in formats),
+        Condition("formats", ANY, partial(reformat, formats=formats)),
+    ]
+
+
+def robustness(classify: Classify, groups: Mapping[str, Labelled], titles: int) -> Metrics:
+    """Return for each group how many of at most so many titles are right, clean and in each condition.
+
+    Plain values: `group: {clean: scores, misspellings: {1: scores, ...}, kinds: {...}, formats: {...}}`. All titles of
+    a group are judged in each condition, and `changed` is the share that it could change: few have diacritics to lose.
+    `loss` is of these alone: how much less of them is right than when clean (None where there are none).
+    """
+    samples = {name: _sample(group, titles) for name, group in groups.items() if titles and group.titles}
+    with tqdm(total=len(samples) * len(conditions()), desc="robustness", leave=False, disable=None) as bar:
+        return {name: _scores(classify, group, bar) for name, group in samples.items()}
+
+
+def rows(group: Metrics) -> Iterator[tuple[str, str, Metrics]]:
+    """Yield part, label and scores of each condition."""
+    for part in PARTS:
+        for name, scores in group[part].items():
+            yield part, _label(part, name), scores
+
+
+def held(group: Metrics) -> str:
+    """Say in a few words how many of a group's titles are right, clean and spoilt."""
+    one, two = (group["misspellings"][edits]["accuracy"] for edits in ("1", "2"))
+    dressed = group["formats"][ANY]["accuracy"]
+    clean = group["clean"]["accuracy"]
+    return f"{clean:.1%} clean, {one:.1%} with a misspelling, {two:.1%} with two, {dressed:.1%} in a channel's format"
+
+
+def _sample(group: Labelled, titles: int) -> Labelled:
+    count = len(group.titles)
+    rows = np.sort(np.random.default_rng(_SEED).permutation(count)[:titles])
+    return Labelled([group.titles[row] for row in rows], group.labels[rows])
+
+
+def _scores(classify: Classify, group: Labelled, bar: "tqdm[object]") -> Metrics:
+    clean = classify(group.titles)
+    found: Metrics = {"clean": summary(clean, group.labels), **{part: {} for part in PARTS}}
+    for number, condition in enumerate(conditions(), start=1):
+        spoilt = condition.noise(group.titles, generator=np.random.default_rng(_SEED + number))
+        changed = np.array([after != before for after, before in zip(spoilt, group.titles, strict=True)])
+        predicted = clean.copy()  # a title that stays as it is keeps its answer
+        predicted[changed] = classify([spoilt[row] for row in np.flatnonzero(changed)])
+        lost = (clean == group.labels).astype(int) - (predicted == group.labels)
+        found[condition.part][condition.name] = {
+            **summary(predicted, group.labels),
+            "changed": float(changed.mean()),
+            "loss": float(lost[changed].mean()) if changed.any() else None,
+        }
+        bar.update()
+    return found
+
+
+def _label(part: str, name: str) -> str:
+    if part == "misspellings":
+        return "1 misspelling" if name == "1" else f"{name} misspellings"
+    return "any format" if name == ANY else name.replace("_", " ")
