@@ -36,13 +36,13 @@ from benchmark_report import (
 from peers import FASTTEXT_SETTINGS, Model, Settings, contenders
 from titleclf.command import compose
 from titleclf.config import ColumnsConfig, Format, Misspelling, TrainConfig
+from titleclf.data import Data, read_data
 from titleclf.errors import InputError, exit_codes
-from titleclf.evaluate import labels_of
 from titleclf.files import replacing, write_text
 from titleclf.metrics import Floats, Labels, expected_calibration_error, summary
 from titleclf.noise import misspell, reformat
-from titleclf.titles import read_titles, titles_path
-from titleclf.train import Data, build, fit, pick_device, read_data
+from titleclf.titles import labels_of, read_titles, titles_path
+from titleclf.train import build, fit, pick_device
 
 SPEED_TITLES = 2_000
 SCALING_EPOCHS = 2
@@ -156,7 +156,7 @@ def scale(config: TrainConfig, titles: pd.DataFrame, sizes: list[int], seed: int
         with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
             path = Path(folder) / "titles.csv"
             titles.sample(size, random_state=seed).to_csv(path, index=False)
-            own = replace(config.data, path=str(path), test_path=None, columns=ColumnsConfig(*titles.columns))
+            own = replace(config.data, path=str(path), test_path=None, columns=ColumnsConfig(*titles.columns, "und"))
             data = read_data(replace(config, data=own))
             bundle = build(config, data, pick_device(config.device))
             started = time.perf_counter()

@@ -14,8 +14,8 @@ from matplotlib.figure import Figure
 
 from peers import FASTTEXT, Settings, for_peers
 from titleclf.config import TrainConfig
+from titleclf.data import Data
 from titleclf.titles import SHIPPED, base_title
-from titleclf.train import Data
 
 UNSEEN, KNOWN = "unseen", "known"
 CLEAN = "clean"

@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from titleclf.config import ColumnsConfig
 from titleclf.errors import BAD_INPUT, exit_codes
-from titleclf.titles import UNNAMED_LANGUAGE, base_title, read_titles
+from titleclf.titles import base_title, read_titles
 
 # The level-1 genres of ETSI EN 300 468, table 29.
 CATEGORIES = (
@@ -31,7 +31,7 @@ CATEGORIES = (
     "Education / Science / Factual topics",
     "Leisure hobbies",
 )
-COLUMNS = ColumnsConfig("title", "category", "lang")
+COLUMNS = ColumnsConfig("title", "category", "lang", "und")
 _ROWS_AT_ONCE = 1000
 
 
@@ -66,7 +66,7 @@ def agreement(titles: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
 
     Programmes are shared if their base titles are equal, and their languages where the other file names them.
     """
-    keys = ["base"] if (other["lang"] == UNNAMED_LANGUAGE).all() else ["base", "lang"]
+    keys = ["base"] if (other["lang"] == "und").all() else ["base", "lang"]
     ours = titles.assign(base=titles["title"].map(base_title))
     theirs = other.assign(base=other["title"].map(base_title))
     theirs = theirs[theirs["base"].isin(ours["base"])]

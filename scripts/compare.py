@@ -21,11 +21,12 @@ from sklearn.svm import LinearSVC
 from tqdm import tqdm
 
 from titleclf.command import compose
+from titleclf.data import read_data
 from titleclf.errors import exit_codes
-from titleclf.evaluate import labels_of
 from titleclf.files import write_text
 from titleclf.metrics import Metrics, summary
-from titleclf.train import read_data, train
+from titleclf.titles import labels_of
+from titleclf.train import train
 
 MODELS = {
     "ngram (the default)": [],

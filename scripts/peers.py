@@ -17,13 +17,15 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.pipeline import make_pipeline
 from sklearn.svm import LinearSVC
 
-from titleclf.bundle import Bundle, load_bundle
+from titleclf.bundle import load_bundle
+from titleclf.calibration import calibrate
 from titleclf.config import TrainConfig
+from titleclf.data import Data
 from titleclf.errors import InputError
-from titleclf.evaluate import labels_of
 from titleclf.files import write_text
-from titleclf.metrics import Floats, fit_temperature
-from titleclf.train import Data, build, finish, fit, pick_device
+from titleclf.metrics import Floats
+from titleclf.titles import labels_of
+from titleclf.train import build, finish, fit, pick_device
 
 Settings = dict[str, int | float]
 
@@ -60,7 +62,7 @@ def train_ours(config: TrainConfig, data: Data, folder: Path) -> Model:
         started = time.perf_counter()
         bundle = build(config, data, pick_device(config.device))
         history = fit(config, data, bundle, run)
-        calibrate(data, bundle)
+        calibrate(config, data, bundle)
         seconds = time.perf_counter() - started
         finish(config, data, bundle, run, history)
     saved = load_bundle(run)
@@ -69,12 +71,6 @@ def train_ours(config: TrainConfig, data: Data, folder: Path) -> Model:
         return saved.probabilities(titles)[0]
 
     return Model(scores, scores, True, seconds, _megabytes((run / "bundle").iterdir()))
-
-
-def calibrate(data: Data, bundle: Bundle) -> None:
-    """Fit the temperature as `finish` does: the one part of it that training seconds contain."""
-    logits, _ = bundle.logits(list(data.sides.validation["title"]))
-    bundle.temperature = fit_temperature(logits, labels_of(data.sides.validation, data.categories))
 
 
 def train_fasttext(config: TrainConfig, data: Data, folder: Path, settings: Settings) -> Model:

@@ -2,6 +2,7 @@
 
 import csv
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,11 +11,12 @@ from typing import Any
 
 import pytest
 
+from titleclf import files
 from titleclf.command import compose
 from titleclf.config import ColumnsConfig, TrainConfig
 from titleclf.train import train
 
-COLUMNS = ColumnsConfig("title", "category", "lang")
+COLUMNS = ColumnsConfig("title", "category", "lang", "und")
 
 # Twenty real titles of each of two kinds, ten of a third: enough to learn by heart in a second.
 SPORTS = """Match of the Day, Monday Night Football, Snooker World Championship, Tour de France, Ryder Cup Golf,
@@ -57,7 +59,7 @@ def compose_train(*overrides: str) -> TrainConfig:
     return config
 
 
-SMALL = ("device=cpu", "model.dim=9", "training.epochs=3", "training.batch_size=7")
+SMALL = ("device=cpu", "model.dim=9", "training.epochs=3", "training.batch_size=7", "evaluate.robustness_titles=0")
 FEW_BUCKETS = "model.buckets=997"
 
 
@@ -77,9 +79,23 @@ def small(titles_csv: Path, tmp_path: Path) -> Callable[..., TrainConfig]:
 def run(titles_csv: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder of a finished run on the fifty titles; tests must not change it."""
     outputs = tmp_path_factory.mktemp("run") / "outputs"
-    return train(
-        compose_train(*SMALL, FEW_BUCKETS, f"data.path={titles_csv}", f"output_dir={outputs}", "training.epochs=8")
-    )
+    overrides = [f"data.path={titles_csv}", f"output_dir={outputs}", "training.epochs=8"]
+    return train(compose_train(*SMALL, FEW_BUCKETS, *overrides, "evaluate.robustness_titles=1000"))
+
+
+@pytest.fixture
+def shipped_model(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Let a small model be the one that comes with the package, and return its folder."""
+    package = tmp_path / "package"
+    monkeypatch.setattr(files, "PACKAGE", package)
+    return Path(shutil.copytree(run / "bundle", package / "data" / "model"))
+
+
+@pytest.fixture
+def no_shipped_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no model come with the package."""
+    monkeypatch.setattr(files, "PACKAGE", tmp_path / "package")
+    monkeypatch.setattr(files, "CHECKOUT", tmp_path / "checkout")
 
 
 def command(module: str, *arguments: str, cwd: Path, **how: Any) -> subprocess.CompletedProcess[str]:

@@ -28,11 +28,12 @@ def test_a_saved_bundle_predicts_as_before(run, tmp_path):
     assert (copy.thresholds, copy.facts) == (bundle.thresholds, bundle.facts)
 
 
-def test_four_files_and_no_pickle(folder):
+def test_five_files_and_no_pickle(folder):
     assert {path.name for path in folder.iterdir()} == {
         "weights.safetensors",
         "characters.json",
         "config.json",
+        "memory.jsonl.gz",
         "README.md",
     }
     text = (folder / "config.json").read_text() + (folder / "README.md").read_text()
@@ -78,7 +79,7 @@ def test_a_failed_save_leaves_nothing(run, tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("name", ["weights.safetensors", "characters.json", "config.json"])
+@pytest.mark.parametrize("name", ["weights.safetensors", "characters.json", "config.json", "memory.jsonl.gz"])
 def test_a_missing_file_is_named(folder, name):
     (folder / name).unlink()
     with pytest.raises(InputError, match=f"bundle has no {name}. Train again or pass --model."):
@@ -104,6 +105,7 @@ def test_a_missing_folder_says_how_to_train(tmp_path):
             b"{}",
             "characters.json must describe a vocabulary with known, casefold, boundary, length.",
         ),
+        ("memory.jsonl.gz", b"short", "memory.jsonl.gz must be whole gzipped JSON lines. Got: "),
         ("weights.safetensors", b"short", "weights.safetensors must be a whole safetensors file. Got: "),
     ],
 )
@@ -127,7 +129,11 @@ def test_damaged_files_are_refused(folder, name, content, sentence):
         ),
         (
             {"facts": {}},
-            "config.json: facts must have the keys fingerprint, languages, metrics, seed, training_titles.",
+            "config.json: facts must have the keys about, fingerprint, languages, metrics, seed, training_titles.",
+        ),
+        (
+            {"memory": {"kind": "fuzzy", "weights": []}},
+            "config.json: memory.weights must be 2 finite numbers. Got []. Train or copy it again.",
         ),
         ({"model": {"kind": "nonsense"}}, "config.json: model.kind must be of type ModelKind. Got 'nonsense'."),
         ({"model": {"kind": "bag"}}, "config.json: model must have the keys boundary, combine, dim"),
@@ -147,3 +153,38 @@ def test_cut_titles_are_counted(run):
     assert logits.shape == (len(TITLES), 3)
     assert cut == 1
     assert torch.tensor(logits).isfinite().all()
+
+
+def test_a_bundle_without_a_memory_has_no_file_of_it_and_only_the_network_speaks(run, tmp_path):
+    bundle = load_bundle(run)
+    assert not np.array_equal(bundle.logits(TITLES)[0], bundle.network_logits(TITLES)[0])
+    bundle.memory = None
+    bundle.save(tmp_path / "forgetful")
+    copy = load_bundle(tmp_path / "forgetful")
+    assert copy.memory is None
+    assert not (tmp_path / "forgetful" / "memory.jsonl.gz").exists()
+    assert "Memory: none." in (tmp_path / "forgetful" / "README.md").read_text()
+    assert np.array_equal(copy.logits(TITLES)[0], bundle.network_logits(TITLES)[0])
+
+
+def test_the_memory_raises_what_it_remembers(run):
+    bundle = load_bundle(run)
+    assert bundle.memory is not None
+    titles = bundle.memory.keys
+    raised = bundle.logits(titles)[0] - bundle.network_logits(titles)[0]
+    assert (raised.argmax(axis=1) == bundle.memory.labels).all()
+    assert raised.max() < 20
+    assert (bundle.probabilities(titles)[0] < 0.9999).all()
+
+
+def test_the_card_says_that_titles_lie_in_the_bundle(folder):
+    card = " ".join((folder / "README.md").read_text().split())
+    assert "training titles, without case, accents and episodes, lie in `memory.jsonl.gz` with their categories" in card
+    assert "Trained with `memory=none`, it would hold none." in card
+
+
+def test_the_same_bundle_is_saved_as_the_same_bytes(run, tmp_path):
+    for name in ("one", "other"):
+        load_bundle(run).save(tmp_path / name)
+    for path in (tmp_path / "one").iterdir():
+        assert path.read_bytes() == (tmp_path / "other" / path.name).read_bytes()

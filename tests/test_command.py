@@ -2,7 +2,7 @@ import sys
 
 import pytest
 
-from tests.conftest import one_line
+from tests.conftest import COLUMNS, one_line
 from titleclf import evaluate, export, train
 from titleclf.command import SCHEMAS, compose
 from titleclf.config import CategoryPrecision, ModelKind, TrainConfig
@@ -94,8 +94,8 @@ def test_a_required_value(monkeypatch, capsys):
 
 
 def test_evaluate_suggests_its_own_keys(monkeypatch, capsys):
-    line = fails(evaluate, monkeypatch, capsys, "modle=x")
-    assert line == "modle must be a key of the configuration. Got an unknown one. Did you mean model?"
+    line = fails(evaluate, monkeypatch, capsys, "ouput_dir=x")
+    assert line == "ouput_dir must be a key of the configuration. Got an unknown one. Did you mean output_dir?"
 
 
 def test_an_unwritable_place_is_named(monkeypatch, capsys, titles_csv):
@@ -118,10 +118,27 @@ def test_every_yaml_is_composed():
             required = ["output=x"] if name.name == "export" else []
             assert isinstance(compose(name.name, required), SCHEMAS[name.name])
         else:
-            assert isinstance(compose("train", [f"{name.parts[0]}={name.name}"]), TrainConfig)
+            assert isinstance(compose("train", [f"{name.parts[0]}={name.name}", "data.path=x"]), TrainConfig)
         composed.add(name)
     print(f"{len(composed)} YAML files composed")
     assert len(composed) == len(YAMLS) >= 10
+
+
+def test_the_release_needs_its_titles(monkeypatch, capsys):
+    line = "data.path must be given. Got nothing. Add data.path=VALUE."
+    assert fails(train, monkeypatch, capsys, "experiment=release") == line
+    assert fails(train, monkeypatch, capsys, "data=own") == line
+    release = compose("train", ["experiment=release", "data.path=a.csv"])
+    assert (release.data.path, release.data.columns) == ("a.csv", COLUMNS)
+    assert release.memory_path == "shipped"
+
+
+@pytest.mark.parametrize("pattern", ["guides/train_*.csv.gz", "guides/**/*.csv", "train_??.csv", '"train_[0-4].csv"'])
+@pytest.mark.parametrize(("name", "key"), [("train", "data.path"), ("train", "data.test_path"), ("evaluate", "path")])
+def test_a_pattern_passes_through_the_command_line(monkeypatch, capsys, run, name, key, pattern):
+    verb, others = {"train": (train, []), "evaluate": (evaluate, [f"run={run}"])}[name]
+    line = fails(verb, monkeypatch, capsys, *others, f"{key}={pattern}")
+    assert line == f"{pattern.strip(chr(34))} must match one file or more. Got none. Check the pattern."
 
 
 def test_experiments_change_what_they_say():

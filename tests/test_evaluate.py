@@ -1,23 +1,28 @@
 import json
+import re
 import shutil
 from dataclasses import replace
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from tests.conftest import COLUMNS, rows, write_csv
+from titleclf.bundle import load_bundle
 from titleclf.command import compose
-from titleclf.config import CategoryPrecision, EvaluateConfig
+from titleclf.config import CategoryPrecision, EvaluateConfig, MemoryKind
 from titleclf.errors import InputError
-from titleclf.evaluate import evaluate
+from titleclf.evaluate import evaluate, part
+from titleclf.memory import Memory
 
 
 def config(model, path=None, output_dir=None, **values) -> EvaluateConfig:
-    evaluation = replace(compose("evaluate", []).evaluate, **values)
+    evaluation = replace(compose("evaluate", []).evaluate, **{"robustness_titles": 0, **values})
     return EvaluateConfig(str(model), path and str(path), COLUMNS, evaluation, output_dir and str(output_dir))
 
 
 def test_a_runs_own_test_titles_give_the_runs_own_figures(run, tmp_path):
-    evaluate(config(run, output_dir=tmp_path / "again"))
+    evaluate(config(run, output_dir=tmp_path / "again", robustness_titles=1000))
     assert (tmp_path / "again" / "metrics.json").read_text() == (run / "metrics.json").read_text()
 
 
@@ -29,10 +34,60 @@ def test_any_labelled_file_is_judged(run, tmp_path, capsys):
     assert "7 titles:" in capsys.readouterr().out
 
 
+def test_noise_is_tried_on_unseen_titles_and_on_known_ones(run, tmp_path, capsys):
+    metrics = json.loads((run / "metrics.json").read_text())
+    training_titles = load_bundle(run).facts.training_titles
+    assert metrics["robustness"]["unseen"]["clean"]["titles"] == metrics["titles"]
+    assert metrics["robustness"]["known"]["clean"]["titles"] == training_titles
+    own = write_csv(tmp_path / "own.csv", rows())
+    groups = evaluate(config(run, own, tmp_path / "judged", robustness_titles=45))["robustness"]
+    assert groups["unseen"]["clean"]["titles"] == len(rows()) - training_titles
+    assert groups["known"]["clean"]["titles"] == training_titles
+    assert len(re.findall(r"Right of (?:unseen|known) titles: .*% with a misspelling", capsys.readouterr().out)) == 2
+
+
+def test_noise_can_be_left_out(run, tmp_path, capsys):
+    metrics = json.loads((run / "metrics.json").read_text())
+    assert evaluate(config(run, output_dir=tmp_path, robustness_titles=0)) == {**metrics, "robustness": {}}
+    assert "Right of" not in capsys.readouterr().out
+
+
+def frame(titles):
+    return pd.DataFrame({"title": titles, "category": "News", "lang": "en"})
+
+
+def test_titles_are_parted_into_those_that_training_saw_and_others():
+    titles, known = frame(["Él", "EL S01E02", "Heat", "Tagesschau (2019)"]), frame(["el", "Tagesschau", "Other"])
+    memory = Memory.from_titles(MemoryKind.exact, list(known["title"]), np.zeros(3, dtype=np.int64))
+    for which in ({"known": known, "memory": memory}, {"known": known, "memory": None}):
+        parts = part(titles, **which)
+        assert list(parts) == ["unseen", "known"]
+        assert list(parts["unseen"]["title"]) == ["Heat"]
+        assert parts["known"] is known
+    parts = part(titles, known=None, memory=memory)
+    assert list(parts["unseen"]["title"]) == ["Heat"]
+    assert list(parts["known"]["title"]) == ["Él", "EL S01E02", "Tagesschau (2019)"]
+    assert list(part(titles, known=None, memory=None)) == ["judged"]
+
+
 def test_the_report_goes_into_the_models_folder_unless_told_otherwise(run, tmp_path):
     copy = shutil.copytree(run, tmp_path / "copy")
     evaluate(config(copy))
     assert (copy / "evaluation" / "report.md").is_file()
+
+
+@pytest.mark.usefixtures("shipped_model")
+def test_the_shipped_model_is_judged_beside_the_runs(run, tmp_path, monkeypatch):
+    own = write_csv(tmp_path / "own.csv", rows()[:7])
+    monkeypatch.chdir(tmp_path)
+    assert evaluate(config("shipped", own)) == evaluate(config(run / "bundle", own, tmp_path / "judged"))
+    assert (tmp_path / "outputs" / "shipped" / "evaluation" / "report.md").is_file()
+
+
+def test_several_files_are_judged_as_one(run, tmp_path):
+    for number in (1, 2):
+        write_csv(tmp_path / f"part_{number}.csv", rows()[number : number + 7])
+    assert evaluate(config(run, tmp_path / "part_*.csv", tmp_path / "judged"))["titles"] == 8
 
 
 def test_unknown_categories_are_named(run, tmp_path):

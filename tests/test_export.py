@@ -16,6 +16,14 @@ def test_an_exported_bundle_predicts_as_the_trained_model(run, tmp_path, capsys)
     assert f"Wrote {folder}" in capsys.readouterr().out
 
 
+@pytest.mark.usefixtures("shipped_model")
+@pytest.mark.parametrize("kind", list(ExportFormat))
+def test_the_shipped_model_is_exported(run, tmp_path, kind):
+    made = [export(ExportConfig(one, kind, str(tmp_path / f"new {one[-3:]}"))) for one in ("shipped", str(run))]
+    files = [path / "weights.safetensors" if path.is_dir() else path for path in made]
+    assert files[0].read_bytes() == files[1].read_bytes()
+
+
 def test_embeddings_are_exported_for_another_training(run, tmp_path):
     path = export(ExportConfig(str(run), ExportFormat.embeddings, str(tmp_path / "e.safetensors")))
     assert set(read_embeddings(path).tables) == {"characters", "ngrams"}

@@ -8,7 +8,7 @@ from tests.conftest import compose_train
 from titleclf.config import OptimConfig
 from titleclf.errors import InputError
 from titleclf.model import Network
-from titleclf.optim import Groups, Optimizer, clip_gradients, group_parameters, lr_factor
+from titleclf.optim import Groups, Optimizer, RowAdamW, clip_gradients, group_parameters, lr_factor
 
 
 def network(*overrides: str) -> Network:
@@ -19,6 +19,7 @@ def network(*overrides: str) -> Network:
 def optim(**changes) -> OptimConfig:
     values = {
         "lr": 0.1,
+        "table_lr": 0.2,
         "weight_decay": 0.5,
         "table_decay": 0.25,
         "betas": [0.9, 0.999],
@@ -34,10 +35,8 @@ def names(made: nn.Module, parameters: list[nn.Parameter]) -> set[str]:
 
 
 @pytest.mark.parametrize("model", ["bag", "ngram", "conv"])
-@pytest.mark.parametrize("extra", [[], ["model.hidden=7", "model.positions=learned"], ["model.sparse=true"]])
+@pytest.mark.parametrize("extra", [[], ["model.hidden=7", "model.positions=learned"]])
 def test_every_parameter_is_in_exactly_one_group(model, extra):
-    if model != "ngram" and "model.sparse=true" in extra:
-        extra = []
     made = network(f"model={model}", *extra)
     groups = group_parameters(made, ["characters"])
     grouped = list(groups)
@@ -46,17 +45,16 @@ def test_every_parameter_is_in_exactly_one_group(model, extra):
 
 
 def test_only_matrices_outside_skip_decay():
-    made = network("model=ngram", "model.buckets=97", "model.hidden=7", "model.positions=learned", "model.sparse=true")
+    made = network("model=ngram", "model.buckets=97", "model.hidden=7", "model.positions=learned")
     groups = group_parameters(made, ["characters"])
     assert names(made, groups.matrices) == {"encoder.embedding.positions.table", "head.0.weight", "head.2.weight"}
     assert names(made, groups.undecayed) == {"encoder.embedding.characters.weight", "head.0.bias", "head.2.bias"}
-    assert names(made, groups.sparse_tables) == {"encoder.ngrams.weight"}
+    assert names(made, groups.tables) == {"encoder.ngrams.weight"}
 
 
-def test_dense_tables_decay_unless_skipped():
-    made = network("model=ngram", "model.buckets=97")
-    assert "encoder.ngrams.weight" in names(made, group_parameters(made, []).tables)
-    assert "encoder.ngrams.weight" in names(made, group_parameters(made, ["ngrams"]).undecayed)
+def test_tables_have_a_decay_of_their_own():
+    with pytest.raises(InputError, match=r"optim.skip must name modules of the model: .*head. Got ngrams."):
+        group_parameters(network("model=ngram", "model.buckets=97"), ["ngrams"])
 
 
 def test_frozen_parameters_are_in_no_group():
@@ -72,15 +70,39 @@ def test_skip_must_name_a_module():
         group_parameters(network("model=bag"), ["ngrams", "nonsense"])
 
 
-def test_decay_shrinks_matrices_and_tables_by_their_own_shares_and_nothing_else():
-    made = network("model=ngram", "model.buckets=97")
-    nn.init.normal_(made.encoder.ngrams.weight)
+def test_decay_shrinks_matrices_by_their_share_and_nothing_else():
+    made = network("model=bag", "model.positions=learned")
     before = {name: parameter.detach().clone() for name, parameter in made.named_parameters()}
     optimizer = Optimizer(made, optim(warmup_fraction=0.0), steps=10)
     optimizer.step(sum(0.0 * parameter.sum() for parameter in made.parameters()))
-    shares = {"head.weight": 0.1 * 0.5, "encoder.ngrams.weight": 0.1 * 0.25}
+    shares = {"head.weight": 0.1 * 0.5, "encoder.embedding.positions.table": 0.1 * 0.5}
     for name, parameter in made.named_parameters():
         assert torch.allclose(parameter, before[name] * (1 - shares.get(name, 0.0))), name
+
+
+def test_all_rows_of_a_table_decay_though_few_have_a_gradient():
+    made = Tables(sparse=True)
+    before = made.table.weight.detach().clone()
+    optimizer = RowAdamW([made.table.weight], lr=0.2, betas=(0.9, 0.999), weight_decay=0.25)
+    for _ in range(2 * RowAdamW.DECAY_STEPS):
+        optimizer.zero_grad()
+        made.loss().backward()
+        optimizer.step()
+    unused = [3, 4, 6]
+    expected = before[unused] * (1 - 0.2 * 0.25) ** (2 * RowAdamW.DECAY_STEPS)
+    assert torch.allclose(made.table.weight[unused], expected)
+
+
+def test_rows_that_are_always_used_move_as_adamw_moves_them():
+    rows, dense = Tables(sparse=True), Tables(sparse=False)
+    ours = RowAdamW([rows.table.weight], lr=0.05, betas=(0.9, 0.999), weight_decay=0.0)
+    theirs = torch.optim.AdamW([dense.table.weight], lr=0.05, betas=(0.9, 0.999), weight_decay=0.0)
+    for made, optimizer in ((rows, ours), (dense, theirs)):
+        for _ in range(9):
+            optimizer.zero_grad()
+            made.loss().backward()
+            optimizer.step()
+    assert torch.allclose(rows.table.weight, dense.table.weight, atol=1e-5)
 
 
 def test_the_learning_rate_warms_up_and_falls_along_a_cosine():
@@ -152,4 +174,4 @@ def test_a_restored_optimizer_goes_on_as_if_nothing_had_happened():
 
 
 def test_groups_of_a_network_without_parameters_are_empty():
-    assert group_parameters(nn.ReLU(), []) == Groups([], [], [], [])
+    assert group_parameters(nn.ReLU(), []) == Groups([], [], [])

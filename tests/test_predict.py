@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from tests.conftest import command, one_line
+from titleclf import __version__
 from titleclf import predict as module
 from titleclf.bundle import load_bundle
 from titleclf.predict import predict
@@ -202,6 +203,41 @@ def test_the_newest_run_is_the_default_and_is_named(monkeypatch, capsys, run):
     assert capsys.readouterr().err == "model: outputs/latest\n"
 
 
+SHIPPED = f"model: shipped (titleclf {__version__})\n"
+
+
+@pytest.mark.usefixtures("shipped_model")
+@pytest.mark.parametrize("arguments", [[], ["--model", "shipped"]])
+def test_before_any_run_the_shipped_model_answers_and_is_named(monkeypatch, capsys, run, tmp_path, arguments):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["predict", *arguments, "Tagesschau"])
+    module.main()
+    shipped = capsys.readouterr()
+    assert shipped.err == SHIPPED
+    monkeypatch.setattr(sys, "argv", ["predict", "--model", str(run), "Tagesschau"])
+    module.main()
+    assert capsys.readouterr().out == shipped.out
+
+
+@pytest.mark.usefixtures("shipped_model")
+def test_a_run_goes_before_the_shipped_model(monkeypatch, capsys, run):
+    monkeypatch.chdir(run.parent.parent)
+    for arguments, name in (([], "model: outputs/latest\n"), (["--model", "shipped"], SHIPPED)):
+        monkeypatch.setattr(sys, "argv", ["predict", *arguments, "Tagesschau"])
+        module.main()
+        assert capsys.readouterr().err == name
+
+
+@pytest.mark.usefixtures("no_shipped_model")
+def test_a_package_without_a_model_says_so(monkeypatch, capsys, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["predict", "--model", "shipped", "Tagesschau"])
+    with pytest.raises(SystemExit):
+        module.main()
+    assert "data/model must be a folder with a model. Got nothing there." in one_line(capsys.readouterr().err)
+
+
+@pytest.mark.usefixtures("no_shipped_model")
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [

@@ -21,7 +21,8 @@ def metrics():
     labels = np.array([0, 1, 2, 1])
     found = measure(LOGITS, labels, TITLES["lang"].to_numpy(dtype=str), ["$x", "y", "z"], 1.5, bins=5)
     thresholds = Thresholds([0.5, 0.99], {"$x": [0.8, None], "y": [None, None], "z": [0.5, 0.5]}, {"y": 0.6})
-    return {**found, **abstention(probabilities(LOGITS, 1.5), labels, thresholds, target=0.88), "cut": 7}
+    shares = probabilities(LOGITS, 1.5)
+    return {**found, **abstention(shares, labels, thresholds, target=0.88), "cut": 7, "robustness": {}}
 
 
 def test_a_report_is_numbers_text_and_a_picture(tmp_path, metrics):
@@ -53,6 +54,43 @@ def test_precision_is_told_beside_coverage_and_by_category(tmp_path, metrics):
     assert "| 80.0% | none | 0.0% | 25.0% |" in text
     assert "| $x | 88.0% | 80.0% | 100.0% | 50.0% | 1 of 2 |" in text
     assert "| y | 88.0% | none | none | 0.0% | 0 of 2 |" in text
+
+
+def spoilt(accuracy, changed=1.0, loss=0.125):
+    return {"titles": 8, "accuracy": accuracy, "macro_f1": accuracy / 2, "changed": changed, "loss": loss}
+
+
+def group(clean):
+    conditions = {
+        "misspellings": {"1": spoilt(clean - 0.1), "2": spoilt(clean - 0.2), "3": spoilt(clean - 0.3)},
+        "kinds": {"insert": spoilt(clean - 0.1), "diacritics": spoilt(clean, changed=0.0, loss=None)},
+        "formats": {"mark_before": spoilt(clean + 0.1, loss=-0.1), "any": spoilt(clean)},
+    }
+    return {"clean": {"titles": 8, "accuracy": clean, "macro_f1": clean}, **conditions}
+
+
+@pytest.mark.parametrize("names", [["unseen", "known"], ["judged"]])
+def test_what_noise_costs_is_told_by_condition_and_group(tmp_path, metrics, names):
+    metrics["robustness"] = {name: group(0.5 + 0.25 * number) for number, name in enumerate(names)}
+    write_report(tmp_path, metrics, TITLES, probabilities(LOGITS, 1.5))
+    section = (tmp_path / "report.md").read_text().split("## Misspelt and reformatted titles")[1].split("\n## ")[0]
+    assert "8 unseen (not in training) and 8 known" in section or "8 judged (from the judged file)." in section
+    lines = [line for line in section.splitlines() if line.startswith("|")]
+    assert len({line.count("|") for line in lines}) == 1
+    assert "| clean | | 50.0% | 50.0% | |" in section
+    assert "| 1 misspelling | 100% | 40.0% | 20.0% | 12.5 |" in section
+    assert "| diacritics | 0% | 50.0% | 25.0% | none |" in section
+    assert "| mark before | 100% | 60.0% | 30.0% | -10.0 |" in section
+    rows, columns, _ = imread(tmp_path / "robustness.png").shape
+    assert min(rows, columns) > 300
+
+
+def test_a_report_without_noise_says_nothing_of_it(tmp_path, metrics):
+    metrics["robustness"] = {"judged": group(0.5)}
+    write_report(tmp_path, metrics, TITLES, probabilities(LOGITS, 1.5))
+    write_report(tmp_path, {**metrics, "robustness": {}}, TITLES, probabilities(LOGITS, 1.5))
+    assert "Misspelt" not in (tmp_path / "report.md").read_text()
+    assert not (tmp_path / "robustness.png").exists()  # an older one would tell of another report
 
 
 def test_mistakes_come_surest_first(tmp_path, metrics):

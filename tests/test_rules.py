@@ -35,6 +35,7 @@ from titleclf.rules import check
         ("noise.reformatted=-1", "noise.reformatted must be in [0, 1]. Got -1.0."),
         ("noise.formats=[]", "noise.formats must be one or more while noise.reformatted is above 0. Got []."),
         ("optim.lr=0", "optim.lr must be above 0. Got 0.0."),
+        ("optim.table_lr=0", "optim.table_lr must be above 0. Got 0.0."),
         ("optim.weight_decay=-1", "optim.weight_decay must be 0 or more. Got -1.0."),
         ("optim.table_decay=-1", "optim.table_decay must be 0 or more. Got -1.0."),
         ("optim.betas=[0.9]", "optim.betas must be two numbers in [0, 1). Got [0.9]."),
@@ -56,12 +57,13 @@ from titleclf.rules import check
             "evaluate.category_precision must name each category once. Got A; A.",
         ),
         ("evaluate.robustness_titles=-1", "evaluate.robustness_titles must be at least 0. Got -1."),
+        ("memory=none memory_path=a.csv", "memory_path must be null while memory is none. Got a.csv."),
         ("seed=-1", "seed must be at least 0. Got -1."),
     ],
 )
 def test_wrong_values(override, sentence):
     with pytest.raises(InputError) as caught:
-        compose_train(override)
+        compose_train(*override.split(" "))
     assert str(caught.value) == sentence
 
 
@@ -101,4 +103,8 @@ def test_other_verbs_are_checked_too():
     with pytest.raises(InputError, match=r"evaluate.calibration_bins must be at least 1. Got 0."):
         check(evaluate)
     check(replace(evaluate, evaluate=replace(bins, calibration_bins=1)))
+    sentence = "path must name labelled titles: run=shipped has none of its own. Got None."
+    with pytest.raises(InputError) as caught:
+        check(replace(evaluate, run="shipped", evaluate=replace(bins, calibration_bins=1)))
+    assert str(caught.value) == sentence
     check(ExportConfig("outputs/latest", ExportFormat.bundle, "new"))

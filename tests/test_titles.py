@@ -1,4 +1,6 @@
+import gzip
 from dataclasses import replace
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -6,9 +8,9 @@ import pytest
 from tests.conftest import COLUMNS, write_csv
 from titleclf.config import DataConfig
 from titleclf.errors import InputError
-from titleclf.titles import base_title, fingerprint, read_titles, split
+from titleclf.titles import base_title, fingerprint, read_all_titles, read_titles, split
 
-DATA = DataConfig("unused.csv", None, COLUMNS, validation_fraction=0.1, test_fraction=0.2)
+DATA = DataConfig(None, "unused.csv", None, COLUMNS, validation_fraction=0.1, test_fraction=0.2)
 
 
 def titles(count: int, categories: int = 3) -> pd.DataFrame:
@@ -134,3 +136,63 @@ def test_the_fingerprint_tells_titles_and_their_order_apart():
     assert fingerprint(frame) == fingerprint(frame.copy())
     assert fingerprint(frame) != fingerprint(frame[::-1])
     assert fingerprint(frame) != fingerprint(frame.assign(category="other"))
+
+
+def parts(folder: Path) -> str:
+    """Write three files that match the returned pattern, and others that don't."""
+    write_csv(folder / "train_02.csv", [("Tatort", "Film", "de"), ("24", "Film", "de"), ("24", "Film", "de")])
+    write_csv(folder / "train_01.csv", [("Tatort", "Krimi"), ("Heat", "Film")], header=("title", "category"))
+    (folder / "train_03.csv.gz").write_bytes(gzip.compress(b"title,category,lang\nHeat,Film,en\nTatort,Krimi,en\n"))
+    write_csv(folder / "other.csv", [("", "", "")])
+    (folder / "train_04.csv").mkdir()
+    return str(folder / "train_*.csv*")
+
+
+def test_a_pattern_is_all_its_files_in_order_without_what_an_earlier_one_has(tmp_path):
+    assert read_all_titles(parts(tmp_path), COLUMNS).to_numpy().tolist() == [
+        ["Tatort", "Krimi", "und"],
+        ["Heat", "Film", "und"],
+        ["Tatort", "Film", "de"],  # another category: kept, as within one file
+        ["24", "Film", "de"],
+        ["24", "Film", "de"],  # within one file, nothing is left out
+    ]
+
+
+def test_the_shipped_titles_have_columns_of_their_own():
+    assert len(read_all_titles("shipped", replace(COLUMNS, title="Titel", category="Genre", lang="Sprache"))) > 6000
+
+
+def test_one_file_is_read_as_it_is(tmp_path):
+    path = write_csv(tmp_path / "a.csv", [("24", "Film", "de"), ("24", "Film", "de"), ("Tatort", "Film", "de")])
+    assert read_all_titles(str(path), COLUMNS).equals(read_titles(path, COLUMNS))
+
+
+@pytest.mark.parametrize("name", ["train_[12].csv", "what?.csv", "*.csv"])
+def test_a_file_whose_name_looks_like_a_pattern_is_that_file(tmp_path, name):
+    write_csv(tmp_path / "train_1.csv", [("Heat", "Film", "en")])
+    write_csv(tmp_path / name, [("Tatort", "Film", "de")])
+    assert read_all_titles(str(tmp_path / name), COLUMNS)["title"].to_list() == ["Tatort"]
+
+
+def test_a_pattern_that_matches_nothing(tmp_path):
+    with pytest.raises(InputError, match=r"/none_\*.csv must match one file or more. Got none. Check the pattern.$"):
+        read_all_titles(str(tmp_path / "none_*.csv"), COLUMNS)
+
+
+def test_bad_rows_name_their_own_file(tmp_path):
+    pattern = parts(tmp_path)
+    write_csv(tmp_path / "train_05.csv", [("Heat", "Film", "en"), ("", "Film", "en")])
+    with pytest.raises(InputError, match=r"/train_05.csv:3: title is empty. Remove the row or fill it.$"):
+        read_all_titles(pattern, COLUMNS)
+
+
+def test_the_test_side_may_be_a_pattern(tmp_path):
+    sides = split(titles(30), replace(DATA, test_path=parts(tmp_path)), seed=1)
+    assert len(sides.test) == 5
+
+
+def test_too_few_titles_name_the_pattern(tmp_path):
+    pattern = parts(tmp_path)
+    with pytest.raises(InputError) as caught:
+        split(read_all_titles(pattern, COLUMNS), replace(DATA, path=pattern), seed=1)
+    assert str(caught.value).startswith(f"{pattern} must have at least 3 programmes a category")

@@ -13,10 +13,15 @@ from tests.conftest import rows, write_csv
 from titleclf import runs
 from titleclf import train as module
 from titleclf.bundle import load_bundle
+from titleclf.calibration import calibrate
+from titleclf.compact import round_table
 from titleclf.config import CategoryPrecision, Device
+from titleclf.data import read_data
 from titleclf.errors import InputError
-from titleclf.evaluate import labels_of
-from titleclf.train import best_epoch, build, class_weights, fit, pick_device, read_data, train
+from titleclf.neighbours import key_of
+from titleclf.titles import labels_of
+from titleclf.train import build, class_weights, fit, pick_device, train
+from titleclf.validation import best_epoch
 
 CPU = torch.device("cpu")
 
@@ -39,6 +44,7 @@ def test_a_run_leaves_all_that_shaped_it_and_all_that_came_out(run):
         "confusion.png",
         "coverage.png",
         "calibration.png",
+        "robustness.png",
         "training.png",
         "bundle",
     }
@@ -75,7 +81,7 @@ class KilledError(Exception):
     pass
 
 
-@pytest.mark.parametrize("model", [["model.ngram_dropout=0.2"], ["model.sparse=true"], ["model=conv"]])
+@pytest.mark.parametrize("model", [["model.ngram_dropout=0.2"], ["noise=none"], ["model=conv"]])
 def test_a_run_killed_after_an_epoch_and_resumed_gives_the_weights_of_an_unbroken_one(small, monkeypatch, model):
     config = small(*model, "training.epochs=5", "training.patience_epochs=5")
     unbroken = train(config)
@@ -166,6 +172,9 @@ def test_ctrl_c_never_removes_a_folder_that_was_there_before(small, run, monkeyp
     assert (folder / "best.safetensors").exists()
 
 
+NO_SCORES = {"validation_loss": 1.0, "accuracy": 0.0, "macro_f1": 0.0, "known_accuracy": 0.0, "known_macro_f1": 0.0}
+
+
 def test_the_best_epoch_is_kept(small, tmp_path, monkeypatch):
     scores = iter([0.1, 0.9, 0.3, 0.2, 0.1])
     states = {}
@@ -176,21 +185,22 @@ def test_the_best_epoch_is_kept(small, tmp_path, monkeypatch):
         save(folder, state)
 
     monkeypatch.setattr(runs, "save_checkpoint", remember)
-    monkeypatch.setattr(
-        module, "validate", lambda *_: {"validation_loss": 1.0, "accuracy": next(scores), "macro_f1": 0.0}
-    )
+    monkeypatch.setattr(module, "validate", lambda *_: {**NO_SCORES, "accuracy": next(scores)})
     config = small("training.epochs=9", "training.patience_epochs=2")
     data = read_data(config)
     bundle = build(config, data, CPU)
     history = fit(config, data, bundle, tmp_path)
     assert [row["epoch"] for row in history] == [1, 2, 3, 4]  # patience ended it two epochs after the best
     assert best_epoch(history) == 2
-    assert same(bundle.network.state_dict(), states[2])
+    best = build(config, data, CPU).network
+    best.load_state_dict(states[2])
+    round_table(best)
+    assert same(bundle.network.state_dict(), best.state_dict())
     assert not same(states[2], states[4])
 
 
 def test_the_best_epoch_is_the_first_of_equals():
-    rows = [{"epoch": n, "accuracy": a, "macro_f1": 0.1} for n, a in enumerate([0.2, 0.5, 0.5], start=1)]
+    rows = [{**NO_SCORES, "epoch": n, "accuracy": a} for n, a in enumerate([0.2, 0.5, 0.5], start=1)]
     assert best_epoch(rows) == 2
     assert best_epoch([]) == 0
 
@@ -251,7 +261,65 @@ def test_wishes_for_unknown_categories_are_refused_before_training(small, tmp_pa
     assert not (tmp_path / "outputs").exists()
 
 
-@pytest.mark.parametrize("choice", ["model.hidden=5", "model.positions=learned", "model.sparse=true", "model=bag"])
+@pytest.mark.parametrize("choice", ["model.hidden=5", "model.positions=learned", "noise=misspelt", "model=bag"])
 def test_every_choice_trains_to_a_bundle_that_predicts(small, choice):
     bundle = load_bundle(train(small(choice)))
     assert bundle.probabilities(["Match of the Day"])[0].sum() == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("kind", ["none", "exact", "fuzzy"])
+def test_memory_is_of_the_training_titles_alone(small, kind):
+    config = small(f"memory={kind}", "training.epochs=1")
+    data = read_data(config)
+    bundle = load_bundle(train(config))
+    if kind == "none":
+        assert bundle.memory is None
+        return
+    assert bundle.memory is not None
+    assert bundle.memory.kind == kind
+    assert set(bundle.memory.keys) == set(map(key_of, data.sides.train["title"]))
+    assert np.isfinite(bundle.memory.weights).all()
+    misspelt = [title + "x" for title in data.sides.train["title"]]
+    assert (bundle.memory.evidence(misspelt, 3).max() > 0) == (kind == "fuzzy")
+
+
+def test_calibrating_again_gives_the_same_memory_temperature_and_thresholds(small):
+    config = small("training.epochs=1")
+    bundle = load_bundle(train(config))
+    temperature, thresholds, memory = bundle.temperature, bundle.thresholds, bundle.memory
+    calibrate(config, read_data(config), bundle)
+    assert (bundle.temperature, bundle.thresholds) == pytest.approx((temperature, thresholds), abs=1e-6)
+    assert bundle.memory is not None
+    assert memory is not None
+    assert bundle.memory.weights == pytest.approx(memory.weights, abs=1e-6)
+
+
+def test_a_memory_of_other_titles_holds_no_title_of_training_or_judging(small, tmp_path):
+    own = [("Sportschau am Abend", "Sports", "de"), ("Opéra en direct", "Music", "fr"), ("Tatort", "Film", "de")]
+    memory_csv = write_csv(tmp_path / "memory.csv", [*own, *rows()])
+    overrides = ("memory=exact", "training.epochs=1")
+    data = read_data(small(f"memory_path={memory_csv}", *overrides))
+    remembered = set(data.remembered["title"])
+    assert {"Sportschau am Abend", "Opéra en direct"} | set(data.sides.train["title"]) == remembered  # and no Film
+    only_own = write_csv(tmp_path / "own.csv", own)
+    bundle = load_bundle(train(small(f"memory_path={only_own}", *overrides)))
+    assert bundle.memory.keys == ["opera en direct", "sportschau am abend"]
+    assert [bundle.categories[label] for label in bundle.memory.labels] == ["Music", "Sports"]
+
+
+def test_titles_to_remember_are_the_trained_ones_unless_told_otherwise(small, titles_csv):
+    data = read_data(small())
+    assert data.remembered.equals(data.sides.train)
+    same_file = read_data(small(f"memory_path={titles_csv}"))
+    assert sorted(same_file.remembered["title"]) == sorted(data.sides.train["title"])
+
+
+def test_titles_that_can_not_be_remembered_are_refused_before_training(small, tmp_path):
+    other = write_csv(tmp_path / "other.csv", [("Tatort", "Film", "de")])
+    with pytest.raises(InputError) as caught:
+        train(small(f"memory_path={other}"))
+    assert str(caught.value) == (
+        "memory_path must have titles of Music; News; Sports that are not for validation or test. "
+        f"Got none in {other}. Name other titles, or leave it out."
+    )
+    assert not (tmp_path / "outputs").exists()

@@ -7,7 +7,10 @@ import zipfile
 
 import pytest
 
+from titleclf.bundle import load_bundle
 from titleclf.files import CHECKOUT
+
+MODEL = CHECKOUT / "data" / "model"
 
 
 @pytest.fixture(scope="module")
@@ -27,6 +30,14 @@ def test_the_wheel_carries_what_the_package_needs(unpacked):
     for path in (CHECKOUT / "conf").rglob("*.yaml"):
         assert str(path.relative_to(CHECKOUT)) in inside
     assert {"data/titles.csv", "py.typed", "train.py"} <= inside
+    for path in MODEL.rglob("*.*"):
+        assert f"data/model/{path.name}" in inside
+
+
+@pytest.mark.skipif(not MODEL.exists(), reason="not trained yet")
+def test_the_shipped_model_is_small_and_answers():
+    assert sum(path.stat().st_size for path in MODEL.iterdir()) <= 8_000_000
+    assert len(load_bundle(MODEL).categories) == 10
 
 
 def test_training_and_predicting_from_the_wheel(unpacked, tmp_path):

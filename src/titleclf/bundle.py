@@ -13,18 +13,23 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
+from torch import Tensor
 
 from titleclf import __version__
 from titleclf.characters import Characters, chunked
+from titleclf.compact import pack, unpack
 from titleclf.config import EmbeddingsConfig, ModelConfig, from_mapping
 from titleclf.errors import InputError
-from titleclf.files import write_text
+from titleclf.files import SHIPPED, shipped, write_text
+from titleclf.memory import Memory
 from titleclf.metrics import Floats, Metrics, probabilities
 from titleclf.model import Network, to_inputs
+from titleclf.robustness import told
 from titleclf.thresholds import Thresholds, answered
 
 FORMAT = 2
 WEIGHTS, CHARACTERS, CONFIG, CARD = "weights.safetensors", "characters.json", "config.json", "README.md"
+MEMORY = "memory.jsonl.gz"  # not in every bundle
 _BATCH_SIZE = 256
 
 
@@ -32,6 +37,7 @@ _BATCH_SIZE = 256
 class Facts:
     """What a classifier was trained on, and how good it is on titles held out."""
 
+    about: str | None
     training_titles: int
     languages: list[str]
     seed: int
@@ -49,6 +55,7 @@ class Bundle:
     temperature: float
     thresholds: Thresholds
     facts: Facts
+    memory: Memory | None
 
     @property
     def device(self) -> torch.device:
@@ -56,6 +63,11 @@ class Bundle:
         return next(self.network.parameters()).device
 
     def logits(self, titles: Sequence[str]) -> tuple[Floats, int]:
+        """Return the network's logits (titles, categories) with the memory's evidence, and how many titles were cut."""
+        logits, cut = self.network_logits(titles)
+        return (logits if self.memory is None else logits + self.memory.evidence(titles, len(self.categories))), cut
+
+    def network_logits(self, titles: Sequence[str]) -> tuple[Floats, int]:
         """Return logits (titles, categories), and how many titles were too long and were cut."""
         self.network.eval()
         found = []
@@ -79,9 +91,11 @@ class Bundle:
         folder.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
         try:
-            (temporary / WEIGHTS).write_bytes(weights_of(self.network))
+            (temporary / WEIGHTS).write_bytes(save_tensors(pack(tensors_of(self.network))))
             write_text(temporary / CHARACTERS, _to_json(self.characters.to_mapping()))
             write_text(temporary / CONFIG, _to_json(self._config()))
+            if self.memory is not None:
+                (temporary / MEMORY).write_bytes(self.memory.to_bytes(self.categories))
             write_text(temporary / CARD, _model_card(self))
             temporary.chmod(0o755)
             temporary.rename(folder)
@@ -98,8 +112,14 @@ class Bundle:
             "temperature": self.temperature,
             "model": asdict(architecture),
             "thresholds": asdict(self.thresholds),
+            "memory": None if self.memory is None else asdict(self.memory.settings()),
             "facts": asdict(self.facts),
         }
+
+
+def model_folder(model: str) -> Path:
+    """Return the folder that a user means: `shipped` is the model that comes with the package."""
+    return shipped("data/model") if model == SHIPPED else Path(model)
 
 
 def load_bundle(folder: Path) -> Bundle:
@@ -129,18 +149,23 @@ def load_bundle(folder: Path) -> Bundle:
     load_weights(network, folder / WEIGHTS)
     thresholds = Thresholds.from_mapping(config.get("thresholds", {}), categories, f"{folder / CONFIG}: thresholds")
     facts = from_mapping(Facts, config.get("facts", {}), f"{folder / CONFIG}: facts")
-    return Bundle(network, characters, categories, temperature, thresholds, facts)
+    memory = None
+    if config.get("memory") is not None:
+        content = _read(folder / MEMORY)
+        names = (str(folder / MEMORY), f"{folder / CONFIG}: memory")
+        memory = Memory.from_bytes(content, config["memory"], categories, *names)
+    return Bundle(network, characters, categories, temperature, thresholds, facts, memory)
 
 
-def weights_of(network: Network) -> bytes:
-    """Return the content of a safetensors file with the network's weights."""
-    return save_tensors({name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()})
+def tensors_of(network: Network) -> dict[str, Tensor]:
+    """Return the network's weights by name, on the CPU."""
+    return {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
 
 
 def load_weights(network: Network, path: Path) -> None:
-    """Fill the network with the tensors of a safetensors file, which must fit it exactly."""
+    """Fill the network with the tensors of a safetensors file, which must fit it exactly; the table may be packed."""
     try:
-        tensors = load_tensors(_read(path))
+        tensors = unpack(load_tensors(_read(path)), str(path))
     except SafetensorError as error:
         raise InputError(f"{path} must be a whole safetensors file. Got: {error}. Train or copy it again.") from error
     wanted = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
@@ -185,9 +210,21 @@ def _to_json(values: dict[str, Any]) -> str:
     return json.dumps(values, indent=2, ensure_ascii=False) + "\n"
 
 
+def _listed(lines: str) -> str:
+    return "".join(f"\n- {line}" for line in lines.splitlines())
+
+
+def _remembered(titles: int) -> str:
+    return (
+        f"{titles:,} training titles, without case, accents and episodes, lie in `{MEMORY}` with their categories,\n"
+        "  for whoever has this folder to read. Trained with `memory=none`, it would hold none."
+    )
+
+
 def _model_card(bundle: Bundle) -> str:
     facts, metrics = bundle.facts, bundle.facts.metrics
     size = sum(parameter.numel() for parameter in bundle.network.parameters())
+    memory = "none." if bundle.memory is None else _remembered(len(bundle.memory.keys))
     return f"""# A titleclf model
 
 Tells the category of a TV programme from its title. Made with titleclf {__version__}; predict with
@@ -197,10 +234,12 @@ Tells the category of a TV programme from its title. Made with titleclf {__versi
 - Categories: {"; ".join(bundle.categories)}.
 - Trained on {facts.training_titles:,} titles ({", ".join(facts.languages)}), seed {facts.seed};
   SHA-256 of all its labelled titles: {facts.fingerprint}.
+- Memory: {memory}
 - On {metrics["titles"]:,} held-out titles: accuracy {metrics["accuracy"]:.1%}, macro-F1 {metrics["macro_f1"]:.1%},
   expected calibration error {metrics["expected_calibration_error"]:.3f} (temperature {bundle.temperature:.2f}).
-- {answered(metrics)}
+- {answered(metrics)}{_listed(told(metrics["robustness"]))}
 
-Limits: it knows no programme, only spellings. Short titles and names say little, and the probability then says so.
-A wrong "Movie / Drama" can cost a guide its episode numbers: ask for a precision, and it says "don't know" in time.
+Limits: it knows no programme, only spellings and what it remembers. Short titles and names say little, and the
+probability then says so. A wrong "Movie / Drama" can cost a guide its episode numbers: ask for a precision, and it says
+"don't know" in time.
 """

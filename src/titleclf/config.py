@@ -42,6 +42,14 @@ class ModelKind(StrEnum):
     conv = "conv"
 
 
+class MemoryKind(StrEnum):
+    """Which titles a memory leans on: none, those that are known, or also those that resemble a known one."""
+
+    none = "none"
+    exact = "exact"
+    fuzzy = "fuzzy"
+
+
 class Misspelling(StrEnum):
     """What happens to the letters of a title, in `noise.misspell`."""
 
@@ -77,17 +85,19 @@ class ExportFormat(StrEnum):
 
 @dataclass
 class ColumnsConfig:
-    """The names of the columns in a user's file; a file without the language column has one unnamed language."""
+    """The names of the columns in a user's file, and the language of titles that have none there."""
 
     title: str
     category: str
     lang: str
+    unnamed_lang: str
 
 
 @dataclass
 class DataConfig:
     """Labelled titles (`shipped`: those that come with the package) and how they are split."""
 
+    about: str | None
     path: str
     test_path: str | None
     columns: ColumnsConfig
@@ -138,7 +148,6 @@ class NgramConfig(ModelConfig):
     across_words: bool
     buckets: int
     ngram_dropout: float
-    sparse: bool
 
 
 @dataclass
@@ -171,10 +180,12 @@ class NoiseConfig:
 class OptimConfig:
     """AdamW with warm-up and cosine decay; `skip` names the modules whose matrices get no weight decay.
 
-    `table_decay` is the weight decay of n-gram tables: a rare n-gram can tell its titles apart by heart, and must not.
+    N-gram tables have values of their own: a row is seldom in a batch and must then move far, and a rare n-gram can
+    tell its titles apart by heart, and must not.
     """
 
     lr: float
+    table_lr: float
     weight_decay: float
     table_decay: float
     betas: list[float]
@@ -222,6 +233,8 @@ class TrainConfig:
     noise: NoiseConfig
     optim: OptimConfig
     training: TrainingConfig
+    memory: MemoryKind
+    memory_path: str | None
     evaluate: EvaluationConfig
     seed: int
     device: Device
@@ -231,9 +244,9 @@ class TrainConfig:
 
 @dataclass
 class EvaluateConfig:
-    """`python -m titleclf.evaluate`."""
+    """`python -m titleclf.evaluate`; the model is `run`, as in `export`: `model=` would mean a file in conf/model/."""
 
-    model: str
+    run: str
     path: str | None
     columns: ColumnsConfig
     evaluate: EvaluationConfig

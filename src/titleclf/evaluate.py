@@ -3,40 +3,50 @@
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from titleclf import runs
-from titleclf.bundle import Bundle, load_bundle
+from titleclf.bundle import Bundle, load_bundle, model_folder
 from titleclf.command import command
 from titleclf.config import EvaluateConfig, EvaluationConfig
 from titleclf.errors import InputError
-from titleclf.metrics import Labels, Metrics, measure, probabilities
+from titleclf.files import SHIPPED
+from titleclf.memory import Memory
+from titleclf.metrics import Metrics, measure, probabilities
+from titleclf.neighbours import key_of
 from titleclf.report import table, write_report
+from titleclf.robustness import Labelled, robustness, told
 from titleclf.thresholds import abstention, named_wishes
-from titleclf.titles import fingerprint, read_titles, split, titles_path
+from titleclf.titles import Split, fingerprint, labels_of, read_all_titles, split
 
 
 def evaluate(config: EvaluateConfig) -> Metrics:
     """Judge a model on a file, or without one on the test titles of its own run, and write the report."""
-    model = Path(config.model)
+    model = model_folder(config.run)
     bundle = load_bundle(model)
     if config.evaluate.category_precision:
         wishes = named_wishes(config.evaluate.category_precision, bundle.categories)
         bundle.thresholds = replace(bundle.thresholds, wishes=wishes)
     bundle.thresholds.at(config.evaluate.target_precision)  # refuse too high a target before the titles are read
+    known = None
     if config.path is not None:
-        titles = read_titles(titles_path(config.path), config.columns)
+        titles = read_all_titles(config.path, config.columns)
     else:
-        titles = _own_test_titles(model, bundle)
-    folder = Path(config.output_dir) if config.output_dir is not None else model / "evaluation"
-    metrics = evaluate_bundle(bundle, titles, folder, config.evaluate)
-    print(f"{metrics['titles']:,} titles:\n\n{table(metrics)}\nReport: {folder / 'report.md'}")
+        known, _, titles = _own_titles(model, bundle)
+    folder = _report_folder(config)
+    metrics = evaluate_bundle(bundle, titles, known, folder, config.evaluate)
+    print(f"{metrics['titles']:,} titles:\n\n{table(metrics)}")
+    print(f"{told(metrics['robustness'])}Report: {folder / 'report.md'}")
     return metrics
 
 
-def evaluate_bundle(bundle: Bundle, titles: pd.DataFrame, folder: Path, config: EvaluationConfig) -> Metrics:
-    """Measure the bundle on a frame of `title, category, lang` and write metrics, report and pictures to `folder`."""
+def evaluate_bundle(
+    bundle: Bundle, titles: pd.DataFrame, known: pd.DataFrame | None, folder: Path, config: EvaluationConfig
+) -> Metrics:
+    """Measure the bundle on a frame of `title, category, lang` and write metrics, report and pictures to `folder`.
+
+    `known` are the titles of its training, where they are at hand: noise spoils them too, and differently.
+    """
     labels = labels_of(titles, bundle.categories)
     logits, cut = bundle.logits(list(titles["title"]))
     languages = titles["lang"].to_numpy(dtype=str)
@@ -45,6 +55,7 @@ def evaluate_bundle(bundle: Bundle, titles: pd.DataFrame, folder: Path, config: 
         **measure(logits, labels, languages, bundle.categories, bundle.temperature, config.calibration_bins),
         **abstention(shares, labels, bundle.thresholds, config.target_precision),
         "cut": cut,
+        "robustness": _robustness(bundle, titles, known, config.robustness_titles),
     }
     if cut:
         print(f"{cut:,} of {len(titles):,} titles are longer than the longest of training, and were cut.")
@@ -52,32 +63,40 @@ def evaluate_bundle(bundle: Bundle, titles: pd.DataFrame, folder: Path, config: 
     return metrics
 
 
-def labels_of(titles: pd.DataFrame, categories: list[str]) -> Labels:
-    """Return the category numbers (titles,) of a frame.
-
-    Raises
-    ------
-    InputError
-        If a title has a category that the model doesn't know.
-    """
-    unknown = sorted(set(titles["category"]) - set(categories))
-    if unknown:
-        raise InputError(
-            f"the category of a judged title must be one of {'; '.join(categories)}. Got {'; '.join(unknown)[:200]}. "
-            "Rename it, or leave these titles out."
-        )
-    numbers = {category: number for number, category in enumerate(categories)}
-    return np.array([numbers[category] for category in titles["category"]], dtype=np.int64)
+def _report_folder(config: EvaluateConfig) -> Path:
+    if config.output_dir is not None:
+        return Path(config.output_dir)
+    return Path("outputs/shipped" if config.run == SHIPPED else config.run) / "evaluation"
 
 
-def _own_test_titles(model: Path, bundle: Bundle) -> pd.DataFrame:
+def part(titles: pd.DataFrame, known: pd.DataFrame | None, memory: Memory | None) -> dict[str, pd.DataFrame]:
+    """Return the titles that training did not see, and those that it did: all of them where they are at hand."""
+    if memory is not None:
+        keys = set(memory.keys)
+    elif known is not None:
+        keys = set(map(key_of, known["title"]))
+    else:
+        return {"judged": titles}
+    seen = titles["title"].map(key_of).isin(keys)
+    return {"unseen": titles[~seen], "known": titles[seen] if known is None else known}
+
+
+def _robustness(bundle: Bundle, titles: pd.DataFrame, known: pd.DataFrame | None, count: int) -> Metrics:
+    groups = {
+        name: Labelled(list(frame["title"]), labels_of(frame, bundle.categories))
+        for name, frame in part(titles, known, bundle.memory).items()
+    }
+    return robustness(lambda some: bundle.logits(some)[0].argmax(axis=1), groups, count)
+
+
+def _own_titles(model: Path, bundle: Bundle) -> Split:
     config = runs.load_config(model)
-    titles = read_titles(titles_path(config.data.path), config.data.columns)
+    titles = read_all_titles(config.data.path, config.data.columns)
     if fingerprint(titles) != bundle.facts.fingerprint:
         raise InputError(
             f"{config.data.path} must be as it was in training. Got other titles. Give path=FILE to judge."
         )
-    return split(titles, config.data, config.seed).test
+    return split(titles, config.data, config.seed)
 
 
 main = command("evaluate", evaluate)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from titleclf.bundle import load_bundle
+from titleclf.bundle import load_bundle, model_folder
 from titleclf.command import command
 from titleclf.config import ExportConfig, ExportFormat
 from titleclf.embeddings import write_embeddings
@@ -12,7 +12,7 @@ from titleclf.errors import InputError
 def export(config: ExportConfig) -> Path:
     """Write the model of a run to `config.output`, which must not exist yet."""
     output = Path(config.output)
-    bundle = load_bundle(Path(config.run))
+    bundle = load_bundle(model_folder(config.run))
     match config.format:
         case ExportFormat.bundle:
             bundle.save(output)

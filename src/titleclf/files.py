@@ -9,10 +9,11 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).parent
 CHECKOUT = PACKAGE.parent.parent
+SHIPPED = "shipped"  # what a user writes for the titles and the model that come with the package
 
 
 def shipped(name: str) -> Path:
-    """Return where `name` (conf, data/titles.csv) lies: inside an installed package, or at the top of a checkout."""
+    """Return where `name` (conf, data/titles.csv, data/model) lies: inside a package, or at the top of a checkout."""
     inside = PACKAGE / name
     return inside if inside.exists() else CHECKOUT / name
 

@@ -71,7 +71,7 @@ class Ngram(nn.Module):
     def __init__(self, config: NgramConfig, characters: int, length: int) -> None:
         super().__init__()
         self.embedding = PositionalCharacters(config, characters, length)
-        self.ngrams = nn.EmbeddingBag(config.buckets, config.dim, mode="sum", sparse=config.sparse)
+        self.ngrams = nn.EmbeddingBag(config.buckets, config.dim, mode="sum", sparse=True)
         # An n-gram that training never saw says nothing, so it must add nothing.
         nn.init.zeros_(self.ngrams.weight)
         self.ngram_dropout = config.ngram_dropout

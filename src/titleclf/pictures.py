@@ -1,5 +1,6 @@
 """Pictures of an evaluation and of a training, as PNG files."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,9 @@ from matplotlib.ticker import PercentFormatter
 
 from titleclf.files import replacing
 from titleclf.metrics import Bools, Floats, Metrics, coverage_curve
+from titleclf.robustness import PARTS, Row, rows
 
+_NEARLY_ALL = 0.95
 _FEW = 20  # with fewer titles answered, the share that is right says nothing
 
 
@@ -97,6 +100,47 @@ def draw_calibration(path: Path, metrics: Metrics) -> None:
     below.set_xlim(0, 1.02)
     below.margins(y=0.2)
     _save(path, figure)
+
+
+def draw_robustness(path: Path, groups: Metrics) -> None:
+    """Draw how far accuracy in each condition is from that of clean titles, a column a group of titles."""
+    parts = {part: rows(groups, part) for part in PARTS}
+    first = next(iter(groups))
+    for part in ("kinds", "formats"):
+        parts[part].sort(key=lambda row: -row.scores[first]["accuracy"])
+    heights = [len(conditions) + 1 for conditions in parts.values()]
+    figure = Figure(figsize=(4 + 3 * len(groups), 1 + 0.28 * sum(heights)), layout="constrained")
+    grid = figure.subplots(len(parts), len(groups), sharex="col", sharey="row", height_ratios=heights, squeeze=False)
+    for number, (column, (name, group)) in enumerate(zip(grid.T, groups.items(), strict=True)):
+        colour, clean = f"C{number}", group["clean"]["accuracy"]
+        for axes, (part, conditions) in zip(column, parts.items(), strict=True):
+            places = np.arange(len(conditions))
+            found = [row.scores[name]["accuracy"] for row in conditions]
+            axes.axvline(clean, color="grey", linestyle=":", linewidth=1)
+            axes.hlines(places, found, clean, color=colour, alpha=0.4)
+            axes.scatter(found, places, color=colour, zorder=3)
+            axes.set_yticks(places, [_row_label(row) for row in conditions])
+            axes.set_ylim(len(conditions) - 0.4, -0.6)  # the first on top
+            axes.grid(axis="x", alpha=0.3)
+            if number == 0:
+                axes.set_title(PARTS[part], loc="left", fontsize=10)
+        column[0].set_title(f"{name} titles, {clean:.1%} clean", loc="right", fontsize=10, color=colour)
+        column[-1].set_xlabel("answers that are right")
+        column[-1].xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    _align([column[-1] for column in grid.T])
+    _save(path, figure)
+
+
+def _align(columns: Sequence[Axes]) -> None:
+    """Give all the same width of accuracies, so that losses compare by eye, and no loss at all looks like none."""
+    widest = max(0.05, *(high - low for low, high in (axes.get_xlim() for axes in columns)))
+    for axes in columns:
+        axes.set_xlim(left=axes.get_xlim()[1] - widest)
+
+
+def _row_label(row: Row) -> str:
+    # Where few titles can be spoilt, accuracy holds for that reason alone.
+    return row.label if row.changed > _NEARLY_ALL else f"{row.label} ({row.changed:.0%} of titles)"
 
 
 def _percent(axes: Axes) -> None:

@@ -12,9 +12,11 @@ from typing import Any, TextIO
 
 import numpy as np
 
-from titleclf.bundle import Bundle, load_bundle
+from titleclf import __version__
+from titleclf.bundle import Bundle, load_bundle, model_folder
 from titleclf.characters import chunked, normalise
 from titleclf.errors import InputError, exit_codes
+from titleclf.files import SHIPPED
 from titleclf.metrics import Floats
 from titleclf.tables import is_utf8, open_text, read_records
 
@@ -75,9 +77,9 @@ def main() -> None:
     """Run the command line."""
     arguments = _parser().parse_args()
     titles = _titles(arguments)
-    folder = _model(arguments.model)
-    bundle = load_bundle(folder)
-    print(f"model: {folder}", file=sys.stderr)
+    model = _model(arguments.model)
+    bundle = load_bundle(model_folder(model))
+    print(f"model: {model}{f' (titleclf {__version__})' if model == SHIPPED else ''}", file=sys.stderr)
     least = arguments.min_confidence
     if arguments.precision is not None:
         least = np.maximum(least, bundle.thresholds.at(arguments.precision))
@@ -108,7 +110,12 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="a .txt with a title a line, a table with a column `title`, or - (standard input)",
     )
-    parser.add_argument("--model", metavar="DIR", help=f"a bundle or a run's folder (default: {LATEST})")
+    parser.add_argument(
+        "--model",
+        metavar="DIR",
+        help=f"a bundle, a run's folder, or {SHIPPED}: the model that comes with titleclf "
+        f"(default: {LATEST} if there is one, else {SHIPPED})",
+    )
     parser.add_argument("--format", choices=["text", "jsonl", "csv"], default="text", help="default: text")
     parser.add_argument("--top", type=_top, default=1, metavar="K", help="show the K likeliest categories (default: 1)")
     parser.add_argument(
@@ -193,12 +200,14 @@ def _reconfigure(stream: TextIO, **how: Any) -> None:
         stream.reconfigure(**how)
 
 
-def _model(given: str | None) -> Path:
+def _model(given: str | None) -> str:
     if given is not None:
-        return Path(given)
-    if not LATEST.exists():
+        return given
+    if LATEST.exists():
+        return str(LATEST)
+    if not model_folder(SHIPPED).exists():
         raise InputError(f"{LATEST} must exist. Got nothing there. Train a model with make train, or pass --model DIR.")
-    return LATEST
+    return SHIPPED
 
 
 def _writer(kind: str, top: int, width: int) -> Callable[[Prediction], None]:

@@ -1,6 +1,6 @@
 """How accuracy holds when titles are misspelt, and when channels dress them up."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -15,7 +15,7 @@ GROUPS = {"unseen": "not in training", "known": "from training", "judged": "from
 PARTS = {"misspellings": "Misspellings", "kinds": "One misspelling, by kind", "formats": "Formats of channels"}
 ANY = "any"  # all formats mixed
 EDITS = (1, 2, 3)
-_SEED = 2938  # its own: no noise of training is judged, and each evaluation spoils titles in the same way
+_SEED = int.from_bytes(b"robustness")  # longer than any seed of training: what it drew is never what is judged
 
 Classify = Callable[[Sequence[str]], Labels]  # titles to category numbers (titles,)
 
@@ -54,15 +54,35 @@ def robustness(classify: Classify, groups: Mapping[str, Labelled], titles: int) 
     `loss` is of these alone: how much less of them is right than when clean (None where there are none).
     """
     samples = {name: _sample(group, titles) for name, group in groups.items() if titles and group.titles}
-    with tqdm(total=len(samples) * len(conditions()), desc="robustness", leave=False, disable=None) as bar:
-        return {name: _scores(classify, group, bar) for name, group in samples.items()}
+    clean = {name: classify(group.titles) for name, group in samples.items()}
+    found: Metrics = {
+        name: {"clean": summary(clean[name], group.labels), **{part: {} for part in PARTS}}
+        for name, group in samples.items()
+    }
+    for number, condition in enumerate(tqdm(conditions(), "robustness", leave=False, disable=None), start=1):
+        for name, group in samples.items():
+            spoilt = condition.noise(group.titles, generator=np.random.default_rng(_SEED + number))
+            found[name][condition.part][condition.name] = _scores(classify, group, clean[name], spoilt)
+    return found
 
 
-def rows(group: Metrics) -> Iterator[tuple[str, str, Metrics]]:
-    """Yield part, label and scores of each condition."""
-    for part in PARTS:
-        for name, scores in group[part].items():
-            yield part, _label(part, name), scores
+class Row(NamedTuple):
+    """A condition as a reader sees it: the share of all groups' titles that it changed, and the scores by group."""
+
+    label: str
+    changed: float
+    scores: dict[str, Metrics]
+
+
+def rows(groups: Metrics, part: str) -> list[Row]:
+    """Return the conditions of a part in their order."""
+    sizes = [group["clean"]["titles"] for group in groups.values()]
+    found = []
+    for name in next(iter(groups.values()))[part]:
+        scores = {group: conditions[part][name] for group, conditions in groups.items()}
+        changed = float(np.average([one["changed"] for one in scores.values()], weights=sizes))
+        found.append(Row(_label(part, name), changed, scores))
+    return found
 
 
 def held(group: Metrics) -> str:
@@ -73,28 +93,27 @@ def held(group: Metrics) -> str:
     return f"{clean:.1%} clean, {one:.1%} with a misspelling, {two:.1%} with two, {dressed:.1%} in a channel's format"
 
 
+def told(groups: Metrics) -> str:
+    """Say what holds in each group, a line each."""
+    return "".join(f"Right of {name} titles: {held(group)}.\n" for name, group in groups.items())
+
+
 def _sample(group: Labelled, titles: int) -> Labelled:
     count = len(group.titles)
     rows = np.sort(np.random.default_rng(_SEED).permutation(count)[:titles])
     return Labelled([group.titles[row] for row in rows], group.labels[rows])
 
 
-def _scores(classify: Classify, group: Labelled, bar: "tqdm[object]") -> Metrics:
-    clean = classify(group.titles)
-    found: Metrics = {"clean": summary(clean, group.labels), **{part: {} for part in PARTS}}
-    for number, condition in enumerate(conditions(), start=1):
-        spoilt = condition.noise(group.titles, generator=np.random.default_rng(_SEED + number))
-        changed = np.array([after != before for after, before in zip(spoilt, group.titles, strict=True)])
-        predicted = clean.copy()  # a title that stays as it is keeps its answer
-        predicted[changed] = classify([spoilt[row] for row in np.flatnonzero(changed)])
-        lost = (clean == group.labels).astype(int) - (predicted == group.labels)
-        found[condition.part][condition.name] = {
-            **summary(predicted, group.labels),
-            "changed": float(changed.mean()),
-            "loss": float(lost[changed].mean()) if changed.any() else None,
-        }
-        bar.update()
-    return found
+def _scores(classify: Classify, group: Labelled, clean: Labels, spoilt: list[str]) -> Metrics:
+    changed = np.array([after != before for after, before in zip(spoilt, group.titles, strict=True)])
+    predicted = clean.copy()  # a title that stays as it is keeps its answer
+    predicted[changed] = classify([spoilt[row] for row in np.flatnonzero(changed)])
+    lost = (clean == group.labels).astype(int) - (predicted == group.labels)
+    return {
+        **summary(predicted, group.labels),
+        "changed": float(changed.mean()),
+        "loss": float(lost[changed].mean()) if changed.any() else None,
+    }
 
 
 def _label(part: str, name: str) -> str:

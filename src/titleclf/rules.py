@@ -10,12 +10,14 @@ from titleclf.config import (
     EvaluateConfig,
     EvaluationConfig,
     ExportConfig,
+    MemoryKind,
     ModelConfig,
     NgramConfig,
     NoiseConfig,
     TrainConfig,
 )
 from titleclf.errors import InputError
+from titleclf.files import SHIPPED
 
 Rule = tuple[str, Any, bool, str]
 
@@ -32,7 +34,9 @@ def check(config: TrainConfig | EvaluateConfig | ExportConfig) -> None:
                 *_evaluation_rules(config.evaluate),
             ]
         case EvaluateConfig():
-            rules = [*_evaluation_rules(config.evaluate)]
+            rule = "name labelled titles: run=shipped has none of its own"
+            is_named = config.run != SHIPPED or config.path is not None
+            rules = [("path", config.path, is_named, rule), *_evaluation_rules(config.evaluate)]
         case ExportConfig():
             rules = []
     broken = [f"{where} must {rule}. Got {value}." for where, value, holds, rule in rules if not holds]
@@ -89,6 +93,7 @@ def _training_rules(config: TrainConfig) -> Iterator[Rule]:
     optim, training = config.optim, config.training
     yield _at_least("characters.min_count", config.characters.min_count, 1)
     yield "optim.lr", optim.lr, optim.lr > 0, "be above 0"
+    yield "optim.table_lr", optim.table_lr, optim.table_lr > 0, "be above 0"
     yield "optim.weight_decay", optim.weight_decay, optim.weight_decay >= 0, "be 0 or more"
     yield "optim.table_decay", optim.table_decay, optim.table_decay >= 0, "be 0 or more"
     betas = len(optim.betas) == 2 and all(0 <= beta < 1 for beta in optim.betas)
@@ -101,6 +106,8 @@ def _training_rules(config: TrainConfig) -> Iterator[Rule]:
     balanced = 0 <= training.class_balance <= 1
     yield "training.class_balance", training.class_balance, balanced, "be in [0, 1]"
     yield _from_to("training.label_smoothing", training.label_smoothing, 0, 1)
+    remembers = config.memory is not MemoryKind.none or config.memory_path is None
+    yield "memory_path", config.memory_path, remembers, "be null while memory is none"
     yield _at_least("seed", config.seed, 0)
 
 

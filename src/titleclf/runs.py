@@ -10,9 +10,10 @@ from typing import Any
 import torch
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from safetensors.torch import save as save_tensors
 from yaml import YAMLError
 
-from titleclf.bundle import weights_of
+from titleclf.bundle import tensors_of
 from titleclf.config import TrainConfig, from_mapping
 from titleclf.errors import InputError
 from titleclf.files import replacing, write_text
@@ -75,6 +76,6 @@ def load_checkpoint(folder: Path) -> State:
 
 
 def save_best(folder: Path, network: Network) -> None:
-    """Write the weights of the best epoch so far."""
+    """Write the weights of the best epoch so far, at full precision."""
     with replacing(folder / BEST) as temporary:
-        temporary.write_bytes(weights_of(network))
+        temporary.write_bytes(save_tensors(tensors_of(network)))

@@ -1,5 +1,6 @@
 """Labelled titles: checked row by row, and split so that no programme is on two sides."""
 
+import glob
 import hashlib
 import json
 import re
@@ -11,11 +12,11 @@ import pandas as pd
 
 from titleclf.config import ColumnsConfig, DataConfig
 from titleclf.errors import InputError
-from titleclf.files import shipped
+from titleclf.files import SHIPPED, shipped
+from titleclf.metrics import Labels
 from titleclf.tables import Record, is_utf8, read_records
 
-SHIPPED = "shipped"
-UNNAMED_LANGUAGE = "und"  # ISO 639: undetermined
+_SHIPPED_COLUMNS = ColumnsConfig("title", "category", "lang", "und")
 _NAMED_ROWS = 10
 _MINIMUM_TITLES = 3  # one for each side of the split
 
@@ -29,8 +30,26 @@ class Split(NamedTuple):
 
 
 def titles_path(path: str) -> Path:
-    """Return the file that `data.path` means: `shipped` is the one that comes with the package."""
+    """Return the file or the pattern that `data.path` means: `shipped` is the file that comes with the package."""
     return shipped("data/titles.csv") if path == SHIPPED else Path(path)
+
+
+def read_all_titles(path: str, columns: ColumnsConfig) -> pd.DataFrame:
+    """Read the titles that `data.path` means, from one file or as one from all that match a pattern, in sorted order.
+
+    What an earlier file has under the same category is left out.
+
+    Raises
+    ------
+    InputError
+        If a file is as `read_titles` refuses it, or none matches the pattern.
+    """
+    if path == SHIPPED:
+        columns = _SHIPPED_COLUMNS
+    files = _files(titles_path(path))
+    titles = pd.concat([read_titles(file, columns).assign(file=number) for number, file in enumerate(files)])
+    first = titles.groupby(["title", "category"])["file"].transform("min")
+    return titles[titles["file"] == first].drop(columns="file").reset_index(drop=True)
 
 
 def read_titles(path: Path, columns: ColumnsConfig) -> pd.DataFrame:
@@ -49,7 +68,7 @@ def read_titles(path: Path, columns: ColumnsConfig) -> pd.DataFrame:
             bad.append(f"{path}:{record.line}: {problem}")
         else:
             row = record.cells
-            lang = row.get(columns.lang) or UNNAMED_LANGUAGE
+            lang = row.get(columns.lang) or columns.unnamed_lang
             kept.append((row[columns.title].strip(), row[columns.category].strip(), lang.strip()))
     if bad:
         unnamed = len(bad) - _NAMED_ROWS
@@ -71,7 +90,7 @@ def base_title(title: str) -> str:
 def split(titles: pd.DataFrame, config: DataConfig, seed: int) -> Split:
     """Split by base title, each category in the same proportions, seeded.
 
-    With `config.test_path` the test side is that file, and titles are split into two only.
+    With `config.test_path` the test side is what that means, and titles are split into two only.
 
     Raises
     ------
@@ -80,7 +99,7 @@ def split(titles: pd.DataFrame, config: DataConfig, seed: int) -> Split:
     """
     own_test = None
     if config.test_path is not None:
-        own_test = read_titles(titles_path(config.test_path), config.columns)
+        own_test = read_all_titles(config.test_path, config.columns)
     bases = titles["title"].map(base_title)
     # A programme filed under two categories goes where its first row says, as a whole.
     programmes = pd.DataFrame({"base": bases, "category": titles["category"]}).drop_duplicates("base")
@@ -100,12 +119,39 @@ def split(titles: pd.DataFrame, config: DataConfig, seed: int) -> Split:
     return Split(train, validation, test if own_test is None else own_test)
 
 
+def labels_of(titles: pd.DataFrame, categories: list[str]) -> Labels:
+    """Return the category numbers (titles,) of a frame.
+
+    Raises
+    ------
+    InputError
+        If a title has a category that the model doesn't know.
+    """
+    unknown = sorted(set(titles["category"]) - set(categories))
+    if unknown:
+        raise InputError(
+            f"the category of a judged title must be one of {'; '.join(categories)}. Got {'; '.join(unknown)[:200]}. "
+            "Rename it, or leave these titles out."
+        )
+    numbers = {category: number for number, category in enumerate(categories)}
+    return np.array([numbers[category] for category in titles["category"]], dtype=np.int64)
+
+
 def fingerprint(titles: pd.DataFrame) -> str:
     """Return the SHA-256 of all rows in their order: two runs on the same data have the same."""
     digest = hashlib.sha256()
     for row in titles.itertuples(index=False):
         digest.update(json.dumps(list(row), ensure_ascii=False).encode())
     return digest.hexdigest()
+
+
+def _files(path: Path) -> list[Path]:
+    if path.exists() or not glob.has_magic(str(path)):  # a file may be called "[1].csv"
+        return [path]
+    found = sorted(file for file in map(Path, glob.glob(str(path), recursive=True)) if file.is_file())  # noqa: PTH207 (it takes absolute patterns)
+    if not found:
+        raise InputError(f"{path} must match one file or more. Got none. Check the pattern.")
+    return found
 
 
 def _check_categories(counts: "pd.Series[int]", config: DataConfig) -> None:

@@ -3,7 +3,7 @@
 import os
 import shutil
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,31 +14,26 @@ from tqdm import tqdm
 
 from titleclf import runs
 from titleclf.bundle import Bundle, Facts, load_weights
+from titleclf.calibration import calibrate
 from titleclf.characters import Characters
 from titleclf.command import command
+from titleclf.compact import round_table
 from titleclf.config import Device, TrainConfig
+from titleclf.data import Data, read_data
 from titleclf.embeddings import load_embeddings, read_embeddings
 from titleclf.errors import InputError
-from titleclf.evaluate import evaluate_bundle, labels_of
+from titleclf.evaluate import evaluate_bundle
 from titleclf.files import new_run_folder, point_latest
-from titleclf.metrics import Labels, fit_temperature, negative_log_likelihood, probabilities, summary
+from titleclf.metrics import Labels
 from titleclf.model import Network, to_inputs
+from titleclf.noise import noised
 from titleclf.optim import Optimizer
 from titleclf.pictures import draw_training
 from titleclf.report import table
-from titleclf.thresholds import Thresholds, named_wishes
-from titleclf.titles import Split, fingerprint, read_titles, split, titles_path
-
-History = list[dict[str, float]]
-
-
-@dataclass
-class Data:
-    """The titles of a run, split, with their categories and the fingerprint of the whole file."""
-
-    sides: Split
-    categories: list[str]
-    fingerprint: str
+from titleclf.robustness import told
+from titleclf.thresholds import Thresholds
+from titleclf.titles import labels_of
+from titleclf.validation import History, best_epoch, noisy_copies, validate
 
 
 def train(config: TrainConfig) -> Path:
@@ -84,16 +79,6 @@ def pick_device(device: Device) -> torch.device:
     return torch.device(device.value)
 
 
-def read_data(config: TrainConfig) -> Data:
-    """Read and split the titles; a test file of one's own may only have categories that are trained."""
-    titles = read_titles(titles_path(config.data.path), config.data.columns)
-    sides = split(titles, config.data, config.seed)
-    categories = sorted(sides.train["category"].unique())
-    labels_of(sides.test, categories)  # refuse other categories now, not after an hour
-    named_wishes(config.evaluate.category_precision, categories)
-    return Data(sides, categories, fingerprint(titles))
-
-
 def build(config: TrainConfig, data: Data, device: torch.device) -> Bundle:
     """Return an untrained bundle; loaded embeddings bring their own vocabulary."""
     characters = Characters.from_titles(
@@ -111,15 +96,15 @@ def build(config: TrainConfig, data: Data, device: torch.device) -> Bundle:
     if embeddings is not None:
         print(load_embeddings(embeddings, network, characters, config.model.embeddings))
     languages = sorted(data.sides.train["lang"].unique())
-    facts = Facts(len(data.sides.train), languages, config.seed, data.fingerprint, metrics={})
+    facts = Facts(config.data.about, len(data.sides.train), languages, config.seed, data.fingerprint, metrics={})
     thresholds = Thresholds(precisions=[], least={}, wishes={})
-    return Bundle(network.to(device), characters, data.categories, 1.0, thresholds, facts)
+    return Bundle(network.to(device), characters, data.categories, 1.0, thresholds, facts, memory=None)
 
 
 def fit(config: TrainConfig, data: Data, bundle: Bundle, folder: Path) -> History:
     """Train epoch by epoch; after each, validate, keep the best weights and leave a checkpoint to resume from.
 
-    The bundle's network has the best epoch's weights in the end.
+    The bundle's network has the best epoch's weights in the end, as a bundle keeps them.
     """
     training, network, device = config.training, bundle.network, bundle.device
     titles = list(data.sides.train["title"])
@@ -128,45 +113,34 @@ def fit(config: TrainConfig, data: Data, bundle: Bundle, folder: Path) -> Histor
     starts = range(0, len(titles), training.batch_size)
     optimizer = Optimizer(network, config.optim, steps=len(starts) * training.epochs)
     history = _restore(folder, data, network, optimizer) if config.resume is not None else []
+    known = noisy_copies(data.sides.train, len(data.sides.validation), np.random.default_rng([config.seed, 0]))
 
     for epoch in range(len(history) + 1, training.epochs + 1):
         if epoch - best_epoch(history) > training.patience_epochs:
             break
         started = time.perf_counter()
-        order = _seed_epoch(config.seed, epoch).permutation(len(titles))
+        generator = _seed_epoch(config.seed, epoch)
+        order = generator.permutation(len(titles))
+        written = noised(titles, config.noise, generator)
         network.train()
         total = 0.0
         for start in tqdm(starts, f"epoch {epoch}", leave=False, disable=None):
             rows = order[start : start + training.batch_size]
-            inputs = to_inputs(bundle.characters.batch([titles[row] for row in rows]), config.model, device)
+            inputs = to_inputs(bundle.characters.batch([written[row] for row in rows]), config.model, device)
             targets = torch.from_numpy(labels[rows]).to(device)
             logits = network(inputs)  # (batch, categories)
             loss = functional.cross_entropy(logits, targets, weights, label_smoothing=training.label_smoothing)
             optimizer.step(loss)
             total += loss.item() * len(rows)
-        history.append({"epoch": epoch, "training_loss": total / len(titles), **validate(data, bundle)})
+        history.append({"epoch": epoch, "training_loss": total / len(titles), **validate(data, known, bundle)})
         if best_epoch(history) == epoch:
             runs.save_best(folder, network)
         runs.save_checkpoint(folder, _state(data, network, optimizer, history))
         print(_line(history[-1], time.perf_counter() - started), flush=True)
 
     load_weights(network, folder / runs.BEST)
+    round_table(network)  # now, so that all that is calibrated and measured is what the bundle keeps
     return history
-
-
-def validate(data: Data, bundle: Bundle) -> dict[str, float]:
-    """Return loss, accuracy and macro-F1 on the validation titles."""
-    logits, _ = bundle.logits(list(data.sides.validation["title"]))
-    labels = labels_of(data.sides.validation, data.categories)
-    scores = summary(logits.argmax(axis=1), labels)
-    loss = negative_log_likelihood(logits, labels)
-    return {"validation_loss": loss, "accuracy": scores["accuracy"], "macro_f1": scores["macro_f1"]}
-
-
-def best_epoch(history: History) -> int:
-    """Return the first epoch with the best mean of validation accuracy and macro-F1, 0 before any."""
-    best = max(history, key=lambda row: row["accuracy"] + row["macro_f1"], default={"epoch": 0})
-    return int(best["epoch"])
 
 
 def class_weights(labels: Labels, categories: int, balance: float) -> Tensor:
@@ -177,23 +151,14 @@ def class_weights(labels: Labels, categories: int, balance: float) -> Tensor:
 
 def finish(config: TrainConfig, data: Data, bundle: Bundle, folder: Path, history: History) -> None:
     """Calibrate on validation, evaluate on test, write report and bundle, and let `latest` point to them."""
+    calibrate(config, data, bundle)
     sides = data.sides
-    logits, _ = bundle.logits(list(sides.validation["title"]))
-    labels = labels_of(sides.validation, data.categories)
-    bundle.temperature = fit_temperature(logits, labels)
-    bundle.thresholds = Thresholds.fit(
-        probabilities(logits, bundle.temperature),
-        labels,
-        data.categories,
-        named_wishes(config.evaluate.category_precision, data.categories),
-        more=[config.evaluate.target_precision],
-    )
-    metrics = bundle.facts.metrics = evaluate_bundle(bundle, sides.test, folder, config.evaluate)
+    metrics = bundle.facts.metrics = evaluate_bundle(bundle, sides.test, sides.train, folder, config.evaluate)
     draw_training(folder / "training.png", history, best_epoch(history))
     bundle.save(folder / "bundle")
     point_latest(folder)
     print(f"\nKept epoch {best_epoch(history)}. On {metrics['titles']:,} test titles:\n\n{table(metrics)}")
-    print(f"Report: {folder / 'report.md'}\nModel:  {folder / 'bundle'}")
+    print(f"{told(metrics['robustness'])}Report: {folder / 'report.md'}\nModel:  {folder / 'bundle'}")
 
 
 def _seed_epoch(seed: int, epoch: int) -> np.random.Generator:
@@ -231,7 +196,8 @@ def _sizes(data: Data) -> str:
 def _line(row: dict[str, float], seconds: float) -> str:
     return (
         f"epoch {row['epoch']:>3.0f}  loss {row['training_loss']:.3f}  validation: loss {row['validation_loss']:.3f}  "
-        f"accuracy {row['accuracy']:.1%}  macro-F1 {row['macro_f1']:.1%}  ({seconds:.1f} s)"
+        f"accuracy {row['accuracy']:.1%}  macro-F1 {row['macro_f1']:.1%}  known {row['known_accuracy']:.1%}  "
+        f"({seconds:.1f} s)"
     )
 
 

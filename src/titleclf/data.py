@@ -1,0 +1,46 @@
+"""The titles of a run: read, split, and which of them its memory may keep."""
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from titleclf.config import TrainConfig
+from titleclf.errors import InputError
+from titleclf.neighbours import key_of
+from titleclf.thresholds import named_wishes
+from titleclf.titles import Split, fingerprint, labels_of, read_all_titles, split
+
+
+@dataclass
+class Data:
+    """The titles of a run, split, with their categories and the fingerprint of them all; and those to remember."""
+
+    sides: Split
+    categories: list[str]
+    fingerprint: str
+    remembered: pd.DataFrame
+
+
+def read_data(config: TrainConfig) -> Data:
+    """Read and split the titles; a test file of one's own may only have categories that are trained."""
+    titles = read_all_titles(config.data.path, config.data.columns)
+    sides = split(titles, config.data, config.seed)
+    categories = sorted(sides.train["category"].unique())
+    labels_of(sides.test, categories)  # refuse other categories now, not after an hour
+    named_wishes(config.evaluate.category_precision, categories)
+    return Data(sides, categories, fingerprint(titles), titles_to_remember(config, sides, categories))
+
+
+def titles_to_remember(config: TrainConfig, sides: Split, categories: list[str]) -> pd.DataFrame:
+    """Return the training titles or those of `memory_path`: of trained categories, and none that is judged."""
+    if config.memory_path is None:
+        return sides.train
+    titles = read_all_titles(config.memory_path, config.data.columns)
+    judged = {key_of(title) for side in (sides.validation, sides.test) for title in side["title"]}
+    kept = titles["category"].isin(categories) & ~titles["title"].map(key_of).isin(judged)
+    if not kept.any():
+        raise InputError(
+            f"memory_path must have titles of {'; '.join(categories)[:200]} that are not for validation or test. "
+            f"Got none in {config.memory_path}. Name other titles, or leave it out."
+        )
+    return titles[kept].reset_index(drop=True)

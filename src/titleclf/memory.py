@@ -1,0 +1,184 @@
+"""A memory of known titles beside the network: a title that resembles one leans towards its category."""
+
+import gzip
+import json
+import zlib
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy.optimize import minimize
+from scipy.special import expit, log_softmax, softmax
+
+from titleclf.config import MemoryKind, from_mapping
+from titleclf.errors import InputError
+from titleclf.metrics import Floats, Labels
+from titleclf.neighbours import Index, Neighbours, key_of
+
+WEIGHTS = 2  # of what a neighbour says: a constant, and its likeness
+_RIDGE = 1e-3
+
+
+class Sample(NamedTuple):
+    """Titles to fit a memory to, with the network's logits (titles, categories) and labels (titles,)."""
+
+    titles: Sequence[str]
+    logits: Floats
+    labels: Labels
+    weight: float  # of the mean loss of these titles, beside the other samples
+
+
+@dataclass
+class MemorySettings:
+    """What a bundle's configuration says of its memory."""
+
+    kind: MemoryKind
+    weights: list[float]
+
+
+@dataclass
+class Memory:
+    """Known titles, folded by `key_of`, sorted and each once, with the number of their category.
+
+    The logit of the category of a title's neighbour is raised by softplus(weights . (1, likeness)): never by less than
+    nothing, and never by more than an exact hit is worth.
+    """
+
+    kind: MemoryKind
+    keys: list[str]
+    labels: Labels  # (keys,)
+    weights: Floats  # (WEIGHTS,)
+
+    @classmethod
+    def from_titles(cls, kind: MemoryKind, titles: Sequence[str], labels: Labels) -> "Memory":
+        """Remember each title with the commonest of its labels (titles,), of equally common ones the first."""
+        counts: defaultdict[str, Counter[int]] = defaultdict(Counter)
+        for title, label in zip(titles, labels.tolist(), strict=True):
+            counts[key_of(title)][label] += 1
+        keys = sorted(counts)
+        commonest = [counts[key].most_common(1)[0][0] for key in keys]
+        return cls(kind, keys, np.array(commonest, dtype=np.int64), np.zeros(WEIGHTS))
+
+    def evidence(self, titles: Sequence[str], categories: int) -> Floats:
+        """Return what the memory adds to logits (titles, categories): at most one number above 0 a title."""
+        found = self.nearest(titles)
+        added = np.zeros((len(titles), categories), dtype=np.float32)
+        rows = np.flatnonzero(found.places >= 0)
+        added[rows, self.labels[found.places[rows]]] = _strength(found.likeness[rows], self.weights)
+        return added
+
+    def nearest(self, titles: Sequence[str]) -> Neighbours:
+        """Return the neighbour of each title; of equally similar ones the first of the keys."""
+        keys = [key_of(title) for title in titles]
+        places = np.array([self._places.get(key, -1) for key in keys], dtype=np.int64)
+        likeness = (places >= 0).astype(np.float64)
+        rest = np.flatnonzero(places < 0)
+        if self.kind is MemoryKind.fuzzy and len(rest):
+            places[rest], likeness[rest] = self._index.nearest([keys[row] for row in rest])
+        return Neighbours(places, likeness)
+
+    def fit(self, samples: Sequence[Sample]) -> None:
+        """Set the weights to those that make the samples' labels likeliest, at a temperature that is then forgotten.
+
+        A ridge keeps them finite where all neighbours are right, and a bound lets likeness never count against one.
+        """
+        found = [self.nearest(sample.titles) for sample in samples]
+        places = np.concatenate([one.places for one in found])
+        likeness = np.concatenate([one.likeness for one in found])
+        logits = np.concatenate([sample.logits for sample in samples]).astype(np.float64)
+        labels = np.concatenate([sample.labels for sample in samples])
+        shares = np.concatenate([np.full(len(one.titles), one.weight / max(1, len(one.titles))) for one in samples])
+        every, rows = np.arange(len(labels)), np.flatnonzero(places >= 0)
+        columns, features = self.labels[places[rows]], _features(likeness[rows])
+
+        def loss(values: Floats) -> tuple[float, Floats]:
+            weights, temperature = values[:WEIGHTS], np.exp(values[WEIGHTS])
+            raised = logits.copy()
+            raised[rows, columns] += _strength(likeness[rows], weights)
+            raised /= temperature
+            lost = -log_softmax(raised, axis=1)[every, labels] @ shares
+            slopes = softmax(raised, axis=1)  # (titles, categories): of the loss by the raised logits
+            slopes[every, labels] -= 1
+            slopes *= shares[:, None]
+            by_weights = (slopes[rows, columns] * expit(features @ weights)) @ features / temperature
+            gradient = np.append(by_weights + 2 * _RIDGE * weights, -(slopes * raised).sum())
+            return lost + _RIDGE * weights @ weights, gradient
+
+        bounds = [(None, None), (0, None), (np.log(0.05), np.log(20))]
+        self.weights = minimize(loss, np.zeros(WEIGHTS + 1), method="L-BFGS-B", jac=True, bounds=bounds).x[:WEIGHTS]
+
+    def settings(self) -> MemorySettings:
+        """Return what belongs into a bundle's configuration; the rest is `to_bytes`."""
+        return MemorySettings(self.kind, self.weights.tolist())
+
+    def to_bytes(self, categories: list[str]) -> bytes:
+        """Return the titles and the names of their categories as gzipped JSON lines, the same bytes each time."""
+        known = zip(self.keys, self.labels.tolist(), strict=True)
+        rows = ({"title": key, "category": categories[label]} for key, label in known)
+        text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+        return gzip.compress(text.encode(), mtime=0)
+
+    @classmethod
+    def from_bytes(cls, content: bytes, settings: Any, categories: list[str], file: str, config: str) -> "Memory":
+        """Read what `to_bytes` and `settings` wrote; `file` and `config` name their origins in errors.
+
+        Raises
+        ------
+        InputError
+            If they are damaged, or don't belong to a model of `categories`.
+        """
+        found: MemorySettings = from_mapping(MemorySettings, settings, config)
+        if found.kind is MemoryKind.none:
+            raise InputError(f"{config}.kind must be exact or fuzzy. Got none. Train or copy it again.")
+        if len(found.weights) != WEIGHTS or not np.isfinite(found.weights).all():
+            raise InputError(
+                f"{config}.weights must be {WEIGHTS} finite numbers. Got {found.weights}. Train or copy it again."
+            )
+        keys, names = _read(content, file)
+        unknown = sorted(set(names) - set(categories))
+        if unknown:
+            raise InputError(
+                f"{file} must name the categories {'; '.join(categories)}. Got {'; '.join(unknown)[:200]}. "
+                "Train or copy it again."
+            )
+        numbers = {category: number for number, category in enumerate(categories)}
+        labels = np.array([numbers[name] for name in names], dtype=np.int64)
+        return cls(found.kind, keys, labels, np.array(found.weights))
+
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        return {key: place for place, key in enumerate(self.keys)}
+
+    @cached_property
+    def _index(self) -> Index:
+        return Index.of(self.keys)
+
+
+def _features(likeness: Floats) -> Floats:
+    return np.stack([np.ones_like(likeness), likeness], axis=1)  # (titles, WEIGHTS)
+
+
+def _strength(likeness: Floats, weights: Floats) -> Floats:
+    strength: Floats = np.logaddexp(0, _features(likeness) @ weights)  # softplus
+    return strength
+
+
+def _read(content: bytes, file: str) -> tuple[list[str], list[str]]:
+    try:
+        lines = gzip.decompress(content).decode().split("\n")
+        rows = [json.loads(line) for line in lines if line]
+    except (OSError, EOFError, zlib.error, ValueError) as error:
+        raise InputError(f"{file} must be whole gzipped JSON lines. Got: {error}. Train or copy it again.") from error
+    wrong = [row for row in rows if not _is_known(row)]
+    keys = [] if wrong else [row["title"] for row in rows]
+    if not keys or not all(one < other for one, other in pairwise(keys)):
+        raise InputError(f"{file} must hold sorted titles with their categories. Train or copy it again.")
+    return keys, [row["category"] for row in rows]
+
+
+def _is_known(row: Any) -> bool:
+    return isinstance(row, dict) and set(row) == {"title", "category"} and all(type(row[name]) is str for name in row)
