@@ -256,10 +256,15 @@ def test_marks_before_stand_before_the_title():
     assert all(result.endswith(title) and result != title for title, result in one_format(Format.mark_before, titles))
 
 
+def test_marks_do_not_tell_a_genre():
+    results = reformat(["X"] * 20_000, [Format.mark_before, Format.mark_after], generator())
+    assert not [result for result in results if re.search(r"\b(movie|film|cine|película|spielfilm)\b", result, re.IGNORECASE)]
+
+
 @pytest.mark.parametrize(
     ("form", "marks"),
     [
-        (Format.mark_before, ["NEW: X", "New: X", "Live X", "LIVE: X", "[HD] X", "Neu: X", "ᴺᴱᵂ X", "Movie: X"]),
+        (Format.mark_before, ["NEW: X", "New: X", "Live X", "LIVE: X", "[HD] X", "Neu: X", "ᴺᴱᵂ X"]),
         (Format.mark_after, ["X [New]", "X (New)", "X (R)", "X HD", "X (OmU)", "X [AD,S]", "X (Wh.)", "X ᴸᶦᵛᵉ", "X *"]),
         (Format.episode, ["X S01E02", "X, S1E2", "X (S01E02)", "X (6)", "X (2/3)", "X - Folge 2", "X 1x02", "X Ep. 3"]),
         (Format.episode, ["X - Season 3", "X, Staffel 2", "X (Saison 2)", "X T2 E5", "X Afl. 4"]),

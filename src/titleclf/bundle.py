@@ -22,7 +22,7 @@ from titleclf.config import EmbeddingsConfig, ModelConfig, from_mapping
 from titleclf.errors import InputError
 from titleclf.files import SHIPPED, shipped, write_text
 from titleclf.memory import Memory
-from titleclf.metrics import Floats, Metrics, probabilities
+from titleclf.metrics import Floats, Metrics, by_language, probabilities
 from titleclf.model import Network, to_inputs
 from titleclf.robustness import told
 from titleclf.thresholds import Thresholds, answered
@@ -233,12 +233,13 @@ Tells the category of a TV programme from its title. Made with titleclf {__versi
 - Model: {bundle.network.config.kind}, {size:,} weights, {len(bundle.characters):,} characters.
 - Categories: {"; ".join(bundle.categories)}.
 - Trained on {facts.training_titles:,} titles ({", ".join(facts.languages)}), seed {facts.seed};
-  SHA-256 of all its labelled titles: {facts.fingerprint}.
+  SHA-256 of all its labelled titles: {facts.fingerprint}.{_listed(facts.about or "")}
 - Memory: {memory}
 - On {metrics["titles"]:,} held-out titles: accuracy {metrics["accuracy"]:.1%}, macro-F1 {metrics["macro_f1"]:.1%},
   expected calibration error {metrics["expected_calibration_error"]:.3f} (temperature {bundle.temperature:.2f}).
 - {answered(metrics)}{_listed(told(metrics["robustness"]))}
 
+{by_language(metrics)}
 Limits: it knows no programme, only spellings and what it remembers. Short titles and names say little, and the
 probability then says so. A wrong "Movie / Drama" can cost a guide its episode numbers: ask for a precision, and it says
 "don't know" in time.

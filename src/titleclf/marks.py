@@ -31,7 +31,6 @@ _AGE = (
     *("PG", "PG-13", "TV-PG", "TV-14", "TV-MA", "TV-Y7", "TV-G", "U", "G", "VM14", "VM18", "M/12", "M/16", "R18", "R1"),
     *("ab 12", "ab 16", "AL", "L", "12A", "NR", "12 ans", "16 anni", "13 años", "14 anos"),
 )
-_KIND = ("Movie", "Film", "Spielfilm", "Cinéma", "Cine", "Película", "Filme", "TV Movie", "Fernsehfilm", "Téléfilm")
 _SYMBOLS = ("*", "**", "★", "●", "•", "♦", "■", "»", "►", "+", "#", "!", "🆕", "🔴", "⭐", "°", "^", "~")
 
 _BRACKETS = (*["({})"] * 5, *["[{}]"] * 3, "{{{}}}", "<{}>", "*{}*", "|{}|", "-{}-", "«{}»")
@@ -63,8 +62,9 @@ def _after(words: Iterable[str]) -> Family:
     return (*linked, *bracketed, *bracketed)
 
 
+# "Movie: Heat" is not among them: there the mark tells the genre, and a model must believe it.
 BEFORE: tuple[Family, ...] = (
-    *(_before(_NEW), _before(_NEW), _before(_LIVE), _before(_LIVE), _before(_QUALITY), _before(_KIND)),
+    *(_before(_NEW), _before(_NEW), _before(_LIVE), _before(_LIVE), _before(_QUALITY)),
     tuple(f"{word} " for word in (*_SYMBOLS, *_RAISED)),
 )
 AFTER: tuple[Family, ...] = (

@@ -109,3 +109,11 @@ def measure(
         },
         "confusion": confusion_matrix(labels, predicted, labels=every).tolist(),
     }
+
+
+def by_language(metrics: Metrics) -> str:
+    """Return accuracy and macro-F1 of each language as a Markdown table, the one with most titles first."""
+    lines = ["| language | accuracy | macro-F1 | titles |", "| --- | ---: | ---: | ---: |"]
+    for language, row in sorted(metrics["languages"].items(), key=lambda item: -item[1]["titles"]):
+        lines.append(f"| {language} | {row['accuracy']:.1%} | {row['macro_f1']:.1%} | {row['titles']:,} |")
+    return "\n".join(lines) + "\n"

@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from titleclf.files import write_text
-from titleclf.metrics import Bools, Floats, Metrics
+from titleclf.metrics import Bools, Floats, Metrics, by_language
 from titleclf.pictures import draw_calibration, draw_confusion, draw_coverage, draw_robustness
 from titleclf.robustness import GROUPS, PARTS, rows
 
@@ -27,7 +27,7 @@ def write_report(folder: Path, metrics: Metrics, titles: pd.DataFrame, probabili
         table(metrics),
         _coverage(metrics),
         _thresholds(metrics),
-        _languages(metrics),
+        f"## Languages\n\n{by_language(metrics)}",
         *([_robustness(metrics["robustness"])] if metrics["robustness"] else []),
         _mistakes(titles, confidence, predicted, right),
     ]
@@ -104,14 +104,6 @@ def _thresholds(metrics: Metrics) -> str:
 
 def _share(value: float | None) -> str:
     return "none" if value is None else f"{value:.1%}"
-
-
-def _languages(metrics: Metrics) -> str:
-    lines = ["## Languages", "", "| language | accuracy | macro-F1 | titles |", "| --- | ---: | ---: | ---: |"]
-    by_size = sorted(metrics["languages"].items(), key=lambda item: -item[1]["titles"])
-    for language, row in by_size:
-        lines.append(f"| {language} | {row['accuracy']:.1%} | {row['macro_f1']:.1%} | {row['titles']} |")
-    return "\n".join(lines) + "\n"
 
 
 def _robustness(groups: Metrics) -> str:
