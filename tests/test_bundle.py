@@ -121,7 +121,7 @@ def test_damaged_files_are_refused(folder, name, content, sentence):
     [
         ({"format": 1}, "must be of format 2. Got 1. Install the titleclf that wrote it, or train again."),
         ({"categories": ["one"]}, "must have categories and a temperature above 0. Train again."),
-        ({"temperature": 0.0}, "must have categories and a temperature above 0. Train again."),
+        ({"temperature": {"value": 0.0, "slope": 0.0}}, "must have categories and a temperature above 0. Train again."),
         ({"thresholds": None}, "config.json: thresholds must be a mapping. Got None."),
         (
             {"thresholds": {"precisions": [0.5], "least": {"Music": [0.1]}, "wishes": {}}},

@@ -2,6 +2,8 @@ import numpy as np
 import pytest
 
 from titleclf.metrics import (
+    NO_TEMPERATURE,
+    Temperature,
     calibration,
     coverage_curve,
     expected_calibration_error,
@@ -15,10 +17,18 @@ from titleclf.metrics import (
 
 def test_probabilities_add_up_and_temperature_flattens_them():
     logits = np.array([[2.0, 0.0, -1.0]])
-    sharp, flat = probabilities(logits, 1.0), probabilities(logits, 4.0)
+    sharp, flat = probabilities(logits, NO_TEMPERATURE), probabilities(logits, Temperature(4.0, 0.0))
     assert sharp.sum() == pytest.approx(1.0)
     assert sharp[0, 0] == pytest.approx(np.exp(2) / (np.exp(2) + 1 + np.exp(-1)))
     assert flat[0, 0] < sharp[0, 0]
+
+
+def test_a_slope_sharpens_the_unsure_and_keeps_the_order():
+    logits = np.array([[5.0, 0.0, -1.0], [0.2, 0.1, 0.0]])
+    plain, sloped = probabilities(logits, Temperature(1.5, 0.0)), probabilities(logits, Temperature(1.5, 0.5))
+    gained = (sloped / plain).max(axis=1)
+    assert gained[1] > gained[0] > 1
+    assert (sloped.argsort(axis=1) == plain.argsort(axis=1)).all()
 
 
 def test_negative_log_likelihood_by_hand():
@@ -51,12 +61,16 @@ def test_certainty_falls_into_the_last_bin():
     assert expected_calibration_error(np.array([[1.0, 0.0]]), np.array([0]), bins=5) == 0.0
 
 
-def test_the_temperature_that_made_labels_is_found():
+@pytest.mark.parametrize("slope", [0.0, 0.4])
+def test_the_temperature_that_made_labels_is_found(slope):
     generator = np.random.default_rng(1)
     logits = generator.normal(size=(20_000, 3)) * 3
-    shares = probabilities(logits, 2.5)
+    shares = probabilities(logits, Temperature(2.5, slope))
     labels = (generator.random((20_000, 1)) > shares.cumsum(axis=1)).sum(axis=1)
-    assert fit_temperature(logits, labels) == pytest.approx(2.5, rel=0.05)
+    found = fit_temperature(logits, labels)
+    assert found.value == pytest.approx(2.5, rel=0.1)
+    truth = negative_log_likelihood(logits, labels, Temperature(2.5, slope))
+    assert truth - 1e-3 < negative_log_likelihood(logits, labels, found) <= truth
     assert expected_calibration_error(shares, labels, bins=15) < 0.02
 
 
@@ -70,7 +84,7 @@ def test_summary_counts_only_categories_that_occur():
 def test_measure_tells_categories_languages_and_confusion():
     logits = np.array([[2.0, 0, 0], [0, 2.0, 0], [0, 2.0, 0], [2.0, 0, 0]])
     labels, languages = np.array([0, 1, 0, 0]), np.array(["de", "en", "en", "de"])
-    found = measure(logits, labels, languages, ["a", "b", "c"], temperature=1.0, bins=10)
+    found = measure(logits, labels, languages, ["a", "b", "c"], temperature=NO_TEMPERATURE, bins=10)
     assert found["categories"]["a"] == {"precision": 1.0, "recall": pytest.approx(2 / 3), "f1": 0.8, "support": 3}
     assert found["categories"]["c"]["support"] == 0
     assert found["languages"]["de"]["accuracy"] == 1.0

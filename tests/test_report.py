@@ -5,11 +5,12 @@ import pandas as pd
 import pytest
 from matplotlib.image import imread
 
-from titleclf.metrics import measure, probabilities
+from titleclf.metrics import Temperature, measure, probabilities
 from titleclf.pictures import draw_training
 from titleclf.report import table, write_report
 from titleclf.thresholds import Thresholds, abstention
 
+WARM = Temperature(1.5, 0.1)
 LOGITS = np.array([[3.0, 0, 0], [0, 2.0, 0], [0, 0.1, 0], [2.0, 0, 0]])
 TITLES = pd.DataFrame(
     {"title": ["A | B", "C", "D", "E"], "category": ["$x", "y", "z", "y"], "lang": ["de", "en", "en", "de"]}
@@ -19,14 +20,14 @@ TITLES = pd.DataFrame(
 @pytest.fixture
 def metrics():
     labels = np.array([0, 1, 2, 1])
-    found = measure(LOGITS, labels, TITLES["lang"].to_numpy(dtype=str), ["$x", "y", "z"], 1.5, bins=5)
+    found = measure(LOGITS, labels, TITLES["lang"].to_numpy(dtype=str), ["$x", "y", "z"], WARM, bins=5)
     thresholds = Thresholds([0.5, 0.99], {"$x": [0.8, None], "y": [None, None], "z": [0.5, 0.5]}, {"y": 0.6})
-    shares = probabilities(LOGITS, 1.5)
+    shares = probabilities(LOGITS, WARM)
     return {**found, **abstention(shares, labels, thresholds, target=0.88), "cut": 7, "robustness": {}}
 
 
 def test_a_report_is_numbers_text_and_a_picture(tmp_path, metrics):
-    write_report(tmp_path, metrics, TITLES, probabilities(LOGITS, 1.5))
+    write_report(tmp_path, metrics, TITLES, probabilities(LOGITS, WARM))
     assert json.loads((tmp_path / "metrics.json").read_text()) == metrics
     text = (tmp_path / "report.md").read_text()
     assert "# Evaluation on 4 titles" in text
@@ -48,7 +49,7 @@ def test_precision_is_told_beside_coverage_and_by_category(tmp_path, metrics):
         "coverage": 0.5,
         "precision": 1.0,
     }
-    write_report(tmp_path, metrics, TITLES, probabilities(LOGITS, 1.5))
+    write_report(tmp_path, metrics, TITLES, probabilities(LOGITS, WARM))
     text = (tmp_path / "report.md").read_text()
     assert "| 88.0% (the target) | 100.0% | 25.0% | 25.0% |" in text
     assert "| 80.0% | none | 0.0% | 25.0% |" in text
@@ -72,7 +73,7 @@ def group(clean):
 @pytest.mark.parametrize("names", [["unseen", "known"], ["judged"]])
 def test_what_noise_costs_is_told_by_condition_and_group(tmp_path, metrics, names):
     metrics["robustness"] = {name: group(0.5 + 0.25 * number) for number, name in enumerate(names)}
-    write_report(tmp_path, metrics, TITLES, probabilities(LOGITS, 1.5))
+    write_report(tmp_path, metrics, TITLES, probabilities(LOGITS, WARM))
     section = (tmp_path / "report.md").read_text().split("## Misspelt and reformatted titles")[1].split("\n## ")[0]
     assert "8 unseen (not in training) and 8 known" in section or "8 judged (from the judged file)." in section
     lines = [line for line in section.splitlines() if line.startswith("|")]
@@ -87,14 +88,14 @@ def test_what_noise_costs_is_told_by_condition_and_group(tmp_path, metrics, name
 
 def test_a_report_without_noise_says_nothing_of_it(tmp_path, metrics):
     metrics["robustness"] = {"judged": group(0.5)}
-    write_report(tmp_path, metrics, TITLES, probabilities(LOGITS, 1.5))
-    write_report(tmp_path, {**metrics, "robustness": {}}, TITLES, probabilities(LOGITS, 1.5))
+    write_report(tmp_path, metrics, TITLES, probabilities(LOGITS, WARM))
+    write_report(tmp_path, {**metrics, "robustness": {}}, TITLES, probabilities(LOGITS, WARM))
     assert "Misspelt" not in (tmp_path / "report.md").read_text()
     assert not (tmp_path / "robustness.png").exists()  # an older one would tell of another report
 
 
 def test_mistakes_come_surest_first(tmp_path, metrics):
-    write_report(tmp_path, metrics, TITLES, probabilities(LOGITS, 1.5))
+    write_report(tmp_path, metrics, TITLES, probabilities(LOGITS, WARM))
     mistakes = (tmp_path / "report.md").read_text().split("## Surest mistakes")[1]
     assert mistakes.index("| E | y | $x |") < mistakes.index("| D | z | y |")
     assert "| C |" not in mistakes
@@ -102,7 +103,7 @@ def test_mistakes_come_surest_first(tmp_path, metrics):
 
 def test_bars_in_titles_do_not_break_the_table(tmp_path, metrics):
     wrong = TITLES.assign(category=["y", "y", "z", "y"])
-    write_report(tmp_path, metrics, wrong, probabilities(LOGITS, 1.5))
+    write_report(tmp_path, metrics, wrong, probabilities(LOGITS, WARM))
     assert r"| A \| B | y | $x |" in (tmp_path / "report.md").read_text()
 
 

@@ -22,7 +22,7 @@ from titleclf.config import EmbeddingsConfig, ModelConfig, from_mapping
 from titleclf.errors import InputError
 from titleclf.files import SHIPPED, shipped, write_text
 from titleclf.memory import Memory
-from titleclf.metrics import Floats, Metrics, by_language, probabilities
+from titleclf.metrics import Floats, Metrics, Temperature, by_language, probabilities
 from titleclf.model import Network, to_inputs
 from titleclf.robustness import told
 from titleclf.thresholds import Thresholds, answered
@@ -52,7 +52,7 @@ class Bundle:
     network: Network
     characters: Characters
     categories: list[str]
-    temperature: float
+    temperature: Temperature
     thresholds: Thresholds
     facts: Facts
     memory: Memory | None
@@ -109,7 +109,7 @@ class Bundle:
             "format": FORMAT,
             "version": __version__,
             "categories": self.categories,
-            "temperature": self.temperature,
+            "temperature": asdict(self.temperature),
             "model": asdict(architecture),
             "thresholds": asdict(self.thresholds),
             "memory": None if self.memory is None else asdict(self.memory.settings()),
@@ -140,8 +140,9 @@ def load_bundle(folder: Path) -> Bundle:
             f"{folder / CONFIG} must be of format {FORMAT}. Got {config.get('format')!r}. "
             "Install the titleclf that wrote it, or train again."
         )
-    categories, temperature = config.get("categories", []), config.get("temperature")
-    if not _are_names(categories) or type(temperature) is not float or temperature <= 0:
+    categories = config.get("categories", [])
+    temperature = from_mapping(Temperature, config.get("temperature", {}), f"{folder / CONFIG}: temperature")
+    if not _are_names(categories) or temperature.value <= 0 or temperature.slope < 0:
         raise InputError(f"{folder / CONFIG} must have categories and a temperature above 0. Train again.")
     model = from_mapping(ModelConfig, config.get("model", {}), f"{folder / CONFIG}: model")
     characters = Characters.from_mapping(_read_json(folder / CHARACTERS), str(folder / CHARACTERS))
@@ -214,10 +215,14 @@ def _listed(lines: str) -> str:
     return "".join(f"\n- {line}" for line in lines.splitlines())
 
 
+def _about(about: str | None) -> str:
+    return "" if about is None else f"\n  {about}."
+
+
 def _remembered(titles: int) -> str:
     return (
-        f"{titles:,} training titles, without case, accents and episodes, lie in `{MEMORY}` with their categories,\n"
-        "  for whoever has this folder to read. Trained with `memory=none`, it would hold none."
+        f"{titles:,} known titles, without case, accents and episodes, lie in `{MEMORY}` with their categories, for\n"
+        "  whoever has this folder to read. Trained with `memory=none`, it would hold none."
     )
 
 
@@ -233,10 +238,10 @@ Tells the category of a TV programme from its title. Made with titleclf {__versi
 - Model: {bundle.network.config.kind}, {size:,} weights, {len(bundle.characters):,} characters.
 - Categories: {"; ".join(bundle.categories)}.
 - Trained on {facts.training_titles:,} titles ({", ".join(facts.languages)}), seed {facts.seed};
-  SHA-256 of all its labelled titles: {facts.fingerprint}.{_listed(facts.about or "")}
+  SHA-256 of all its labelled titles: {facts.fingerprint}.{_about(facts.about)}
 - Memory: {memory}
 - On {metrics["titles"]:,} held-out titles: accuracy {metrics["accuracy"]:.1%}, macro-F1 {metrics["macro_f1"]:.1%},
-  expected calibration error {metrics["expected_calibration_error"]:.3f} (temperature {bundle.temperature:.2f}).
+  expected calibration error {metrics["expected_calibration_error"]:.3f} (temperature {bundle.temperature.value:.2f}).
 - {answered(metrics)}{_listed(told(metrics["robustness"]))}
 
 {by_language(metrics)}

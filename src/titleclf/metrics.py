@@ -1,10 +1,11 @@
 """How good predictions are: accuracy, F1, calibration, and the temperature that makes probabilities honest."""
 
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import minimize_scalar
+from scipy.optimize import minimize
 from scipy.special import log_softmax, softmax
 from sklearn.metrics import confusion_matrix, f1_score, precision_recall_fscore_support
 
@@ -14,26 +15,50 @@ Bools = npt.NDArray[np.bool_]
 Metrics = dict[str, Any]
 
 
-def probabilities(logits: Floats, temperature: float) -> Floats:
-    """Return softmax(logits / temperature), (titles, categories)."""
-    scaled: Floats = softmax(logits.astype(np.float64) / temperature, axis=1)
-    return scaled
+@dataclass(frozen=True)
+class Temperature:
+    """What makes probabilities honest: a temperature that falls where the model is unsure.
+
+    Log-probabilities are multiplied by (1 + slope * doubt) / value, doubt being minus the largest of a title's: one
+    temperature for all leaves the sure titles too sure where the unsure ones are right. After Balanya et al. 2022
+    (Adaptive temperature scaling), who take the entropy. Above 0 and 0 or more: the order of categories stays.
+    """
+
+    value: float
+    slope: float
 
 
-def negative_log_likelihood(logits: Floats, labels: Labels, temperature: float = 1.0) -> float:
+NO_TEMPERATURE = Temperature(value=1.0, slope=0.0)
+
+
+def probabilities(logits: Floats, temperature: Temperature) -> Floats:
+    """Return the probabilities of logits (titles, categories)."""
+    tempered: Floats = softmax(_tempered(logits, temperature), axis=1)
+    return tempered
+
+
+def negative_log_likelihood(logits: Floats, labels: Labels, temperature: Temperature = NO_TEMPERATURE) -> float:
     """Return the mean of -log p(label), in nats a title."""
-    log_probabilities = log_softmax(logits.astype(np.float64) / temperature, axis=1)
+    log_probabilities = log_softmax(_tempered(logits, temperature), axis=1)
     return float(-log_probabilities[np.arange(len(labels)), labels].mean())
 
 
-def fit_temperature(logits: Floats, labels: Labels) -> float:
-    """Return the temperature in [0.05, 20] that makes `labels` likeliest (Guo et al. 2017, section 4.2)."""
+def fit_temperature(logits: Floats, labels: Labels) -> Temperature:
+    """Return the temperature, of value in [0.05, 20] and slope in [0, 2], that makes `labels` likeliest."""
 
-    def loss(log_temperature: float) -> float:
-        return negative_log_likelihood(logits, labels, float(np.exp(log_temperature)))
+    def loss(values: Floats) -> float:
+        return negative_log_likelihood(logits, labels, Temperature(float(np.exp(values[0])), float(values[1])))
 
-    found = minimize_scalar(loss, bounds=(np.log(0.05), np.log(20)), method="bounded")
-    return float(np.exp(found.x))
+    bounds = [(np.log(0.05), np.log(20)), (0.0, 2.0)]
+    value, slope = minimize(loss, (0.0, 0.1), method="L-BFGS-B", bounds=bounds).x
+    return Temperature(float(np.exp(value)), float(slope))
+
+
+def _tempered(logits: Floats, temperature: Temperature) -> Floats:
+    shares: Floats = log_softmax(logits.astype(np.float64), axis=1)
+    doubt = -shares.max(axis=1, keepdims=True)  # (titles, 1), in nats
+    tempered: Floats = shares * (1 + temperature.slope * doubt) / temperature.value
+    return tempered
 
 
 def expected_calibration_error(probabilities: Floats, labels: Labels, bins: int) -> float:
@@ -84,7 +109,7 @@ def measure(
     labels: Labels,
     languages: npt.NDArray[np.str_],
     categories: list[str],
-    temperature: float,
+    temperature: Temperature,
     bins: int,
 ) -> Metrics:
     """Return everything that a report tells, as plain values; logits are (titles, categories)."""
@@ -95,9 +120,9 @@ def measure(
     return {
         **summary(predicted, labels),
         "expected_calibration_error": expected_calibration_error(probabilities(logits, temperature), labels, bins),
-        "uncalibrated_error": expected_calibration_error(probabilities(logits, 1.0), labels, bins),
+        "uncalibrated_error": expected_calibration_error(probabilities(logits, NO_TEMPERATURE), labels, bins),
         "negative_log_likelihood": negative_log_likelihood(logits, labels, temperature),
-        "temperature": temperature,
+        "temperature": asdict(temperature),
         "calibration": calibration(probabilities(logits, temperature), labels, bins),
         "categories": {
             category: {name: column[row].item() for name, column in zip(names, scores, strict=True)}

@@ -62,7 +62,7 @@ def _overview(metrics: Metrics) -> str:
         f"# Evaluation on {metrics['titles']:,} titles\n\n"
         f"- Accuracy {metrics['accuracy']:.1%}, macro-F1 {metrics['macro_f1']:.1%}.\n"
         f"- Expected calibration error {metrics['expected_calibration_error']:.3f} with temperature "
-        f"{metrics['temperature']:.2f} (fitted on validation), {metrics['uncalibrated_error']:.3f} without.\n"
+        f"{metrics['temperature']['value']:.2f} (fitted on validation), {metrics['uncalibrated_error']:.3f} without.\n"
         f"- {metrics['cut']:,} titles were longer than the longest training title and were cut.\n\n"
         "## Categories\n"
     )

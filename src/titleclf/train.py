@@ -24,7 +24,7 @@ from titleclf.embeddings import load_embeddings, read_embeddings
 from titleclf.errors import InputError
 from titleclf.evaluate import evaluate_bundle
 from titleclf.files import new_run_folder, point_latest
-from titleclf.metrics import Labels
+from titleclf.metrics import NO_TEMPERATURE, Labels
 from titleclf.model import Network, to_inputs
 from titleclf.noise import noised
 from titleclf.optim import Optimizer
@@ -98,7 +98,7 @@ def build(config: TrainConfig, data: Data, device: torch.device) -> Bundle:
     languages = sorted(data.sides.train["lang"].unique())
     facts = Facts(config.data.about, len(data.sides.train), languages, config.seed, data.fingerprint, metrics={})
     thresholds = Thresholds(precisions=[], least={}, wishes={})
-    return Bundle(network.to(device), characters, data.categories, 1.0, thresholds, facts, memory=None)
+    return Bundle(network.to(device), characters, data.categories, NO_TEMPERATURE, thresholds, facts, memory=None)
 
 
 def fit(config: TrainConfig, data: Data, bundle: Bundle, folder: Path) -> History:
