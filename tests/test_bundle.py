@@ -129,7 +129,7 @@ def test_damaged_files_are_refused(folder, name, content, sentence):
         ),
         (
             {"facts": {}},
-            "config.json: facts must have the keys about, fingerprint, languages, metrics, seed, training_titles.",
+            "config.json: facts must have the keys about, fingerprint, languages, metrics, remembers_training, seed,",
         ),
         (
             {"memory": {"kind": "fuzzy", "weights": []}},
@@ -179,7 +179,9 @@ def test_the_memory_raises_what_it_remembers(run):
 
 def test_the_card_says_that_titles_lie_in_the_bundle(folder):
     card = " ".join((folder / "README.md").read_text().split())
-    assert "training titles, without case, accents and episodes, lie in `memory.jsonl.gz` with their categories" in card
+    assert (
+        "known titles, without case, accents and episodes, lie in `memory.jsonl.gz` with their categories, for" in card
+    )
     assert "Trained with `memory=none`, it would hold none." in card
 
 

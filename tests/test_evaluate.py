@@ -70,6 +70,15 @@ def test_titles_are_parted_into_those_that_training_saw_and_others():
     assert list(part(titles, known=None, memory=None)) == ["judged"]
 
 
+def test_a_memory_of_other_titles_does_not_tell_what_training_saw(run, tmp_path):
+    copy = shutil.copytree(run / "bundle", tmp_path / "copy")
+    text = (copy / "config.json").read_text()
+    (copy / "config.json").write_text(text.replace('"remembers_training": true', '"remembers_training": false'))
+    own = write_csv(tmp_path / "own.csv", rows()[:7])
+    assert "judged" not in evaluate(config(run / "bundle", own, tmp_path / "one", robustness_titles=5))["robustness"]
+    assert list(evaluate(config(copy, own, tmp_path / "other", robustness_titles=5))["robustness"]) == ["judged"]
+
+
 def test_the_report_goes_into_the_models_folder_unless_told_otherwise(run, tmp_path):
     copy = shutil.copytree(run, tmp_path / "copy")
     evaluate(config(copy))

@@ -39,6 +39,7 @@ class Facts:
 
     about: str | None
     training_titles: int
+    remembers_training: bool  # else the memory, if any, is of other titles
     languages: list[str]
     seed: int
     fingerprint: str

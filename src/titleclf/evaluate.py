@@ -82,9 +82,10 @@ def part(titles: pd.DataFrame, known: pd.DataFrame | None, memory: Memory | None
 
 
 def _robustness(bundle: Bundle, titles: pd.DataFrame, known: pd.DataFrame | None, count: int) -> Metrics:
+    memory = bundle.memory if bundle.facts.remembers_training else None  # only that one tells what training saw
     groups = {
         name: Labelled(list(frame["title"]), labels_of(frame, bundle.categories))
-        for name, frame in part(titles, known, bundle.memory).items()
+        for name, frame in part(titles, known, memory).items()
     }
     return robustness(lambda some: bundle.logits(some)[0].argmax(axis=1), groups, count)
 

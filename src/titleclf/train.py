@@ -18,7 +18,7 @@ from titleclf.calibration import calibrate
 from titleclf.characters import Characters
 from titleclf.command import command
 from titleclf.compact import round_table
-from titleclf.config import Device, TrainConfig
+from titleclf.config import Device, MemoryKind, TrainConfig
 from titleclf.data import Data, read_data
 from titleclf.embeddings import load_embeddings, read_embeddings
 from titleclf.errors import InputError
@@ -96,7 +96,15 @@ def build(config: TrainConfig, data: Data, device: torch.device) -> Bundle:
     if embeddings is not None:
         print(load_embeddings(embeddings, network, characters, config.model.embeddings))
     languages = sorted(data.sides.train["lang"].unique())
-    facts = Facts(config.data.about, len(data.sides.train), languages, config.seed, data.fingerprint, metrics={})
+    facts = Facts(
+        about=config.data.about,
+        training_titles=len(data.sides.train),
+        remembers_training=config.memory_path is None and config.memory is not MemoryKind.none,
+        languages=languages,
+        seed=config.seed,
+        fingerprint=data.fingerprint,
+        metrics={},
+    )
     thresholds = Thresholds(precisions=[], least={}, wishes={})
     return Bundle(network.to(device), characters, data.categories, NO_TEMPERATURE, thresholds, facts, memory=None)
 
