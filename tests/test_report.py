@@ -115,7 +115,12 @@ def test_the_table_lines_up(metrics):
 
 def test_the_training_curve_is_drawn(tmp_path):
     history = [
-        {"epoch": n, "training_loss": 1 / n, "validation_loss": 2 / n, "accuracy": n / 9, "macro_f1": n / 10}
+        {
+            "epoch": n,
+            "training_loss": 1 / n,
+            "validation_loss": 2 / n,
+            **dict.fromkeys(("accuracy", "macro_f1", "known_accuracy", "known_macro_f1"), n / 9),
+        }
         for n in range(1, 6)
     ]
     draw_training(tmp_path / "training.png", history, kept=3)

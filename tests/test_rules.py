@@ -74,8 +74,10 @@ def test_relations_of_values():
 
 
 def test_noise_needs_kinds_only_for_its_shares():
-    compose_train("noise.misspelt=0", "noise.misspellings=[]", "noise.reformatted=0", "noise.formats=[]")
-    compose_train("noise.misspelt=1", "noise.reformatted=1")
+    quiet = compose_train("noise.misspelt=0", "noise.misspellings=[]", "noise.reformatted=0", "noise.formats=[]").noise
+    assert (quiet.misspellings, quiet.formats) == ([], [])
+    loud = compose_train("noise.misspelt=1", "noise.reformatted=1").noise
+    assert (loud.misspelt, loud.reformatted) == (1, 1)
 
 
 @pytest.mark.parametrize(

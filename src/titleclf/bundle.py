@@ -18,9 +18,10 @@ from torch import Tensor
 from titleclf import __version__
 from titleclf.characters import Characters, chunked
 from titleclf.compact import pack, unpack
-from titleclf.config import EmbeddingsConfig, ModelConfig, from_mapping
+from titleclf.config import EmbeddingsConfig, ModelConfig
 from titleclf.errors import InputError
 from titleclf.files import SHIPPED, shipped, write_text
+from titleclf.mapping import from_mapping
 from titleclf.memory import Memory
 from titleclf.metrics import Floats, Metrics, Temperature, by_language, probabilities
 from titleclf.model import Network, to_inputs

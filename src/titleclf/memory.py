@@ -14,8 +14,9 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import expit, log_softmax, softmax
 
-from titleclf.config import MemoryKind, from_mapping
+from titleclf.config import MemoryKind
 from titleclf.errors import InputError
+from titleclf.mapping import from_mapping
 from titleclf.metrics import Floats, Labels
 from titleclf.neighbours import Index, Neighbours, key_of
 

@@ -42,7 +42,10 @@ def draw_training(path: Path, history: list[dict[str, float]], kept: int) -> Non
     table = pd.DataFrame(history)
     figure = Figure(figsize=(10, 4), layout="constrained")
     left, right = figure.subplots(1, 2)
-    for axes, names in ((left, ["training_loss", "validation_loss"]), (right, ["accuracy", "macro_f1"])):
+    for axes, names in (
+        (left, ["training_loss", "validation_loss"]),
+        (right, ["accuracy", "macro_f1", "known_accuracy", "known_macro_f1"]),
+    ):
         for name in names:
             axes.plot(table["epoch"], table[name], marker=".", label=name.replace("_", " "))
         axes.axvline(kept, color="grey", linestyle=":", label=f"kept: epoch {kept}")

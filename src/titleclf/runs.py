@@ -14,9 +14,10 @@ from safetensors.torch import save as save_tensors
 from yaml import YAMLError
 
 from titleclf.bundle import tensors_of
-from titleclf.config import TrainConfig, from_mapping
+from titleclf.config import TrainConfig
 from titleclf.errors import InputError
 from titleclf.files import replacing, write_text
+from titleclf.mapping import from_mapping
 from titleclf.model import Network
 
 CONFIG, CHECKPOINT, BEST = "config.yaml", "checkpoint.pt", "best.safetensors"

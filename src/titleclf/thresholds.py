@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from titleclf.config import CategoryPrecision, from_mapping
+from titleclf.config import CategoryPrecision
 from titleclf.errors import InputError
+from titleclf.mapping import from_mapping
 from titleclf.metrics import Bools, Floats, Labels, Metrics, coverage_curve, surest_first
 
 PRECISIONS = (0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 0.97, 0.98, 0.99)

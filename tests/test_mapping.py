@@ -8,9 +8,9 @@ from titleclf.config import (
     ModelConfig,
     NgramConfig,
     TrainConfig,
-    from_mapping,
 )
 from titleclf.errors import InputError
+from titleclf.mapping import from_mapping
 
 
 def test_a_mapping_becomes_the_same_configuration():

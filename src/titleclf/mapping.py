@@ -1,0 +1,50 @@
+"""Plain values, as JSON and YAML hold them, made into dataclasses and checked on the way."""
+
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from enum import StrEnum
+from types import UnionType
+from typing import Any, Union, cast, get_args, get_origin, get_type_hints
+
+from titleclf.config import MODELS, ModelConfig, ModelKind
+from titleclf.errors import InputError
+
+
+def from_mapping(schema: type[Any], values: Mapping[str, Any], where: str = "config") -> Any:
+    """Build the dataclass `schema` from the plain `values` that were saved as JSON or YAML.
+
+    Raises
+    ------
+    InputError
+        If a key is missing or unknown, or a value has the wrong type.
+    """
+    if not isinstance(values, Mapping):
+        raise InputError(f"{where} must be a mapping. Got {values!r}.")
+    if schema is ModelConfig:
+        schema = MODELS[_typed(ModelKind, values.get("kind"), f"{where}.kind")]
+    hints = get_type_hints(schema)
+    names = {field.name for field in fields(schema)}
+    if names != set(values):
+        differing = ", ".join(sorted(map(str, names ^ set(values))))
+        raise InputError(f"{where} must have the keys {', '.join(sorted(names))}. Missing or unknown: {differing}.")
+    return schema(**{name: _typed(hints[name], values[name], f"{where}.{name}") for name in names})
+
+
+def _typed(hint: Any, value: Any, where: str) -> Any:
+    if hint is Any:
+        return value
+    if is_dataclass(hint):
+        return from_mapping(cast("type[Any]", hint), value, where)
+    if get_origin(hint) in (Union, UnionType):
+        return None if value is None else _typed(get_args(hint)[0], value, where)
+    if get_origin(hint) is list and isinstance(value, list):
+        return [_typed(get_args(hint)[0], item, where) for item in value]
+    if get_origin(hint) is dict and isinstance(value, dict) and all(isinstance(key, str) for key in value):
+        return {key: _typed(get_args(hint)[1], item, f"{where}.{key}") for key, item in value.items()}
+    if isinstance(hint, type) and issubclass(hint, StrEnum) and value in list(hint):
+        return hint(value)
+    if hint is float and type(value) in (int, float):
+        return float(value)
+    if isinstance(hint, type) and type(value) is hint:
+        return value
+    raise InputError(f"{where} must be of type {getattr(hint, '__name__', hint)}. Got {value!r}.")
