@@ -39,9 +39,9 @@ from titleclf.config import ColumnsConfig, Format, Misspelling, TrainConfig
 from titleclf.data import Data, read_data
 from titleclf.errors import InputError, exit_codes
 from titleclf.files import replacing, write_text
-from titleclf.metrics import Floats, Labels, expected_calibration_error, summary
+from titleclf.metrics import Floats, Labels, coverage_curve, expected_calibration_error, summary
 from titleclf.noise import misspell, reformat
-from titleclf.titles import labels_of, read_titles, titles_path
+from titleclf.titles import labels_of, read_all_titles
 from titleclf.train import build, fit, pick_device
 
 SPEED_TITLES = 2_000
@@ -112,11 +112,8 @@ def confidence(scores: Floats, are_probabilities: bool) -> Floats:
 
 def coverage(confidence: Floats, right: np.ndarray) -> float:
     """Return the largest share of titles, taken from the surest down, of which at least `PRECISION` are right."""
-    order = np.argsort(-confidence, kind="stable")
-    precision = np.cumsum(right[order]) / np.arange(1, len(right) + 1)
-    is_cut = np.append(np.diff(confidence[order]) != 0, True)  # no threshold parts titles that are equally sure
-    enough = np.flatnonzero(is_cut & (precision >= PRECISION))
-    return float(enough[-1] + 1) / len(right) if len(enough) else 0.0
+    shares, precisions = coverage_curve(confidence, right)
+    return float(shares[precisions >= PRECISION].max(initial=0.0))
 
 
 def pace(model: Model, titles: list[str]) -> float:
@@ -170,7 +167,7 @@ def scale(config: TrainConfig, titles: pd.DataFrame, sizes: list[int], seed: int
 def scaling(config: TrainConfig, arguments: argparse.Namespace, made_by: str) -> str:
     """Measure what a title costs at each size, write the report, and return its table."""
     files = arguments.train or [config.data.path]
-    frames = [read_titles(titles_path(file), config.data.columns) for file in files]
+    frames = [read_all_titles(file, config.data.columns) for file in files]
     titles = pd.concat(frames, ignore_index=True)
     missing = [f"{size:,}" for size in sorted(arguments.sizes) if size > len(titles)]
     if len(missing) == len(arguments.sizes):

@@ -15,7 +15,8 @@ from matplotlib.figure import Figure
 from peers import FASTTEXT, Settings, for_peers
 from titleclf.config import TrainConfig
 from titleclf.data import Data
-from titleclf.titles import SHIPPED, base_title
+from titleclf.files import SHIPPED
+from titleclf.titles import base_title
 
 UNSEEN, KNOWN = "unseen", "known"
 CLEAN = "clean"

@@ -15,11 +15,9 @@ import time
 from pathlib import Path
 
 import pandas as pd
-from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.pipeline import make_pipeline
-from sklearn.svm import LinearSVC
 from tqdm import tqdm
 
+import peers
 from titleclf.command import compose
 from titleclf.data import read_data
 from titleclf.errors import exit_codes
@@ -33,7 +31,6 @@ MODELS = {
     "conv": ["model=conv"],
     "bag (the founding formula)": ["experiment=founding"],
 }
-SVC = "TF-IDF char_wb 1-5 + LinearSVC"
 
 
 def ours(overrides: list[str]) -> Metrics:
@@ -46,9 +43,9 @@ def ours(overrides: list[str]) -> Metrics:
 
 def svc(overrides: list[str]) -> Metrics:
     """Train the TF-IDF + SVC peer on the same training titles and return its scores on the same test titles."""
-    data = read_data(compose("train", overrides))
-    features = TfidfVectorizer(analyzer="char_wb", ngram_range=(1, 5), sublinear_tf=True)
-    peer = make_pipeline(features, LinearSVC())
+    config = compose("train", overrides)
+    data = read_data(config)
+    peer = peers.svc(config.seed)
     peer.fit(data.sides.train["title"], labels_of(data.sides.train, data.categories))
     return summary(peer.predict(data.sides.test["title"]), labels_of(data.sides.test, data.categories))
 
@@ -56,9 +53,9 @@ def svc(overrides: list[str]) -> Metrics:
 def measure(seeds: list[int], overrides: list[str]) -> pd.DataFrame:
     """Return a row for each model and seed: accuracy, macro_f1, titles, seconds."""
     rows = []
-    peers = {**{name: (ours, own) for name, own in MODELS.items()}, SVC: (svc, [])}
+    models = {**{name: (ours, own) for name, own in MODELS.items()}, peers.SVC: (svc, [])}
     for seed in tqdm(seeds, "seeds", disable=None):
-        for name, (run, own) in peers.items():
+        for name, (run, own) in models.items():
             started = time.perf_counter()
             scores = run([*own, *overrides, f"seed={seed}"])
             seconds = time.perf_counter() - started

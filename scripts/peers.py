@@ -13,7 +13,7 @@ import joblib
 import numpy as np
 import pandas as pd
 from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.svm import LinearSVC
 
 from titleclf.bundle import load_bundle
@@ -95,8 +95,7 @@ def train_fasttext(config: TrainConfig, data: Data, folder: Path, settings: Sett
 def train_svc(config: TrainConfig, data: Data, folder: Path) -> Model:
     """Train TF-IDF + linear SVC on the titles of training and validation."""
     rows = for_peers(data)
-    features = TfidfVectorizer(analyzer="char_wb", ngram_range=(1, 5), sublinear_tf=True)
-    model = make_pipeline(features, LinearSVC(random_state=config.seed))
+    model = svc(config.seed)
     started = time.perf_counter()
     model.fit(rows["title"], labels_of(rows, data.categories))
     seconds = time.perf_counter() - started
@@ -107,6 +106,12 @@ def train_svc(config: TrainConfig, data: Data, folder: Path) -> Model:
         return values if values.ndim == 2 else np.stack([-values, values], axis=1)  # two categories share one value
 
     return Model(scores, scores, False, seconds, _megabytes([folder / "model.joblib"]))
+
+
+def svc(seed: int) -> Pipeline:
+    """Return the untrained peer: TF-IDF of character n-grams inside words, and a linear SVC."""
+    features = TfidfVectorizer(analyzer="char_wb", ngram_range=(1, 5), sublinear_tf=True)
+    return make_pipeline(features, LinearSVC(random_state=seed))
 
 
 def contenders(settings: Settings) -> dict[str, Callable[[TrainConfig, Data, Path], Model]]:

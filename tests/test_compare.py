@@ -1,6 +1,6 @@
 import sys
 
-from scripts import compare
+from scripts import compare, peers
 
 from titleclf.errors import exit_codes
 
@@ -11,7 +11,7 @@ def test_the_table_has_a_row_a_model_on_the_same_titles(monkeypatch, capsys, tmp
     monkeypatch.setattr(sys, "argv", ["compare", "--seeds", "1", "2", "--output", str(output), *overrides])
     exit_codes(compare.main)()
     text = output.read_text()
-    for name in [*compare.MODELS, compare.SVC]:
+    for name in [*compare.MODELS, peers.SVC]:
         assert f"| {name} | " in text
     assert "Means over 2 splits of the titles (10, 10 held out)" in text
     assert str(titles_csv) in text  # the command that made it

@@ -53,6 +53,7 @@ def train(config: TrainConfig) -> Path:
     print(f"{_sizes(data)} Run: {folder} on {device}.", flush=True)
     try:
         history = fit(config, data, bundle, folder)
+        calibrate(config, data, bundle)
         finish(config, data, bundle, folder, history)
     except KeyboardInterrupt:
         if config.resume is None and not (folder / runs.CHECKPOINT).exists():
@@ -158,8 +159,7 @@ def class_weights(labels: Labels, categories: int, balance: float) -> Tensor:
 
 
 def finish(config: TrainConfig, data: Data, bundle: Bundle, folder: Path, history: History) -> None:
-    """Calibrate on validation, evaluate on test, write report and bundle, and let `latest` point to them."""
-    calibrate(config, data, bundle)
+    """Evaluate on test, write report and bundle, and let `latest` point to them."""
     sides = data.sides
     metrics = bundle.facts.metrics = evaluate_bundle(bundle, sides.test, sides.train, folder, config.evaluate)
     draw_training(folder / "training.png", history, best_epoch(history))
