@@ -15,8 +15,6 @@ from titleclf.errors import InputError
 
 _EPSILON = 1e-8  # as in torch.optim.AdamW
 
-_EPSILON = 1e-8  # as in torch.optim.AdamW
-
 
 @dataclass
 class Groups:
@@ -59,9 +57,10 @@ def group_parameters(network: nn.Module, skip: Sequence[str]) -> Groups:
 
 
 class RowAdamW(torch.optim.Optimizer):
-    """AdamW for tables with sparse gradients: only the rows of the batch move, and all rows decay.
+    """AdamW for tables with sparse gradients: only the rows of the batch move, and all rows decay to where they began.
 
-    The moments of a row are those of the batches that it was in. The decay of all rows is saved up for DECAY_STEPS
+    That is zero for a table that starts anew; one that was pre-trained must not be forgotten where there are few labels
+    (Li et al. 2018, Explicit inductive bias for transfer learning, L2-SP). The moments of a row are those of the batches that it was in. The decay of all rows is saved up for DECAY_STEPS
     steps: a step must not cost more for a larger table. `torch.optim.SparseAdam` can't decay, and takes three times
     as long (torch 2.13).
     """
@@ -72,6 +71,7 @@ class RowAdamW(torch.optim.Optimizer):
         self, tables: Sequence[nn.Parameter], lr: float, betas: tuple[float, float], weight_decay: float
     ) -> None:
         super().__init__(tables, {"lr": lr, "betas": betas, "weight_decay": weight_decay, "steps": 0, "kept": 1.0})
+        self._starts = [table.detach().clone() if table.any() else None for table in tables]
 
     @torch.no_grad()
     def step(self) -> None:  # type: ignore[override]
@@ -79,9 +79,11 @@ class RowAdamW(torch.optim.Optimizer):
         for group in self.param_groups:
             group["steps"] += 1
             group["kept"] *= 1 - group["lr"] * group["weight_decay"]
-            for table in group["params"]:
+            for table, start in zip(group["params"], self._starts, strict=True):
                 if group["steps"] % self.DECAY_STEPS == 0:
                     table.mul_(group["kept"])
+                    if start is not None:
+                        table.add_(start, alpha=1 - group["kept"])
                 if table.grad is not None:
                     self._move(table, group)
             if group["steps"] % self.DECAY_STEPS == 0:
