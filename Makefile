@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help train evaluate export predict compare bench test check format wheel clean
+.PHONY: help train evaluate export predict neighbours compare bench test check format wheel clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -28,6 +28,9 @@ export: $(READY)  ## Copy the newest model out: ARGS="output=my-model"
 
 predict: $(READY)  ## Tell categories: ARGS='"Match of the Day" Tagesschau'
 	@$(BIN)/python -m titleclf.predict $(ARGS)
+
+neighbours: $(READY)  ## List what a model finds alike: ARGS='"Match of the Day" --picture map.png'
+	@$(BIN)/python scripts/neighbours.py $(ARGS)
 
 compare: $(READY)  ## Measure the models beside TF-IDF + SVC on the same split
 	@$(BIN)/python scripts/compare.py $(ARGS)

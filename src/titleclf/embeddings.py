@@ -33,8 +33,8 @@ class Embeddings:
     tables: dict[str, Tensor]
 
 
-def read_embeddings(path: Path) -> Embeddings:
-    """Read what `write_embeddings` wrote.
+def read_embeddings(path: Path, where: str = "model.embeddings.path") -> Embeddings:
+    """Read what `write_embeddings` wrote; `where` names in errors what the user gave the path to.
 
     Raises
     ------
@@ -42,7 +42,7 @@ def read_embeddings(path: Path) -> Embeddings:
         If there is no such file, or it is another kind of file.
     """
     if not path.is_file():
-        raise InputError(f"model.embeddings.path must be a file that exists. Got {path}. Check the path.")
+        raise InputError(f"{where} must be a file that exists. Got {path}. Check the path.")
     try:
         with safe_open(path, framework="pt") as file:
             header = json.loads((file.metadata() or {}).get(_HEADER, "{}"))
@@ -50,16 +50,22 @@ def read_embeddings(path: Path) -> Embeddings:
         return Embeddings(str(path), header["known"], header["meaning"], tables)
     except (SafetensorError, KeyError, ValueError) as error:
         raise InputError(
-            f"model.embeddings.path must be a file of titleclf embeddings. Got {path}: {error}. "
+            f"{where} must be a file of titleclf embeddings. Got {path}: {error}. "
             "Make one with: python -m titleclf.export format=embeddings output=FILE"
         ) from error
 
 
+def embeddings_of(network: Network, characters: Characters, path: str) -> Embeddings:
+    """Return the embeddings of a network, on the CPU; `path` names them."""
+    tables = {name: table.weight.detach().cpu().contiguous() for name, table in _tables(network).items()}
+    return Embeddings(path, characters.known, _meaning(network.config, characters), tables)
+
+
 def write_embeddings(path: Path, network: Network, characters: Characters) -> None:
     """Write the embeddings of a network with all that is needed to use them in another one."""
-    tables = {name: table.weight.detach().cpu().contiguous() for name, table in _tables(network).items()}
-    header = {"known": characters.known, "meaning": _meaning(network.config, characters)}
-    data = save_tensors(tables, metadata={_HEADER: json.dumps(header, ensure_ascii=False)})
+    embeddings = embeddings_of(network, characters, str(path))
+    header = {"known": embeddings.known, "meaning": embeddings.meaning}
+    data = save_tensors(embeddings.tables, metadata={_HEADER: json.dumps(header, ensure_ascii=False)})
     with replacing(path) as temporary:
         temporary.write_bytes(data)
 

@@ -162,7 +162,7 @@ def _titles(arguments: argparse.Namespace) -> Iterator[str]:
     if arguments.titles:
         return _lines(arguments.titles, "argument")
     if arguments.input is not None and arguments.input != "-":
-        return _from_file(Path(arguments.input))
+        return titles_in(Path(arguments.input))
     if sys.stdin is None or (sys.stdin.isatty() and arguments.input is None):
         raise InputError("titles must be given. Got none. Name some, or --input FILE; --help shows examples.")
     # Titles are UTF-8 whatever the locale says, and only a line's end ends a title.
@@ -170,7 +170,14 @@ def _titles(arguments: argparse.Namespace) -> Iterator[str]:
     return (line.rstrip("\r\n") for line in _lines(sys.stdin, "standard input"))
 
 
-def _from_file(path: Path) -> Iterator[str]:
+def titles_in(path: Path) -> Iterator[str]:
+    """Yield the titles of a .txt with one a line, or of a table with a column `title`; empty ones are "".
+
+    Raises
+    ------
+    InputError
+        If the file can't be read or a row is bad; it is named with its line.
+    """
     if path.name.lower().removesuffix(".gz").endswith(".txt"):
         with open_text(path) as text:
             for line in _lines(text, str(path)):
