@@ -32,7 +32,7 @@ def fails(verb, monkeypatch, capsys, *arguments: str) -> str:
         (["experiment=x"], "experiment must be one of"),
         (
             ["model=bag", "model.orders=[1]"],
-            "model.orders must be used with a model that has it: ngram. Got another model. Add model=ngram.",
+            "model.orders must be used with model=ngram. Got another model. Add model=ngram.",
         ),
         (["optim.lr=abc"], "optim.lr must have the right type. Got abc: Value 'abc' of type 'str' could not be"),
         (["seed=null"], "seed must have the right type. Got null: field 'seed' is not Optional."),

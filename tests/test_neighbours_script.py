@@ -24,7 +24,7 @@ ALPHABET = Characters("abcdefg日", casefold=True, boundary=True, length=13)
 TITLES = ["abc", "Abc", "abcd", "cab", "gfe", "日日 ab", "", "fade"]
 REMEDIES = {
     "MAKE": "Make one with: python -m titleclf.export format=embeddings output=FILE",
-    "RENAME": "Rename them, or set data.columns.",
+    "RENAME": "Rename them, or say which columns to take.",
 }
 NGRAMS = ("model.orders=[2,3]", "model.buckets=997", "model.boundary=true")
 

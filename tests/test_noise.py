@@ -378,7 +378,7 @@ def test_a_saved_configuration_comes_back(name, tmp_path):
     config = compose_train(f"noise={name}")
     assert from_mapping(TrainConfig, asdict(config)) == config
     save_config(tmp_path, config)
-    assert load_config(tmp_path) == config
+    assert load_config(tmp_path, TrainConfig) == config
 
 
 def test_unknown_kinds_are_refused():

@@ -77,7 +77,7 @@ def test_bad_rows_are_told_with_their_line_and_reading_goes_on(tmp_path):
             "a.xlsx must be one of .csv, .tsv, .jsonl, .parquet (the first three also with .gz). Got .xlsx.",
         ),
         ("a", b"", "Got no ending. Convert or rename it."),
-        ("a.csv", b"", "a.csv must have the columns title. Got none. Rename them, or set data.columns."),
+        ("a.csv", b"", "a.csv must have the columns title. Got none. Rename them, or say which columns to take."),
         ("a.csv", b"name,genre\n", "must have the columns title. Got name, genre."),
         ("a.csv", "title\nÄ".encode("utf-16"), "must be UTF-8. Got other bytes in its first line."),
         ("a.csv", b'title\n"open', "a.csv:2: must be well-formed CSV. Got: unexpected end of data. Check the quotes."),

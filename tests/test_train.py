@@ -51,7 +51,7 @@ def test_a_run_leaves_all_that_shaped_it_and_all_that_came_out(run):
     assert (run.parent / "latest").resolve() == run.resolve()
     assert json.loads((run / "metrics.json").read_text())["titles"] >= 8
     assert imread(run / "training.png").ndim == 3
-    assert runs.load_config(run).training.epochs == 8
+    assert runs.load_config(run, TrainConfig).training.epochs == 8
 
 
 @pytest.mark.parametrize("model", ["bag", "ngram", "conv"])
@@ -247,7 +247,7 @@ def test_wishes_for_a_category_with_an_awkward_name_reach_the_bundle(small, tmp_
     thresholds = load_bundle(folder).thresholds
     assert thresholds.wishes == {"It's live / Sport (Müsik)": 0.96}
     assert {0.93, 0.96} <= set(thresholds.precisions)
-    assert runs.load_config(folder).evaluate.category_precision == [
+    assert runs.load_config(folder, TrainConfig).evaluate.category_precision == [
         CategoryPrecision("It's live / Sport (Müsik)", 0.96)
     ]
     assert json.loads((folder / "metrics.json").read_text())["target_precision"] == 0.93

@@ -1,15 +1,26 @@
-"""Random choices, drawn in bulk: one at a time they would cost more than the work they decide about."""
+"""Seeds, and random choices drawn in bulk: one at a time they would cost more than the work they decide about."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
 import numpy as np
+import torch
 
 T = TypeVar("T")
 Draw = Callable[[], float]  # the next random number in [0, 1)
 Change = Callable[[str, Draw], str]  # returns a title that it can't change as it is
 
 _BULK = 4096
+
+
+def seeded(*numbers: int) -> np.random.Generator:
+    """Return a generator for this seed and part of a run, and seed torch for it too.
+
+    Each part has seeds of its own, so that a resumed run draws as an unbroken one does.
+    """
+    sequence = np.random.SeedSequence(numbers)
+    torch.manual_seed(int(sequence.generate_state(1)[0]))
+    return np.random.default_rng(sequence)
 
 
 def draws(generator: np.random.Generator) -> Draw:

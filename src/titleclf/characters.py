@@ -41,14 +41,19 @@ class Characters:
     length: int
 
     @classmethod
-    def from_titles(cls, titles: Sequence[str], *, casefold: bool, min_count: int, boundary: bool) -> "Characters":
-        """Learn from training titles which characters occur `min_count` times, and how long a title is at most."""
-        normalised = [normalise(title, casefold=casefold) for title in titles]
-        counts = Counter("".join(normalised))
+    def from_titles(
+        cls, titles: Iterable[str], *, casefold: bool, min_count: int, boundary: bool, longest: int | None = None
+    ) -> "Characters":
+        """Learn from titles which characters occur `min_count` times, and how long a title is, `longest` at most."""
+        counts: Counter[str] = Counter()
+        length = 1
+        for title in titles:
+            normalised = normalise(title, casefold=casefold)
+            counts.update(normalised)
+            length = max(length, len(normalised))
         counts.pop(" ", None)  # has an id in any case
         known = "".join(sorted(character for character, count in counts.items() if count >= min_count))
-        longest = max(map(len, normalised), default=0)
-        return cls(known, casefold, boundary, max(1, longest) + 2 * boundary)
+        return cls(known, casefold, boundary, min(length, longest or length) + 2 * boundary)
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any], where: str) -> "Characters":

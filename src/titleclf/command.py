@@ -14,12 +14,26 @@ from hydra.errors import ConfigCompositionException, HydraException, MissingConf
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigTypeError, OmegaConfBaseException, ValidationError
 
-from titleclf.config import MODELS, EvaluateConfig, ExportConfig, ModelConfig, TrainConfig
+from titleclf.config import (
+    KINDS,
+    EvaluateConfig,
+    ExportConfig,
+    ModelConfig,
+    ObjectiveConfig,
+    PretrainConfig,
+    TrainConfig,
+)
 from titleclf.errors import InputError, exit_codes
 from titleclf.files import shipped
 from titleclf.rules import check
 
-SCHEMAS: dict[str, type[Any]] = {"train": TrainConfig, "evaluate": EvaluateConfig, "export": ExportConfig}
+SCHEMAS: dict[str, type[Any]] = {
+    "pretrain": PretrainConfig,
+    "train": TrainConfig,
+    "evaluate": EvaluateConfig,
+    "export": ExportConfig,
+}
+_GROUPS = {"model": ModelConfig, "objective": ObjectiveConfig}  # whose schema depends on the file that is chosen
 
 
 def command(name: str, verb: Callable[[Any], Any], alone: str | None = None) -> Callable[[], None]:
@@ -83,8 +97,9 @@ def register_schemas() -> None:
     store = ConfigStore.instance()
     for name, schema in SCHEMAS.items():
         store.store(group="schema", name=name, node=schema)
-    for kind, schema in MODELS.items():
-        store.store(group="schema/model", name=kind.value, node=schema)
+    for group, base in _GROUPS.items():
+        for kind, schema in KINDS[base].items():
+            store.store(group=f"schema/{group}", name=kind.value, node=schema)
 
 
 def _check_keys(config: DictConfig, schema: type[Any]) -> None:
@@ -135,10 +150,12 @@ def _sentence(error: Exception, schema: type[Any]) -> str:
 def _unknown_key(key: str, sign: str, schema: type[Any]) -> str:
     keys = dict(_keys(schema, ""))
     if key in keys:
-        owners = ", ".join(kind for kind, model in MODELS.items() if key.removeprefix("model.") in _names(model))
+        group, _, name = key.partition(".")
+        kinds = KINDS[_GROUPS[group]] if group in _GROUPS else {}
+        owners = ", ".join(kind for kind, owner in kinds.items() if name in _names(owner))
         if not owners:  # a list of mappings, the only value that has keys of its own
             return f"{key} must have the keys that its line in conf/ shows. Got others. Quote it as there."
-        return f"{key} must be used with a model that has it: {owners}. Got another model. Add model={owners}."
+        return f"{key} must be used with {group}={owners}. Got another {group}. Add {group}={owners}."
     return f"{sign}{key} must be a key of the configuration. Got an unknown one.{_did_you_mean(key, list(keys))}"
 
 
@@ -156,6 +173,6 @@ def _names(kind: type[Any]) -> set[str]:
 def _keys(kind: Any, where: str) -> Iterator[tuple[str, type[Any]]]:
     for name, hint in get_type_hints(kind).items():
         yield f"{where}{name}", kind
-        for nested in MODELS.values() if hint is ModelConfig else [hint]:
+        for nested in KINDS[hint].values() if hint in KINDS else [hint]:
             if is_dataclass(nested):
                 yield from _keys(nested, f"{where}{name}.")

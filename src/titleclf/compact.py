@@ -22,18 +22,32 @@ def round_table(network: Network) -> None:
     """
     if not isinstance(network.encoder, Ngram) or not network.encoder.ngrams.weight.requires_grad:
         return
-    table = network.encoder.ngrams.weight.detach()
+    round_weights(network.encoder.ngrams.weight)
+
+
+def round_weights(weights: Tensor) -> None:
+    """Round a table (rows, dim) to values that int8 and a scale a column keep to the bit."""
+    table = weights.detach()
     if not table.isfinite().all():
         raise InputError("training must leave finite weights. Got others. Train with a smaller optim.lr.")
-    table.copy_(_floats(*_rounded(table)))
+    table.copy_(floats(*_rounded(table)))
+
+
+def packed(table: Tensor) -> tuple[Tensor, Tensor] | None:
+    """Return a rounded table as int8 (rows, dim) and scale (dim,); None if it would not be the same to the bit."""
+    integers, scale = _rounded(table)
+    return (integers, scale) if torch.equal(floats(integers, scale), table) else None
+
+
+def floats(integers: Tensor, scale: Tensor) -> Tensor:
+    """Return the table that `packed` took."""
+    return integers.float() * scale
 
 
 def pack(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Return the tensors with a rounded table as int8 (buckets, dim) and scale (dim,); any other stays as it is."""
-    if TABLE in tensors:
-        integers, scale = _rounded(tensors[TABLE])
-        if torch.equal(_floats(integers, scale), tensors[TABLE]):
-            return {**tensors, TABLE: integers, SCALE: scale}
+    if TABLE in tensors and (found := packed(tensors[TABLE])) is not None:
+        return {**tensors, TABLE: found[0], SCALE: found[1]}
     return dict(tensors)
 
 
@@ -58,7 +72,7 @@ def unpack(tensors: Mapping[str, Tensor], where: str) -> dict[str, Tensor]:
     if table.dtype != torch.int8 or len(wrong):
         got = f"{SCALE} {wrong[0]:g}" if len(wrong) else f"{TABLE} of {table.dtype}"
         raise InputError(f"{where} must hold an int8 table and scales above 0. Got {got}. Train or copy it again.")
-    return {name: tensor for name, tensor in tensors.items() if name != SCALE} | {TABLE: _floats(table, scale)}
+    return {name: tensor for name, tensor in tensors.items() if name != SCALE} | {TABLE: floats(table, scale)}
 
 
 def _rounded(table: Tensor) -> tuple[Tensor, Tensor]:
@@ -67,7 +81,3 @@ def _rounded(table: Tensor) -> tuple[Tensor, Tensor]:
     scale = (table.abs().amax(dim=0) / _LARGEST).bfloat16().float()
     scale = torch.where(scale < torch.finfo(torch.float32).tiny, 1.0, scale)  # a column of zeros
     return (table / scale).round().clamp(-_LARGEST, _LARGEST).to(torch.int8), scale
-
-
-def _floats(integers: Tensor, scale: Tensor) -> Tensor:
-    return integers.float() * scale

@@ -1,7 +1,9 @@
 """What can be configured: typed schemas without values; those stand in conf/."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 
 class Device(StrEnum):
@@ -35,6 +37,15 @@ class ModelKind(StrEnum):
     bag = "bag"
     ngram = "ngram"
     conv = "conv"
+
+
+class ObjectiveKind(StrEnum):
+    """What embeddings are pre-trained for, in `objectives`."""
+
+    views = "views"
+    skipgram = "skipgram"
+    cbow = "cbow"
+    masked = "masked"
 
 
 class MemoryKind(StrEnum):
@@ -161,6 +172,66 @@ MODELS: dict[ModelKind, type[ModelConfig]] = {
 
 
 @dataclass
+class ObjectiveConfig:
+    """What all objectives share."""
+
+    kind: ObjectiveKind
+
+
+@dataclass
+class ViewsConfig(ObjectiveConfig):
+    """Two halves of a title pulled together; the smaller the temperature, the more the nearest others count."""
+
+    temperature: float
+
+
+@dataclass
+class SkipgramConfig(ObjectiveConfig):
+    """A piece of a title foretells another one: pairs drawn a title, and strangers a pair."""
+
+    pairs: int
+    negatives: int
+
+
+@dataclass
+class CbowConfig(ObjectiveConfig):
+    """The rest of a title foretells a piece: strangers a title."""
+
+    negatives: int
+
+
+@dataclass
+class MaskedConfig(ObjectiveConfig):
+    """Hidden characters are foretold: the share of all that are hidden."""
+
+    share: float
+
+
+OBJECTIVES: dict[ObjectiveKind, type[ObjectiveConfig]] = {
+    ObjectiveKind.views: ViewsConfig,
+    ObjectiveKind.skipgram: SkipgramConfig,
+    ObjectiveKind.cbow: CbowConfig,
+    ObjectiveKind.masked: MaskedConfig,
+}
+
+# Which schemas stand for several, and which of them a value of `kind` means.
+KINDS: dict[type[Any], Mapping[Any, type[Any]]] = {ModelConfig: MODELS, ObjectiveConfig: OBJECTIVES}
+
+
+@dataclass
+class LossConfig:
+    """The terms of the loss and their weights: labels, and the objective on titles without labels.
+
+    `titles` is a file of these in `column`; without one, the titles of training are taken.
+    """
+
+    classification: float
+    unsupervised: float
+    titles: str | None
+    column: str
+
+
+@dataclass
 class NoiseConfig:
     """Which share of the training titles is misspelt, which reformatted, and in which ways."""
 
@@ -219,6 +290,33 @@ class EvaluationConfig:
 
 
 @dataclass
+class PretrainingConfig:
+    """The loop over titles without labels, shuffled a part of the file at a time."""
+
+    epochs: int
+    batch_size: int
+    part_titles: int
+
+
+@dataclass
+class PretrainConfig:
+    """`python -m titleclf.pretrain`."""
+
+    titles: str
+    column: str
+    characters: CharactersConfig
+    model: ModelConfig
+    objective: ObjectiveConfig
+    noise: NoiseConfig
+    optim: OptimConfig
+    pretraining: PretrainingConfig
+    seed: int
+    device: Device
+    output_dir: str
+    resume: str | None
+
+
+@dataclass
 class TrainConfig:
     """`python -m titleclf.train`."""
 
@@ -226,6 +324,8 @@ class TrainConfig:
     characters: CharactersConfig
     model: ModelConfig
     noise: NoiseConfig
+    objective: ObjectiveConfig
+    loss: LossConfig
     optim: OptimConfig
     training: TrainingConfig
     memory: MemoryKind

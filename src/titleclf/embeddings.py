@@ -1,4 +1,4 @@
-"""A file of embeddings: taken from one network, loaded into another, checked that they mean the same."""
+"""A file of embeddings: taken from one encoder, loaded into another, checked that they mean the same."""
 
 import json
 from dataclasses import dataclass
@@ -10,27 +10,36 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
 
-from titleclf.characters import Characters
-from titleclf.config import EmbeddingsConfig, ModelConfig, NgramConfig
+from titleclf.characters import FIRST_CHARACTER, Characters
+from titleclf.compact import floats, packed
+from titleclf.config import ConvConfig, EmbeddingsConfig, ModelConfig, NgramConfig
 from titleclf.errors import InputError
-from titleclf.files import replacing
-from titleclf.model import Network, Ngram
+from titleclf.files import SHIPPED, replacing, shipped
+from titleclf.model import Conv, Encoder, Ngram
 
-_HEADER = "titleclf"
+_HEADER, _SCALE = "titleclf", ".scale"
+# What must be alike for a table to mean the same, beside dim, casefold and boundary, which all depend on.
+_MATTERS = {"ngrams": ("orders", "across_words", "buckets"), "convolutions": ("widths", "channels")}
 
 
 @dataclass
 class Embeddings:
     """Tables of vectors and what their rows stand for.
 
-    `tables` has `characters` (characters, dim) and maybe `ngrams` (buckets, dim). `meaning` names all that must be
-    alike in the network that takes them: dim, casefold, boundary and, for n-grams, orders, across_words and buckets.
+    `tables` has `characters` (characters, dim) and maybe `ngrams` (buckets, dim) or the weights of convolutions.
+    `meaning` names all that must be alike in the encoder that takes them: dim, casefold, boundary and, for n-grams,
+    orders, across_words and buckets; for convolutions, widths and channels.
     """
 
     path: str
     known: str
     meaning: dict[str, Any]
     tables: dict[str, Tensor]
+
+
+def embeddings_path(path: str) -> Path:
+    """Return the file that a user means: `shipped` is the one that comes with the package."""
+    return shipped("data/embeddings.safetensors") if path == SHIPPED else Path(path)
 
 
 def read_embeddings(path: Path, where: str = "model.embeddings.path") -> Embeddings:
@@ -46,47 +55,52 @@ def read_embeddings(path: Path, where: str = "model.embeddings.path") -> Embeddi
     try:
         with safe_open(path, framework="pt") as file:
             header = json.loads((file.metadata() or {}).get(_HEADER, "{}"))
-            tables = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
-        return Embeddings(str(path), header["known"], header["meaning"], tables)
-    except (SafetensorError, KeyError, ValueError) as error:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
+        embeddings = Embeddings(str(path), header["known"], header["meaning"], _unpacked(tensors))
+        _check_sizes(embeddings)
+    except (SafetensorError, KeyError, ValueError, RuntimeError) as error:
         raise InputError(
             f"{where} must be a file of titleclf embeddings. Got {path}: {error}. "
-            "Make one with: python -m titleclf.export format=embeddings output=FILE"
+            "Make one with: python -m titleclf.pretrain"
         ) from error
+    return embeddings
 
 
-def embeddings_of(network: Network, characters: Characters, path: str) -> Embeddings:
-    """Return the embeddings of a network, on the CPU; `path` names them."""
-    tables = {name: table.weight.detach().cpu().contiguous() for name, table in _tables(network).items()}
-    return Embeddings(path, characters.known, _meaning(network.config, characters), tables)
+def embeddings_of(encoder: Encoder, config: ModelConfig, characters: Characters, path: str) -> Embeddings:
+    """Return the embeddings of an encoder, on the CPU; `path` names them."""
+    tables = {name: table.detach().cpu().contiguous() for name, table in _tables(encoder).items()}
+    return Embeddings(path, characters.known, _meaning(config, characters), tables)
 
 
-def write_embeddings(path: Path, network: Network, characters: Characters) -> None:
-    """Write the embeddings of a network with all that is needed to use them in another one."""
-    embeddings = embeddings_of(network, characters, str(path))
+def write_embeddings(path: Path, encoder: Encoder, config: ModelConfig, characters: Characters) -> None:
+    """Write the embeddings of an encoder with all that is needed to use them in another one; rounded ones as int8."""
+    embeddings = embeddings_of(encoder, config, characters, str(path))
+    tensors: dict[str, Tensor] = {}
+    for name, table in embeddings.tables.items():
+        small = packed(table) if table.ndim == 2 else None
+        tensors |= {name: table} if small is None else {name: small[0], f"{name}{_SCALE}": small[1]}
     header = {"known": embeddings.known, "meaning": embeddings.meaning}
-    data = save_tensors(embeddings.tables, metadata={_HEADER: json.dumps(header, ensure_ascii=False)})
+    data = save_tensors(tensors, metadata={_HEADER: json.dumps(header, ensure_ascii=False)})
     with replacing(path) as temporary:
         temporary.write_bytes(data)
 
 
-def load_embeddings(embeddings: Embeddings, network: Network, characters: Characters, config: EmbeddingsConfig) -> str:
-    """Fill the network's tables, freeze them if `config` says so, and return a sentence that tells what was done.
+def load_embeddings(
+    embeddings: Embeddings, encoder: Encoder, model: ModelConfig, characters: Characters, config: EmbeddingsConfig
+) -> str:
+    """Fill the encoder's tables, freeze them if `config` says so, and return a sentence that tells what was done.
 
     Raises
     ------
     InputError
-        If the rows mean something else in the network; every difference is named.
+        If the rows mean something else in the encoder; every difference is named.
     """
-    tables = _tables(network)
+    tables = _tables(encoder)
     loaded = sorted(set(tables) & set(embeddings.tables))
-    wanted = _meaning(network.config, characters)
-    if "ngrams" not in loaded:
-        wanted = {name: value for name, value in wanted.items() if name not in ("orders", "across_words", "buckets")}
     differing = [
         f"{name} {embeddings.meaning.get(name)!r} for {value!r}"
-        for name, value in wanted.items()
-        if embeddings.meaning.get(name) != value
+        for name, value in _meaning(model, characters).items()
+        if embeddings.meaning.get(name) != value and _matters(name, loaded)
     ]
     if differing:
         raise InputError(
@@ -95,8 +109,8 @@ def load_embeddings(embeddings: Embeddings, network: Network, characters: Charac
         )
     with torch.no_grad():
         for name in loaded:
-            tables[name].weight.copy_(embeddings.tables[name])
-            tables[name].weight.requires_grad = not config.freeze
+            tables[name].copy_(embeddings.tables[name])
+            tables[name].requires_grad = not config.freeze
     left_out = sorted(set(embeddings.tables) - set(loaded))
     started_anew = sorted(set(tables) - set(loaded))
     return (
@@ -106,11 +120,12 @@ def load_embeddings(embeddings: Embeddings, network: Network, characters: Charac
     )
 
 
-def _tables(network: Network) -> dict[str, nn.Embedding | nn.EmbeddingBag]:
-    encoder = network.encoder
-    tables: dict[str, nn.Embedding | nn.EmbeddingBag] = {"characters": encoder.embedding.characters}
+def _tables(encoder: Encoder) -> dict[str, nn.Parameter]:
+    tables: dict[str, Any] = {"characters": encoder.embedding.characters.weight}
     if isinstance(encoder, Ngram):
-        tables["ngrams"] = encoder.ngrams
+        tables["ngrams"] = encoder.ngrams.weight
+    if isinstance(encoder, Conv):
+        tables |= {f"convolutions.{name}": one for name, one in encoder.convolutions.named_parameters()}
     return tables
 
 
@@ -118,7 +133,33 @@ def _meaning(config: ModelConfig, characters: Characters) -> dict[str, Any]:
     meaning: dict[str, Any] = {"dim": config.dim, "casefold": characters.casefold, "boundary": characters.boundary}
     if isinstance(config, NgramConfig):
         meaning |= {"orders": config.orders, "across_words": config.across_words, "buckets": config.buckets}
+    if isinstance(config, ConvConfig):
+        meaning |= {"widths": config.widths, "channels": config.channels}
     return meaning
+
+
+def _matters(name: str, loaded: list[str]) -> bool:
+    owners = [table for table, names in _MATTERS.items() if name in names]
+    return not owners or any(table.startswith(owners[0]) for table in loaded)
+
+
+def _unpacked(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {
+        name: floats(tensor, tensors[f"{name}{_SCALE}"]) if tensor.dtype == torch.int8 else tensor
+        for name, tensor in tensors.items()
+        if not name.endswith(_SCALE)
+    }
+
+
+def _check_sizes(embeddings: Embeddings) -> None:
+    dim = embeddings.meaning["dim"]
+    wanted = {"characters": (FIRST_CHARACTER + len(embeddings.known), dim)}
+    if "ngrams" in embeddings.tables:
+        wanted["ngrams"] = (embeddings.meaning["buckets"], dim)
+    for name, shape in wanted.items():
+        found = tuple(embeddings.tables[name].shape)
+        if found != shape:
+            raise ValueError(f"{name} of shape {found} for {shape}")
 
 
 def _sizes(tables: dict[str, Tensor], names: list[str]) -> str:

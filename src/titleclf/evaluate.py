@@ -8,7 +8,7 @@ import pandas as pd
 from titleclf import runs
 from titleclf.bundle import Bundle, load_bundle, model_folder
 from titleclf.command import command
-from titleclf.config import EvaluateConfig, EvaluationConfig
+from titleclf.config import EvaluateConfig, EvaluationConfig, TrainConfig
 from titleclf.errors import InputError
 from titleclf.files import SHIPPED
 from titleclf.memory import Memory
@@ -91,7 +91,7 @@ def _robustness(bundle: Bundle, titles: pd.DataFrame, known: pd.DataFrame | None
 
 
 def _own_titles(model: Path, bundle: Bundle) -> Split:
-    config = runs.load_config(model)
+    config = runs.load_config(model, TrainConfig)
     titles = read_all_titles(config.data.path, config.data.columns)
     if fingerprint(titles) != bundle.facts.fingerprint:
         raise InputError(

@@ -19,7 +19,8 @@ def export(config: ExportConfig) -> Path:
         case ExportFormat.embeddings:
             if output.exists():
                 raise InputError(f"output must not exist yet. Got {output}. Name another one or remove it.")
-            write_embeddings(output, bundle.network, bundle.characters)
+            network = bundle.network
+            write_embeddings(output, network.encoder, network.config, bundle.characters)
     print(f"Wrote {output}")
     return output
 

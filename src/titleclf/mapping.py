@@ -6,7 +6,7 @@ from enum import StrEnum
 from types import UnionType
 from typing import Any, Union, cast, get_args, get_origin, get_type_hints
 
-from titleclf.config import MODELS, ModelConfig, ModelKind
+from titleclf.config import KINDS
 from titleclf.errors import InputError
 
 
@@ -20,8 +20,10 @@ def from_mapping(schema: type[Any], values: Mapping[str, Any], where: str = "con
     """
     if not isinstance(values, Mapping):
         raise InputError(f"{where} must be a mapping. Got {values!r}.")
-    if schema is ModelConfig:
-        schema = MODELS[_typed(ModelKind, values.get("kind"), f"{where}.kind")]
+    if schema in KINDS:
+        kinds = KINDS[schema]
+        kind = _typed(type(next(iter(kinds))), values.get("kind"), f"{where}.kind")
+        schema = kinds[kind]
     hints = get_type_hints(schema)
     names = {field.name for field in fields(schema)}
     if names != set(values):

@@ -47,8 +47,15 @@ class PositionalCharacters(nn.Module):
 
     def forward(self, inputs: Inputs) -> Tensor:
         """Return (batch, length, dim)."""
-        vectors: Tensor = self.positions(self.characters(inputs.ids))
+        places = torch.arange(inputs.ids.shape[1], device=inputs.ids.device)
+        vectors: Tensor = self.positions(self.characters(inputs.ids), places)
         return vectors * inputs.mask[..., None]
+
+    def summed(self, inputs: Inputs) -> Tensor:
+        """Return the sum over each title (batch, dim): `forward` without the places after the ends of titles."""
+        titles, places = inputs.mask.nonzero(as_tuple=True)  # (characters,)
+        vectors = self.positions(self.characters(inputs.ids[titles, places]), places)  # (characters, dim)
+        return vectors.new_zeros(len(inputs.ids), vectors.shape[1]).index_add(0, titles, vectors)
 
 
 class Bag(nn.Module):
@@ -61,8 +68,7 @@ class Bag(nn.Module):
 
     def forward(self, inputs: Inputs) -> Tensor:
         """Return (batch, dim)."""
-        title: Tensor = self.embedding(inputs).sum(dim=1)
-        return title
+        return self.embedding.summed(inputs)
 
 
 class Ngram(nn.Module):
@@ -83,7 +89,7 @@ class Ngram(nn.Module):
         if self.training and self.ngram_dropout:
             grams, counts = self._drop(grams, counts)
         starts = counts.cumsum(0) - counts
-        summed = self.embedding(inputs).sum(dim=1) + self.ngrams(grams, starts)  # (batch, dim)
+        summed = self.embedding.summed(inputs) + self.ngrams(grams, starts)  # (batch, dim)
         features = inputs.mask.sum(dim=1) + counts
         title: Tensor = summed / features.clamp(min=1).sqrt()[:, None]
         return title
@@ -107,12 +113,19 @@ class Conv(nn.Module):
 
     def forward(self, inputs: Inputs) -> Tensor:
         """Return (batch, channels of all widths)."""
+        return self.places(inputs).amax(dim=2)
+
+    def places(self, inputs: Inputs) -> Tensor:
+        """Return what is found at each place of the titles (batch, channels of all widths, length)."""
         vectors = self.embedding(inputs).transpose(1, 2)  # (batch, dim, length)
         length = vectors.shape[2]
         ended = ~inputs.mask[:, None, :]
         # ReLU is never negative, so zero stands for "nothing found" after the end of a title.
         found = [conv(vectors)[..., :length].relu().masked_fill(ended, 0) for conv in self.convolutions]
-        return torch.cat([one.amax(dim=2) for one in found], dim=1)
+        return torch.cat(found, dim=1)
+
+
+Encoder = Bag | Ngram | Conv
 
 
 class Network(nn.Module):
@@ -121,7 +134,7 @@ class Network(nn.Module):
     def __init__(self, config: ModelConfig, characters: int, length: int, categories: int) -> None:
         super().__init__()
         self.config = config
-        self.encoder = _encoder(config, characters, length)
+        self.encoder = encoder_of(config, characters, length)
         self.dropout = nn.Dropout(config.dropout)
         if config.hidden:
             hidden = nn.Linear(self.encoder.dim, config.hidden)
@@ -135,7 +148,8 @@ class Network(nn.Module):
         return logits
 
 
-def _encoder(config: ModelConfig, characters: int, length: int) -> Bag | Ngram | Conv:
+def encoder_of(config: ModelConfig, characters: int, length: int) -> Encoder:
+    """Return the encoder of `config`, untrained."""
     match config:
         case BagConfig():
             return Bag(config, characters, length)

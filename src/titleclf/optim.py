@@ -29,14 +29,15 @@ class Groups:
 
 
 def group_parameters(network: nn.Module, skip: Sequence[str]) -> Groups:
-    """Sort the parameters: n-gram tables decay, and so do matrices outside the modules named in `skip`.
+    """Sort the parameters: tables with sparse gradients decay, and so do matrices outside the modules in `skip`.
 
     Raises
     ------
     InputError
         If `skip` names no module of the network, or the table, which has a decay of its own.
     """
-    tables = {id(module.weight) for module in network.modules() if isinstance(module, nn.EmbeddingBag)}
+    sparse = [one for one in network.modules() if isinstance(one, nn.Embedding | nn.EmbeddingBag) and one.sparse]
+    tables = {id(module.weight) for module in sparse}
     named = dict(network.named_parameters())
     modules = {part for name, one in named.items() if id(one) not in tables for part in name.split(".")[:-1]}
     unknown = sorted(set(skip) - modules)
@@ -59,10 +60,10 @@ def group_parameters(network: nn.Module, skip: Sequence[str]) -> Groups:
 class RowAdamW(torch.optim.Optimizer):
     """AdamW for tables with sparse gradients: only the rows of the batch move, and all rows decay to where they began.
 
-    That is zero for a table that starts anew; one that was pre-trained must not be forgotten where there are few labels
-    (Li et al. 2018, Explicit inductive bias for transfer learning, L2-SP). The moments of a row are those of the batches that it was in. The decay of all rows is saved up for DECAY_STEPS
-    steps: a step must not cost more for a larger table. `torch.optim.SparseAdam` can't decay, and takes three times
-    as long (torch 2.13).
+    That is zero for a table that starts anew; a pre-trained one must not be forgotten where there are few labels
+    (L2-SP: Li et al. 2018, Explicit inductive bias for transfer learning, equation 2). The moments of a row are those
+    of the batches that it was in. The decay of all rows is saved up for DECAY_STEPS steps: a step must not cost more
+    for a larger table. `torch.optim.SparseAdam` can't decay, and takes three times as long (torch 2.13).
     """
 
     DECAY_STEPS = 16

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import PercentFormatter, StrMethodFormatter
 
 from titleclf.files import replacing
 from titleclf.metrics import Bools, Floats, Metrics, coverage_curve
@@ -54,6 +54,17 @@ def draw_training(path: Path, history: list[dict[str, float]], kept: int) -> Non
         axes.legend()
     left.set(title="Loss", ylabel="nats a title")
     right.set(title="Validation", ylabel="share")
+    _save(path, figure)
+
+
+def draw_pretraining(path: Path, history: list[dict[str, float]], objective: str) -> None:
+    """Draw the loss of the parts of the titles, one after the other, by the titles seen so far."""
+    table = pd.DataFrame(history)
+    figure = Figure(figsize=(6, 4), layout="constrained")
+    axes = figure.add_subplot()
+    axes.plot(table["titles"], table["loss"], marker=".")
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+    axes.set(xlabel="titles seen", ylabel="nats", title=f"Loss of pre-training ({objective})", xlim=(0, None))
     _save(path, figure)
 
 

@@ -21,7 +21,7 @@ def sinusoidal(length: int, dim: int) -> Tensor:
 
 
 class PositionalCode(nn.Module):
-    """Combines characters with the code of their places: (batch, length, dim) in and out."""
+    """Combines characters with the code of their places: (..., dim) in and out."""
 
     def __init__(self, kind: Positions, combine: Combine, length: int, dim: int) -> None:
         super().__init__()
@@ -39,9 +39,9 @@ class PositionalCode(nn.Module):
             case Positions.none:
                 self.table = None
 
-    def forward(self, characters: Tensor) -> Tensor:
-        """Multiply or add the code of the first `length` places."""
+    def forward(self, characters: Tensor, places: Tensor) -> Tensor:
+        """Multiply or add the code of `places`, which are those of the last but one axis of `characters`."""
         if self.table is None:
             return characters
-        code = self.table[: characters.shape[1]]  # (length, dim)
+        code = self.table[places]  # (places, dim)
         return characters * code if self.combine is Combine.multiply else characters + code

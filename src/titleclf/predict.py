@@ -5,7 +5,7 @@ import csv
 import io
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
@@ -18,7 +18,7 @@ from titleclf.characters import chunked, normalise
 from titleclf.errors import InputError, exit_codes
 from titleclf.files import SHIPPED
 from titleclf.metrics import Floats
-from titleclf.tables import is_utf8, open_text, read_records
+from titleclf.unlabelled import checked_lines, titles_in
 
 LATEST = Path("outputs/latest")
 NO_TITLE, UNSURE = "(no title)", "(don't know)"
@@ -160,46 +160,14 @@ def _titles(arguments: argparse.Namespace) -> Iterator[str]:
     if arguments.titles and arguments.input is not None:
         raise InputError("titles must be arguments or come from --input. Got both. Leave one out.")
     if arguments.titles:
-        return _lines(arguments.titles, "argument")
+        return checked_lines(arguments.titles, "argument")
     if arguments.input is not None and arguments.input != "-":
         return titles_in(Path(arguments.input))
     if sys.stdin is None or (sys.stdin.isatty() and arguments.input is None):
         raise InputError("titles must be given. Got none. Name some, or --input FILE; --help shows examples.")
     # Titles are UTF-8 whatever the locale says, and only a line's end ends a title.
     _reconfigure(sys.stdin, encoding="utf-8-sig", errors="surrogateescape", newline="")
-    return (line.rstrip("\r\n") for line in _lines(sys.stdin, "standard input"))
-
-
-def titles_in(path: Path) -> Iterator[str]:
-    """Yield the titles of a .txt with one a line, or of a table with a column `title`; empty ones are "".
-
-    Raises
-    ------
-    InputError
-        If the file can't be read or a row is bad; it is named with its line.
-    """
-    if path.name.lower().removesuffix(".gz").endswith(".txt"):
-        with open_text(path) as text:
-            for line in _lines(text, str(path)):
-                yield line.rstrip("\r\n")
-        return
-    for record in read_records(path, ["title"]):
-        title = record.cells.get("title") or ""
-        problem = record.problem
-        if not isinstance(title, str):
-            problem = f"title must be text. Got {title!r}. Put it in quotes."
-        elif not is_utf8(title):
-            problem = "title must be UTF-8. Got other bytes. Save the file as UTF-8."
-        if problem:
-            raise InputError(f"{path}:{record.line}: {problem}")
-        yield title
-
-
-def _lines(lines: Iterable[str], where: str) -> Iterator[str]:
-    for number, line in enumerate(lines, start=1):
-        if not is_utf8(line):
-            raise InputError(f"{where}:{number}: must be UTF-8. Got other bytes. Convert it, for example with iconv.")
-        yield line
+    return (line.rstrip("\r\n") for line in checked_lines(sys.stdin, "standard input"))
 
 
 def _reconfigure(stream: TextIO, **how: Any) -> None:

@@ -5,16 +5,25 @@ from typing import Any
 
 from titleclf.config import (
     MODELS,
+    OBJECTIVES,
+    CbowConfig,
     ConvConfig,
     DataConfig,
     EvaluateConfig,
     EvaluationConfig,
     ExportConfig,
+    LossConfig,
+    MaskedConfig,
     MemoryKind,
     ModelConfig,
     NgramConfig,
     NoiseConfig,
+    ObjectiveConfig,
+    OptimConfig,
+    PretrainConfig,
+    SkipgramConfig,
     TrainConfig,
+    ViewsConfig,
 )
 from titleclf.errors import InputError
 from titleclf.files import SHIPPED
@@ -22,15 +31,26 @@ from titleclf.files import SHIPPED
 Rule = tuple[str, Any, bool, str]
 
 
-def check(config: TrainConfig | EvaluateConfig | ExportConfig) -> None:
+def check(config: PretrainConfig | TrainConfig | EvaluateConfig | ExportConfig) -> None:
     """Raise one `InputError` that names every wrong value of `config`, a line each."""
     match config:
+        case PretrainConfig():
+            rules = [
+                *_model_rules(config.model),
+                *_objective_rules(config.objective, config.model),
+                *_noise_rules(config.noise),
+                *_optim_rules(config.optim),
+                *_pretraining_rules(config),
+            ]
         case TrainConfig():
             rules = [
                 *_data_rules(config.data),
                 *_model_rules(config.model),
+                *_objective_rules(config.objective, config.model),
                 *_noise_rules(config.noise),
+                *_optim_rules(config.optim),
                 *_training_rules(config),
+                *_loss_rules(config.loss),
                 *_evaluation_rules(config.evaluate),
             ]
         case EvaluateConfig():
@@ -89,9 +109,41 @@ def _noise_rules(noise: NoiseConfig) -> Iterator[Rule]:
     yield "noise.formats", noise.formats, formats, "be one or more while noise.reformatted is above 0"
 
 
-def _training_rules(config: TrainConfig) -> Iterator[Rule]:
-    optim, training = config.optim, config.training
+def _objective_rules(objective: ObjectiveConfig, model: ModelConfig) -> Iterator[Rule]:
+    kind = objective.kind
+    fits = type(objective) is OBJECTIVES[kind]
+    yield "objective.kind", kind, fits, f"stay as the objective group sets it (choose with objective={kind})"
+    match objective:
+        case ViewsConfig():
+            yield "objective.temperature", objective.temperature, objective.temperature > 0, "be above 0"
+        case SkipgramConfig():
+            yield _at_least("objective.pairs", objective.pairs, 1)
+            yield _at_least("objective.negatives", objective.negatives, 1)
+        case CbowConfig():
+            yield _at_least("objective.negatives", objective.negatives, 1)
+        case MaskedConfig():
+            yield _within("objective.share", objective.share, 0, 1)
+            yield "objective", kind, isinstance(model, ConvConfig), "be another one without convolutions (model=conv)"
+
+
+def _pretraining_rules(config: PretrainConfig) -> Iterator[Rule]:
+    sizes, embeddings = config.pretraining, config.model.embeddings
     yield _at_least("characters.min_count", config.characters.min_count, 1)
+    yield "model.embeddings.path", embeddings.path, embeddings.path is None, "be null: pre-training makes such a file"
+    yield _at_least("pretraining.epochs", sizes.epochs, 1)
+    yield _at_least("pretraining.batch_size", sizes.batch_size, 2)
+    yield _at_least("pretraining.part_titles", sizes.part_titles, sizes.batch_size)
+    yield _at_least("seed", config.seed, 0)
+
+
+def _loss_rules(loss: LossConfig) -> Iterator[Rule]:
+    yield "loss.classification", loss.classification, loss.classification > 0, "be above 0"
+    yield "loss.unsupervised", loss.unsupervised, loss.unsupervised >= 0, "be 0 or more"
+    used = loss.titles is None or loss.unsupervised != 0
+    yield "loss.titles", loss.titles, used, "be null while loss.unsupervised is 0"
+
+
+def _optim_rules(optim: OptimConfig) -> Iterator[Rule]:
     yield "optim.lr", optim.lr, optim.lr > 0, "be above 0"
     yield "optim.table_lr", optim.table_lr, optim.table_lr > 0, "be above 0"
     yield "optim.weight_decay", optim.weight_decay, optim.weight_decay >= 0, "be 0 or more"
@@ -100,6 +152,11 @@ def _training_rules(config: TrainConfig) -> Iterator[Rule]:
     yield "optim.betas", optim.betas, betas, "be two numbers in [0, 1)"
     yield _from_to("optim.warmup_fraction", optim.warmup_fraction, 0, 1)
     yield "optim.clip_norm", optim.clip_norm, optim.clip_norm > 0, "be above 0"
+
+
+def _training_rules(config: TrainConfig) -> Iterator[Rule]:
+    training = config.training
+    yield _at_least("characters.min_count", config.characters.min_count, 1)
     yield _at_least("training.epochs", training.epochs, 1)
     yield _at_least("training.batch_size", training.batch_size, 1)
     yield _at_least("training.patience_epochs", training.patience_epochs, 1)

@@ -3,9 +3,12 @@
 import io
 import json
 import pickle
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from omegaconf import OmegaConf
@@ -14,7 +17,6 @@ from safetensors.torch import save as save_tensors
 from yaml import YAMLError
 
 from titleclf.bundle import tensors_of
-from titleclf.config import TrainConfig
 from titleclf.errors import InputError
 from titleclf.files import replacing, write_text
 from titleclf.mapping import from_mapping
@@ -23,16 +25,17 @@ from titleclf.model import Network
 CONFIG, CHECKPOINT, BEST = "config.yaml", "checkpoint.pt", "best.safetensors"
 
 State = dict[str, Any]
+Config = TypeVar("Config")
 
 
-def save_config(folder: Path, config: TrainConfig) -> None:
+def save_config(folder: Path, config: Any) -> None:
     """Write config.yaml: everything that shaped the run, but for the data."""
     plain = json.loads(json.dumps(asdict(config)))  # enums become their names
     write_text(folder / CONFIG, OmegaConf.to_yaml(OmegaConf.create(plain)))
 
 
-def load_config(folder: Path) -> TrainConfig:
-    """Read the configuration that `save_config` wrote.
+def load_config(folder: Path, schema: type[Config]) -> Config:
+    """Read the configuration of type `schema` that `save_config` wrote.
 
     Raises
     ------
@@ -46,8 +49,20 @@ def load_config(folder: Path) -> TrainConfig:
         values = OmegaConf.to_container(OmegaConf.load(path))
     except (OmegaConfBaseException, YAMLError, ValueError) as error:
         raise InputError(f"{path} must be YAML. Got: {str(error).splitlines()[0]}. Mend it or train again.") from error
-    config: TrainConfig = from_mapping(TrainConfig, values, str(path))  # type: ignore[arg-type]
+    config: Config = from_mapping(schema, values, str(path))  # type: ignore[arg-type]
     return config
+
+
+@contextmanager
+def resumable(folder: Path, verb: str, *, is_new: bool) -> Iterator[None]:
+    """Say on Ctrl-C how to go on; of a new run that has nothing to go on from, leave nothing."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if is_new and not (folder / CHECKPOINT).exists():
+            shutil.rmtree(folder)  # ours, and all that is in it is the configuration
+            raise KeyboardInterrupt("There was no checkpoint yet: nothing is left of the run.") from None
+        raise KeyboardInterrupt(f"Go on with: python -m titleclf.{verb} resume={folder}") from None
 
 
 def save_checkpoint(folder: Path, state: State) -> None:

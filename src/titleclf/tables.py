@@ -139,5 +139,5 @@ def _require(path: Path, required: list[str], present: list[str]) -> None:
     if missing:
         raise InputError(
             f"{path} must have the columns {', '.join(required)}. Got {', '.join(present)[:200] or 'none'}. "
-            "Rename them, or set data.columns."
+            "Rename them, or say which columns to take."
         )

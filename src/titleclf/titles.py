@@ -46,10 +46,26 @@ def read_all_titles(path: str, columns: ColumnsConfig) -> pd.DataFrame:
     """
     if path == SHIPPED:
         columns = _SHIPPED_COLUMNS
-    files = _files(titles_path(path))
+    files = files_of(titles_path(path))
     titles = pd.concat([read_titles(file, columns).assign(file=number) for number, file in enumerate(files)])
     first = titles.groupby(["title", "category"])["file"].transform("min")
     return titles[titles["file"] == first].drop(columns="file").reset_index(drop=True)
+
+
+def files_of(path: Path) -> list[Path]:
+    """Return the file, or all that match the pattern, sorted.
+
+    Raises
+    ------
+    InputError
+        If none matches the pattern.
+    """
+    if path.exists() or not glob.has_magic(str(path)):  # a file may be called "[1].csv"
+        return [path]
+    found = sorted(file for file in map(Path, glob.glob(str(path), recursive=True)) if file.is_file())  # noqa: PTH207 (it takes absolute patterns)
+    if not found:
+        raise InputError(f"{path} must match one file or more. Got none. Check the pattern.")
+    return found
 
 
 def read_titles(path: Path, columns: ColumnsConfig) -> pd.DataFrame:
@@ -143,15 +159,6 @@ def fingerprint(titles: pd.DataFrame) -> str:
     for row in titles.itertuples(index=False):
         digest.update(json.dumps(list(row), ensure_ascii=False).encode())
     return digest.hexdigest()
-
-
-def _files(path: Path) -> list[Path]:
-    if path.exists() or not glob.has_magic(str(path)):  # a file may be called "[1].csv"
-        return [path]
-    found = sorted(file for file in map(Path, glob.glob(str(path), recursive=True)) if file.is_file())  # noqa: PTH207 (it takes absolute patterns)
-    if not found:
-        raise InputError(f"{path} must match one file or more. Got none. Check the pattern.")
-    return found
 
 
 def _check_categories(counts: "pd.Series[int]", config: DataConfig) -> None:

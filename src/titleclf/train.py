@@ -1,26 +1,26 @@
 """`python -m titleclf.train`: from titles to a bundle that predicts. The whole loop stands in this file."""
 
-import os
-import shutil
 import time
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 from tqdm import tqdm
 
 from titleclf import runs
 from titleclf.bundle import Bundle, Facts, load_weights
 from titleclf.calibration import calibrate
+from titleclf.chance import seeded
 from titleclf.characters import Characters
 from titleclf.command import command
 from titleclf.compact import round_table
-from titleclf.config import Device, MemoryKind, TrainConfig
+from titleclf.config import MemoryKind, TrainConfig
 from titleclf.data import Data, read_data
-from titleclf.embeddings import load_embeddings, read_embeddings
+from titleclf.devices import pick_device
+from titleclf.embeddings import embeddings_path, load_embeddings, read_embeddings
 from titleclf.errors import InputError
 from titleclf.evaluate import evaluate_bundle
 from titleclf.files import new_run_folder, point_latest
@@ -29,6 +29,7 @@ from titleclf.model import Network, to_inputs
 from titleclf.noise import noised
 from titleclf.optim import Optimizer
 from titleclf.pictures import draw_training
+from titleclf.regulariser import regulariser_of
 from titleclf.report import table
 from titleclf.robustness import told
 from titleclf.thresholds import Thresholds
@@ -41,7 +42,7 @@ def train(config: TrainConfig) -> Path:
     folder = None
     if config.resume is not None:
         folder = Path(config.resume)
-        config = replace(runs.load_config(folder), resume=config.resume)
+        config = replace(runs.load_config(folder, TrainConfig), resume=config.resume)
         if (folder / "bundle").exists():
             raise InputError(f"resume must be a run that has not ended. Got {folder}, which has its bundle. Use it.")
     device = pick_device(config.device)
@@ -51,33 +52,11 @@ def train(config: TrainConfig) -> Path:
         folder = new_run_folder(Path(config.output_dir))
         runs.save_config(folder, config)
     print(f"{_sizes(data)} Run: {folder} on {device}.", flush=True)
-    try:
+    with runs.resumable(folder, "train", is_new=config.resume is None):
         history = fit(config, data, bundle, folder)
         calibrate(config, data, bundle)
         finish(config, data, bundle, folder, history)
-    except KeyboardInterrupt:
-        if config.resume is None and not (folder / runs.CHECKPOINT).exists():
-            shutil.rmtree(folder)  # ours, and all that is in it is the configuration
-            raise KeyboardInterrupt("The first epoch had not ended: nothing is left of the run.") from None
-        raise KeyboardInterrupt(f"Go on with: python -m titleclf.train resume={folder}") from None
     return folder
-
-
-def pick_device(device: Device) -> torch.device:
-    """Return the device that was asked for; `auto` is CUDA, else MPS, else the CPU."""
-    present = {
-        Device.cuda: torch.cuda.is_available(),
-        Device.mps: torch.backends.mps.is_available(),
-        Device.cpu: True,
-    }
-    if device is Device.auto:
-        device = next(one for one, is_present in present.items() if is_present)
-    if not present[device]:
-        raise InputError(f"device must be one that this machine has. Got {device}. Use device=auto.")
-    if device is Device.cuda:  # on a GPU, the same seed gives the same weights only if asked for
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-        torch.use_deterministic_algorithms(mode=True, warn_only=True)
-    return torch.device(device.value)
 
 
 def build(config: TrainConfig, data: Data, device: torch.device) -> Bundle:
@@ -90,12 +69,12 @@ def build(config: TrainConfig, data: Data, device: torch.device) -> Bundle:
     )
     embeddings = None
     if config.model.embeddings.path is not None:
-        embeddings = read_embeddings(Path(config.model.embeddings.path))
+        embeddings = read_embeddings(embeddings_path(config.model.embeddings.path))
         characters = replace(characters, known=embeddings.known)
     torch.manual_seed(config.seed)
     network = Network(config.model, len(characters), characters.length, len(data.categories))
     if embeddings is not None:
-        print(load_embeddings(embeddings, network, characters, config.model.embeddings))
+        print(load_embeddings(embeddings, network.encoder, config.model, characters, config.model.embeddings))
     languages = sorted(data.sides.train["lang"].unique())
     facts = Facts(
         about=config.data.about,
@@ -120,15 +99,17 @@ def fit(config: TrainConfig, data: Data, bundle: Bundle, folder: Path) -> Histor
     labels = labels_of(data.sides.train, data.categories)
     weights = class_weights(labels, len(data.categories), training.class_balance).to(device)
     starts = range(0, len(titles), training.batch_size)
-    optimizer = Optimizer(network, config.optim, steps=len(starts) * training.epochs)
-    history = _restore(folder, data, network, optimizer) if config.resume is not None else []
+    regulariser = regulariser_of(config, network, bundle.characters, titles)
+    modules = network if regulariser is None else nn.ModuleDict({"network": network, "regulariser": regulariser})
+    optimizer = Optimizer(modules, config.optim, steps=len(starts) * training.epochs)
+    history = _restore(folder, data, modules, optimizer) if config.resume is not None else []
     known = noisy_copies(data.sides.train, len(data.sides.validation), np.random.default_rng([config.seed, 0]))
 
     for epoch in range(len(history) + 1, training.epochs + 1):
         if epoch - best_epoch(history) > training.patience_epochs:
             break
         started = time.perf_counter()
-        generator = _seed_epoch(config.seed, epoch)
+        generator = seeded(config.seed, epoch)
         order = generator.permutation(len(titles))
         written = noised(titles, config.noise, generator)
         network.train()
@@ -138,13 +119,17 @@ def fit(config: TrainConfig, data: Data, bundle: Bundle, folder: Path) -> Histor
             inputs = to_inputs(bundle.characters.batch([written[row] for row in rows]), config.model, device)
             targets = torch.from_numpy(labels[rows]).to(device)
             logits = network(inputs)  # (batch, categories)
-            loss = functional.cross_entropy(logits, targets, weights, label_smoothing=training.label_smoothing)
+            loss = config.loss.classification * functional.cross_entropy(
+                logits, targets, weights, label_smoothing=training.label_smoothing
+            )
+            if regulariser is not None:
+                loss = loss + config.loss.unsupervised * regulariser(network.encoder, len(rows), generator)
             optimizer.step(loss)
             total += loss.item() * len(rows)
         history.append({"epoch": epoch, "training_loss": total / len(titles), **validate(data, known, bundle)})
         if best_epoch(history) == epoch:
             runs.save_best(folder, network)
-        runs.save_checkpoint(folder, _state(data, network, optimizer, history))
+        runs.save_checkpoint(folder, _state(data, modules, optimizer, history))
         print(_line(history[-1], time.perf_counter() - started), flush=True)
 
     load_weights(network, folder / runs.BEST)
@@ -169,27 +154,20 @@ def finish(config: TrainConfig, data: Data, bundle: Bundle, folder: Path, histor
     print(f"{told(metrics['robustness'])}Report: {folder / 'report.md'}\nModel:  {folder / 'bundle'}")
 
 
-def _seed_epoch(seed: int, epoch: int) -> np.random.Generator:
-    # Each epoch has seeds of its own, so that a resumed run shuffles and drops out as an unbroken one does.
-    sequence = np.random.SeedSequence([seed, epoch])
-    torch.manual_seed(int(sequence.generate_state(1)[0]))
-    return np.random.default_rng(sequence)
-
-
-def _state(data: Data, network: Network, optimizer: Optimizer, history: History) -> runs.State:
+def _state(data: Data, modules: nn.Module, optimizer: Optimizer, history: History) -> runs.State:
     return {
         "fingerprint": data.fingerprint,
         "history": history,
-        "network": network.state_dict(),
+        "modules": modules.state_dict(),
         "optimizer": optimizer.state_dict(),
     }
 
 
-def _restore(folder: Path, data: Data, network: Network, optimizer: Optimizer) -> History:
+def _restore(folder: Path, data: Data, modules: nn.Module, optimizer: Optimizer) -> History:
     state = runs.load_checkpoint(folder)
     if state["fingerprint"] != data.fingerprint:
         raise InputError(f"resume must be given the same titles. Got {folder}, begun on others. Train again.")
-    network.load_state_dict(state["network"])
+    modules.load_state_dict(state["modules"])
     optimizer.load_state_dict(state["optimizer"])
     history: History = state["history"]
     return history

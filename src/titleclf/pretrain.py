@@ -1,0 +1,156 @@
+"""`python -m titleclf.pretrain`: embeddings from titles without labels. The whole loop stands in this file."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch import nn
+from tqdm import tqdm
+
+from titleclf import runs
+from titleclf.chance import seeded
+from titleclf.command import command
+from titleclf.compact import round_weights
+from titleclf.config import PretrainConfig, PretrainingConfig
+from titleclf.devices import pick_device
+from titleclf.embeddings import write_embeddings
+from titleclf.errors import InputError
+from titleclf.files import new_run_folder, point_latest
+from titleclf.model import Encoder, Ngram, encoder_of
+from titleclf.noise import noised
+from titleclf.objectives import Objective, objective_of
+from titleclf.optim import Optimizer
+from titleclf.pictures import draw_pretraining
+from titleclf.unlabelled import Survey, Unlabelled
+
+EMBEDDINGS = "embeddings.safetensors"
+_SMALL = 1e-2  # an n-gram that no title has keeps so little that it says nothing
+
+History = list[dict[str, float]]
+
+
+def pretrain(config: PretrainConfig) -> Path:
+    """Train embeddings, write them, and return the run's folder."""
+    folder = None
+    if config.resume is not None:
+        folder = Path(config.resume)
+        config = replace(runs.load_config(folder, PretrainConfig), resume=config.resume)
+        if (folder / EMBEDDINGS).exists():
+            raise InputError(f"resume must be a run that has not ended. Got {folder}, which has {EMBEDDINGS}. Use it.")
+    device = pick_device(config.device)
+    titles = Unlabelled(config.titles, config.column)
+    survey = titles.survey(config.characters, boundary=config.model.boundary)
+    torch.manual_seed(config.seed)
+    encoder = start(config, survey).to(device)
+    objective = objective_of(config.objective, config.model, survey.characters, encoder)
+    if folder is None:
+        folder = new_run_folder(Path(config.output_dir))
+        runs.save_config(folder, config)
+    sizes = f"{survey.titles:,} titles without labels, {len(survey.characters):,} characters"
+    print(f"{sizes}; {config.model.kind} for {config.objective.kind}. Run: {folder} on {device}.", flush=True)
+    with runs.resumable(folder, "pretrain", is_new=config.resume is None):
+        history = fit(config, titles, survey, encoder, objective, folder)
+        finish(config, survey, encoder, history, folder)
+    return folder
+
+
+def start(config: PretrainConfig, survey: Survey) -> Encoder:
+    """Return the encoder as it begins: all n-grams with a small vector, since from zero none would move."""
+    encoder = encoder_of(config.model, len(survey.characters), survey.characters.length)
+    if isinstance(encoder, Ngram):
+        nn.init.normal_(encoder.ngrams.weight, std=_SMALL)
+    return encoder
+
+
+def fit(
+    config: PretrainConfig,
+    titles: Unlabelled,
+    survey: Survey,
+    encoder: Encoder,
+    objective: Objective,
+    folder: Path,
+) -> History:
+    """Train on one shuffled part of the file after the other; after each, leave a checkpoint to resume from."""
+    sizes = config.pretraining
+    modules = nn.ModuleDict({"encoder": encoder, "objective": objective})
+    optimizer = Optimizer(modules, config.optim, steps=sizes.epochs * steps_an_epoch(survey.titles, sizes))
+    history = _restore(folder, survey, modules, optimizer) if config.resume is not None else []
+    seen = len(history)
+    parts = math.ceil(survey.titles / sizes.part_titles)
+    modules.train()
+    for epoch in range(seen // parts + 1, sizes.epochs + 1):
+        for number, part in enumerate(titles.parts(sizes.part_titles)):
+            if (epoch - 1) * parts + number < seen:
+                continue  # before the break that this run goes on from
+            generator = seeded(config.seed, epoch, number)
+            written = noised([part[row] for row in generator.permutation(len(part))], config.noise, generator)
+            name = f"epoch {epoch}, part {number + 1} of {parts}"
+            losses = []
+            for first in tqdm(range(0, len(written), sizes.batch_size), name, leave=False, disable=None):
+                loss = objective(encoder, written[first : first + sizes.batch_size], generator)
+                optimizer.step(loss)
+                losses.append(loss.item())
+            history.append({"titles": _seen(history) + len(part), "loss": sum(losses) / len(losses)})
+            runs.save_checkpoint(folder, _state(survey, modules, optimizer, history))
+            print(f"{name}: loss {history[-1]['loss']:.3f}", flush=True)
+    return history
+
+
+def steps_an_epoch(titles: int, sizes: PretrainingConfig) -> int:
+    """Return how many batches all parts have together; the last one of each part may be smaller."""
+    whole, rest = divmod(titles, sizes.part_titles)
+    return whole * math.ceil(sizes.part_titles / sizes.batch_size) + math.ceil(rest / sizes.batch_size)
+
+
+def finish(config: PretrainConfig, survey: Survey, encoder: Encoder, history: History, folder: Path) -> None:
+    """Write the embeddings, rounded to what int8 can keep, and draw the loss."""
+    round_weights(encoder.embedding.characters.weight)
+    if isinstance(encoder, Ngram):
+        round_weights(encoder.ngrams.weight)
+    draw_pretraining(folder / "pretraining.png", history, str(config.objective.kind))
+    write_embeddings(folder / EMBEDDINGS, encoder, config.model, survey.characters)
+    point_latest(folder)
+    file = folder / EMBEDDINGS
+    print(
+        f"Embeddings: {file} ({file.stat().st_size / 1e6:.1f} MB). "
+        f"Train with: model.embeddings.path={folder.parent / 'latest' / EMBEDDINGS} {' '.join(_overrides(config))}"
+    )
+
+
+def _overrides(config: PretrainConfig) -> Sequence[str]:
+    # What a training must be given for its model to fit these embeddings.
+    wanted = {"model": config.model.kind, "model.dim": config.model.dim}
+    if hasattr(config.model, "buckets"):
+        wanted["model.buckets"] = config.model.buckets
+    return [f"{name}={value}" for name, value in wanted.items()]
+
+
+def _seen(history: History) -> float:
+    return history[-1]["titles"] if history else 0
+
+
+def _state(survey: Survey, modules: nn.Module, optimizer: Optimizer, history: History) -> runs.State:
+    return {
+        "fingerprint": survey.fingerprint,
+        "history": history,
+        "modules": modules.state_dict(),
+        "optimizer": optimizer.state_dict(),
+    }
+
+
+def _restore(folder: Path, survey: Survey, modules: nn.Module, optimizer: Optimizer) -> History:
+    state = runs.load_checkpoint(folder)
+    if state["fingerprint"] != survey.fingerprint:
+        raise InputError(f"resume must be given the same titles. Got {folder}, begun on others. Pre-train again.")
+    modules.load_state_dict(state["modules"])
+    optimizer.load_state_dict(state["optimizer"])
+    history: History = state["history"]
+    return history
+
+
+main = command("pretrain", pretrain, alone="resume")
+
+if __name__ == "__main__":
+    main()
