@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help train evaluate export predict compare bench test check format wheel clean
+.PHONY: help train evaluate export predict compare bench curve test check format wheel clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -34,6 +34,9 @@ compare: $(READY)  ## Measure the models beside TF-IDF + SVC on the same split
 
 bench: $(READY)  ## Judge titleclf, fastText and TF-IDF + SVC on clean and spoilt titles
 	@$(BIN)/python scripts/benchmark.py $(ARGS)
+
+curve: $(READY)  ## Measure with how many labels: ARGS="--embeddings my.safetensors"
+	@$(BIN)/python scripts/learning_curve.py $(ARGS)
 
 test: $(READY)  ## Run the tests
 	$(BIN)/python -m pytest $(or $(ARGS),--cov-fail-under=95)
