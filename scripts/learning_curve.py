@@ -41,10 +41,10 @@ NAMES = [*MODELS, peers.SVC, peers.FASTTEXT]
 SIZES = [100, 300, 1_000, 3_000, 10_000, 30_000]
 FEW = 3_000  # labels up to which a draw is cheap, and one alone says little
 # Few labels are too few steps for the settings of many. Found on titles that were held out of training titles.
-SMALL, SMALL_BATCHES = 1_000, "training.batch_size=8"
+SMALL_BATCHES = "training.batch_size=8"  # for few labels
 FASTTEXT_TITLES = 250_000  # that fastText must see at least, all epochs together
 SET_UP = f"""\
-- So that few labels are enough steps, ours is trained with `{SMALL_BATCHES}` below {SMALL:,} of them, and fastText,
+- So that few labels are enough steps, ours is trained with `{SMALL_BATCHES}` up to {FEW:,} of them, and fastText,
   which is set up as in scripts/peers.py, for as many epochs as it takes to see {FASTTEXT_TITLES:,} titles.
 """
 MISSPELT = CONDITIONS[1]
@@ -96,7 +96,7 @@ def scores_of(model: peers.Model, known: list[str], course: Course, bins: int) -
 def config_of(model: str, size: int, arguments: argparse.Namespace) -> TrainConfig:
     """Return how a model is trained on so many labels, but for the seed."""
     own = [one.replace("{embeddings}", str(arguments.embeddings)) for one in MODELS.get(model, [])]
-    small = [SMALL_BATCHES] if size < SMALL else []
+    small = [SMALL_BATCHES] if size <= FEW else []
     config: TrainConfig = compose("train", ["evaluate.robustness_titles=0", *small, *own, *arguments.overrides])
     if config.memory_path is not None:
         raise InputError(

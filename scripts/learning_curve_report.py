@@ -11,7 +11,6 @@ from benchmark_report import markdown
 from peers import SVC
 
 WORTH_AT = 1_000  # labels
-_COLOURS = ("#8a8a8a", "#2c8c5a", "#1f6fb4", "#e08a1e", "#7a4ba8")
 
 
 def as_markdown(rows: pd.DataFrame) -> str:
@@ -30,10 +29,10 @@ def picture(rows: pd.DataFrame) -> Figure:
     """Draw accuracy by labels, a line a model, with a band from the lowest to the highest of its draws."""
     figure = Figure(figsize=(8, 5), layout="constrained")
     axes = figure.subplots()
-    for (name, group), colour in zip(rows.groupby("model", sort=False), _COLOURS, strict=False):
+    for place, (name, group) in enumerate(rows.groupby("model", sort=False)):
         found = 100 * group.groupby("size")["accuracy"].agg(["mean", "min", "max"])
-        axes.plot(found.index, found["mean"], color=colour, marker="o", markersize=4, label=name)
-        axes.fill_between(found.index, found["min"], found["max"], color=colour, alpha=0.15, linewidth=0)
+        axes.plot(found.index, found["mean"], color=f"C{place}", marker="o", markersize=4, label=name)
+        axes.fill_between(found.index, found["min"], found["max"], color=f"C{place}", alpha=0.15, linewidth=0)
     sizes = sorted(rows["size"].unique())
     axes.set_xscale("log")
     axes.set_xticks(sizes, [f"{size:,}" for size in sizes])

@@ -296,6 +296,14 @@ def test_a_draw_of_many_labels_may_be_repeated_less():
     ]
 
 
+def test_few_labels_are_trained_in_small_batches_unless_the_command_says_otherwise():
+    def batch_size(size, *overrides):
+        arguments = SimpleNamespace(embeddings=None, overrides=overrides)
+        return learning_curve.config_of(PLAIN, size, arguments).training.batch_size
+
+    assert [batch_size(3000), batch_size(3001), batch_size(3000, "training.batch_size=7")] == [8, 64, 7]
+
+
 def test_a_memory_of_other_titles_is_refused():
     arguments = SimpleNamespace(embeddings=None, overrides=["memory_path=shipped"])
     with pytest.raises(InputError) as caught:
