@@ -211,7 +211,7 @@ def _check_embeddings(arguments: argparse.Namespace) -> None:
 
 
 def _model(part: str) -> str:
-    found = [name for name in NAMES if part.casefold() in name.casefold()]
+    found = [part] if part in NAMES else [name for name in NAMES if part.casefold() in name.casefold()]
     if len(found) != 1:
         raise argparse.ArgumentTypeError(f"must be a part of one of {'; '.join(NAMES)}. Got {part}.")
     return found[0]

@@ -273,6 +273,7 @@ def test_models_are_named_by_a_part_and_stand_in_one_order(embeddings):
     parsed = learning_curve.parse(["--embeddings", str(embeddings), "--models", "fasttext", "frozen"])
     assert parsed.models == [FROZEN, peers.FASTTEXT]
     assert learning_curve.parse(["--embeddings", str(embeddings)]).models == learning_curve.NAMES
+    assert learning_curve._model(FROZEN) == FROZEN
     for part in ("ngram", "bag"):
         with pytest.raises(argparse.ArgumentTypeError, match=rf"must be a part of one of .*; fastText. Got {part}."):
             learning_curve._model(part)
