@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help train evaluate export predict neighbours compare bench test check format wheel clean
+.PHONY: help pretrain train evaluate export predict neighbours compare bench curve test check format wheel clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -19,6 +19,9 @@ $(READY): pyproject.toml constraints.txt
 
 train: $(READY)  ## Train on data/titles.csv, or with ARGS="data.path=my.csv"
 	@$(BIN)/python -m titleclf.train $(ARGS)
+
+pretrain: $(READY)  ## Pre-train embeddings on titles without labels: ARGS="titles=my.txt"
+	@$(BIN)/python -m titleclf.pretrain $(ARGS)
 
 evaluate: $(READY)  ## Judge the newest model: ARGS="path=my.csv"
 	@$(BIN)/python -m titleclf.evaluate $(ARGS)
@@ -37,6 +40,9 @@ compare: $(READY)  ## Measure the models beside TF-IDF + SVC on the same split
 
 bench: $(READY)  ## Judge titleclf, fastText and TF-IDF + SVC on clean and spoilt titles
 	@$(BIN)/python scripts/benchmark.py $(ARGS)
+
+curve: $(READY)  ## Measure with how many labels: ARGS="--embeddings my.safetensors"
+	@$(BIN)/python scripts/learning_curve.py $(ARGS)
 
 test: $(READY)  ## Run the tests
 	$(BIN)/python -m pytest $(or $(ARGS),--cov-fail-under=95)

@@ -196,9 +196,9 @@ def parse(given: list[str]) -> argparse.Namespace:
     )
     parser.add_argument("--name", metavar="TEXT", help="the data in the report's words: its files are not named then")
     parser.add_argument("--output", type=Path, help="the report (results/benchmark.md, results/scaling.md)")
-    parser.add_argument("--titles", type=_count, default=3000, help="how many known titles are judged (3000)")
+    parser.add_argument("--titles", type=count_of, default=3000, help="how many known titles are judged (3000)")
     parser.add_argument("--seed", type=int, default=1, help="of the noise and the samples (1)")
-    parser.add_argument("--sizes", type=_count, nargs="+", help="only measure what a title costs, with so many rows")
+    parser.add_argument("--sizes", type=count_of, nargs="+", help="only measure what a title costs, with so many rows")
     arguments = parser.parse_args(given)
     if arguments.output is None:
         arguments.output = Path("results/scaling.md" if arguments.sizes else "results/benchmark.md")
@@ -209,7 +209,8 @@ def parse(given: list[str]) -> argparse.Namespace:
     return arguments
 
 
-def _count(text: str) -> int:
+def count_of(text: str) -> int:
+    """Return the number that an argument is, of which there must be one at least."""
     number = int(text)
     if number < 1:
         raise argparse.ArgumentTypeError(f"must be at least 1. Got {number}.")

@@ -22,7 +22,6 @@ UNSEEN, KNOWN = "unseen", "known"
 CLEAN = "clean"
 CONDITIONS = (CLEAN, "one misspelling", "two misspellings", "a channel's format")
 PRECISION = 0.9  # that coverage is measured at
-_COMMAND = ("python", "scripts/benchmark.py")
 _COLOURS = ("#1f6fb4", "#e08a1e", "#8a8a8a")
 
 
@@ -38,7 +37,7 @@ def as_markdown(scores: pd.DataFrame, costs: pd.DataFrame) -> str:
         "Known titles: accuracy (and its share of the same model's on clean titles)": cells,
         "Confidence on clean unseen titles, and costs": _cost_cells(costs),
     }
-    return "\n".join(f"## {heading}\n\n{_table(cells)}" for heading, cells in parts.items())
+    return "\n".join(f"## {heading}\n\n{markdown(cells)}" for heading, cells in parts.items())
 
 
 def introduce(config: TrainConfig, data: Data, known: int, settings: Settings, name: str | None) -> str:
@@ -48,7 +47,7 @@ def introduce(config: TrainConfig, data: Data, known: int, settings: Settings, n
     met = int(data.sides.test["title"].map(base_title).isin(bases).sum())
     how = ", ".join(f"{key} {value}" for key, value in settings.items())
     return f"""\
-- Titles: {name or _files(config)}. titleclf trains on {training:,} and keeps {validation:,} to choose its epoch and
+- Titles: {name or files_of(config)}. titleclf trains on {training:,} and keeps {validation:,} to choose its epoch and
   to calibrate; the peers need none of that, and train on all {training + validation:,}.
 - Unseen: {unseen:,} test titles, {met:,} of them of a programme that is among the training titles too. Known:
   {known:,} titles that all models have trained on. All are given the same misspelt and reformatted titles.
@@ -92,7 +91,7 @@ def scaling_table(found: pd.DataFrame) -> str:
             "/ the smallest's": relative.map("{:.2f} x".format),
         }
     )
-    return _table(cells.set_index("rows"))
+    return markdown(cells.set_index("rows"))
 
 
 def machine() -> str:
@@ -101,14 +100,14 @@ def machine() -> str:
     return f"{os.cpu_count()} cores ({platform.machine()}, load {os.getloadavg()[0]:.1f} before), {versions}"
 
 
-def shown(arguments: Sequence[str], hidden: Collection[str] = ()) -> str:
+def shown(arguments: Sequence[str], hidden: Collection[str] = (), script: str = "benchmark") -> str:
     """Return the command; each of the files `hidden` has a placeholder in it: a/train_en.csv is TRAIN_EN."""
 
     def placeholder(argument: str) -> str:
         key, sign, value = ("", "", argument) if argument in hidden else argument.rpartition("=")
         return key + sign + (_stem(value) if value in hidden or Path(value).is_absolute() else value)
 
-    return shlex.join([*_COMMAND, *(map(placeholder, arguments) if hidden else arguments)])
+    return shlex.join(["python", f"scripts/{script}.py", *(map(placeholder, arguments) if hidden else arguments)])
 
 
 def _stem(path: str) -> str:
@@ -136,13 +135,15 @@ def _cost_cells(costs: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _table(cells: pd.DataFrame) -> str:
+def markdown(cells: pd.DataFrame) -> str:
+    """Return text cells as a Markdown table; the index is its first column."""
     names = [cells.index.name, *cells.columns]
     lines = [" | ".join(names), " | ".join(["---", *["---:"] * len(cells.columns)])]
     lines += [" | ".join(row) for row in cells.itertuples()]
     return "".join(f"| {line} |\n" for line in lines)
 
 
-def _files(config: TrainConfig) -> str:
+def files_of(config: TrainConfig) -> str:
+    """Return the files that titles are read from, in words."""
     files = [config.data.path, *filter(None, [config.data.test_path])]
     return " and ".join("data/titles.csv" if file == SHIPPED else file for file in files)

@@ -16,7 +16,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.svm import LinearSVC
 
-from titleclf.bundle import load_bundle
+from titleclf.bundle import Bundle, load_bundle
 from titleclf.calibration import calibrate
 from titleclf.config import TrainConfig
 from titleclf.data import Data
@@ -25,6 +25,7 @@ from titleclf.files import write_text
 from titleclf.metrics import Floats
 from titleclf.titles import labels_of
 from titleclf.train import build, finish, fit, pick_device
+from titleclf.validation import History
 
 Settings = dict[str, int | float]
 
@@ -57,12 +58,8 @@ class Model:
 def train_ours(config: TrainConfig, data: Data, folder: Path) -> Model:
     """Train as `make train` does; judged is the bundle that it leaves."""
     run = folder / "run"
+    bundle, history, seconds = fit_ours(config, data, run)
     with contextlib.redirect_stdout(io.StringIO()):
-        started = time.perf_counter()
-        bundle = build(config, data, pick_device(config.device))
-        history = fit(config, data, bundle, run)
-        calibrate(config, data, bundle)
-        seconds = time.perf_counter() - started
         finish(config, data, bundle, run, history)
     saved = load_bundle(run)
 
@@ -70,6 +67,16 @@ def train_ours(config: TrainConfig, data: Data, folder: Path) -> Model:
         return saved.probabilities(titles)[0]
 
     return Model(scores, scores, True, seconds, _megabytes((run / "bundle").iterdir()))
+
+
+def fit_ours(config: TrainConfig, data: Data, run: Path) -> tuple[Bundle, History, float]:
+    """Train and calibrate as `make train` does, but write no report; return also the seconds."""
+    with contextlib.redirect_stdout(io.StringIO()):
+        started = time.perf_counter()
+        bundle = build(config, data, pick_device(config.device))
+        history = fit(config, data, bundle, run)
+        calibrate(config, data, bundle)
+        return bundle, history, time.perf_counter() - started
 
 
 def train_fasttext(config: TrainConfig, data: Data, folder: Path, settings: Settings) -> Model:

@@ -219,7 +219,7 @@ def test_sizes_that_no_file_reaches_are_named(monkeypatch, capsys, titles_csv):
 
 def test_counts_are_at_least_one():
     with pytest.raises(argparse.ArgumentTypeError, match=r"must be at least 1. Got 0."):
-        benchmark._count("0")
+        benchmark.count_of("0")
 
 
 def test_settings_of_fasttext_keep_their_type_and_unknown_ones_are_named():

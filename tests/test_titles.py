@@ -8,7 +8,7 @@ import pytest
 from tests.conftest import COLUMNS, write_csv
 from titleclf.config import DataConfig
 from titleclf.errors import InputError
-from titleclf.titles import base_title, fingerprint, read_all_titles, read_titles, split
+from titleclf.titles import base_title, fingerprint, learnable, read_all_titles, read_titles, split, split_beside
 
 DATA = DataConfig(None, "unused.csv", None, COLUMNS, validation_fraction=0.1, test_fraction=0.2)
 
@@ -119,6 +119,20 @@ def test_a_test_file_of_ones_own(tmp_path):
     sides = split(titles(30), replace(DATA, test_path=str(own)), seed=1)
     assert sides.test["title"].to_list() == ["Tatort"]
     assert len(sides.train) + len(sides.validation) == 30
+
+
+def test_test_titles_that_are_read_already():
+    own = titles(4)
+    sides = split_beside(titles(30), own, DATA, seed=1)
+    assert sides.test is own
+    assert len(sides.train) + len(sides.validation) == 30
+
+
+def test_only_categories_of_three_programmes_can_be_learnt():
+    three, two = [f"title {number}" for number in range(3)], ["other 1", "other 2", "Other 2 (2019)"]
+    frame = pd.DataFrame({"title": two + three, "category": ["A"] * 3 + ["B"] * 3, "lang": "en"})
+    assert learnable(frame)["title"].to_list() == three
+    assert list(learnable(frame).index) == [0, 1, 2]
 
 
 def test_one_category_only():

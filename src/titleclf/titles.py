@@ -116,9 +116,13 @@ def split(titles: pd.DataFrame, config: DataConfig, seed: int) -> Split:
     own_test = None
     if config.test_path is not None:
         own_test = read_all_titles(config.test_path, config.columns)
+    return split_beside(titles, own_test, config, seed)
+
+
+def split_beside(titles: pd.DataFrame, own_test: pd.DataFrame | None, config: DataConfig, seed: int) -> Split:
+    """Split as `split` does, with test titles that are read already, or None."""
     bases = titles["title"].map(base_title)
-    # A programme filed under two categories goes where its first row says, as a whole.
-    programmes = pd.DataFrame({"base": bases, "category": titles["category"]}).drop_duplicates("base")
+    programmes = _programmes(titles, bases)
     _check_categories(programmes["category"].value_counts(), config)
     sides: dict[str, str] = {}
     generator = np.random.default_rng(seed)
@@ -133,6 +137,13 @@ def split(titles: pd.DataFrame, config: DataConfig, seed: int) -> Split:
     side = bases.map(sides).fillna("train")
     train, validation, test = (titles[side == name].reset_index(drop=True) for name in ("train", "validation", "test"))
     return Split(train, validation, test if own_test is None else own_test)
+
+
+def learnable(titles: pd.DataFrame) -> pd.DataFrame:
+    """Return the titles whose categories have enough programmes to be split."""
+    counts = _programmes(titles, titles["title"].map(base_title))["category"].value_counts()
+    enough = counts.index[counts >= _MINIMUM_TITLES]
+    return titles[titles["category"].isin(enough)].reset_index(drop=True)
 
 
 def labels_of(titles: pd.DataFrame, categories: list[str]) -> Labels:
@@ -159,6 +170,11 @@ def fingerprint(titles: pd.DataFrame) -> str:
     for row in titles.itertuples(index=False):
         digest.update(json.dumps(list(row), ensure_ascii=False).encode())
     return digest.hexdigest()
+
+
+def _programmes(titles: pd.DataFrame, bases: "pd.Series[str]") -> pd.DataFrame:
+    # A programme filed under two categories goes where its first row says, as a whole.
+    return pd.DataFrame({"base": bases, "category": titles["category"]}).drop_duplicates("base")
 
 
 def _check_categories(counts: "pd.Series[int]", config: DataConfig) -> None:
