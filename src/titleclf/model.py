@@ -54,7 +54,7 @@ class PositionalCharacters(nn.Module):
     def summed(self, inputs: Inputs) -> Tensor:
         """Return the sum over each title (batch, dim): `forward` without the places after the ends of titles."""
         titles, places = inputs.mask.nonzero(as_tuple=True)  # (characters,)
-        vectors = self.positions(self.characters(inputs.ids[titles, places]), places)  # (characters, dim)
+        vectors: Tensor = self.positions(self.characters(inputs.ids[titles, places]), places)  # (characters, dim)
         return vectors.new_zeros(len(inputs.ids), vectors.shape[1]).index_add(0, titles, vectors)
 
 
