@@ -1,4 +1,4 @@
-"""A small n-gram table: int8 with a scale a column, and a network that already computes with exactly these values."""
+"""Small tables: integers with a scale a column, for networks that already compute with exactly these values."""
 
 from collections.abc import Mapping
 
@@ -9,7 +9,8 @@ from titleclf.errors import InputError
 from titleclf.model import Network, Ngram
 
 TABLE, SCALE = "encoder.ngrams.weight", "encoder.ngrams.scale"
-_LARGEST = 127
+_BYTE, _NIBBLE = 127, 7  # the largest integers: of int8, and of four bits, two of which make a uint8
+_NIBBLE_STDS = 2.5  # 15 levels are too few for the largest weights of all: what is larger is cut off
 
 
 def round_table(network: Network) -> None:
@@ -20,32 +21,40 @@ def round_table(network: Network) -> None:
     InputError
         If training has left a weight that is not finite.
     """
-    if not isinstance(network.encoder, Ngram) or not network.encoder.ngrams.weight.requires_grad:
-        return
-    round_weights(network.encoder.ngrams.weight)
+    if isinstance(network.encoder, Ngram) and network.encoder.ngrams.weight.requires_grad:
+        round_weights(network.encoder.ngrams.weight)
 
 
-def round_weights(weights: Tensor) -> None:
-    """Round a table (rows, dim) to values that int8 and a scale a column keep to the bit."""
+def round_weights(weights: Tensor, *, to_nibbles: bool = False) -> None:
+    """Round a table (rows, dim) to values that `packed` keeps to the bit; `to_nibbles` halves the room they need."""
     table = weights.detach()
     if not table.isfinite().all():
         raise InputError("training must leave finite weights. Got others. Train with a smaller optim.lr.")
-    table.copy_(floats(*_rounded(table)))
+    largest = table.abs().amax(dim=0)
+    if to_nibbles:
+        largest = torch.minimum(largest, _NIBBLE_STDS * table.std(dim=0, correction=0))
+    table.copy_(_floats(*_rounded(table, largest, _NIBBLE if to_nibbles else _BYTE)))
 
 
 def packed(table: Tensor) -> tuple[Tensor, Tensor] | None:
-    """Return a rounded table as int8 (rows, dim) and scale (dim,); None if it would not be the same to the bit."""
-    integers, scale = _rounded(table)
-    return (integers, scale) if torch.equal(floats(integers, scale), table) else None
+    """Return a rounded table as int8 (rows, dim) or uint8 (rows, half of dim) and scale (dim,).
+
+    None if these would not be the same to the bit.
+    """
+    for most in (_NIBBLE, _BYTE):
+        integers, scale = _rounded(table, table.abs().amax(dim=0), most)
+        if torch.equal(_floats(integers, scale), table):
+            return (_pair(integers) if most == _NIBBLE else integers), scale
+    return None
 
 
-def floats(integers: Tensor, scale: Tensor) -> Tensor:
-    """Return the table that `packed` took."""
-    return integers.float() * scale
+def unpacked(integers: Tensor, scale: Tensor) -> Tensor:
+    """Return the table (rows, dim) that `packed` took."""
+    return _floats(_part(integers, len(scale)) if integers.dtype == torch.uint8 else integers, scale)
 
 
 def pack(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return the tensors with a rounded table as int8 (buckets, dim) and scale (dim,); any other stays as it is."""
+    """Return the tensors with a rounded table as integers and scale (dim,); any other stays as it is."""
     if TABLE in tensors and (found := packed(tensors[TABLE])) is not None:
         return {**tensors, TABLE: found[0], SCALE: found[1]}
     return dict(tensors)
@@ -62,22 +71,41 @@ def unpack(tensors: Mapping[str, Tensor], where: str) -> dict[str, Tensor]:
     if TABLE not in tensors or tensors[TABLE].is_floating_point():
         return dict(tensors)
     table, scale = tensors[TABLE], tensors.get(SCALE)
-    columns = tuple(table.shape[1:])
-    if scale is None or tuple(scale.shape) != columns:
+    if scale is None or not fits(table, scale):
         raise InputError(
             f"{where} must hold the tensors that its configuration describes. Got {SCALE} of shape "
-            f"{None if scale is None else tuple(scale.shape)} for {columns}. Train or copy it again."
+            f"{None if scale is None else tuple(scale.shape)} for {tuple(table.shape[1:])}. Train or copy it again."
         )
     wrong = scale[~(scale.isfinite() & (scale > 0))]
-    if table.dtype != torch.int8 or len(wrong):
+    if table.dtype not in (torch.int8, torch.uint8) or len(wrong):
         got = f"{SCALE} {wrong[0]:g}" if len(wrong) else f"{TABLE} of {table.dtype}"
         raise InputError(f"{where} must hold an int8 table and scales above 0. Got {got}. Train or copy it again.")
-    return {name: tensor for name, tensor in tensors.items() if name != SCALE} | {TABLE: floats(table, scale)}
+    return {name: tensor for name, tensor in tensors.items() if name != SCALE} | {TABLE: unpacked(table, scale)}
 
 
-def _rounded(table: Tensor) -> tuple[Tensor, Tensor]:
-    # bfloat16 leaves a scale 8 significant bits, and an int8 has 7: their products are exact floats. So the largest
-    # of a rounded column, divided by 127, is its scale again, and rounding twice changes nothing.
-    scale = (table.abs().amax(dim=0) / _LARGEST).bfloat16().float()
+def fits(integers: Tensor, scale: Tensor) -> bool:
+    """Tell whether `unpacked` can take them."""
+    columns = (len(scale) + 1) // 2 if integers.dtype == torch.uint8 else len(scale)
+    return scale.ndim == 1 and integers.ndim == 2 and integers.shape[1] == columns
+
+
+def _rounded(table: Tensor, largest: Tensor, most: int) -> tuple[Tensor, Tensor]:
+    # bfloat16 leaves a scale 8 significant bits, and an integer has 7: their products are exact floats. So the largest
+    # of a rounded column, divided by `most`, is its scale again, and rounding twice changes nothing.
+    scale = (largest / most).bfloat16().float()
     scale = torch.where(scale < torch.finfo(torch.float32).tiny, 1.0, scale)  # a column of zeros
-    return (table / scale).round().clamp(-_LARGEST, _LARGEST).to(torch.int8), scale
+    return (table / scale).round().clamp(-most, most).to(torch.int8), scale
+
+
+def _floats(integers: Tensor, scale: Tensor) -> Tensor:
+    return integers.float() * scale
+
+
+def _pair(integers: Tensor) -> Tensor:
+    raised = torch.nn.functional.pad(integers + _NIBBLE, (0, integers.shape[1] % 2)).to(torch.uint8)
+    return raised[:, 0::2] * 16 + raised[:, 1::2]
+
+
+def _part(pairs: Tensor, columns: int) -> Tensor:
+    both = torch.stack([pairs // 16, pairs % 16], dim=2)  # (rows, half of dim, 2)
+    return both.flatten(start_dim=1)[:, :columns].to(torch.int8) - _NIBBLE

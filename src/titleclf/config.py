@@ -247,13 +247,15 @@ class OptimConfig:
     """AdamW with warm-up and cosine decay; `skip` names the modules whose matrices get no weight decay.
 
     N-gram tables have values of their own: a row is seldom in a batch and must then move far, and a rare n-gram can
-    tell its titles apart by heart, and must not.
+    tell its titles apart by heart, and must not. A table that was loaded knows much already, and decays to that.
     """
 
     lr: float
     table_lr: float
+    loaded_lr: float
     weight_decay: float
     table_decay: float
+    loaded_decay: float
     betas: list[float]
     warmup_fraction: float
     clip_norm: float

@@ -11,7 +11,7 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
 
 from titleclf.characters import FIRST_CHARACTER, Characters
-from titleclf.compact import floats, packed
+from titleclf.compact import fits, packed, unpacked
 from titleclf.config import ConvConfig, EmbeddingsConfig, ModelConfig, NgramConfig
 from titleclf.errors import InputError
 from titleclf.files import SHIPPED, replacing, shipped
@@ -73,7 +73,7 @@ def embeddings_of(encoder: Encoder, config: ModelConfig, characters: Characters,
 
 
 def write_embeddings(path: Path, encoder: Encoder, config: ModelConfig, characters: Characters) -> None:
-    """Write the embeddings of an encoder with all that is needed to use them in another one; rounded ones as int8."""
+    """Write the embeddings of an encoder with all that is needed to use them in another one, rounded ones packed."""
     embeddings = embeddings_of(encoder, config, characters, str(path))
     tensors: dict[str, Tensor] = {}
     for name, table in embeddings.tables.items():
@@ -144,11 +144,13 @@ def _matters(name: str, loaded: list[str]) -> bool:
 
 
 def _unpacked(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {
-        name: floats(tensor, tensors[f"{name}{_SCALE}"]) if tensor.dtype == torch.int8 else tensor
-        for name, tensor in tensors.items()
-        if not name.endswith(_SCALE)
-    }
+    tables = {name: tensor for name, tensor in tensors.items() if not name.endswith(_SCALE)}
+    for name in [name for name, tensor in tables.items() if not tensor.is_floating_point()]:
+        scale = tensors[f"{name}{_SCALE}"]
+        if not fits(tables[name], scale):
+            raise ValueError(f"{name} has a scale of shape {tuple(scale.shape)}")
+        tables[name] = unpacked(tables[name], scale)
+    return tables
 
 
 def _check_sizes(embeddings: Embeddings) -> None:

@@ -119,8 +119,14 @@ class Optimizer:
         self._optimizers: list[torch.optim.Optimizer] = [
             torch.optim.AdamW(dense, lr=config.lr, betas=betas, fused=True)
         ]
-        if groups.tables:
-            self._optimizers.append(RowAdamW(groups.tables, config.table_lr, betas, config.table_decay))
+        loaded = [table for table in groups.tables if table.any()]
+        anew = [table for table in groups.tables if not table.any()]
+        for tables, lr, decay in (
+            (anew, config.table_lr, config.table_decay),
+            (loaded, config.loaded_lr, config.loaded_decay),
+        ):
+            if tables:
+                self._optimizers.append(RowAdamW(tables, lr, betas, decay))
         warmup = math.ceil(config.warmup_fraction * steps)
         self._schedules = [LambdaLR(one, lambda step: lr_factor(step, warmup, steps)) for one in self._optimizers]
         self._parameters = list(groups)

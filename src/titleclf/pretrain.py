@@ -105,10 +105,10 @@ def steps_an_epoch(titles: int, sizes: PretrainingConfig) -> int:
 
 
 def finish(config: PretrainConfig, survey: Survey, encoder: Encoder, history: History, folder: Path) -> None:
-    """Write the embeddings, rounded to what int8 can keep, and draw the loss."""
-    round_weights(encoder.embedding.characters.weight)
+    """Write the embeddings, rounded to four bits a weight, and draw the loss."""
+    round_weights(encoder.embedding.characters.weight, to_nibbles=True)
     if isinstance(encoder, Ngram):
-        round_weights(encoder.ngrams.weight)
+        round_weights(encoder.ngrams.weight, to_nibbles=True)
     draw_pretraining(folder / "pretraining.png", history, str(config.objective.kind))
     write_embeddings(folder / EMBEDDINGS, encoder, config.model, survey.characters)
     point_latest(folder)

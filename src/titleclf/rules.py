@@ -146,8 +146,10 @@ def _loss_rules(loss: LossConfig) -> Iterator[Rule]:
 def _optim_rules(optim: OptimConfig) -> Iterator[Rule]:
     yield "optim.lr", optim.lr, optim.lr > 0, "be above 0"
     yield "optim.table_lr", optim.table_lr, optim.table_lr > 0, "be above 0"
+    yield "optim.loaded_lr", optim.loaded_lr, optim.loaded_lr > 0, "be above 0"
     yield "optim.weight_decay", optim.weight_decay, optim.weight_decay >= 0, "be 0 or more"
     yield "optim.table_decay", optim.table_decay, optim.table_decay >= 0, "be 0 or more"
+    yield "optim.loaded_decay", optim.loaded_decay, optim.loaded_decay >= 0, "be 0 or more"
     betas = len(optim.betas) == 2 and all(0 <= beta < 1 for beta in optim.betas)
     yield "optim.betas", optim.betas, betas, "be two numbers in [0, 1)"
     yield _from_to("optim.warmup_fraction", optim.warmup_fraction, 0, 1)
