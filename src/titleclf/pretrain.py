@@ -11,14 +11,15 @@ from tqdm import tqdm
 
 from titleclf import runs
 from titleclf.chance import seeded
+from titleclf.characters import Batch
 from titleclf.command import command
 from titleclf.compact import round_weights
-from titleclf.config import PretrainConfig, PretrainingConfig
+from titleclf.config import ModelConfig, PretrainConfig, PretrainingConfig
 from titleclf.devices import pick_device
 from titleclf.embeddings import write_embeddings
 from titleclf.errors import InputError
 from titleclf.files import new_run_folder, point_latest
-from titleclf.model import Encoder, Ngram, encoder_of
+from titleclf.model import Conv, Encoder, Ngram, encoder_of, to_inputs
 from titleclf.noise import noised
 from titleclf.objectives import Objective, objective_of
 from titleclf.optim import Optimizer
@@ -26,6 +27,8 @@ from titleclf.pictures import draw_pretraining
 from titleclf.unlabelled import Survey, Unlabelled
 
 EMBEDDINGS = "embeddings.safetensors"
+_MEASURED = 1000  # titles are enough to know how large their vectors are
+_LARGEST_FACTOR = 1e6  # of vectors that are still zero
 _SMALL = 1e-2  # an n-gram that no title has keeps so little that it says nothing
 
 History = list[dict[str, float]]
@@ -52,6 +55,7 @@ def pretrain(config: PretrainConfig) -> Path:
     print(f"{sizes}; {config.model.kind} for {config.objective.kind}. Run: {folder} on {device}.", flush=True)
     with runs.resumable(folder, "pretrain", is_new=config.resume is None):
         history = fit(config, titles, survey, encoder, objective, folder)
+        to_unit_size(encoder, config.model, survey.characters.batch(next(titles.parts(_MEASURED))))
         finish(config, survey, encoder, history, folder)
     return folder
 
@@ -102,6 +106,22 @@ def steps_an_epoch(titles: int, sizes: PretrainingConfig) -> int:
     """Return how many batches all parts have together; the last one of each part may be smaller."""
     whole, rest = divmod(titles, sizes.part_titles)
     return whole * math.ceil(sizes.part_titles / sizes.batch_size) + math.ceil(rest / sizes.batch_size)
+
+
+@torch.no_grad()
+def to_unit_size(encoder: Encoder, model: ModelConfig, batch: Batch) -> None:
+    """Scale the tables so that the numbers in a title's vector (dim,) have a mean square of 1, on average of a batch.
+
+    Objectives care for directions, but a head learns best from numbers about as large as its own steps. Convolutions
+    are not scaled with their characters, and stay as they are.
+    """
+    if isinstance(encoder, Conv):
+        return
+    vectors = encoder(to_inputs(batch, model, encoder.embedding.characters.weight.device))
+    factor = vectors.square().mean().rsqrt().clamp(max=_LARGEST_FACTOR)
+    encoder.embedding.characters.weight.mul_(factor)
+    if isinstance(encoder, Ngram):
+        encoder.ngrams.weight.mul_(factor)
 
 
 def finish(config: PretrainConfig, survey: Survey, encoder: Encoder, history: History, folder: Path) -> None:
