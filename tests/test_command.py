@@ -1,11 +1,12 @@
 import sys
+from pathlib import Path
 
 import pytest
 
 from tests.conftest import COLUMNS, one_line
 from titleclf import evaluate, export, train
 from titleclf.command import SCHEMAS, compose
-from titleclf.config import CategoryPrecision, ModelKind, TrainConfig
+from titleclf.config import CategoryPrecision, ModelKind, ObjectiveKind, PretrainConfig, TrainConfig
 from titleclf.files import shipped
 
 CONF = shipped("conf")
@@ -118,10 +119,15 @@ def test_every_yaml_is_composed():
             required = ["output=x"] if name.name == "export" else []
             assert isinstance(compose(name.name, required), SCHEMAS[name.name])
         else:
-            assert isinstance(compose("train", [f"{name.parts[0]}={name.name}", "data.path=x"]), TrainConfig)
+            group = name.parts[0]
+            fitting = ["model=conv"] if name.name == "masked" else []
+            assert isinstance(compose("train", [f"{group}={name.name}", "data.path=x", *fitting]), TrainConfig)
+            if group in ("model", "noise", "objective", "optim"):
+                assert isinstance(compose("pretrain", [f"{group}={name.name}", *fitting]), PretrainConfig)
         composed.add(name)
     print(f"{len(composed)} YAML files composed")
-    assert len(composed) == len(YAMLS) >= 10
+    assert len(composed) == len(YAMLS) >= 20
+    assert {Path("pretrain"), *(Path("objective", kind) for kind in ObjectiveKind)} <= composed
 
 
 def test_the_release_needs_its_titles(monkeypatch, capsys):

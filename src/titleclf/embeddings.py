@@ -145,10 +145,16 @@ def _matters(name: str, loaded: list[str]) -> bool:
 
 def _unpacked(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return {
-        name: floats(tensor, tensors[f"{name}{_SCALE}"]) if tensor.dtype == torch.int8 else tensor
+        name: _floats(name, tensor, tensors[f"{name}{_SCALE}"]) if tensor.dtype == torch.int8 else tensor
         for name, tensor in tensors.items()
         if not name.endswith(_SCALE)
     }
+
+
+def _floats(name: str, integers: Tensor, scale: Tensor) -> Tensor:
+    if scale.shape != integers.shape[1:]:
+        raise ValueError(f"{name}{_SCALE} of shape {tuple(scale.shape)} for {tuple(integers.shape[1:])}")
+    return floats(integers, scale)
 
 
 def _check_sizes(embeddings: Embeddings) -> None:
@@ -156,6 +162,10 @@ def _check_sizes(embeddings: Embeddings) -> None:
     wanted = {"characters": (FIRST_CHARACTER + len(embeddings.known), dim)}
     if "ngrams" in embeddings.tables:
         wanted["ngrams"] = (embeddings.meaning["buckets"], dim)
+    for number, width in enumerate(embeddings.meaning.get("widths", [])):
+        channels = embeddings.meaning["channels"]
+        wanted[f"convolutions.{number}.weight"] = (channels, dim, width)
+        wanted[f"convolutions.{number}.bias"] = (channels,)
     for name, shape in wanted.items():
         found = tuple(embeddings.tables[name].shape)
         if found != shape:

@@ -172,6 +172,8 @@ def clip_gradients(parameters: Sequence[nn.Parameter], clip_norm: float) -> None
             values.append(parameter.grad.values())
         elif parameter.grad is not None:
             values.append(parameter.grad)
+    if not values:
+        return
     norm = torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(value) for value in values]))
     scale = (clip_norm / (norm + 1e-6)).clamp(max=1.0)
     for value in values:
