@@ -159,7 +159,7 @@ def _floats(name: str, integers: Tensor, scale: Tensor) -> Tensor:
 
 def _check_sizes(embeddings: Embeddings) -> None:
     dim = embeddings.meaning["dim"]
-    wanted = {"characters": (FIRST_CHARACTER + len(embeddings.known), dim)}
+    wanted: dict[str, tuple[int, ...]] = {"characters": (FIRST_CHARACTER + len(embeddings.known), dim)}
     if "ngrams" in embeddings.tables:
         wanted["ngrams"] = (embeddings.meaning["buckets"], dim)
     for number, width in enumerate(embeddings.meaning.get("widths", [])):
