@@ -81,7 +81,7 @@ class RowAdamW(torch.optim.Optimizer):
             group["steps"] += 1
             group["kept"] *= 1 - group["lr"] * group["weight_decay"]
             for table, start in zip(group["params"], self._starts, strict=True):
-                if group["steps"] % self.DECAY_STEPS == 0:
+                if group["steps"] % self.DECAY_STEPS == 0 and group["kept"] != 1.0:
                     table.mul_(group["kept"])
                     if start is not None:
                         table.add_(start, alpha=1 - group["kept"])
