@@ -7,6 +7,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from tests.conftest import compose_train
+from titleclf import runs
 from titleclf.bundle import load_bundle
 from titleclf.characters import Characters
 from titleclf.compact import round_weights
@@ -205,3 +206,27 @@ def test_under_a_huge_decay_tuned_tables_stay_as_in_the_file_and_new_ones_near_z
     assert torch.allclose(tuned, before, atol=before.abs().max().item() / 50)
     anew = load_bundle(train(small(*still))).network.encoder.ngrams.weight
     assert anew.abs().max() < 1e-3
+
+
+def test_a_run_with_tuned_tables_killed_and_resumed_gives_the_weights_of_an_unbroken_one(
+    run, small, tmp_path, monkeypatch
+):
+    source = load_bundle(run)
+    path = write(tmp_path / "e.safetensors", source.network, source.characters)
+    config = small(f"model.embeddings.path={path}", "optim.table_decay=3", "training.epochs=4")
+    unbroken = train(config)
+    save = runs.save_checkpoint
+
+    def die_after_second(folder: Path, state: runs.State) -> None:
+        save(folder, state)
+        if len(state["history"]) == 2:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(runs, "save_checkpoint", die_after_second)
+        with pytest.raises(KeyboardInterrupt, match="Go on with"):
+            train(config)
+    broken = next(folder for folder in unbroken.parent.iterdir() if folder.name not in ("latest", unbroken.name))
+    train(replace(config, resume=str(broken)))
+    weights = [load_file(folder / "bundle" / "weights.safetensors") for folder in (broken, unbroken)]
+    assert all(torch.equal(tensor, weights[1][name]) for name, tensor in weights[0].items())

@@ -182,7 +182,7 @@ class Interrupting:
     ("model", "kind", "overrides"),
     [
         ("ngram", "views", ["model.ngram_dropout=0.2"]),
-        ("ngram", "skipgram", []),
+        ("ngram", "skipgram", ["optim.table_decay=3"]),
         ("bag", "cbow", []),
         ("conv", "masked", []),
     ],
