@@ -37,12 +37,13 @@ from peers import FASTTEXT_SETTINGS, Model, Settings, contenders
 from titleclf.command import compose
 from titleclf.config import ColumnsConfig, Format, Misspelling, TrainConfig
 from titleclf.data import Data, read_data
+from titleclf.devices import pick_device
 from titleclf.errors import InputError, exit_codes
 from titleclf.files import replacing, write_text
 from titleclf.metrics import Floats, Labels, coverage_curve, expected_calibration_error, summary
 from titleclf.noise import misspell, reformat
 from titleclf.titles import labels_of, read_all_titles
-from titleclf.train import build, fit, pick_device
+from titleclf.train import build, fit
 
 SPEED_TITLES = 2_000
 SCALING_EPOCHS = 2

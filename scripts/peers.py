@@ -20,11 +20,12 @@ from titleclf.bundle import Bundle, load_bundle
 from titleclf.calibration import calibrate
 from titleclf.config import TrainConfig
 from titleclf.data import Data
+from titleclf.devices import pick_device
 from titleclf.errors import InputError
 from titleclf.files import write_text
 from titleclf.metrics import Floats
 from titleclf.titles import labels_of
-from titleclf.train import build, finish, fit, pick_device
+from titleclf.train import build, finish, fit
 from titleclf.validation import History
 
 Settings = dict[str, int | float]

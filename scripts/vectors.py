@@ -88,7 +88,7 @@ def open_vectors(given: str) -> Vectors:
     if not path.is_dir():
         return _of_file(read_embeddings(path, "--embeddings"))
     bundle = load_bundle(path)
-    embeddings = embeddings_of(bundle.network, bundle.characters, given)
+    embeddings = embeddings_of(bundle.network.encoder, bundle.network.config, bundle.characters, given)
     return Vectors(bundle.characters, embeddings, lambda titles: _encoded(bundle, titles))
 
 

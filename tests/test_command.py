@@ -1,11 +1,12 @@
 import sys
+from pathlib import Path
 
 import pytest
 
 from tests.conftest import COLUMNS, one_line
-from titleclf import evaluate, export, train
+from titleclf import evaluate, export, pretrain, train
 from titleclf.command import SCHEMAS, compose
-from titleclf.config import CategoryPrecision, ModelKind, TrainConfig
+from titleclf.config import CategoryPrecision, ModelKind, ObjectiveKind, PretrainConfig, TrainConfig
 from titleclf.files import shipped
 
 CONF = shipped("conf")
@@ -50,6 +51,40 @@ def fails(verb, monkeypatch, capsys, *arguments: str) -> str:
 def test_every_mistake_is_one_line(monkeypatch, capsys, tmp_path, arguments, sentence):
     monkeypatch.chdir(tmp_path)
     assert fails(train, monkeypatch, capsys, *arguments).startswith(sentence)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (
+            ["objective.pairs=3"],
+            "objective.pairs must be used with objective=skipgram. Got another objective. Add objective=skipgram.",
+        ),
+        (
+            ["objective.negatives=3"],
+            "objective.negatives must be used with objective=skipgram or cbow. Got another objective. Add objective=",
+        ),
+        (
+            ["objective=cbow", "objective.temperature=1"],
+            "objective.temperature must be used with objective=views. Got another objective. Add objective=views.",
+        ),
+        (["objective=view"], "objective must be one of cbow, masked, skipgram, views. Got view. Did you mean views?"),
+        (["objective=masked"], "objective must be another one without convolutions (model=conv). Got masked."),
+        (["model=bag", "model.orders=[1]"], "model.orders must be used with model=ngram. Got another model. Add model"),
+        (["pretraining.epoch=3"], "pretraining.epoch must be a key of the configuration. Got an unknown one. Did you"),
+        (["training.epochs=3"], "training.epochs must be a key of the configuration. Got an unknown one. Did you mean"),
+        (["+objective.pears=3"], "+objective.pears must be a key of the configuration. Got an unknown one."),
+        (["titles=null"], "titles must have the right type. Got null: field 'titles' is not Optional."),
+        (["titles=none.txt"], "none.txt must be a file that exists. Got nothing there. Check the path."),
+        (["titles=*.txt"], "*.txt must match one file or more. Got none. Check the pattern."),
+        (["resume=here", "seed=2"], "resume must stand alone. Got also seed=2. Leave that out."),
+        (["resume=nowhere"], "nowhere must be the folder of a run. Got no config.yaml there. Check the path."),
+    ],
+)
+def test_every_mistake_in_pretraining_is_one_line(monkeypatch, capsys, tmp_path, arguments, sentence):
+    monkeypatch.chdir(tmp_path)
+    assert fails(pretrain, monkeypatch, capsys, *arguments).startswith(sentence)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -118,10 +153,15 @@ def test_every_yaml_is_composed():
             required = ["output=x"] if name.name == "export" else []
             assert isinstance(compose(name.name, required), SCHEMAS[name.name])
         else:
-            assert isinstance(compose("train", [f"{name.parts[0]}={name.name}", "data.path=x"]), TrainConfig)
+            group = name.parts[0]
+            fitting = ["model=conv"] if name.name == "masked" else []
+            assert isinstance(compose("train", [f"{group}={name.name}", "data.path=x", *fitting]), TrainConfig)
+            if group in ("model", "noise", "objective", "optim"):
+                assert isinstance(compose("pretrain", [f"{group}={name.name}", *fitting]), PretrainConfig)
         composed.add(name)
     print(f"{len(composed)} YAML files composed")
-    assert len(composed) == len(YAMLS) >= 10
+    assert len(composed) == len(YAMLS) >= 20
+    assert {Path("pretrain"), *(Path("objective", kind) for kind in ObjectiveKind)} <= composed
 
 
 def test_the_release_needs_its_titles(monkeypatch, capsys):

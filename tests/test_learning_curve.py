@@ -14,9 +14,10 @@ import peers
 from benchmark import Judged
 from learning_curve_rows import COLUMNS, Task, read_rows
 from titleclf.bundle import load_bundle
+from titleclf.devices import pick_device
 from titleclf.embeddings import write_embeddings
 from titleclf.errors import InputError, exit_codes
-from titleclf.train import build, pick_device
+from titleclf.train import build
 
 from .conftest import FEW_BUCKETS, SMALL, one_line, rows, write_csv
 
@@ -31,7 +32,7 @@ DRAWS = [(20, 1), (20, 2), (40, 1)]
 def embeddings(run, tmp_path_factory):
     path = tmp_path_factory.mktemp("embeddings") / "a = b, c.safetensors"  # what Hydra takes in quotes only
     bundle = load_bundle(run)
-    write_embeddings(path, bundle.network, bundle.characters)
+    write_embeddings(path, bundle.network.encoder, bundle.network.config, bundle.characters)
     return path
 
 

@@ -3,6 +3,7 @@ import re
 import sys
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,7 +24,7 @@ from titleclf.ngrams import ngrams
 ALPHABET = Characters("abcdefg日", casefold=True, boundary=True, length=13)
 TITLES = ["abc", "Abc", "abcd", "cab", "gfe", "日日 ab", "", "fade"]
 REMEDIES = {
-    "MAKE": "Make one with: python -m titleclf.export format=embeddings output=FILE",
+    "MAKE": "Make one with: python -m titleclf.pretrain",
     "RENAME": "Rename them, or say which columns to take.",
 }
 NGRAMS = ("model.orders=[2,3]", "model.buckets=997", "model.boundary=true")
@@ -39,8 +40,12 @@ def network(*overrides: str) -> Network:
     return made
 
 
+def write(path: Path, source: Network, alphabet: Characters = ALPHABET) -> None:
+    write_embeddings(path, source.encoder, source.config, alphabet)
+
+
 def opened(tmp_path, *overrides: str, alphabet: Characters = ALPHABET) -> vectors.Vectors:
-    write_embeddings(tmp_path / "e.safetensors", network(*overrides), alphabet)
+    write(tmp_path / "e.safetensors", network(*overrides), alphabet)
     return vectors.open_vectors(str(tmp_path / "e.safetensors"))
 
 
@@ -57,7 +62,7 @@ def script(monkeypatch, tmp_path):
     planted = network(*NGRAMS)
     with torch.no_grad():
         planted.encoder.embedding.characters.weight[FIRST_CHARACTER:] = turned([0, 50, 10, 32, 80, 110, 140, 170])
-    write_embeddings(tmp_path / "e.safetensors", planted, ALPHABET)
+    write(tmp_path / "e.safetensors", planted)
     titles = write_csv(tmp_path / "titles.csv", [(title,) for title in TITLES], header=("title",))
 
     def run(*arguments):
@@ -207,7 +212,7 @@ def test_a_title_of_a_file_points_where_the_model_points(tmp_path):
     source = network(*NGRAMS)
     with torch.no_grad():
         source.encoder.embedding.characters.weight[:] = 0  # a file can't tell their places
-    write_embeddings(tmp_path / "e.safetensors", source, ALPHABET)
+    write(tmp_path / "e.safetensors", source)
     found = vectors.open_vectors(str(tmp_path / "e.safetensors")).encode(TITLES)
     inputs = to_inputs(ALPHABET.batch(TITLES), source.config, torch.device("cpu"))
     wanted = source.encoder(inputs).detach().numpy()
@@ -231,7 +236,7 @@ def test_a_runs_folder_is_as_good_as_a_file(script, capsys, run, titles_csv):
 
 
 def test_a_file_without_ngrams_compares_titles_by_their_characters(script, capsys, tmp_path):
-    write_embeddings(tmp_path / "bag", network("model=bag"), ALPHABET)
+    write(tmp_path / "bag", network("model=bag"))
     script("BAC", "--embeddings", tmp_path / "bag")
     text = capsys.readouterr().out
     assert "n-grams" not in text

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from titleclf.characters import Characters
-from titleclf.ngrams import ngrams
+from titleclf.ngrams import located, ngrams
 
 CHARACTERS = Characters("abcdefghijklmnopqrstuvwxyz", casefold=True, boundary=True, length=30)
 MANY = 2**40  # so many buckets that nothing collides
@@ -63,3 +63,18 @@ def test_titles_shorter_than_every_order_have_none(orders):
 def test_orders_are_kept_apart():
     pairs, triples = hashed(["aaaa"], [2]), hashed(["aaaa"], [3])
     assert not set(pairs[0]) & set(triples[0])
+
+
+@pytest.mark.parametrize("buckets", [7, MANY])
+@pytest.mark.parametrize("across_words", [True, False])
+@pytest.mark.parametrize("orders", [[1], [2, 3, 5], [5, 1, 3], [40]])
+def test_located_ngrams_are_the_same_in_the_same_order_and_say_where_they_stand(orders, across_words, buckets):
+    ids, mask, _ = CHARACTERS.batch(["an ox in a den", "", "b", "banana", "match of the day"])
+    grams, counts = ngrams(ids, mask, orders, buckets, across_words=across_words)
+    found = located(ids, mask, orders, buckets, across_words=across_words)
+    assert found.buckets.tolist() == grams.tolist()
+    assert np.bincount(found.titles, minlength=len(ids)).tolist() == counts.tolist()
+    for title, bucket, start, order in zip(*found, strict=True):
+        assert mask[title, start : start + order].all()
+        alone = ids[title : title + 1, start : start + order]
+        assert ngrams(alone, alone > 0, [order], buckets, across_words=True)[0].tolist() == [bucket]

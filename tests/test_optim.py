@@ -80,17 +80,51 @@ def test_decay_shrinks_matrices_by_their_share_and_nothing_else():
         assert torch.allclose(parameter, before[name] * (1 - shares.get(name, 0.0))), name
 
 
-def test_all_rows_of_a_table_decay_though_few_have_a_gradient():
+def row_adamw(made: "Tables", start: torch.Tensor, weight_decay: float) -> RowAdamW:
+    """Return the optimiser of a table that began at `start` and is elsewhere by now."""
+    now = made.table.weight.detach().clone()
+    with torch.no_grad():
+        made.table.weight.copy_(start)
+        optimizer = RowAdamW([made.table.weight], lr=0.2, betas=(0.9, 0.999), weight_decay=weight_decay)
+        made.table.weight.copy_(now)
+    return optimizer
+
+
+@pytest.mark.parametrize("start", [torch.zeros(7, 3), torch.linspace(-3, 4, 21).reshape(7, 3)])
+def test_all_rows_of_a_table_decay_to_where_it_began_though_few_have_a_gradient(start):
     made = Tables(sparse=True)
     before = made.table.weight.detach().clone()
-    optimizer = RowAdamW([made.table.weight], lr=0.2, betas=(0.9, 0.999), weight_decay=0.25)
+    optimizer = row_adamw(made, start, weight_decay=0.25)
     for _ in range(2 * RowAdamW.DECAY_STEPS):
         optimizer.zero_grad()
         made.loss().backward()
         optimizer.step()
     unused = [3, 4, 6]
-    expected = before[unused] * (1 - 0.2 * 0.25) ** (2 * RowAdamW.DECAY_STEPS)
-    assert torch.allclose(made.table.weight[unused], expected)
+    expected = start + (before - start) * (1 - 0.2 * 0.25) ** (2 * RowAdamW.DECAY_STEPS)
+    assert torch.allclose(made.table.weight[unused], expected[unused], atol=1e-6)
+
+
+def test_a_table_under_a_huge_decay_is_back_where_it_began():
+    start = torch.linspace(-3, 4, 21).reshape(7, 3)
+    made = Tables(sparse=True)
+    optimizer = row_adamw(made, start, weight_decay=4.99)
+    for step in range(4 * RowAdamW.DECAY_STEPS):
+        optimizer.zero_grad()
+        if step % 2:  # no gradient at all, or one of zero
+            (0 * made.loss()).backward()
+        optimizer.step()
+    assert torch.allclose(made.table.weight, start, atol=1e-6)
+
+
+def test_a_table_that_does_not_decay_stays_to_the_bit_where_it_has_no_gradient():
+    made = Tables(sparse=True)
+    before = made.table.weight.detach().clone()
+    optimizer = row_adamw(made, torch.linspace(-3, 4, 21).reshape(7, 3), weight_decay=0.0)
+    for _ in range(3 * RowAdamW.DECAY_STEPS):
+        optimizer.zero_grad()
+        made.loss().backward()
+        optimizer.step()
+    assert torch.equal(made.table.weight[[3, 4, 6]], before[[3, 4, 6]])
 
 
 def test_rows_that_are_always_used_move_as_adamw_moves_them():
@@ -175,3 +209,18 @@ def test_a_restored_optimizer_goes_on_as_if_nothing_had_happened():
 
 def test_groups_of_a_network_without_parameters_are_empty():
     assert group_parameters(nn.ReLU(), []) == Groups([], [], [])
+
+
+def test_a_step_leaves_parameters_without_a_gradient_alone():
+    made = Tables(sparse=True)
+    made.unused = nn.Linear(3, 3)
+    before = made.unused.weight.detach().clone()
+    Optimizer(made, optim(skip=[], weight_decay=0.5), steps=5).step(made.loss())
+    assert torch.equal(made.unused.weight, before)
+
+
+def test_a_loss_that_reaches_no_parameter_moves_nothing():
+    made = Tables(sparse=True)
+    before = {name: tensor.clone() for name, tensor in made.state_dict().items()}
+    Optimizer(made, optim(skip=[]), steps=5).step(torch.zeros(3, requires_grad=True).sum())
+    assert all(torch.equal(tensor, before[name]) for name, tensor in made.state_dict().items())

@@ -43,7 +43,9 @@ def test_codes_keep_the_shape_and_are_combined_as_asked(kind, combine):
     }
     table = tables[kind][:5]
     expected = characters * table if combine is Combine.multiply else characters + table
-    assert torch.allclose(code(characters), expected)
+    assert torch.allclose(code(characters, torch.arange(5)), expected)
+    some = torch.tensor([4, 0, 0])  # places may come in any order, and twice
+    assert torch.allclose(code(characters[:, some], some), expected[:, some])
 
 
 def test_only_learned_positions_are_parameters_and_none_are_saved_twice():

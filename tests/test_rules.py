@@ -3,6 +3,7 @@ from dataclasses import replace
 import pytest
 
 from tests.conftest import COLUMNS, compose_train
+from titleclf.command import compose
 from titleclf.config import EvaluateConfig, EvaluationConfig, ExportConfig, ExportFormat
 from titleclf.errors import InputError
 from titleclf.rules import check
@@ -57,6 +58,11 @@ from titleclf.rules import check
             "evaluate.category_precision must name each category once. Got A; A.",
         ),
         ("evaluate.robustness_titles=-1", "evaluate.robustness_titles must be at least 0. Got -1."),
+        ("loss.classification=0", "loss.classification must be above 0. Got 0.0."),
+        ("loss.unsupervised=-1", "loss.unsupervised must be 0 or more. Got -1.0."),
+        ("loss.titles=a.txt", "loss.titles must be null while loss.unsupervised is 0. Got a.txt."),
+        ("objective.temperature=0", "objective.temperature must be above 0. Got 0.0."),
+        ("objective=masked", "objective must be another one without convolutions (model=conv). Got masked."),
         ("memory=none memory_path=a.csv", "memory_path must be null while memory is none. Got a.csv."),
         ("seed=-1", "seed must be at least 0. Got -1."),
     ],
@@ -91,6 +97,43 @@ def test_wrong_values_of_conv(override, sentence):
     with pytest.raises(InputError) as caught:
         compose_train("model=conv", override)
     assert str(caught.value) == sentence
+
+
+@pytest.mark.parametrize(
+    ("override", "sentence"),
+    [
+        ("characters.min_count=0", "characters.min_count must be at least 1. Got 0."),
+        ("model.dim=0", "model.dim must be at least 1. Got 0."),
+        ("model.embeddings.path=a", "model.embeddings.path must be null: pre-training makes such a file. Got a."),
+        ("objective.temperature=0", "objective.temperature must be above 0. Got 0.0."),
+        (
+            "objective.kind=cbow",
+            "objective.kind must stay as the objective group sets it (choose with objective=cbow). Got cbow.",
+        ),
+        ("objective=skipgram objective.pairs=0", "objective.pairs must be at least 1. Got 0."),
+        ("objective=skipgram objective.negatives=0", "objective.negatives must be at least 1. Got 0."),
+        ("objective=cbow objective.negatives=0", "objective.negatives must be at least 1. Got 0."),
+        ("model=conv objective=masked objective.share=0", "objective.share must be in (0, 1). Got 0.0."),
+        ("model=conv objective=masked objective.share=1", "objective.share must be in (0, 1). Got 1.0."),
+        ("objective=masked", "objective must be another one without convolutions (model=conv). Got masked."),
+        ("model=bag objective=masked", "objective must be another one without convolutions (model=conv). Got masked."),
+        ("noise.misspelt=2", "noise.misspelt must be in [0, 1]. Got 2.0."),
+        ("optim.lr=0", "optim.lr must be above 0. Got 0.0."),
+        ("pretraining.epochs=0", "pretraining.epochs must be at least 1. Got 0."),
+        ("pretraining.batch_size=1", "pretraining.batch_size must be at least 2. Got 1."),
+        ("pretraining.part_titles=1023", "pretraining.part_titles must be at least 1024. Got 1023."),
+        ("seed=-1", "seed must be at least 0. Got -1."),
+    ],
+)
+def test_wrong_values_of_pretraining(override, sentence):
+    with pytest.raises(InputError) as caught:
+        compose("pretrain", override.split(" "))
+    assert str(caught.value) == sentence
+
+
+def test_the_term_without_labels_may_have_titles_of_its_own():
+    loss = compose_train("loss.titles=a.txt", "loss.unsupervised=0.1", "loss.classification=2").loss
+    assert (loss.titles, loss.unsupervised, loss.classification) == ("a.txt", 0.1, 2.0)
 
 
 def test_all_wrong_values_are_told_at_once():

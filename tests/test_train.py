@@ -15,12 +15,13 @@ from titleclf import train as module
 from titleclf.bundle import load_bundle
 from titleclf.calibration import calibrate
 from titleclf.compact import round_table
-from titleclf.config import CategoryPrecision, Device
+from titleclf.config import CategoryPrecision, Device, TrainConfig
 from titleclf.data import read_data
+from titleclf.devices import pick_device
 from titleclf.errors import InputError
 from titleclf.neighbours import key_of
 from titleclf.titles import labels_of
-from titleclf.train import build, class_weights, fit, pick_device, train
+from titleclf.train import build, class_weights, fit, train
 from titleclf.validation import best_epoch
 
 CPU = torch.device("cpu")
@@ -62,7 +63,7 @@ def test_forty_titles_are_learnt_by_heart(small, model, tmp_path):
     data = read_data(config)
     bundle = build(config, data, CPU)
     fit(config, data, bundle, tmp_path)
-    bundle.network.load_state_dict(runs.load_checkpoint(tmp_path)["network"])
+    bundle.network.load_state_dict(runs.load_checkpoint(tmp_path)["modules"])
     titles = data.sides.train
     logits, _ = bundle.logits(list(titles["title"]))
     assert len(titles) >= 30
@@ -158,7 +159,7 @@ def test_ctrl_c_says_how_to_go_on(small, monkeypatch):
 
 def test_ctrl_c_in_the_first_epoch_leaves_nothing(small, monkeypatch, tmp_path):
     monkeypatch.setattr(module, "validate", interrupted)
-    with pytest.raises(KeyboardInterrupt, match=r"The first epoch had not ended: nothing is left of the run."):
+    with pytest.raises(KeyboardInterrupt, match=r"There was no checkpoint yet: nothing is left of the run."):
         train(small())
     assert list((tmp_path / "outputs").iterdir()) == []
 
@@ -181,7 +182,7 @@ def test_the_best_epoch_is_kept(small, tmp_path, monkeypatch):
     save = runs.save_checkpoint
 
     def remember(folder, state):
-        states[len(state["history"])] = {name: tensor.clone() for name, tensor in state["network"].items()}
+        states[len(state["history"])] = {name: tensor.clone() for name, tensor in state["modules"].items()}
         save(folder, state)
 
     monkeypatch.setattr(runs, "save_checkpoint", remember)

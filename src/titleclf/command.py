@@ -152,7 +152,7 @@ def _unknown_key(key: str, sign: str, schema: type[Any]) -> str:
     if key in keys:
         group, _, name = key.partition(".")
         kinds = KINDS[_GROUPS[group]] if group in _GROUPS else {}
-        owners = ", ".join(kind for kind, owner in kinds.items() if name in _names(owner))
+        owners = " or ".join(kind for kind, owner in kinds.items() if name in _names(owner))
         if not owners:  # a list of mappings, the only value that has keys of its own
             return f"{key} must have the keys that its line in conf/ shows. Got others. Quote it as there."
         return f"{key} must be used with {group}={owners}. Got another {group}. Add {group}={owners}."

@@ -148,16 +148,20 @@ def _unpacked(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     for name in [name for name, tensor in tables.items() if not tensor.is_floating_point()]:
         scale = tensors[f"{name}{_SCALE}"]
         if not fits(tables[name], scale):
-            raise ValueError(f"{name} has a scale of shape {tuple(scale.shape)}")
+            raise ValueError(f"{name}{_SCALE} of shape {tuple(scale.shape)} for {tuple(tables[name].shape)}")
         tables[name] = unpacked(tables[name], scale)
     return tables
 
 
 def _check_sizes(embeddings: Embeddings) -> None:
     dim = embeddings.meaning["dim"]
-    wanted = {"characters": (FIRST_CHARACTER + len(embeddings.known), dim)}
+    wanted: dict[str, tuple[int, ...]] = {"characters": (FIRST_CHARACTER + len(embeddings.known), dim)}
     if "ngrams" in embeddings.tables:
         wanted["ngrams"] = (embeddings.meaning["buckets"], dim)
+    for number, width in enumerate(embeddings.meaning.get("widths", [])):
+        channels = embeddings.meaning["channels"]
+        wanted[f"convolutions.{number}.weight"] = (channels, dim, width)
+        wanted[f"convolutions.{number}.bias"] = (channels,)
     for name, shape in wanted.items():
         found = tuple(embeddings.tables[name].shape)
         if found != shape:

@@ -81,7 +81,7 @@ class RowAdamW(torch.optim.Optimizer):
             group["steps"] += 1
             group["kept"] *= 1 - group["lr"] * group["weight_decay"]
             for table, start in zip(group["params"], self._starts, strict=True):
-                if group["steps"] % self.DECAY_STEPS == 0:
+                if group["steps"] % self.DECAY_STEPS == 0 and group["kept"] != 1.0:
                     table.mul_(group["kept"])
                     if start is not None:
                         table.add_(start, alpha=1 - group["kept"])
@@ -178,6 +178,8 @@ def clip_gradients(parameters: Sequence[nn.Parameter], clip_norm: float) -> None
             values.append(parameter.grad.values())
         elif parameter.grad is not None:
             values.append(parameter.grad)
+    if not values:
+        return
     norm = torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(value) for value in values]))
     scale = (clip_norm / (norm + 1e-6)).clamp(max=1.0)
     for value in values:

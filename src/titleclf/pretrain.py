@@ -1,9 +1,12 @@
 """`python -m titleclf.pretrain`: embeddings from titles without labels. The whole loop stands in this file."""
 
 import math
-from collections.abc import Sequence
+import re
+import shlex
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -16,7 +19,7 @@ from titleclf.command import command
 from titleclf.compact import round_weights
 from titleclf.config import ModelConfig, PretrainConfig, PretrainingConfig
 from titleclf.devices import pick_device
-from titleclf.embeddings import write_embeddings
+from titleclf.embeddings import embeddings_of, write_embeddings
 from titleclf.errors import InputError
 from titleclf.files import new_run_folder, point_latest
 from titleclf.model import Conv, Encoder, Ngram, encoder_of, to_inputs
@@ -132,19 +135,20 @@ def finish(config: PretrainConfig, survey: Survey, encoder: Encoder, history: Hi
     draw_pretraining(folder / "pretraining.png", history, str(config.objective.kind))
     write_embeddings(folder / EMBEDDINGS, encoder, config.model, survey.characters)
     point_latest(folder)
-    file = folder / EMBEDDINGS
-    print(
-        f"Embeddings: {file} ({file.stat().st_size / 1e6:.1f} MB). "
-        f"Train with: model.embeddings.path={folder.parent / 'latest' / EMBEDDINGS} {' '.join(_overrides(config))}"
-    )
+    file, latest = folder / EMBEDDINGS, folder.parent / "latest" / EMBEDDINGS
+    meaning = embeddings_of(encoder, config.model, survey.characters, str(file)).meaning
+    overrides = [f"model.embeddings.path={_quoted(str(latest))}", f"model={config.model.kind}", *_overrides(meaning)]
+    print(f"Embeddings: {file} ({file.stat().st_size / 1e6:.1f} MB). Train with: {shlex.join(overrides)}")
 
 
-def _overrides(config: PretrainConfig) -> Sequence[str]:
+def _overrides(meaning: Mapping[str, Any]) -> list[str]:
     # What a training must be given for its model to fit these embeddings.
-    wanted = {"model": config.model.kind, "model.dim": config.model.dim}
-    if hasattr(config.model, "buckets"):
-        wanted["model.buckets"] = config.model.buckets
-    return [f"{name}={value}" for name, value in wanted.items()]
+    groups = {name: "characters" if name == "casefold" else "model" for name in meaning}
+    return [f"{groups[name]}.{name}={value}".replace(" ", "") for name, value in meaning.items()]
+
+
+def _quoted(path: str) -> str:
+    return path if re.fullmatch(r"[\w./-]+", path) else f'"{path}"'  # Hydra takes other signs in quotes only
 
 
 def _seen(history: History) -> float:

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from titleclf.characters import Characters
 from titleclf.config import TrainConfig
+from titleclf.errors import InputError
 from titleclf.model import Encoder, Network
 from titleclf.objectives import Objective, objective_of
 from titleclf.unlabelled import Unlabelled, is_long_enough
@@ -29,9 +30,20 @@ class Regulariser(nn.Module):
 def regulariser_of(
     config: TrainConfig, network: Network, characters: Characters, titles: Sequence[str]
 ) -> Regulariser | None:
-    """Return the term that `config.loss` asks for, on its own titles or else on `titles`; none at weight 0."""
+    """Return the term that `config.loss` asks for, on its own titles or else on `titles`; none at weight 0.
+
+    Raises
+    ------
+    InputError
+        If the titles can't be read, or none is long enough.
+    """
     if not config.loss.unsupervised:
         return None
     pool = titles if config.loss.titles is None else Unlabelled(config.loss.titles, config.loss.column)
-    objective = objective_of(config.objective, config.model, characters, network.encoder)
-    return Regulariser(objective, [title for title in pool if is_long_enough(title)])
+    long_enough = [title for title in pool if is_long_enough(title)]
+    if not long_enough:
+        raise InputError(
+            f"loss.titles must have titles of two characters or more. Got none in {config.loss.titles or 'training'}. "
+            "Name another file."
+        )
+    return Regulariser(objective_of(config.objective, config.model, characters, network.encoder), long_enough)

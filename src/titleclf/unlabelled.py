@@ -11,6 +11,7 @@ from tqdm import tqdm
 from titleclf.characters import Characters, chunked
 from titleclf.config import CharactersConfig
 from titleclf.errors import InputError
+from titleclf.files import SHIPPED
 from titleclf.tables import is_utf8, open_text, read_records
 from titleclf.titles import files_of, titles_path
 
@@ -37,8 +38,9 @@ class Unlabelled:
     column: str
 
     def __iter__(self) -> Iterator[str]:
+        column = "title" if self.path == SHIPPED else self.column
         for file in files_of(titles_path(self.path)):
-            for title in titles_in(file, self.column):
+            for title in titles_in(file, column):
                 if is_long_enough(title):
                     yield title
 

@@ -1,0 +1,326 @@
+import math
+import shlex
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from matplotlib.image import imread
+
+from tests.conftest import FEW_BUCKETS, command, compose_train, one_line, rows
+from titleclf import pretrain as module
+from titleclf import runs
+from titleclf.characters import Characters
+from titleclf.command import compose
+from titleclf.config import PretrainConfig, PretrainingConfig
+from titleclf.data import read_data
+from titleclf.embeddings import embeddings_of, read_embeddings
+from titleclf.errors import InputError
+from titleclf.model import to_inputs
+from titleclf.pretrain import EMBEDDINGS, pretrain, start, steps_an_epoch
+from titleclf.train import build
+from titleclf.unlabelled import Survey, Unlabelled
+
+CPU = torch.device("cpu")
+TITLES = [title for title, _, _ in rows()]
+SMALL = ("device=cpu", "model.dim=9", "pretraining.epochs=2", "pretraining.batch_size=7", "pretraining.part_titles=20")
+MODELS = {"bag": [], "ngram": [FEW_BUCKETS], "conv": ["model.channels=11"]}
+FITTING = [(model, kind) for kind in ("views", "skipgram", "cbow") for model in MODELS] + [("conv", "masked")]
+
+Make = Callable[..., PretrainConfig]
+
+
+@pytest.fixture
+def titles_txt(tmp_path: Path) -> Path:
+    path = tmp_path / "titles.txt"
+    path.write_text("".join(f"{title}\n" for title in TITLES))
+    return path
+
+
+@pytest.fixture
+def small(titles_txt: Path, tmp_path: Path) -> Make:
+    """Compose a run on the fifty titles that takes a second."""
+
+    def make(*overrides: str, model: str = "ngram", kind: str = "views") -> PretrainConfig:
+        chosen = [f"model={model}", f"objective={kind}", *MODELS[model]]
+        places = [f"titles={titles_txt}", f"output_dir={tmp_path / 'outputs'}"]
+        config: PretrainConfig = compose("pretrain", [*SMALL, *chosen, *places, *overrides])
+        return config
+
+    return make
+
+
+def written(folder: Path) -> bytes:
+    return (folder / EMBEDDINGS).read_bytes()
+
+
+def runs_in(outputs: Path) -> list[Path]:
+    return [path for path in outputs.iterdir() if not path.is_symlink()]
+
+
+def told(text: str) -> list[str]:
+    """Return the overrides for training that the last line of a run tells."""
+    return shlex.split(text.splitlines()[-1].partition("Train with: ")[2])
+
+
+def test_pretrain_then_train_as_it_says(tmp_path, titles_txt, titles_csv):
+    done = command("pretrain", *SMALL, FEW_BUCKETS, f"titles={titles_txt}", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    first, *parts, last = done.stdout.splitlines()
+    (folder,) = runs_in(tmp_path / "outputs" / "pretraining")
+    where = folder.relative_to(tmp_path)
+    assert first == f"50 titles without labels, 31 characters; ngram for views. Run: {where} on cpu."
+    assert [part.partition(":")[0] for part in parts] == [
+        f"epoch {epoch}, part {part} of 3" for epoch in (1, 2) for part in (1, 2, 3)
+    ]
+    assert last.startswith(f"Embeddings: {where / EMBEDDINGS} (0.0 MB). Train with: model.embeddings.path=outputs/")
+    names = {path.name for path in folder.iterdir()}
+    assert names == {"config.yaml", "checkpoint.pt", EMBEDDINGS, "pretraining.png"}
+    assert imread(folder / "pretraining.png").ndim == 3
+    assert {path.name for path in tmp_path.iterdir()} == {"outputs", "titles.txt"}  # Hydra has left nothing of its own
+    own = ["device=cpu", f"data.path={titles_csv}", "training.epochs=1", "evaluate.robustness_titles=0"]
+    trained = command("train", *own, *told(done.stdout), cwd=tmp_path)
+    assert trained.returncode == 0, trained.stderr
+    assert "loaded characters (31 x 9), ngrams (997 x 9) (tuned); left out nothing; started anew nothing." in (
+        trained.stdout
+    )
+
+
+@pytest.mark.parametrize(
+    ("model", "overrides"),
+    [
+        ("bag", ["model.boundary=true", "characters.casefold=false"]),
+        ("ngram", ["model.orders=[4,2]", "model.across_words=false", "model.boundary=false"]),
+        ("conv", ["model.widths=[3,1]"]),
+        ("bag", ["output_dir='a = b, (c) \N{LATIN SMALL LETTER E WITH ACUTE}'"]),
+    ],
+)
+def test_what_a_run_says_to_train_with_fits(small, titles_csv, monkeypatch, tmp_path, capsys, model, overrides):
+    monkeypatch.chdir(tmp_path)
+    pretrain(small("pretraining.epochs=1", *overrides, model=model))
+    config = compose_train("device=cpu", f"data.path={titles_csv}", *told(capsys.readouterr().out))
+    build(config, read_data(config), CPU)
+    sentence = one_line(capsys.readouterr().out)
+    assert "left out nothing; started anew nothing." in sentence
+
+
+@pytest.mark.parametrize(("model", "kind"), FITTING)
+def test_every_objective_leaves_embeddings_of_every_model_that_fits(small, model, kind):
+    config = small("pretraining.epochs=1", model=model, kind=kind)
+    folder = pretrain(config)
+    embeddings = read_embeddings(folder / EMBEDDINGS)
+    survey = Unlabelled(config.titles, config.column).survey(config.characters, boundary=config.model.boundary)
+    torch.manual_seed(config.seed)
+    begun = embeddings_of(start(config, survey), config.model, survey.characters, "")
+    assert embeddings.known == survey.characters.known
+    assert embeddings.meaning == begun.meaning
+    assert embeddings.tables.keys() == begun.tables.keys()
+    for name, table in embeddings.tables.items():
+        assert table.isfinite().all()
+        untouched = name.startswith("convolutions") and kind in ("skipgram", "cbow")
+        assert torch.equal(table, begun.tables[name]) is untouched
+    history = runs.load_checkpoint(folder)["history"]
+    assert [row["titles"] for row in history] == [20, 40, 50]
+    assert all(math.isfinite(row["loss"]) for row in history)
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_one_others(small):
+    first, second = pretrain(small()), pretrain(small())
+    assert first != second
+    assert written(first) == written(second)
+    assert written(pretrain(small("seed=2"))) != written(first)
+
+
+@pytest.mark.parametrize(("model", "kind"), [("ngram", "views"), ("ngram", "skipgram"), ("conv", "masked")])
+def test_the_loss_falls(small, model, kind):
+    longer = ["pretraining.epochs=25", "pretraining.part_titles=50", "optim.table_lr=0.05"]
+    folder = pretrain(small(*longer, model=model, kind=kind))
+    losses = [row["loss"] for row in runs.load_checkpoint(folder)["history"]]
+    assert len(losses) == 25
+    assert np.mean(losses[-3:]) < 0.9 * losses[0]
+
+
+def test_ngrams_that_no_title_has_say_nearly_nothing(small):
+    many = ["model.buckets=9973", "noise=none", "model.dim=32", "pretraining.epochs=25", "optim.table_lr=0.05"]
+    config = small(*many, kind="skipgram")
+    folder = pretrain(config)
+    embeddings = read_embeddings(folder / EMBEDDINGS)
+    characters = Characters(embeddings.known, casefold=True, boundary=True, length=99)
+    used = to_inputs(characters.batch(TITLES), config.model, CPU).grams.unique()
+    table = embeddings.tables["ngrams"]
+    lengths = table.norm(dim=1)
+    unused = torch.ones(len(table), dtype=torch.bool).index_fill(0, used, value=False)
+    assert len(used) > 1000
+    assert lengths[unused].max() < 0.01 * 2 * 32**0.5
+    assert lengths[used].median() > 5 * lengths[unused].median()
+
+
+class Interrupting:
+    """Counts the batches of an objective, and lets Ctrl-C come in one of them."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, batch: int) -> None:
+        self.left = batch
+        made = module.objective_of
+        monkeypatch.setattr(module, "objective_of", lambda *given: self.watched(made(*given)))
+
+    def watched(self, objective: Any) -> Any:
+        objective.register_forward_pre_hook(self.count)
+        return objective
+
+    def count(self, *_: Any) -> None:
+        self.left -= 1
+        if self.left == 0:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(
+    ("model", "kind", "overrides"),
+    [
+        ("ngram", "views", ["model.ngram_dropout=0.2"]),
+        ("ngram", "skipgram", ["optim.table_decay=3"]),
+        ("bag", "cbow", []),
+        ("conv", "masked", []),
+    ],
+)
+@pytest.mark.parametrize("batch", [8, 10])  # in the third part; in the first part of the second epoch
+def test_a_run_interrupted_and_resumed_gives_the_embeddings_of_an_unbroken_one(
+    small, monkeypatch, tmp_path, model, kind, overrides, batch
+):
+    config = small(*overrides, model=model, kind=kind)
+    unbroken = pretrain(config)
+    with monkeypatch.context() as patch:
+        Interrupting(patch, batch)
+        with pytest.raises(KeyboardInterrupt, match=r"Go on with: python -m titleclf.pretrain resume=.*outputs/"):
+            pretrain(config)
+    (broken,) = [folder for folder in runs_in(tmp_path / "outputs") if folder != unbroken]
+    assert {path.name for path in broken.iterdir()} == {"config.yaml", "checkpoint.pt"}
+    assert len(runs.load_checkpoint(broken)["history"]) == (2 if batch == 8 else 3)
+    assert (tmp_path / "outputs" / "latest").resolve() == unbroken.resolve()
+    assert pretrain(replace(config, resume=str(broken))) == broken
+    assert written(broken) == written(unbroken)
+    assert (tmp_path / "outputs" / "latest").resolve() == broken.resolve()
+    histories = [runs.load_checkpoint(folder)["history"] for folder in (broken, unbroken)]
+    assert histories[0] == histories[1]
+
+
+def test_a_run_interrupted_while_it_writes_trains_no_further(small, monkeypatch, tmp_path):
+    config = small()
+    unbroken = pretrain(config)
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "write_embeddings", interrupted)
+        with pytest.raises(KeyboardInterrupt, match="Go on with"):
+            pretrain(config)
+    (broken,) = [folder for folder in runs_in(tmp_path / "outputs") if folder != unbroken]
+    Interrupting(monkeypatch, 1)
+    assert written(pretrain(replace(config, resume=str(broken)))) == written(unbroken)
+
+
+def interrupted(*_: object, **__: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_ctrl_c_before_the_first_checkpoint_leaves_nothing(small, monkeypatch, tmp_path):
+    Interrupting(monkeypatch, 3)
+    with pytest.raises(KeyboardInterrupt, match=r"There was no checkpoint yet: nothing is left of the run."):
+        pretrain(small())
+    assert list((tmp_path / "outputs").iterdir()) == []
+
+
+def test_ctrl_c_while_titles_are_read_leaves_nothing_new(small, monkeypatch, tmp_path):
+    monkeypatch.setattr(Unlabelled, "survey", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        pretrain(small())
+    assert not (tmp_path / "outputs").exists()
+
+
+def test_wrong_titles_are_refused_before_there_is_a_folder(small, tmp_path):
+    with pytest.raises(InputError, match=r"none.txt must be a file that exists. Got nothing there. Check the path."):
+        pretrain(small("titles=none.txt"))
+    assert not (tmp_path / "outputs").exists()
+
+
+def unfinished(folder: Path) -> Path:
+    (folder / EMBEDDINGS).unlink()
+    return folder
+
+
+@pytest.mark.parametrize("titles", [TITLES[:-1], [*TITLES, "Another"], TITLES[::-1]])
+def test_resume_refuses_other_titles(small, titles_txt, titles):
+    config = small("pretraining.epochs=1")
+    folder = unfinished(pretrain(config))
+    titles_txt.write_text("\n".join(titles))
+    with pytest.raises(InputError) as caught:
+        pretrain(replace(config, resume=str(folder)))
+    assert str(caught.value) == (
+        f"resume must be given the same titles. Got {folder}, begun on others. Pre-train again."
+    )
+
+
+def test_resume_refuses_what_is_no_unfinished_run_of_its_own(small, run, tmp_path):
+    config = small("pretraining.epochs=1")
+    folder = pretrain(config)
+    with pytest.raises(InputError) as caught:
+        pretrain(replace(config, resume=str(folder)))
+    assert str(caught.value) == (
+        f"resume must be a run that has not ended. Got {folder}, which has {EMBEDDINGS}. Use it."
+    )
+    (unfinished(folder) / "checkpoint.pt").unlink()
+    for other, sentence in (
+        (run, r"config.yaml must have the keys .*Missing or unknown: .*data"),
+        (tmp_path / "none", r"none must be the folder of a run. Got no config.yaml there. Check the path."),
+        (folder, r"has no checkpoint.pt. Its first epoch never ended: train again."),
+    ):
+        with pytest.raises(InputError, match=sentence):
+            pretrain(replace(config, resume=str(other)))
+
+
+def test_training_does_not_resume_a_pretraining(small, tmp_path):
+    folder = unfinished(pretrain(small("pretraining.epochs=1")))
+    copy = Path(shutil.copytree(folder, tmp_path / "copy"))
+    with pytest.raises(InputError, match=r"config.yaml must have the keys .*Missing or unknown: .*pretraining"):
+        module.runs.load_config(copy, type(compose_train()))
+
+
+def test_steps_are_the_batches_of_all_parts():
+    for titles in (1, 19, 20, 21, 50, 60, 61):
+        for part, batch in ((20, 7), (20, 20), (7, 7), (100, 3)):
+            sizes = PretrainingConfig(epochs=1, batch_size=batch, part_titles=part)
+            parts = [min(part, titles - first) for first in range(0, titles, part)]
+            assert steps_an_epoch(titles, sizes) == sum(math.ceil(size / batch) for size in parts)
+
+
+def test_all_steps_are_taken_and_the_last_ones_are_the_smallest(small, monkeypatch):
+    rates = []
+
+    class Watched(module.Optimizer):
+        def step(self, loss: torch.Tensor) -> None:
+            rates.append(self._optimizers[0].param_groups[0]["lr"])
+            super().step(loss)
+
+    monkeypatch.setattr(module, "Optimizer", Watched)
+    config = small("optim.warmup_fraction=0")
+    pretrain(config)
+    assert len(rates) == 2 * steps_an_epoch(50, config.pretraining)
+    assert rates[0] == config.optim.lr
+    assert rates == sorted(rates, reverse=True)
+    assert 0 < rates[-1] < 0.02 * rates[0]
+
+
+def test_a_single_last_title_and_one_that_is_a_page_are_no_trouble(small, titles_txt):
+    titles_txt.write_text("\n".join([*TITLES[:20], "x " * 5000]))
+    folder = pretrain(small())
+    assert [row["loss"] for row in runs.load_checkpoint(folder)["history"]][1::2] == [0, 0]
+    assert all(table.isfinite().all() for table in read_embeddings(folder / EMBEDDINGS).tables.values())
+
+
+def test_ngrams_start_small_but_none_at_zero(small):
+    torch.manual_seed(1)
+    characters = Characters("abc", casefold=True, boundary=True, length=9)
+    table = start(small("model.buckets=9973"), Survey(characters, 1, "")).ngrams.weight
+    assert table.all(dim=1).all()
+    assert table.std().item() == pytest.approx(0.01, rel=0.05)
