@@ -74,7 +74,7 @@ def test_pretrain_then_train_as_it_says(tmp_path, titles_txt, titles_csv):
     first, *parts, last = done.stdout.splitlines()
     (folder,) = runs_in(tmp_path / "outputs" / "pretraining")
     where = folder.relative_to(tmp_path)
-    assert first == f"50 titles without labels, 31 characters; ngram for views. Run: {where} on cpu."
+    assert first == f"50 titles without labels, 27 characters; ngram for views. Run: {where} on cpu."
     assert [part.partition(":")[0] for part in parts] == [
         f"epoch {epoch}, part {part} of 3" for epoch in (1, 2) for part in (1, 2, 3)
     ]

@@ -19,7 +19,10 @@ from titleclf.model import Conv, Encoder, Ngram
 
 _HEADER, _SCALE = "titleclf", ".scale"
 # What must be alike for a table to mean the same, beside dim, casefold and boundary, which all depend on.
-_MATTERS = {"ngrams": ("orders", "across_words", "buckets"), "convolutions": ("widths", "channels")}
+_MATTERS = {
+    "ngrams": ("orders", "across_words", "buckets"),
+    "convolutions": ("widths", "channels", "positions", "combine"),
+}
 
 
 @dataclass
@@ -28,7 +31,7 @@ class Embeddings:
 
     `tables` has `characters` (characters, dim) and maybe `ngrams` (buckets, dim) or the weights of convolutions.
     `meaning` names all that must be alike in the encoder that takes them: dim, casefold, boundary and, for n-grams,
-    orders, across_words and buckets; for convolutions, widths and channels.
+    orders, across_words and buckets; for convolutions, widths, channels, positions and combine.
     """
 
     path: str
@@ -135,6 +138,7 @@ def _meaning(config: ModelConfig, characters: Characters) -> dict[str, Any]:
         meaning |= {"orders": config.orders, "across_words": config.across_words, "buckets": config.buckets}
     if isinstance(config, ConvConfig):
         meaning |= {"widths": config.widths, "channels": config.channels}
+        meaning |= {"positions": str(config.positions), "combine": str(config.combine)}
     return meaning
 
 

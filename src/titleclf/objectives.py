@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from titleclf.chance import Draw, draws
-from titleclf.characters import UNK, Batch, Characters, Ids
+from titleclf.characters import SPACE, UNK, Batch, Characters, Ids
 from titleclf.config import (
     CbowConfig,
     MaskedConfig,
@@ -123,7 +123,8 @@ class Masked(nn.Module):
         if not isinstance(encoder, Conv):
             raise TypeError(f"masked characters need convolutions, not {type(encoder).__name__}")
         batch = self.characters.batch(titles)
-        hidden = batch.mask & (generator.random(batch.ids.shape) < self.share)
+        # Boundary marks stand where they must, and an unknown character looks hidden: neither is worth a guess.
+        hidden = (batch.ids >= SPACE) & (generator.random(batch.ids.shape) < self.share)
         seen = batch._replace(ids=np.where(hidden, UNK, batch.ids))
         places = encoder.places(to_inputs(seen, self.model, _device(encoder)))  # (batch, channels, length)
         where = torch.from_numpy(hidden).to(places.device)

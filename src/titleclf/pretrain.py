@@ -54,7 +54,7 @@ def pretrain(config: PretrainConfig) -> Path:
     if folder is None:
         folder = new_run_folder(Path(config.output_dir))
         runs.save_config(folder, config)
-    sizes = f"{survey.titles:,} titles without labels, {len(survey.characters):,} characters"
+    sizes = f"{survey.titles:,} titles without labels, {len(survey.characters.known):,} characters"
     print(f"{sizes}; {config.model.kind} for {config.objective.kind}. Run: {folder} on {device}.", flush=True)
     with runs.resumable(folder, "pretrain", is_new=config.resume is None):
         history = fit(config, titles, survey, encoder, objective, folder)
@@ -94,12 +94,13 @@ def fit(
             generator = seeded(config.seed, epoch, number)
             written = noised([part[row] for row in generator.permutation(len(part))], config.noise, generator)
             name = f"epoch {epoch}, part {number + 1} of {parts}"
-            losses = []
+            total = 0.0
             for first in tqdm(range(0, len(written), sizes.batch_size), name, leave=False, disable=None):
-                loss = objective(encoder, written[first : first + sizes.batch_size], generator)
+                batch = written[first : first + sizes.batch_size]
+                loss = objective(encoder, batch, generator)
                 optimizer.step(loss)
-                losses.append(loss.item())
-            history.append({"titles": _seen(history) + len(part), "loss": sum(losses) / len(losses)})
+                total += loss.item() * len(batch)
+            history.append({"titles": _seen(history) + len(part), "loss": total / len(part)})
             runs.save_checkpoint(folder, _state(survey, modules, optimizer, history))
             print(f"{name}: loss {history[-1]['loss']:.3f}", flush=True)
     return history
@@ -135,9 +136,9 @@ def finish(config: PretrainConfig, survey: Survey, encoder: Encoder, history: Hi
     draw_pretraining(folder / "pretraining.png", history, str(config.objective.kind))
     write_embeddings(folder / EMBEDDINGS, encoder, config.model, survey.characters)
     point_latest(folder)
-    file, latest = folder / EMBEDDINGS, folder.parent / "latest" / EMBEDDINGS
+    file = folder / EMBEDDINGS
     meaning = embeddings_of(encoder, config.model, survey.characters, str(file)).meaning
-    overrides = [f"model.embeddings.path={_quoted(str(latest))}", f"model={config.model.kind}", *_overrides(meaning)]
+    overrides = [f"model.embeddings.path={_quoted(str(file))}", f"model={config.model.kind}", *_overrides(meaning)]
     print(f"Embeddings: {file} ({file.stat().st_size / 1e6:.1f} MB). Train with: {shlex.join(overrides)}")
 
 

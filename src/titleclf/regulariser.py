@@ -21,8 +21,8 @@ class Regulariser(nn.Module):
         self.objective, self.titles = objective, titles
 
     def forward(self, encoder: Encoder, count: int, generator: np.random.Generator) -> Tensor:
-        """Return the loss of `count` titles, in nats."""
-        rows = generator.integers(len(self.titles), size=count)
+        """Return the loss of `count` different titles, in nats; of all, if there are fewer."""
+        rows = generator.choice(len(self.titles), size=min(count, len(self.titles)), replace=False)
         loss: Tensor = self.objective(encoder, [self.titles[row] for row in rows], generator)
         return loss
 

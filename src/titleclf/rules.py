@@ -20,6 +20,7 @@ from titleclf.config import (
     NoiseConfig,
     ObjectiveConfig,
     OptimConfig,
+    Positions,
     PretrainConfig,
     SkipgramConfig,
     TrainConfig,
@@ -130,6 +131,12 @@ def _pretraining_rules(config: PretrainConfig) -> Iterator[Rule]:
     sizes, embeddings = config.pretraining, config.model.embeddings
     yield _at_least("characters.min_count", config.characters.min_count, 1)
     yield "model.embeddings.path", embeddings.path, embeddings.path is None, "be null: pre-training makes such a file"
+    positions = config.model.positions
+    kept = positions is not Positions.learned
+    yield "model.positions", positions, kept, "be another one than learned: a file of embeddings holds no positions"
+    convolves = not isinstance(config.model, ConvConfig) or isinstance(config.objective, ViewsConfig | MaskedConfig)
+    kind = config.objective.kind
+    yield "objective", kind, convolves, "be views or masked with model=conv, whose convolutions no other one trains"
     yield _at_least("pretraining.epochs", sizes.epochs, 1)
     yield _at_least("pretraining.batch_size", sizes.batch_size, 2)
     yield _at_least("pretraining.part_titles", sizes.part_titles, sizes.batch_size)

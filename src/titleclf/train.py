@@ -1,5 +1,6 @@
 """`python -m titleclf.train`: from titles to a bundle that predicts. The whole loop stands in this file."""
 
+import hashlib
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -29,7 +30,7 @@ from titleclf.model import Network, to_inputs
 from titleclf.noise import noised
 from titleclf.optim import Optimizer
 from titleclf.pictures import draw_training
-from titleclf.regulariser import regulariser_of
+from titleclf.regulariser import Regulariser, regulariser_of
 from titleclf.report import table
 from titleclf.robustness import told
 from titleclf.thresholds import Thresholds
@@ -102,7 +103,8 @@ def fit(config: TrainConfig, data: Data, bundle: Bundle, folder: Path) -> Histor
     regulariser = regulariser_of(config, network, bundle.characters, titles)
     modules = network if regulariser is None else nn.ModuleDict({"network": network, "regulariser": regulariser})
     optimizer = Optimizer(modules, config.optim, steps=len(starts) * training.epochs)
-    history = _restore(folder, data, modules, optimizer) if config.resume is not None else []
+    given = _given(config, data, regulariser)
+    history = _restore(folder, given, modules, optimizer) if config.resume is not None else []
     known = noisy_copies(data.sides.train, len(data.sides.validation), np.random.default_rng([config.seed, 0]))
 
     for epoch in range(len(history) + 1, training.epochs + 1):
@@ -129,7 +131,7 @@ def fit(config: TrainConfig, data: Data, bundle: Bundle, folder: Path) -> Histor
         history.append({"epoch": epoch, "training_loss": total / len(titles), **validate(data, known, bundle)})
         if best_epoch(history) == epoch:
             runs.save_best(folder, network)
-        runs.save_checkpoint(folder, _state(data, modules, optimizer, history))
+        runs.save_checkpoint(folder, _state(given, modules, optimizer, history))
         print(_line(history[-1], time.perf_counter() - started), flush=True)
 
     load_weights(network, folder / runs.BEST)
@@ -154,19 +156,33 @@ def finish(config: TrainConfig, data: Data, bundle: Bundle, folder: Path, histor
     print(f"{told(metrics['robustness'])}Report: {folder / 'report.md'}\nModel:  {folder / 'bundle'}")
 
 
-def _state(data: Data, modules: nn.Module, optimizer: Optimizer, history: History) -> runs.State:
+def _given(config: TrainConfig, data: Data, regulariser: Regulariser | None) -> dict[str, str]:
+    """Return fingerprints of all files that shape the weights: a resumed run must find them as they were."""
+    given = {"titles": data.fingerprint}
+    if config.model.embeddings.path is not None:
+        content = embeddings_path(config.model.embeddings.path).read_bytes()
+        given["embeddings"] = hashlib.sha256(content).hexdigest()
+    if regulariser is not None:
+        given["titles without labels"] = hashlib.sha256("\n".join(regulariser.titles).encode()).hexdigest()
+    return given
+
+
+def _state(given: dict[str, str], modules: nn.Module, optimizer: Optimizer, history: History) -> runs.State:
     return {
-        "fingerprint": data.fingerprint,
+        "given": given,
         "history": history,
         "modules": modules.state_dict(),
         "optimizer": optimizer.state_dict(),
     }
 
 
-def _restore(folder: Path, data: Data, modules: nn.Module, optimizer: Optimizer) -> History:
+def _restore(folder: Path, given: dict[str, str], modules: nn.Module, optimizer: Optimizer) -> History:
     state = runs.load_checkpoint(folder)
-    if state["fingerprint"] != data.fingerprint:
-        raise InputError(f"resume must be given the same titles. Got {folder}, begun on others. Train again.")
+    others = [name for name in given if state["given"].get(name) != given[name]]
+    if others:
+        raise InputError(
+            f"resume must be given the same {' and '.join(others)}. Got {folder}, begun on others. Train again."
+        )
     modules.load_state_dict(state["modules"])
     optimizer.load_state_dict(state["optimizer"])
     history: History = state["history"]
