@@ -10,7 +10,7 @@ from titleclf.model import Network, Ngram
 
 TABLE, SCALE = "encoder.ngrams.weight", "encoder.ngrams.scale"
 _BYTE, _NIBBLE = 127, 7  # the largest integers: of int8, and of four bits, two of which make a uint8
-_NIBBLE_STDS = 2.5  # 15 levels are too few for the largest weights of all: what is larger is cut off
+_NIBBLE_STDS = 2.5  # from zero; 15 levels are too few for the largest weights of all: what is larger is cut off
 
 
 def round_table(network: Network) -> None:
@@ -26,13 +26,19 @@ def round_table(network: Network) -> None:
 
 
 def round_weights(weights: Tensor, *, to_nibbles: bool = False) -> None:
-    """Round a table (rows, dim) to values that `packed` keeps to the bit; `to_nibbles` halves the room they need."""
+    """Round a table (rows, dim) to values that `packed` keeps to the bit; `to_nibbles` halves the room they need.
+
+    Raises
+    ------
+    InputError
+        If training has left a weight that is not finite.
+    """
     table = weights.detach()
     if not table.isfinite().all():
         raise InputError("training must leave finite weights. Got others. Train with a smaller optim.lr.")
     largest = table.abs().amax(dim=0)
-    if to_nibbles:
-        largest = torch.minimum(largest, _NIBBLE_STDS * table.std(dim=0, correction=0))
+    if to_nibbles and _exact(table, largest, _NIBBLE) is None:  # what is rounded already must not be cut off again
+        largest = torch.minimum(largest, _NIBBLE_STDS * table.square().mean(dim=0).sqrt())
     table.copy_(_floats(*_rounded(table, largest, _NIBBLE if to_nibbles else _BYTE)))
 
 
@@ -42,9 +48,8 @@ def packed(table: Tensor) -> tuple[Tensor, Tensor] | None:
     None if these would not be the same to the bit.
     """
     for most in (_NIBBLE, _BYTE):
-        integers, scale = _rounded(table, table.abs().amax(dim=0), most)
-        if torch.equal(_floats(integers, scale), table):
-            return (_pair(integers) if most == _NIBBLE else integers), scale
+        if (found := _exact(table, table.abs().amax(dim=0), most)) is not None:
+            return (_pair(found[0]) if most == _NIBBLE else found[0]), found[1]
     return None
 
 
@@ -76,17 +81,27 @@ def unpack(tensors: Mapping[str, Tensor], where: str) -> dict[str, Tensor]:
             f"{where} must hold the tensors that its configuration describes. Got {SCALE} of shape "
             f"{None if scale is None else tuple(scale.shape)} for {tuple(table.shape[1:])}. Train or copy it again."
         )
-    wrong = scale[~(scale.isfinite() & (scale > 0))]
-    if table.dtype not in (torch.int8, torch.uint8) or len(wrong):
-        got = f"{SCALE} {wrong[0]:g}" if len(wrong) else f"{TABLE} of {table.dtype}"
-        raise InputError(f"{where} must hold an int8 table and scales above 0. Got {got}. Train or copy it again.")
+    if (fault := damage(TABLE, table, SCALE, scale)) is not None:
+        raise InputError(
+            f"{where} must hold a table of int8 or uint8 and scales above 0. Got {fault}. Train or copy it again."
+        )
     return {name: tensor for name, tensor in tensors.items() if name != SCALE} | {TABLE: unpacked(table, scale)}
 
 
 def fits(integers: Tensor, scale: Tensor) -> bool:
     """Tell whether `unpacked` can take them."""
+    if scale.ndim != 1 or integers.ndim != 2:
+        return False
     columns = (len(scale) + 1) // 2 if integers.dtype == torch.uint8 else len(scale)
-    return scale.ndim == 1 and integers.ndim == 2 and integers.shape[1] == columns
+    return integers.shape[1] == columns
+
+
+def damage(name: str, integers: Tensor, scale_name: str, scale: Tensor) -> str | None:
+    """Return what no `packed` has made, for an error; None if all is well."""
+    wrong = scale[~(scale.isfinite() & (scale > 0))]
+    if len(wrong):
+        return f"{scale_name} {wrong[0]:g}"
+    return None if integers.dtype in (torch.int8, torch.uint8) else f"{name} of {integers.dtype}"
 
 
 def _rounded(table: Tensor, largest: Tensor, most: int) -> tuple[Tensor, Tensor]:
@@ -95,6 +110,11 @@ def _rounded(table: Tensor, largest: Tensor, most: int) -> tuple[Tensor, Tensor]
     scale = (largest / most).bfloat16().float()
     scale = torch.where(scale < torch.finfo(torch.float32).tiny, 1.0, scale)  # a column of zeros
     return (table / scale).round().clamp(-most, most).to(torch.int8), scale
+
+
+def _exact(table: Tensor, largest: Tensor, most: int) -> tuple[Tensor, Tensor] | None:
+    integers, scale = _rounded(table, largest, most)
+    return (integers, scale) if torch.equal(_floats(integers, scale), table) else None
 
 
 def _floats(integers: Tensor, scale: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
 
 from titleclf.characters import FIRST_CHARACTER, Characters
-from titleclf.compact import fits, packed, unpacked
+from titleclf.compact import damage, fits, packed, unpacked
 from titleclf.config import ConvConfig, EmbeddingsConfig, ModelConfig, NgramConfig
 from titleclf.errors import InputError
 from titleclf.files import SHIPPED, replacing, shipped
@@ -153,6 +153,8 @@ def _unpacked(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
         scale = tensors[f"{name}{_SCALE}"]
         if not fits(tables[name], scale):
             raise ValueError(f"{name}{_SCALE} of shape {tuple(scale.shape)} for {tuple(tables[name].shape)}")
+        if (fault := damage(name, tables[name], f"{name}{_SCALE}", scale)) is not None:
+            raise ValueError(fault)
         tables[name] = unpacked(tables[name], scale)
     return tables
 

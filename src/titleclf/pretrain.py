@@ -17,7 +17,7 @@ from titleclf.chance import seeded
 from titleclf.characters import Batch
 from titleclf.command import command
 from titleclf.compact import round_weights
-from titleclf.config import ModelConfig, PretrainConfig, PretrainingConfig
+from titleclf.config import Combine, ModelConfig, Positions, PretrainConfig, PretrainingConfig
 from titleclf.devices import pick_device
 from titleclf.embeddings import embeddings_of, write_embeddings
 from titleclf.errors import InputError
@@ -117,10 +117,12 @@ def to_unit_size(encoder: Encoder, model: ModelConfig, batch: Batch) -> None:
     """Scale the tables so that the numbers in a title's vector (dim,) have a mean square of 1, on average of a batch.
 
     Objectives care for directions, but a head learns best from numbers about as large as its own steps. Convolutions
-    are not scaled with their characters, and stay as they are.
+    are not scaled with their characters, and neither are codes of places that are added to these: both stay as they are.
     """
-    if isinstance(encoder, Conv):
+    adds = model.combine is Combine.add and model.positions is not Positions.none
+    if isinstance(encoder, Conv) or adds:
         return
+    encoder.eval()  # all n-grams count, and a resumed run must find the same
     vectors = encoder(to_inputs(batch, model, encoder.embedding.characters.weight.device))
     factor = vectors.square().mean().rsqrt().clamp(max=_LARGEST_FACTOR)
     encoder.embedding.characters.weight.mul_(factor)
