@@ -19,7 +19,7 @@ from titleclf.optim import group_parameters
 from titleclf.train import train
 
 CHARACTERS = Characters("abcdef", casefold=True, boundary=True, length=13)
-TUNED, FROZEN = EmbeddingsConfig("unused", freeze=False), EmbeddingsConfig("unused", freeze=True)
+TUNED, FROZEN = (EmbeddingsConfig("unused", tables=None, freeze=freeze) for freeze in (False, True))
 
 
 def network(*overrides: str, seed: int = 1) -> Network:

@@ -17,7 +17,7 @@ from titleclf.chance import seeded
 from titleclf.characters import Batch
 from titleclf.command import command
 from titleclf.compact import round_weights
-from titleclf.config import ModelConfig, PretrainConfig, PretrainingConfig
+from titleclf.config import ModelConfig, NgramConfig, PretrainConfig, PretrainingConfig
 from titleclf.devices import pick_device
 from titleclf.embeddings import embeddings_of, write_embeddings
 from titleclf.errors import InputError
@@ -138,7 +138,7 @@ def finish(config: PretrainConfig, survey: Survey, encoder: Encoder, history: Hi
     point_latest(folder)
     file = folder / EMBEDDINGS
     meaning = embeddings_of(encoder, config.model, survey.characters, str(file)).meaning
-    overrides = [f"model.embeddings.path={_quoted(str(file))}", f"model={config.model.kind}", *_overrides(meaning)]
+    overrides = [f"model.embeddings.path={_quoted(str(file))}", f"model={_group(config.model)}", *_overrides(meaning)]
     print(f"Embeddings: {file} ({file.stat().st_size / 1e6:.1f} MB). Train with: {shlex.join(overrides)}")
 
 
@@ -146,6 +146,10 @@ def _overrides(meaning: Mapping[str, Any]) -> list[str]:
     # What a training must be given for its model to fit these embeddings.
     groups = {name: "characters" if name == "casefold" else "model" for name in meaning}
     return [f"{groups[name]}.{name}={value}".replace(" ", "") for name, value in meaning.items()]
+
+
+def _group(model: ModelConfig) -> str:
+    return "pretrained" if isinstance(model, NgramConfig) else model.kind
 
 
 def _quoted(path: str) -> str:
