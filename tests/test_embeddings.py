@@ -10,7 +10,7 @@ from tests.conftest import compose_train
 from titleclf import runs
 from titleclf.bundle import load_bundle
 from titleclf.characters import Characters
-from titleclf.compact import round_weights
+from titleclf.compact import SCALE, TABLE, round_weights
 from titleclf.config import EmbeddingsConfig
 from titleclf.embeddings import Embeddings, load_embeddings, read_embeddings, write_embeddings
 from titleclf.errors import InputError
@@ -19,7 +19,7 @@ from titleclf.optim import group_parameters
 from titleclf.train import train
 
 CHARACTERS = Characters("abcdef", casefold=True, boundary=True, length=13)
-TUNED, FROZEN = EmbeddingsConfig("unused", freeze=False), EmbeddingsConfig("unused", freeze=True)
+TUNED, FROZEN = (EmbeddingsConfig("unused", tables=None, freeze=freeze) for freeze in (False, True))
 
 
 def network(*overrides: str, seed: int = 1) -> Network:
@@ -86,6 +86,24 @@ def test_a_conv_keeps_its_convolutions_and_takes_characters_from_any(tmp_path, f
     )
 
 
+@pytest.mark.parametrize(
+    ("override", "difference"),
+    [
+        ("model.positions=alternating", "positions 'sinusoidal' for 'alternating'"),
+        ("model.combine=multiply", "combine 'add' for 'multiply'"),
+    ],
+)
+def test_convolutions_are_of_characters_with_their_places(tmp_path, override, difference):
+    overrides = ["model=conv", "model.channels=7", "model.widths=[3,2]"]
+    embeddings = read_embeddings(write(tmp_path / "conv.safetensors", network(*overrides)))
+    assert (embeddings.meaning["positions"], embeddings.meaning["combine"]) == ("sinusoidal", "add")
+    with pytest.raises(InputError) as caught:
+        load(embeddings, network(*overrides, override), TUNED)
+    assert f"Got {embeddings.path} with {difference}. Change the model to the file" in str(caught.value)
+    # Characters alone mean the same whatever their places are coded by.
+    assert "loaded characters" in load(embeddings, network("model=bag", "model.boundary=true", "model.dim=5"), TUNED)
+
+
 def test_ngrams_that_a_file_lacks_start_anew(tmp_path):
     embeddings = read_embeddings(write(tmp_path / "bag.safetensors", network("model=bag")))
     target = network("model.buckets=97")
@@ -149,6 +167,51 @@ def test_rounded_tables_are_kept_as_int8_to_the_bit_and_others_as_floats(tmp_pat
     assert small < large
 
 
+@pytest.mark.parametrize("dim", [5, 6])
+def test_tables_in_four_bits_a_weight_take_half_of_the_room(tmp_path, dim):
+    source = network("model.buckets=97", f"model.dim={dim}")
+    characters, ngrams = source.encoder.embedding.characters.weight, source.encoder.ngrams.weight
+    for table in (characters, ngrams):
+        round_weights(table, to_nibbles=True)
+    path = write(tmp_path / "nibbles", source)
+    found = {name: (one.dtype, tuple(one.shape)) for name, one in load_file(path).items()}
+    assert found == {
+        "characters": (torch.uint8, (10, 3)),
+        "characters.scale": (torch.float32, (dim,)),
+        "ngrams": (torch.uint8, (97, 3)),
+        "ngrams.scale": (torch.float32, (dim,)),
+    }
+    read = read_embeddings(path).tables
+    assert torch.equal(read["characters"], characters)
+    assert torch.equal(read["ngrams"], ngrams)
+
+
+@pytest.mark.parametrize(("to_nibbles", "dtype"), [(True, torch.uint8), (False, torch.int8)])
+def test_a_frozen_table_is_in_the_bundle_as_in_the_file(run, small, tmp_path, to_nibbles, dtype):
+    source = load_bundle(run)
+    torch.nn.init.normal_(source.network.encoder.ngrams.weight)
+    round_weights(source.network.encoder.ngrams.weight, to_nibbles=to_nibbles)
+    path = write(tmp_path / "e.safetensors", source.network, source.characters)
+    folder = train(small(f"model.embeddings.path={path}", "model.embeddings.freeze=true", "training.epochs=1"))
+    saved, file = load_file(folder / "bundle" / "weights.safetensors"), load_file(path)
+    assert file["ngrams"].dtype == saved[TABLE].dtype == dtype
+    assert torch.equal(saved[TABLE], file["ngrams"])
+    assert torch.equal(saved[SCALE], file["ngrams.scale"])
+    bundle = load_bundle(folder)
+    assert torch.equal(bundle.network.encoder.ngrams.weight, source.network.encoder.ngrams.weight)
+    bundle.save(tmp_path / "again")
+    again = tmp_path / "again" / "weights.safetensors"
+    assert again.read_bytes() == (folder / "bundle" / "weights.safetensors").read_bytes()
+
+
+def test_a_tuned_table_is_in_the_bundle_as_int8_whatever_it_was_in_the_file(run, small, tmp_path):
+    source = load_bundle(run)
+    round_weights(source.network.encoder.ngrams.weight, to_nibbles=True)
+    path = write(tmp_path / "e.safetensors", source.network, source.characters)
+    folder = train(small(f"model.embeddings.path={path}", "training.epochs=1"))
+    assert load_file(folder / "bundle" / "weights.safetensors")[TABLE].dtype == torch.int8
+
+
 def damaged(path: Path, **changes: torch.Tensor | None) -> Path:
     """Write the tensors of a file anew, some of them changed or left out."""
     with safe_open(path, framework="pt") as file:
@@ -166,8 +229,17 @@ def damaged(path: Path, **changes: torch.Tensor | None) -> Path:
         ({"ngrams": torch.zeros(97, 4)}, "ngrams of shape (97, 4) for (97, 5)"),
         ({"ngrams": torch.zeros(96, 5)}, "ngrams of shape (96, 5) for (97, 5)"),
         ({"ngrams__scale": None}, "'ngrams.scale'"),
-        ({"ngrams__scale": torch.ones(4)}, "ngrams.scale of shape (4,) for (5,)"),
-        ({"ngrams__scale": torch.ones(1)}, "ngrams.scale of shape (1,) for (5,)"),
+        ({"ngrams__scale": torch.ones(4)}, "ngrams.scale of shape (4,) for (97, 5)"),
+        ({"ngrams__scale": torch.ones(1)}, "ngrams.scale of shape (1,) for (97, 5)"),
+        ({"ngrams__scale": torch.ones(5, 1)}, "ngrams.scale of shape (5, 1) for (97, 5)"),
+        ({"ngrams__scale": torch.tensor(1.0)}, "ngrams.scale of shape () for (97, 5)"),
+        ({"ngrams": torch.ones(97).to(torch.int8)}, "ngrams.scale of shape (5,) for (97,)"),
+        ({"ngrams": torch.ones(97, 5).to(torch.uint8)}, "ngrams.scale of shape (5,) for (97, 5)"),
+        ({"ngrams": torch.ones(97, 5).long()}, "ngrams of torch.int64"),
+        ({"ngrams__scale": torch.tensor([1, 1, torch.nan, 1, 1])}, "ngrams.scale nan"),
+        ({"ngrams__scale": torch.tensor([1, 1, 1, 1, torch.inf])}, "ngrams.scale inf"),
+        ({"ngrams__scale": torch.tensor([1.0, 0, 1, 1, 1])}, "ngrams.scale 0"),
+        ({"ngrams__scale": torch.tensor([1.0, -2, 1, 1, 1])}, "ngrams.scale -2"),
     ],
 )
 def test_damaged_files_are_refused_in_one_sentence(tmp_path, changes, reason):
@@ -199,7 +271,8 @@ def test_under_a_huge_decay_tuned_tables_stay_as_in_the_file_and_new_ones_near_z
     source = load_bundle(run)
     path = write(tmp_path / "e.safetensors", source.network, source.characters)
     # Steps too small to matter, and a decay of 2 % a step: after some seventy steps little is left of what decays.
-    still = ["optim.table_decay=2000", "optim.table_lr=1e-5", "training.epochs=2", "training.batch_size=1"]
+    still = ["optim.table_decay=2000", "optim.table_lr=1e-5", "optim.loaded_decay=2000", "optim.loaded_lr=1e-5"]
+    still += ["training.epochs=2", "training.batch_size=1"]
     tuned = load_bundle(train(small(f"model.embeddings.path={path}", *still))).network.encoder.ngrams.weight
     before = source.network.encoder.ngrams.weight
     assert before.abs().max() > 0.1
@@ -213,7 +286,7 @@ def test_a_run_with_tuned_tables_killed_and_resumed_gives_the_weights_of_an_unbr
 ):
     source = load_bundle(run)
     path = write(tmp_path / "e.safetensors", source.network, source.characters)
-    config = small(f"model.embeddings.path={path}", "optim.table_decay=3", "training.epochs=4")
+    config = small(f"model.embeddings.path={path}", "optim.loaded_decay=30", "training.epochs=4")
     unbroken = train(config)
     save = runs.save_checkpoint
 

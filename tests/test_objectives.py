@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -7,10 +8,10 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from tests.conftest import rows
+from tests.conftest import compose_train, rows
 from titleclf import objectives
 from titleclf.chance import draws, seeded
-from titleclf.characters import UNK, Characters
+from titleclf.characters import BOUNDARY, PAD, UNK, Characters
 from titleclf.command import compose
 from titleclf.config import PretrainConfig
 from titleclf.model import Encoder, to_inputs
@@ -24,6 +25,7 @@ CPU = torch.device("cpu")
 TITLES = [title for title, _, _ in rows()]
 CHARACTERS = Characters.from_titles(TITLES, casefold=True, min_count=1, boundary=True)
 ABC = Characters("abc", casefold=True, boundary=False, length=9)
+ABC_MARKED = replace(ABC, boundary=True)
 FITTING = [(model, kind) for kind in ("views", "skipgram", "cbow") for model in ("bag", "ngram", "conv")]
 FITTING = [*FITTING, ("conv", "masked")]
 
@@ -31,7 +33,10 @@ FITTING = [*FITTING, ("conv", "masked")]
 def configured(model: str, kind: str, *overrides: str) -> PretrainConfig:
     sizes = {"bag": [], "ngram": ["model.buckets=997"], "conv": ["model.channels=11"]}[model]
     boundary = "model.boundary=true"  # as the vocabulary has it
-    return compose("pretrain", [f"model={model}", f"objective={kind}", "model.dim=7", boundary, *sizes, *overrides])
+    given = [f"model={model}", f"objective={kind}", "model.dim=7", boundary, *sizes, *overrides]
+    training = compose_train(*given)  # it allows more than pre-training, which must fit into a file
+    optim = [override for override in overrides if override.startswith("optim.")]
+    return replace(compose("pretrain", optim), model=training.model, objective=training.objective)
 
 
 def made(config: PretrainConfig, characters: Characters = CHARACTERS, seed: int = 1) -> tuple[Encoder, Objective]:
@@ -332,6 +337,28 @@ def test_only_characters_inside_titles_are_hidden_and_foretold(monkeypatch, shar
         assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
     shares = [(inputs.ids.numpy() == UNK).sum() / batch.mask.sum() for inputs in seen]
     assert np.mean(shares) == pytest.approx(share, rel=0.15)
+
+
+def test_marks_and_unknown_characters_are_never_hidden(monkeypatch):
+    encoder, objective = made(configured("conv", "masked", "objective.share=0.9"), ABC_MARKED)
+    titles = ["ab c", "xaxx", "zz", "c"]  # x and z are unknown
+    batch = ABC_MARKED.batch(titles)
+    worth = batch.mask & ~np.isin(batch.ids, [PAD, UNK, BOUNDARY])  # a blank is worth a guess too
+    guessed = []
+    monkeypatch.setattr(
+        functional, "cross_entropy", lambda guesses, targets, **_: guessed.append(targets) or guesses.sum()
+    )
+    seen = []
+    places = encoder.places
+    monkeypatch.setattr(encoder, "places", lambda inputs: seen.append(inputs) or places(inputs))
+    everything = np.zeros_like(worth)
+    for seed in range(30):
+        objective(encoder, titles, np.random.default_rng(seed))
+        hidden = seen[-1].ids.numpy() != batch.ids
+        assert not (hidden & ~worth).any()
+        assert guessed[-1].tolist() == batch.ids[hidden].tolist()  # no unknown character is a target either
+        everything |= hidden
+    assert (everything == worth).all()
 
 
 def test_where_nothing_is_hidden_there_is_no_loss():

@@ -20,8 +20,10 @@ def optim(**changes) -> OptimConfig:
     values = {
         "lr": 0.1,
         "table_lr": 0.2,
+        "loaded_lr": 0.3,
         "weight_decay": 0.5,
         "table_decay": 0.25,
+        "loaded_decay": 0.75,
         "betas": [0.9, 0.999],
         "warmup_fraction": 0.2,
         "clip_norm": 1.0,
@@ -78,6 +80,62 @@ def test_decay_shrinks_matrices_by_their_share_and_nothing_else():
     shares = {"head.weight": 0.1 * 0.5, "encoder.embedding.positions.table": 0.1 * 0.5}
     for name, parameter in made.named_parameters():
         assert torch.allclose(parameter, before[name] * (1 - shares.get(name, 0.0))), name
+
+
+class TwoTables(nn.Module):
+    """A table that starts at zero and one that does not, as tables do that were loaded."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.anew, self.loaded = (nn.Embedding(7, 3, sparse=True) for _ in range(2))
+        with torch.no_grad():
+            self.anew.weight.zero_()
+            self.loaded.weight.copy_(torch.linspace(-3, 4, 21).reshape(7, 3))
+
+    def loss(self) -> torch.Tensor:
+        rows = torch.tensor([1, 2])
+        return (self.anew(rows) + self.loaded(rows) - 9).pow(2).sum()
+
+
+def test_loaded_tables_take_steps_of_their_own():
+    made = TwoTables()
+    before = [made.anew.weight.detach().clone(), made.loaded.weight.detach().clone()]
+    Optimizer(made, optim(skip=[], warmup_fraction=0.0, clip_norm=1e6), steps=5).step(made.loss())
+    # The first step of Adam is as large as the learning rate, up, since all gradients are below zero.
+    for table, start, lr in zip((made.anew.weight, made.loaded.weight), before, (0.2, 0.3), strict=True):
+        assert torch.allclose((table - start)[1:3], torch.tensor(lr), atol=1e-5)
+        assert torch.equal(table[[0, 3, 4, 5, 6]], start[[0, 3, 4, 5, 6]])
+
+
+def test_loaded_tables_decay_to_their_start_at_a_rate_of_their_own():
+    made = TwoTables()
+    start = made.loaded.weight.detach().clone()
+    steps = RowAdamW.DECAY_STEPS
+    optimizer = Optimizer(made, optim(skip=[], warmup_fraction=0.0, lr=1e-9), steps=10**9)
+    with torch.no_grad():
+        made.anew.weight.add_(1.0)
+        made.loaded.weight.add_(1.0)
+    for _ in range(steps):
+        optimizer.step(torch.zeros((), requires_grad=True))
+    assert torch.allclose(made.anew.weight, torch.tensor((1 - 0.2 * 0.25) ** steps), atol=1e-6)
+    assert torch.allclose(made.loaded.weight - start, torch.tensor((1 - 0.3 * 0.75) ** steps), atol=1e-6)
+
+
+def test_both_kinds_of_tables_go_on_where_they_were_saved():
+    made, broken = TwoTables(), TwoTables()
+    unbroken, first = (Optimizer(one, optim(skip=[]), steps=40) for one in (made, broken))
+    for _ in range(13):
+        unbroken.step(made.loss())
+        first.step(broken.loss())
+    resumed = TwoTables()
+    second = Optimizer(resumed, optim(skip=[]), steps=40)  # before the weights come back: it knows where they began
+    resumed.load_state_dict(broken.state_dict())
+    second.load_state_dict(first.state_dict())
+    for _ in range(27):
+        unbroken.step(made.loss())
+        second.step(resumed.loss())
+    for one, other in zip(made.parameters(), resumed.parameters(), strict=True):
+        assert torch.equal(one, other)
 
 
 def row_adamw(made: "Tables", start: torch.Tensor, weight_decay: float) -> RowAdamW:

@@ -44,7 +44,7 @@ def test_its_titles_are_those_of_training_or_of_a_file_without_short_ones(small,
     assert made(small(ON, *own)).titles == ["Sky", "Heute"]
 
 
-def test_as_many_titles_are_drawn_as_asked_for_and_all_can_be(small):
+def test_as_many_different_titles_are_drawn_as_asked_for_or_else_all(small):
     drawn = []
 
     class Heard(nn.Module):
@@ -53,10 +53,20 @@ def test_as_many_titles_are_drawn_as_asked_for_and_all_can_be(small):
             return torch.zeros(())
 
     regulariser, generator = Regulariser(Heard(), made(small(ON)).titles), seeded(1)
-    for count in (1, 7, 64):
+    for count in (1, 2, 3, 7, 64):
         regulariser(None, count, generator)
-    assert [len(titles) for titles in drawn] == [1, 7, 64]
-    assert set(drawn[-1]) == set(regulariser.titles)
+    assert [len(titles) for titles in drawn] == [1, 2, 3, 3, 3]
+    assert all(len(set(titles)) == len(titles) for titles in drawn)
+    drawn.clear()
+    for _ in range(99):
+        regulariser(None, 1, generator)
+    assert {title for (title,) in drawn} == set(regulariser.titles)
+
+
+def test_a_pool_smaller_than_a_batch_is_trained_with(small, tmp_path):
+    (tmp_path / "own.txt").write_text("oooo tttt\naaaa nnnn\n")
+    folder = train(small(ON, f"loss.titles={tmp_path / 'own.txt'}", "training.batch_size=64", "training.epochs=1"))
+    assert runs.load_checkpoint(folder)["history"][0]["training_loss"] > 0
 
 
 @pytest.mark.parametrize(("content", "where"), [("x\n\n", "own.txt"), (None, "training")])

@@ -37,8 +37,10 @@ from titleclf.rules import check
         ("noise.formats=[]", "noise.formats must be one or more while noise.reformatted is above 0. Got []."),
         ("optim.lr=0", "optim.lr must be above 0. Got 0.0."),
         ("optim.table_lr=0", "optim.table_lr must be above 0. Got 0.0."),
+        ("optim.loaded_lr=0", "optim.loaded_lr must be above 0. Got 0.0."),
         ("optim.weight_decay=-1", "optim.weight_decay must be 0 or more. Got -1.0."),
         ("optim.table_decay=-1", "optim.table_decay must be 0 or more. Got -1.0."),
+        ("optim.loaded_decay=-1", "optim.loaded_decay must be 0 or more. Got -1.0."),
         ("optim.betas=[0.9]", "optim.betas must be two numbers in [0, 1). Got [0.9]."),
         ("optim.warmup_fraction=1", "optim.warmup_fraction must be in [0, 1). Got 1.0."),
         ("optim.clip_norm=0", "optim.clip_norm must be above 0. Got 0.0."),
@@ -99,6 +101,9 @@ def test_wrong_values_of_conv(override, sentence):
     assert str(caught.value) == sentence
 
 
+CONVOLVES = "objective must be views or masked with model=conv, whose convolutions no other one trains."
+
+
 @pytest.mark.parametrize(
     ("override", "sentence"),
     [
@@ -117,7 +122,17 @@ def test_wrong_values_of_conv(override, sentence):
         ("model=conv objective=masked objective.share=1", "objective.share must be in (0, 1). Got 1.0."),
         ("objective=masked", "objective must be another one without convolutions (model=conv). Got masked."),
         ("model=bag objective=masked", "objective must be another one without convolutions (model=conv). Got masked."),
-        ("noise.misspelt=2", "noise.misspelt must be in [0, 1]. Got 2.0."),
+        ("noise=guide noise.misspelt=2", "noise.misspelt must be in [0, 1]. Got 2.0."),
+        (
+            "noise.misspelt=0.5",
+            "noise.misspellings must be one or more while noise.misspelt is above 0. Got [].",
+        ),
+        ("model=conv objective=skipgram", f"{CONVOLVES} Got skipgram."),
+        ("model=conv objective=cbow", f"{CONVOLVES} Got cbow."),
+        (
+            "model.positions=learned",
+            "model.positions must be another one than learned: a file of embeddings holds no positions. Got learned.",
+        ),
         ("optim.lr=0", "optim.lr must be above 0. Got 0.0."),
         ("pretraining.epochs=0", "pretraining.epochs must be at least 1. Got 0."),
         ("pretraining.batch_size=1", "pretraining.batch_size must be at least 2. Got 1."),
@@ -129,6 +144,23 @@ def test_wrong_values_of_pretraining(override, sentence):
     with pytest.raises(InputError) as caught:
         compose("pretrain", override.split(" "))
     assert str(caught.value) == sentence
+
+
+def test_what_a_file_of_embeddings_can_not_hold_may_be_trained():
+    config = compose_train("model=conv", "objective=cbow", "model.positions=learned", "loss.unsupervised=0.1")
+    assert (config.objective.kind, config.model.positions) == ("cbow", "learned")
+
+
+def test_pretraining_is_of_titles_as_they_are():
+    config = compose("pretrain", [])
+    assert (config.noise.misspelt, config.noise.reformatted) == (0, 0)
+    assert (config.model.kind, config.model.dim, config.model.buckets) == ("ngram", 64, 120_000)
+    assert config.model.embeddings.path is None
+    assert config.pretraining.epochs == 4
+    assert (config.optim.table_lr, config.optim.loaded_lr, config.optim.clip_norm) == (3e-2, 3e-2, 1000)
+    assert (config.optim.table_decay, config.optim.loaded_decay) == (0, 0)
+    own = compose("pretrain", ["optim.table_lr=0.5", "optim.table_decay=2"]).optim
+    assert (own.loaded_lr, own.loaded_decay) == (0.5, 2)  # all tables start anew, and move alike
 
 
 def test_the_term_without_labels_may_have_titles_of_its_own():

@@ -106,7 +106,7 @@ class Bundle:
 
     def _config(self) -> dict[str, Any]:
         # The file that embeddings came from is no part of the bundle: they are among its weights.
-        architecture = replace(self.network.config, embeddings=EmbeddingsConfig(None, freeze=False))
+        architecture = replace(self.network.config, embeddings=EmbeddingsConfig(path=None, tables=None, freeze=False))
         return {
             "format": FORMAT,
             "version": __version__,

@@ -121,9 +121,10 @@ class CharactersConfig:
 
 @dataclass
 class EmbeddingsConfig:
-    """A file of pre-trained embeddings, and whether they stay as they are."""
+    """A file of pre-trained embeddings, which of its tables are taken, and whether they stay as they are."""
 
     path: str | None
+    tables: list[str] | None
     freeze: bool
 
 

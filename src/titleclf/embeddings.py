@@ -99,7 +99,13 @@ def load_embeddings(
         If the rows mean something else in the encoder; every difference is named.
     """
     tables = _tables(encoder)
-    loaded = sorted(set(tables) & set(embeddings.tables))
+    loaded = sorted(name for name in set(tables) & set(embeddings.tables) if _is_wanted(name, config.tables))
+    if not loaded:
+        offered = ", ".join(sorted({name.split(".")[0] for name in embeddings.tables}))
+        raise InputError(
+            f"model.embeddings.tables must name tables that the file and the model have. Got {config.tables} for "
+            f"{embeddings.path} with {offered}. Name others, or null for all."
+        )
     differing = [
         f"{name} {embeddings.meaning.get(name)!r} for {value!r}"
         for name, value in _meaning(model, characters).items()
@@ -140,6 +146,10 @@ def _meaning(config: ModelConfig, characters: Characters) -> dict[str, Any]:
         meaning |= {"widths": config.widths, "channels": config.channels}
         meaning |= {"positions": str(config.positions), "combine": str(config.combine)}
     return meaning
+
+
+def _is_wanted(name: str, tables: list[str] | None) -> bool:
+    return tables is None or name.split(".")[0] in tables
 
 
 def _matters(name: str, loaded: list[str]) -> bool:

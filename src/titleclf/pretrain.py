@@ -17,7 +17,7 @@ from titleclf.chance import seeded
 from titleclf.characters import Batch
 from titleclf.command import command
 from titleclf.compact import round_weights
-from titleclf.config import Combine, ModelConfig, Positions, PretrainConfig, PretrainingConfig
+from titleclf.config import Combine, ModelConfig, NgramConfig, Positions, PretrainConfig, PretrainingConfig
 from titleclf.devices import pick_device
 from titleclf.embeddings import embeddings_of, write_embeddings
 from titleclf.errors import InputError
@@ -117,7 +117,7 @@ def to_unit_size(encoder: Encoder, model: ModelConfig, batch: Batch) -> None:
     """Scale the tables so that the numbers in a title's vector (dim,) have a mean square of 1, on average of a batch.
 
     Objectives care for directions, but a head learns best from numbers about as large as its own steps. Convolutions
-    are not scaled with their characters, and neither are codes of places that are added to these: both stay as they are.
+    don't grow with their characters, nor do codes of places that are added to these: both stay as they are.
     """
     adds = model.combine is Combine.add and model.positions is not Positions.none
     if isinstance(encoder, Conv) or adds:
@@ -140,7 +140,7 @@ def finish(config: PretrainConfig, survey: Survey, encoder: Encoder, history: Hi
     point_latest(folder)
     file = folder / EMBEDDINGS
     meaning = embeddings_of(encoder, config.model, survey.characters, str(file)).meaning
-    overrides = [f"model.embeddings.path={_quoted(str(file))}", f"model={config.model.kind}", *_overrides(meaning)]
+    overrides = [f"model.embeddings.path={_quoted(str(file))}", f"model={_group(config.model)}", *_overrides(meaning)]
     print(f"Embeddings: {file} ({file.stat().st_size / 1e6:.1f} MB). Train with: {shlex.join(overrides)}")
 
 
@@ -148,6 +148,10 @@ def _overrides(meaning: Mapping[str, Any]) -> list[str]:
     # What a training must be given for its model to fit these embeddings.
     groups = {name: "characters" if name == "casefold" else "model" for name in meaning}
     return [f"{groups[name]}.{name}={value}".replace(" ", "") for name, value in meaning.items()]
+
+
+def _group(model: ModelConfig) -> str:
+    return "pretrained" if isinstance(model, NgramConfig) else model.kind
 
 
 def _quoted(path: str) -> str:
