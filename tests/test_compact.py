@@ -7,7 +7,7 @@ from torch import Tensor
 
 from tests.conftest import compose_train
 from titleclf.bundle import load_bundle, load_weights
-from titleclf.compact import SCALE, TABLE, pack, round_table, unpack
+from titleclf.compact import SCALE, TABLE, pack, packed, round_table, round_weights, unpack, unpacked
 from titleclf.errors import InputError
 from titleclf.model import Network
 from titleclf.train import train
@@ -54,11 +54,11 @@ def test_packed_and_unpacked_weights_are_the_same_to_the_bit(seed):
     made = network("model.buckets=97", seed=seed)
     round_table(made)
     state = dict(made.state_dict())
-    packed = pack(state)
-    assert (packed[TABLE].dtype, packed[TABLE].shape) == (torch.int8, (97, 5))
-    assert (packed[SCALE].dtype, packed[SCALE].shape) == (torch.float32, (5,))
-    assert bits(unpack(packed, "here")) == bits(state)
-    assert bits(pack(unpack(packed, "here"))) == bits(packed)
+    small = pack(state)
+    assert (small[TABLE].dtype, small[TABLE].shape) == (torch.int8, (97, 5))
+    assert (small[SCALE].dtype, small[SCALE].shape) == (torch.float32, (5,))
+    assert bits(unpack(small, "here")) == bits(state)
+    assert bits(pack(unpack(small, "here"))) == bits(small)
 
 
 def test_a_table_that_is_not_rounded_is_packed_without_loss_that_is_not_at_all():
@@ -115,31 +115,127 @@ def test_what_is_judged_in_training_is_what_the_bundle_computes(small, monkeypat
     assert bits(dict(load_bundle(folder).network.state_dict())) == bits(judged[0])
 
 
+def random_table(rows: int, dim: int, seed: int = 1) -> Tensor:
+    """Return a table with columns of all sizes, the last but one of zeros."""
+    spread = torch.logspace(-3, 3, dim)
+    spread[dim // 2] = 0
+    return torch.randn(rows, dim, generator=torch.Generator().manual_seed(seed)) * spread
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("dim", [1, 2, 5, 6])
+@pytest.mark.parametrize("rows", [1, 2, 97])
+def test_nibbles_are_the_same_to_the_bit_and_take_half_of_the_room(rows, dim, seed):
+    table = random_table(rows, dim, seed)
+    before = table.clone()
+    round_weights(table, to_nibbles=True)
+    integers, scale = packed(table)
+    assert (integers.dtype, integers.shape) == (torch.uint8, (rows, (dim + 1) // 2))
+    assert (scale.dtype, scale.shape) == (torch.float32, (dim,))
+    assert unpacked(integers, scale).numpy().tobytes() == table.numpy().tobytes()
+    assert table[:, dim // 2].eq(0).all()
+    assert all(len(column.unique()) <= 15 for column in table.T)
+    assert (table * before >= 0).all()  # no sign is lost
+
+
+@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("to_nibbles", [True, False])
+def test_rounding_weights_twice_changes_nothing(seed, to_nibbles):
+    table = random_table(97, 5, seed)
+    round_weights(table, to_nibbles=to_nibbles)
+    once = table.clone()
+    round_weights(table, to_nibbles=to_nibbles)
+    assert torch.equal(table, once)
+
+
+def test_a_table_in_nibbles_is_not_changed_by_rounding_to_bytes():
+    table = random_table(97, 5)
+    round_weights(table, to_nibbles=True)
+    once = table.clone()
+    round_weights(table)
+    assert torch.allclose(table, once, rtol=0.01)
+
+
+def test_what_is_larger_than_two_and_a_half_deviations_is_cut_off_in_nibbles_alone():
+    table = torch.randn(997, 3, generator=torch.Generator().manual_seed(1))
+    table[5, 1], table[6, 1] = 40.0, -40.0
+    before = table.clone()
+    most = 2.5 * before.square().mean(dim=0).sqrt()
+    round_weights(table, to_nibbles=True)
+    assert torch.allclose(table.abs().amax(dim=0), most, rtol=0.01)
+    assert (table[5, 1], table[6, 1]) == (table[:, 1].max(), table[:, 1].min())
+    inside = before.abs() <= most
+    assert ((table - before).abs() <= 0.51 * most / 7)[inside].all()
+    bytes_ = before.clone()
+    round_weights(bytes_)
+    assert bytes_[5, 1].item() == pytest.approx(40, rel=0.01)
+
+
+@pytest.mark.parametrize("rows", [1, 9])
+def test_a_column_whose_weights_are_all_alike_keeps_them(rows):
+    table = torch.tensor([[0.3, -40.0, 0.0]]).repeat(rows, 1)
+    before = table.clone()
+    round_weights(table, to_nibbles=True)
+    assert torch.allclose(table, before, rtol=0.005)
+
+
+def test_a_table_without_a_rounded_value_is_not_packed():
+    assert packed(torch.randn(9, 5, generator=torch.Generator().manual_seed(1))) is None
+
+
+def test_zeros_stay_zeros():
+    table = torch.zeros(9, 5)
+    round_weights(table, to_nibbles=True)
+    assert torch.equal(unpacked(*packed(table)), torch.zeros(9, 5))
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_pretraining_that_went_astray_is_told_too(value):
+    table = random_table(9, 5)
+    table[3, 2] = value
+    with pytest.raises(InputError, match=r"training must leave finite weights. Got others. Train with a smaller"):
+        round_weights(table, to_nibbles=True)
+
+
+@pytest.mark.parametrize("dim", [5, 6])
+def test_bundles_hold_either_kind_of_integers(tmp_path, dim):
+    path = tmp_path / "w.safetensors"
+    for to_nibbles, dtype, columns in ((True, torch.uint8, 3), (False, torch.int8, dim)):
+        made, target = (Network(compose_train(f"model.dim={dim}", "model.buckets=97").model, 11, 13, 3) for _ in "ab")
+        torch.nn.init.normal_(made.encoder.ngrams.weight)
+        round_weights(made.encoder.ngrams.weight, to_nibbles=to_nibbles)
+        state = pack(made.state_dict())
+        assert (state[TABLE].dtype, state[TABLE].shape) == (dtype, (97, columns))
+        save_file(state, path)
+        load_weights(target, path)
+        assert bits(dict(target.state_dict())) == bits(dict(made.state_dict()))
+
+
 @pytest.fixture
-def packed() -> dict[str, Tensor]:
+def in_bytes() -> dict[str, Tensor]:
     made = network("model.buckets=97")
     round_table(made)
     return pack(made.state_dict())
 
 
-def test_both_forms_are_loaded(packed, tmp_path):
-    for tensors in (packed, unpack(packed, "here")):
+def test_both_forms_are_loaded(in_bytes, tmp_path):
+    for tensors in (in_bytes, unpack(in_bytes, "here")):
         path = tmp_path / "w.safetensors"
         save_file(tensors, path)
         target = network("model.buckets=97", seed=2)
         load_weights(target, path)
-        assert bits(dict(target.state_dict())) == bits(unpack(packed, "here"))
+        assert bits(dict(target.state_dict())) == bits(unpack(in_bytes, "here"))
 
 
 SHAPES = "w.safetensors must hold the tensors that its configuration describes. Got "
-VALUES = "w.safetensors must hold an int8 table and scales above 0. Got "
+VALUES = "w.safetensors must hold a table of int8 or uint8 and scales above 0. Got "
 
 
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({SCALE: None}, f"{SHAPES}{SCALE} of shape None for (5,). Train or copy it again."),
-        ({SCALE: torch.ones(7)}, f"{SHAPES}{SCALE} of shape (7,) for (5,). Train or copy it again."),
+        ({SCALE: None}, f"{SHAPES}{SCALE} of shape None for (97, 5). Train or copy it again."),
+        ({SCALE: torch.ones(7)}, f"{SHAPES}{SCALE} of shape (7,) for (97, 5). Train or copy it again."),
         ({TABLE: torch.ones(96, 5).to(torch.int8)}, f"{SHAPES}{TABLE} of shape (96, 5) for (97, 5). Train or copy"),
         ({TABLE: torch.ones(97, 5)}, f"{SHAPES}{SCALE} of shape (5,) for None. Train or copy it again."),
         ({TABLE: None}, f"{SHAPES}{SCALE} of shape (5,) for None. Train or copy it again."),
@@ -147,12 +243,39 @@ VALUES = "w.safetensors must hold an int8 table and scales above 0. Got "
         ({SCALE: torch.tensor([1, torch.inf, 1, 1, 1])}, f"{VALUES}{SCALE} inf. Train or copy it again."),
         ({SCALE: torch.tensor([1.0, 1, 1, 1, 0])}, f"{VALUES}{SCALE} 0. Train or copy it again."),
         ({SCALE: torch.tensor([-0.5, 1, 1, 1, 1])}, f"{VALUES}{SCALE} -0.5. Train or copy it again."),
+        ({SCALE: torch.ones(5, 1)}, f"{SHAPES}{SCALE} of shape (5, 1) for (97, 5). Train or copy it again."),
+        ({SCALE: torch.tensor(1.0)}, f"{SHAPES}{SCALE} of shape () for (97, 5). Train or copy it again."),
+        ({TABLE: torch.ones(97, 2).to(torch.uint8)}, f"{SHAPES}{SCALE} of shape (5,) for (97, 2). Train or copy"),
         ({TABLE: torch.ones(97, 5).long()}, f"{VALUES}{TABLE} of torch.int64. Train or copy it again."),
     ],
 )
-def test_damaged_tables_are_refused(packed, tmp_path, change, sentence):
+def test_damaged_tables_are_refused(in_bytes, tmp_path, change, sentence):
     path = Path(tmp_path / "w.safetensors")
-    save_file({name: tensor for name, tensor in (packed | change).items() if tensor is not None}, path)
+    save_file({name: tensor for name, tensor in (in_bytes | change).items() if tensor is not None}, path)
     with pytest.raises(InputError) as caught:
         load_weights(network("model.buckets=97"), path)
     assert str(caught.value).replace(f"{tmp_path}/", "").startswith(sentence)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({SCALE: None}, f"{SHAPES}{SCALE} of shape None for (97, 3). Train or copy it again."),
+        ({SCALE: torch.ones(4)}, f"{SHAPES}{SCALE} of shape (4,) for (97, 3). Train or copy it again."),
+        ({SCALE: torch.ones(6)}, f"{SHAPES}{TABLE} of shape (97, 6) for (97, 5). Train or copy it again."),
+        ({SCALE: torch.tensor([1, 1, torch.nan, 1, 1])}, f"{VALUES}{SCALE} nan. Train or copy it again."),
+        ({SCALE: torch.tensor([1.0, 1, 1, 1, 0])}, f"{VALUES}{SCALE} 0. Train or copy it again."),
+        ({SCALE: torch.tensor([-0.5, 1, 1, 1, 1])}, f"{VALUES}{SCALE} -0.5. Train or copy it again."),
+    ],
+)
+def test_damaged_nibbles_are_refused(tmp_path, change, sentence):
+    made = network("model.buckets=97")
+    with torch.no_grad():
+        made.encoder.ngrams.weight.normal_()
+    round_weights(made.encoder.ngrams.weight, to_nibbles=True)
+    path = Path(tmp_path / "w.safetensors")
+    state = pack(made.state_dict()) | change
+    save_file({name: tensor for name, tensor in state.items() if tensor is not None}, path)
+    with pytest.raises(InputError) as caught:
+        load_weights(network("model.buckets=97"), path)
+    assert str(caught.value).replace(f"{tmp_path}/", "") == sentence

@@ -1,3 +1,4 @@
+import hashlib
 import json
 import shutil
 from dataclasses import replace
@@ -18,6 +19,7 @@ from titleclf.compact import round_table
 from titleclf.config import CategoryPrecision, Device, TrainConfig
 from titleclf.data import read_data
 from titleclf.devices import pick_device
+from titleclf.embeddings import write_embeddings
 from titleclf.errors import InputError
 from titleclf.neighbours import key_of
 from titleclf.titles import labels_of
@@ -125,6 +127,94 @@ def test_resume_refuses_other_titles(run, small, tmp_path, titles_csv):
         InputError, match=r"resume must be given the same titles. Got .*, begun on others. Train again."
     ):
         train(small(f"resume={folder}"))
+
+
+def written_embeddings(run: Path, path: Path, added: float = 0.0) -> Path:
+    source = load_bundle(run)
+    with torch.no_grad():
+        source.network.encoder.ngrams.weight[5, 3] += added
+    write_embeddings(path, source.network.encoder, source.network.config, source.characters)
+    return path
+
+
+@pytest.fixture
+def embeddings(run, tmp_path) -> Path:
+    return written_embeddings(run, tmp_path / "e.safetensors")
+
+
+def killed_after_one_epoch(config: TrainConfig) -> Path:
+    """Return the folder of a run that was killed, with its checkpoint."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "finish", interrupted)
+        with pytest.raises(KeyboardInterrupt, match="Go on with"):
+            train(config)
+    (folder,) = Path(config.output_dir).iterdir()
+    return folder
+
+
+def refusal(config: TrainConfig, folder: Path) -> str:
+    with pytest.raises(InputError) as caught:
+        train(replace(config, resume=str(folder)))
+    return str(caught.value)
+
+
+def test_a_checkpoint_knows_all_files_that_shaped_it(small, embeddings, tmp_path):
+    (tmp_path / "own.txt").write_text("Newsnight\nTagesschau\n")
+    own = [f"model.embeddings.path={embeddings}", "loss.unsupervised=0.1", f"loss.titles={tmp_path / 'own.txt'}"]
+    plain = small("training.epochs=1")
+    given = runs.load_checkpoint(train(plain))["given"]
+    assert given == {"titles": read_data(plain).fingerprint}
+    given = runs.load_checkpoint(train(small("training.epochs=1", *own)))["given"]
+    assert given == {
+        "titles": read_data(plain).fingerprint,
+        "embeddings": hashlib.sha256(embeddings.read_bytes()).hexdigest(),
+        "titles without labels": hashlib.sha256(b"Newsnight\nTagesschau").hexdigest(),
+    }
+
+
+def test_resume_refuses_another_file_of_embeddings(small, embeddings, run):
+    config = small("training.epochs=1", f"model.embeddings.path={embeddings}")
+    folder = killed_after_one_epoch(config)
+    kept = embeddings.read_bytes()
+    written_embeddings(run, embeddings, added=1.0)
+    sentence = f"resume must be given the same embeddings. Got {folder}, begun on others. Train again."
+    assert refusal(config, folder) == sentence
+    embeddings.write_bytes(kept)
+    assert train(replace(config, resume=str(folder))) == folder
+
+
+@pytest.mark.parametrize("how", ["content", "path", "none"])
+def test_resume_refuses_other_titles_without_labels(small, tmp_path, how):
+    own, other = tmp_path / "own.txt", tmp_path / "other.txt"
+    own.write_text("Newsnight\nTagesschau\n")
+    other.write_text("Newsnight\nTatort\n")
+    config = small("training.epochs=1", "loss.unsupervised=0.1", f"loss.titles={own}")
+    folder = killed_after_one_epoch(config)
+    text = (folder / "config.yaml").read_text()
+    match how:
+        case "content":
+            own.write_text(other.read_text())
+        case "path":
+            (folder / "config.yaml").write_text(text.replace(str(own), str(other)))
+        case "none":  # those of training then
+            (folder / "config.yaml").write_text(text.replace(str(own), "null"))
+    sentence = f"resume must be given the same titles without labels. Got {folder}, begun on others. Train again."
+    assert refusal(config, folder) == sentence
+    own.write_text("Newsnight\nTagesschau\n")
+    (folder / "config.yaml").write_text(text)
+    assert train(replace(config, resume=str(folder))) == folder
+
+
+def test_all_that_differs_is_told_at_once(small, run, embeddings, tmp_path):
+    own = tmp_path / "own.txt"
+    own.write_text("Newsnight\nTagesschau\n")
+    overrides = [f"model.embeddings.path={embeddings}", "loss.unsupervised=0.1", f"loss.titles={own}"]
+    config = small("training.epochs=1", *overrides)
+    folder = killed_after_one_epoch(config)
+    own.write_text("Newsnight\n")
+    written_embeddings(run, embeddings, added=1.0)
+    sentence = "resume must be given the same embeddings and titles without labels. Got "
+    assert refusal(config, folder).startswith(sentence)
 
 
 def test_resume_without_or_with_a_damaged_checkpoint(run, small, tmp_path):

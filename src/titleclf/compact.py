@@ -79,7 +79,7 @@ def unpack(tensors: Mapping[str, Tensor], where: str) -> dict[str, Tensor]:
     if scale is None or not fits(table, scale):
         raise InputError(
             f"{where} must hold the tensors that its configuration describes. Got {SCALE} of shape "
-            f"{None if scale is None else tuple(scale.shape)} for {tuple(table.shape[1:])}. Train or copy it again."
+            f"{None if scale is None else tuple(scale.shape)} for {tuple(table.shape)}. Train or copy it again."
         )
     if (fault := damage(TABLE, table, SCALE, scale)) is not None:
         raise InputError(
