@@ -13,6 +13,13 @@ class Device(StrEnum):
     mps = "mps"
 
 
+class Task(StrEnum):
+    """How many categories a title has: exactly one, or several, its tags."""
+
+    single = "single"
+    multilabel = "multilabel"
+
+
 class Positions(StrEnum):
     """The positional codes of `positions.table`."""
 
@@ -222,6 +229,7 @@ class EvaluationConfig:
 class TrainConfig:
     """`python -m titleclf.train`."""
 
+    task: Task
     data: DataConfig
     characters: CharactersConfig
     model: ModelConfig
