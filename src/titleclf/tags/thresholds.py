@@ -7,7 +7,7 @@ from typing import Any, Self
 import numpy as np
 
 from titleclf.errors import InputError
-from titleclf.metrics import Bools, Floats, Metrics
+from titleclf.metrics import Bools, Floats, Labels, Metrics
 from titleclf.thresholds import PRECISIONS, REPORTED, Thresholds, least_probability
 
 _CANDIDATES = np.arange(1, 100) / 100
@@ -73,15 +73,18 @@ def best_thresholds(probabilities: Floats, tags: Bools) -> Floats:
     A few titles must not set it: each tag's counts are joined by those of _BORROWED titles that have it, taken from
     the average tag. One that no title has, gets what is best for the average tag.
     """
-    named = [probabilities >= candidate for candidate in _CANDIDATES]
-    right = np.array([(one & tags).sum(axis=0) for one in named])  # (candidates, categories)
-    answers = np.array([one.sum(axis=0) for one in named])
+    counts = [_counts(probabilities >= candidate, tags) for candidate in _CANDIDATES]
+    right, answers = np.array(counts).swapaxes(0, 1)  # both (candidates, categories)
     true = tags.sum(axis=0)  # (categories,)
     borrowed = _BORROWED / max(1, true.sum())
     right = right + borrowed * right.sum(axis=1, keepdims=True)
     answers = answers + borrowed * answers.sum(axis=1, keepdims=True)
     best: Floats = _CANDIDATES[(2 * right / (answers + true + _BORROWED)).argmax(axis=0)]
     return best
+
+
+def _counts(named: Bools, tags: Bools) -> tuple[Labels, Labels]:
+    return (named & tags).sum(axis=0), named.sum(axis=0)
 
 
 def precision_and_recall(probabilities: Floats, tags: Bools, least: Floats) -> Metrics:
