@@ -89,7 +89,6 @@ def test_fitted_weights_make_the_tags_likelier_than_any_near_them():
             np.log(np.where(tags, expit(tempered), expit(-tempered))).sum(axis=1).mean()
             for temperature in np.geomspace(0.3, 3, 60)
             for tempered in [leaning / temperature + shift for shift in np.linspace(-1, 1, 41)]
-            for tempered in [tempered]
         ]
         return -max(likelihoods) + 1e-3 * weights @ weights
 

@@ -17,7 +17,7 @@ from titleclf.thresholds import Thresholds, named_wishes
 from titleclf.titles import labels_of, targets_of
 from titleclf.validation import noisy_copies
 
-_MEMORY_TITLES = 4000  # of each kind are enough to fit two numbers
+_MEMORY_TITLES = 4000  # of each kind are enough to fit a few numbers
 
 
 def uncalibrated(task: Task) -> tuple[Temperature | TagTemperature, Thresholds]:
