@@ -4,6 +4,8 @@ import glob
 import hashlib
 import json
 import re
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,6 +23,9 @@ from titleclf.tags.sides import sides_of, tags_by_side
 _SHIPPED_COLUMNS = ColumnsConfig("title", "category", "lang", "und")
 _NAMED_ROWS = 10
 _MINIMUM_TITLES = 3  # one for each side of the split
+
+
+Sizes = Callable[[int], dict[str, int]]  # how many of so many programmes go to each side
 
 
 class Split(NamedTuple):
@@ -130,7 +135,9 @@ def split_beside(
     """Split as `split` does, with test titles that are read already, or None."""
     bases = titles["title"].map(base_title)
     sides_of_programmes = _sides_of_one if task is Task.single else _sides_of_several
-    side = bases.map(sides_of_programmes(bases, titles["category"], config, np.random.default_rng(seed)))
+    sizes = partial(_sizes, config=config, tests=own_test is None)
+    generator = np.random.default_rng(seed)
+    side = bases.map(sides_of_programmes(bases, titles["category"], config.path, sizes, generator))
     train, validation, test = (titles[side == name].reset_index(drop=True) for name in Split._fields)
     return Split(train, validation, test if own_test is None else own_test)
 
@@ -184,47 +191,46 @@ def _programmes(bases: "pd.Series[str]", category: "pd.Series[str]") -> pd.DataF
 
 
 def _sides_of_one(
-    bases: "pd.Series[str]", category: "pd.Series[str]", config: DataConfig, generator: np.random.Generator
+    bases: "pd.Series[str]", category: "pd.Series[str]", path: str, sizes: Sizes, generator: np.random.Generator
 ) -> dict[str, str]:
     programmes = _programmes(bases, category)
-    _check_categories(programmes["category"].value_counts(), config)
+    _check_categories(programmes["category"].value_counts(), path)
     sides: dict[str, str] = {}
     for _, group in programmes.groupby("category", sort=True):
         order = generator.permutation(len(group))
-        names = [side for side, size in _sizes(len(group), config).items() for _ in range(size)]
+        names = [side for side, size in sizes(len(group)).items() for _ in range(size)]
         sides.update(zip(group["base"].to_numpy()[order], names, strict=True))
     return sides
 
 
 def _sides_of_several(
-    bases: "pd.Series[str]", category: "pd.Series[str]", config: DataConfig, generator: np.random.Generator
+    bases: "pd.Series[str]", category: "pd.Series[str]", path: str, sizes: Sizes, generator: np.random.Generator
 ) -> dict[str, str]:
     # A programme whose rows differ has the tags of all of them.
     programmes: dict[str, set[str]] = {}
     for base, cell in zip(bases, category, strict=True):
         programmes.setdefault(base, set()).update(cells.tags_in(cell))
-    _check_categories(pd.Series([tag for tags in programmes.values() for tag in sorted(tags)]).value_counts(), config)
-    sides = sides_of(programmes, lambda count: _sizes(count, config), generator)
-    wanted = {side for side, size in _sizes(_MINIMUM_TITLES, config).items() if size}
+    _check_categories(pd.Series([tag for tags in programmes.values() for tag in sorted(tags)]).value_counts(), path)
+    sides = sides_of(programmes, sizes, generator)
+    wanted = {side for side, size in sizes(_MINIMUM_TITLES).items() if size}
     for tag, found in sorted(tags_by_side(programmes, sides).items()):
         if wanted - found:
             raise InputError(
-                f"{titles_path(config.path)} must have programmes of each category for every side of the split. "
+                f"{titles_path(path)} must have programmes of each category for every side of the split. "
                 f"Got none of {tag!r} left for {' and '.join(sorted(wanted - found))}. Add titles of it, or remove it."
             )
     return sides
 
 
-def _sizes(programmes: int, config: DataConfig) -> dict[str, int]:
+def _sizes(programmes: int, config: DataConfig, *, tests: bool) -> dict[str, int]:
     # At least one programme of each category on every side, however small it or the fraction is.
-    has_own_test = config.test_path is not None
-    tests = 0 if has_own_test else min(max(1, round(config.test_fraction * programmes)), programmes - 2)
-    validations = min(max(1, round(config.validation_fraction * programmes)), programmes - tests - 1)
-    return {"test": tests, "validation": validations, "train": programmes - tests - validations}
+    for_test = min(max(1, round(config.test_fraction * programmes)), programmes - 2) if tests else 0
+    validations = min(max(1, round(config.validation_fraction * programmes)), programmes - for_test - 1)
+    return {"test": for_test, "validation": validations, "train": programmes - for_test - validations}
 
 
-def _check_categories(counts: "pd.Series[int]", config: DataConfig) -> None:
-    path = titles_path(config.path)
+def _check_categories(counts: "pd.Series[int]", of: str) -> None:
+    path = titles_path(of)
     if len(counts) < 2:
         raise InputError(
             f"{path} must have at least two categories. Got only {counts.index[0]!r}. Add titles of another one."
