@@ -23,6 +23,7 @@ CLEAN = "clean"
 CONDITIONS = (CLEAN, "one misspelling", "two misspellings", "a channel's format")
 PRECISION = 0.9  # that coverage is measured at
 _COLOURS = ("#1f6fb4", "#e08a1e", "#8a8a8a")
+_COMMAND = ("python", "scripts/benchmark.py")
 
 
 def as_markdown(scores: pd.DataFrame, costs: pd.DataFrame) -> str:
@@ -37,7 +38,7 @@ def as_markdown(scores: pd.DataFrame, costs: pd.DataFrame) -> str:
         "Known titles: accuracy (and its share of the same model's on clean titles)": cells,
         "Confidence on clean unseen titles, and costs": _cost_cells(costs),
     }
-    return "\n".join(f"## {heading}\n\n{markdown(cells)}" for heading, cells in parts.items())
+    return "\n".join(f"## {heading}\n\n{as_table(cells)}" for heading, cells in parts.items())
 
 
 def introduce(config: TrainConfig, data: Data, known: int, settings: Settings, name: str | None) -> str:
@@ -91,7 +92,7 @@ def scaling_table(found: pd.DataFrame) -> str:
             "/ the smallest's": relative.map("{:.2f} x".format),
         }
     )
-    return markdown(cells.set_index("rows"))
+    return as_table(cells.set_index("rows"))
 
 
 def machine() -> str:
@@ -100,14 +101,14 @@ def machine() -> str:
     return f"{os.cpu_count()} cores ({platform.machine()}, load {os.getloadavg()[0]:.1f} before), {versions}"
 
 
-def shown(arguments: Sequence[str], hidden: Collection[str] = (), script: str = "benchmark") -> str:
+def shown(arguments: Sequence[str], hidden: Collection[str] = (), command: Sequence[str] = _COMMAND) -> str:
     """Return the command; each of the files `hidden` has a placeholder in it: a/train_en.csv is TRAIN_EN."""
 
     def placeholder(argument: str) -> str:
         key, sign, value = ("", "", argument) if argument in hidden else argument.rpartition("=")
         return key + sign + (_stem(value) if value in hidden or Path(value).is_absolute() else value)
 
-    return shlex.join(["python", f"scripts/{script}.py", *(map(placeholder, arguments) if hidden else arguments)])
+    return shlex.join([*command, *(map(placeholder, arguments) if hidden else arguments)])
 
 
 def _stem(path: str) -> str:
@@ -135,10 +136,10 @@ def _cost_cells(costs: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def markdown(cells: pd.DataFrame) -> str:
-    """Return text cells as a Markdown table; the index is its first column."""
+def as_table(cells: pd.DataFrame, words: int = 1) -> str:
+    """Return the cells as a Markdown table, whose first columns, so many, are words."""
     names = [cells.index.name, *cells.columns]
-    lines = [" | ".join(names), " | ".join(["---", *["---:"] * len(cells.columns)])]
+    lines = [" | ".join(names), " | ".join([*["---"] * words, *["---:"] * (len(names) - words)])]
     lines += [" | ".join(row) for row in cells.itertuples()]
     return "".join(f"| {line} |\n" for line in lines)
 

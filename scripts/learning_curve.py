@@ -48,6 +48,7 @@ SET_UP = f"""\
   which is set up as in scripts/peers.py, for as many epochs as it takes to see {FASTTEXT_TITLES:,} titles.
 """
 MISSPELT = CONDITIONS[1]
+_COMMAND = ("python", "scripts/learning_curve.py")
 
 
 def train_on(drawn: pd.DataFrame, course: Course, config: TrainConfig, name: str) -> tuple[peers.Model, Data]:
@@ -221,7 +222,7 @@ def main() -> None:
     """Measure, print and write."""
     arguments = parse(sys.argv[1:])
     files = [arguments.train, arguments.test, str(arguments.embeddings)] if arguments.name else []
-    made_by = f"`{shown(sys.argv[1:], files, 'learning_curve')}`, {machine()}."
+    made_by = f"`{shown(sys.argv[1:], files, _COMMAND)}`, {machine()}."
     config = compose("train", arguments.overrides)
     path = arguments.train or config.data.path
     own = replace(config.data, path=path, test_path=arguments.test or config.data.test_path)

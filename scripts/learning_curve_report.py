@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
-from benchmark_report import markdown
+from benchmark_report import as_table
 from peers import SVC
 
 WORTH_AT = 1_000  # labels
@@ -22,7 +22,7 @@ def as_markdown(rows: pd.DataFrame) -> str:
         "Expected calibration error": _cells(rows, "calibration_error", "{:.3f}"),
         "Seconds of training": _cells(rows, "seconds", "{:.1f}"),
     }
-    return "\n".join(f"## {heading}\n\n{markdown(cells)}" for heading, cells in parts.items())
+    return "\n".join(f"## {heading}\n\n{as_table(cells)}" for heading, cells in parts.items())
 
 
 def picture(rows: pd.DataFrame) -> Figure:

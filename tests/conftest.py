@@ -40,6 +40,18 @@ def rows() -> list[tuple[str, str, str]]:
     ]
 
 
+def tag_rows() -> list[tuple[str, str, str]]:
+    """Return the fifty titles as (title, tags, lang): one to three tags each."""
+    return [
+        (
+            title,
+            " | ".join([category, *(["Long"] if len(title) > 14 else []), *(["Live"] if number % 3 == 0 else [])]),
+            lang,
+        )
+        for number, (title, category, lang) in enumerate(rows())
+    ]
+
+
 def write_csv(
     path: Path, table: list[tuple[str, ...]], header: tuple[str, ...] = ("title", "category", "lang")
 ) -> Path:
@@ -80,6 +92,25 @@ def run(titles_csv: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder of a finished run on the fifty titles; tests must not change it."""
     outputs = tmp_path_factory.mktemp("run") / "outputs"
     overrides = [f"data.path={titles_csv}", f"output_dir={outputs}", "training.epochs=8"]
+    return train(compose_train(*SMALL, FEW_BUCKETS, *overrides, "evaluate.robustness_titles=1000"))
+
+
+@pytest.fixture(scope="session")
+def tags_csv(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_csv(tmp_path_factory.mktemp("tags") / "tags.csv", tag_rows())
+
+
+@pytest.fixture
+def several(small: Callable[..., TrainConfig], tags_csv: Path) -> Callable[..., TrainConfig]:
+    """Compose a run on the fifty titles with tags that takes a second."""
+    return lambda *overrides: small("task=multilabel", f"data.path={tags_csv}", *overrides)
+
+
+@pytest.fixture(scope="session")
+def tags_run(tags_csv: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of a finished run on the fifty titles with tags; tests must not change it."""
+    outputs = tmp_path_factory.mktemp("tags_run") / "outputs"
+    overrides = ["task=multilabel", f"data.path={tags_csv}", f"output_dir={outputs}", "training.epochs=8"]
     return train(compose_train(*SMALL, FEW_BUCKETS, *overrides, "evaluate.robustness_titles=1000"))
 
 

@@ -120,6 +120,7 @@ def test_damaged_files_are_refused(folder, name, content, sentence):
     ("change", "sentence"),
     [
         ({"format": 1}, "must be of format 2. Got 1. Install the titleclf that wrote it, or train again."),
+        ({"task": None}, "config.json: task must be one of single, multilabel. Got None. Train or copy it again."),
         ({"categories": ["one"]}, "must have categories and a temperature above 0. Train again."),
         ({"temperature": {"value": 0.0, "slope": 0.0}}, "must have categories and a temperature above 0. Train again."),
         ({"thresholds": None}, "config.json: thresholds must be a mapping. Got None."),

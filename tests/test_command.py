@@ -6,7 +6,7 @@ import pytest
 from tests.conftest import COLUMNS, one_line
 from titleclf import evaluate, export, pretrain, train
 from titleclf.command import SCHEMAS, compose
-from titleclf.config import CategoryPrecision, ModelKind, ObjectiveKind, PretrainConfig, TrainConfig
+from titleclf.config import CategoryPrecision, ModelKind, ObjectiveKind, PretrainConfig, Task, TrainConfig
 from titleclf.files import shipped
 
 CONF = shipped("conf")
@@ -184,6 +184,8 @@ def test_a_pattern_passes_through_the_command_line(monkeypatch, capsys, run, nam
 def test_experiments_change_what_they_say():
     assert compose("train", ["experiment=quick"]).training.epochs == 2
     assert compose("train", ["experiment=founding"]).model.kind is ModelKind.bag
+    assert compose("train", []).task is Task.single
+    assert compose("train", ["experiment=tags"]).task is Task.multilabel
 
 
 @pytest.mark.parametrize("path", YAMLS, ids=lambda path: path.stem)

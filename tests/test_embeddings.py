@@ -303,3 +303,25 @@ def test_a_run_with_tuned_tables_killed_and_resumed_gives_the_weights_of_an_unbr
     train(replace(config, resume=str(broken)))
     weights = [load_file(folder / "bundle" / "weights.safetensors") for folder in (broken, unbroken)]
     assert all(torch.equal(tensor, weights[1][name]) for name, tensor in weights[0].items())
+
+
+def test_a_training_takes_the_tables_that_it_names(file):
+    for names, loaded, others in ((["ngrams"], "ngrams (97 x 5)", "characters"), (["characters"], "", "ngrams")):
+        target = network("model.buckets=97", seed=2)
+        config = EmbeddingsConfig("unused", tables=names, freeze=True)
+        sentence = load(read_embeddings(file), target, config)
+        assert (
+            f"loaded {loaded or 'characters (10 x 5)'} (frozen); left out {others}; started anew {others}." in sentence
+        )
+        frozen = {name for name, one in target.encoder.named_parameters() if not one.requires_grad}
+        assert frozen == {"ngrams.weight" if loaded else "embedding.characters.weight"}
+
+
+@pytest.mark.parametrize("names", [["convolutions"], ["ngram"], []])
+def test_tables_that_are_not_there_are_refused(file, names):
+    with pytest.raises(InputError) as caught:
+        load(read_embeddings(file), network("model.buckets=97"), EmbeddingsConfig("unused", tables=names, freeze=True))
+    assert str(caught.value) == (
+        f"model.embeddings.tables must name tables that the file and the model have. Got {names} for {file} with "
+        "characters, ngrams. Name others, or null for all."
+    )

@@ -8,7 +8,8 @@ from scipy.special import softmax
 from tests.conftest import rows
 from titleclf.config import Format, MemoryKind, Misspelling
 from titleclf.errors import InputError
-from titleclf.memory import Memory, Sample
+from titleclf.known import Sample
+from titleclf.memory import Memory
 from titleclf.neighbours import Index, key_of
 from titleclf.noise import misspell, reformat
 

@@ -10,6 +10,7 @@ import pytest
 from tests.conftest import command, one_line
 from titleclf import __version__
 from titleclf import predict as module
+from titleclf.answers import NO_TITLE, UNSURE
 from titleclf.bundle import load_bundle
 from titleclf.predict import predict
 from titleclf.thresholds import Thresholds
@@ -139,7 +140,7 @@ def test_precision_and_minimum_confidence_must_both_hold(monkeypatch, capsys, ru
         assert (answer["category"] is not None) == is_named
 
 
-@pytest.mark.parametrize(("kind", "unsure"), [("text", f"   ?  {module.UNSURE}"), ("csv", "Tagesschau,,")])
+@pytest.mark.parametrize(("kind", "unsure"), [("text", f"   ?  {UNSURE}"), ("csv", "Tagesschau,,")])
 def test_not_knowing_is_told_in_every_format(monkeypatch, capsys, run, tmp_path, kind, unsure):
     model = with_thresholds(run, tmp_path, [None, None])
     monkeypatch.setattr(sys, "argv", ["p", "--model", str(model), "--precision", "0.9", "--format", kind, "Tagesschau"])
@@ -174,12 +175,12 @@ def test_text_is_for_people(monkeypatch, capsys, run):
     assert first.endswith("Swan Lake")
     assert "%" in first
     assert "%" in second
-    assert module.NO_TITLE in empty
+    assert NO_TITLE in empty
     assert "\\x1b[31mred" in coloured  # a title can't steer the terminal
     monkeypatch.setattr(sys, "argv", ["predict", "--model", str(run), "--min-confidence", "1", "Swan Lake"])
     module.main()
     unsure, guess = capsys.readouterr().out.splitlines()
-    assert module.UNSURE in unsure
+    assert UNSURE in unsure
     assert "%" in guess
 
 

@@ -23,7 +23,7 @@ from titleclf.embeddings import write_embeddings
 from titleclf.errors import InputError
 from titleclf.neighbours import key_of
 from titleclf.titles import labels_of
-from titleclf.train import build, class_weights, fit, train
+from titleclf.train import build, fit, train
 from titleclf.validation import best_epoch
 
 CPU = torch.device("cpu")
@@ -294,12 +294,6 @@ def test_the_best_epoch_is_the_first_of_equals():
     rows = [{**NO_SCORES, "epoch": n, "accuracy": a} for n, a in enumerate([0.2, 0.5, 0.5], start=1)]
     assert best_epoch(rows) == 2
     assert best_epoch([]) == 0
-
-
-def test_class_weights():
-    labels = np.array([0, 0, 0, 1])
-    assert class_weights(labels, 2, 0.0).tolist() == [1, 1]
-    assert class_weights(labels, 2, 1.0).tolist() == pytest.approx([2 / 3, 2])
 
 
 def test_class_balance_changes_what_is_learnt(small):

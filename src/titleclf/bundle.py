@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -16,48 +16,53 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from titleclf import __version__
+from titleclf.card import MEMORY, Facts, model_card
 from titleclf.characters import Characters, chunked
 from titleclf.compact import pack, unpack
-from titleclf.config import EmbeddingsConfig, ModelConfig
+from titleclf.config import EmbeddingsConfig, ModelConfig, Task
 from titleclf.errors import InputError
 from titleclf.files import SHIPPED, shipped, write_text
 from titleclf.mapping import from_mapping
 from titleclf.memory import Memory
-from titleclf.metrics import Floats, Metrics, Temperature, by_language, probabilities
+from titleclf.metrics import Bools, Floats, Labels, Temperature, probabilities
 from titleclf.model import Network, to_inputs
-from titleclf.robustness import told
-from titleclf.thresholds import Thresholds, answered
+from titleclf.tags import metrics as tag_metrics
+from titleclf.tags.memory import TagMemory
+from titleclf.tags.metrics import TagTemperature
+from titleclf.tags.thresholds import TagThresholds
+from titleclf.thresholds import Thresholds
 
 FORMAT = 2
 WEIGHTS, CHARACTERS, CONFIG, CARD = "weights.safetensors", "characters.json", "config.json", "README.md"
-MEMORY = "memory.jsonl.gz"  # not in every bundle
 _BATCH_SIZE = 256
 
 
-@dataclass
-class Facts:
-    """What a classifier was trained on, and how good it is on titles held out."""
+class Parts(NamedTuple):
+    """What a bundle's temperature, thresholds and memory are, by its task."""
 
-    about: str | None
-    training_titles: int
-    remembers_training: bool  # else the memory, if any, is of other titles
-    languages: list[str]
-    seed: int
-    fingerprint: str
-    metrics: Metrics
+    temperature: type[Temperature] | type[TagTemperature]
+    thresholds: type[Thresholds]
+    memory: type[Memory] | type[TagMemory]
+
+
+PARTS = {
+    Task.single: Parts(Temperature, Thresholds, Memory),
+    Task.multilabel: Parts(TagTemperature, TagThresholds, TagMemory),
+}
 
 
 @dataclass
 class Bundle:
     """A trained classifier; temperature, thresholds and metrics come from titles that it was not trained on."""
 
+    task: Task
     network: Network
     characters: Characters
     categories: list[str]
-    temperature: Temperature
+    temperature: Temperature | TagTemperature
     thresholds: Thresholds
     facts: Facts
-    memory: Memory | None
+    memory: Memory | TagMemory | None
 
     @property
     def device(self) -> torch.device:
@@ -84,7 +89,19 @@ class Bundle:
     def probabilities(self, titles: Sequence[str]) -> tuple[Floats, int]:
         """Return calibrated probabilities (titles, categories), and how many titles were cut."""
         logits, cut = self.logits(titles)
-        return probabilities(logits, self.temperature), cut
+        return self.calibrated(logits), cut
+
+    def calibrated(self, logits: Floats) -> Floats:
+        """Return the probabilities of logits (titles, categories): they add up to 1 unless a title may have several."""
+        if isinstance(self.temperature, Temperature):
+            return probabilities(logits, self.temperature)
+        return tag_metrics.probabilities(logits, self.temperature)
+
+    def answers(self, titles: Sequence[str]) -> Labels | Bools:
+        """Return the number of each title's likeliest category (titles,), or which tags it has (titles, categories)."""
+        logits, _ = self.logits(titles)
+        likeliest: Labels = logits.argmax(axis=1)
+        return likeliest if self.task is Task.single else self.calibrated(logits) >= self.thresholds.unasked()
 
     def save(self, folder: Path) -> None:
         """Write the bundle to `folder`, which must not exist yet, whole or not at all."""
@@ -98,11 +115,17 @@ class Bundle:
             write_text(temporary / CONFIG, _to_json(self._config()))
             if self.memory is not None:
                 (temporary / MEMORY).write_bytes(self.memory.to_bytes(self.categories))
-            write_text(temporary / CARD, _model_card(self))
+            write_text(temporary / CARD, self._card())
             temporary.chmod(0o755)
             temporary.rename(folder)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
+
+    def _card(self) -> str:
+        weights = sum(parameter.numel() for parameter in self.network.parameters())
+        model = f"{self.network.config.kind}, {weights:,} weights, {len(self.characters):,} characters"
+        remembered = None if self.memory is None else len(self.memory.keys)
+        return model_card(self.facts, self.task, model, self.categories, remembered)
 
     def _config(self) -> dict[str, Any]:
         # The file that embeddings came from is no part of the bundle: they are among its weights.
@@ -110,6 +133,7 @@ class Bundle:
         return {
             "format": FORMAT,
             "version": __version__,
+            "task": self.task,
             "categories": self.categories,
             "temperature": asdict(self.temperature),
             "model": asdict(architecture),
@@ -142,22 +166,27 @@ def load_bundle(folder: Path) -> Bundle:
             f"{folder / CONFIG} must be of format {FORMAT}. Got {config.get('format')!r}. "
             "Install the titleclf that wrote it, or train again."
         )
+    task = _task(config.get("task"), folder / CONFIG)
     categories = config.get("categories", [])
-    temperature = from_mapping(Temperature, config.get("temperature", {}), f"{folder / CONFIG}: temperature")
-    if not _are_names(categories) or temperature.value <= 0 or temperature.slope < 0:
+    temperature = from_mapping(
+        PARTS[task].temperature, config.get("temperature", {}), f"{folder / CONFIG}: temperature"
+    )
+    is_rising = temperature.value > 0 and (task is Task.multilabel or temperature.slope >= 0)
+    if not _are_names(categories) or not is_rising:
         raise InputError(f"{folder / CONFIG} must have categories and a temperature above 0. Train again.")
     model = from_mapping(ModelConfig, config.get("model", {}), f"{folder / CONFIG}: model")
     characters = Characters.from_mapping(_read_json(folder / CHARACTERS), str(folder / CHARACTERS))
     network = Network(model, len(characters), characters.length, len(categories))
     load_weights(network, folder / WEIGHTS)
-    thresholds = Thresholds.from_mapping(config.get("thresholds", {}), categories, f"{folder / CONFIG}: thresholds")
+    where = f"{folder / CONFIG}: thresholds"
+    thresholds = PARTS[task].thresholds.from_mapping(config.get("thresholds", {}), categories, where)
     facts = from_mapping(Facts, config.get("facts", {}), f"{folder / CONFIG}: facts")
     memory = None
     if config.get("memory") is not None:
         content = _read(folder / MEMORY)
         names = (str(folder / MEMORY), f"{folder / CONFIG}: memory")
-        memory = Memory.from_bytes(content, config["memory"], categories, *names)
-    return Bundle(network, characters, categories, temperature, thresholds, facts, memory)
+        memory = PARTS[task].memory.from_bytes(content, config["memory"], categories, *names)
+    return Bundle(task, network, characters, categories, temperature, thresholds, facts, memory)
 
 
 def tensors_of(network: Network) -> dict[str, Tensor]:
@@ -181,6 +210,12 @@ def load_weights(network: Network, path: Path) -> None:
             f"for {wanted.get(name)}. Train or copy it again."
         )
     network.load_state_dict(tensors)
+
+
+def _task(value: Any, path: Path) -> Task:
+    if value not in list(Task):
+        raise InputError(f"{path}: task must be one of {', '.join(Task)}. Got {value!r}. Train or copy it again.")
+    return Task(value)
 
 
 def _are_names(value: Any) -> bool:
@@ -211,43 +246,3 @@ def _kind(path: Path) -> str:
 
 def _to_json(values: dict[str, Any]) -> str:
     return json.dumps(values, indent=2, ensure_ascii=False) + "\n"
-
-
-def _listed(lines: str) -> str:
-    return "".join(f"\n- {line}" for line in lines.splitlines())
-
-
-def _about(about: str | None) -> str:
-    return "" if about is None else f"\n  {about}."
-
-
-def _remembered(titles: int) -> str:
-    return (
-        f"{titles:,} known titles, without case, accents and episodes, lie in `{MEMORY}` with their categories, for\n"
-        "  whoever has this folder to read. Trained with `memory=none`, it would hold none."
-    )
-
-
-def _model_card(bundle: Bundle) -> str:
-    facts, metrics = bundle.facts, bundle.facts.metrics
-    size = sum(parameter.numel() for parameter in bundle.network.parameters())
-    memory = "none." if bundle.memory is None else _remembered(len(bundle.memory.keys))
-    return f"""# A titleclf model
-
-Tells the category of a TV programme from its title. Made with titleclf {__version__}; predict with
-`python -m titleclf.predict --model THIS_FOLDER "A title"`.
-
-- Model: {bundle.network.config.kind}, {size:,} weights, {len(bundle.characters):,} characters.
-- Categories: {"; ".join(bundle.categories)}.
-- Trained on {facts.training_titles:,} titles ({", ".join(facts.languages)}), seed {facts.seed};
-  SHA-256 of all its labelled titles: {facts.fingerprint}.{_about(facts.about)}
-- Memory: {memory}
-- On {metrics["titles"]:,} held-out titles: accuracy {metrics["accuracy"]:.1%}, macro-F1 {metrics["macro_f1"]:.1%},
-  expected calibration error {metrics["expected_calibration_error"]:.3f} (temperature {bundle.temperature.value:.2f}).
-- {answered(metrics)}{_listed(told(metrics["robustness"]))}
-
-{by_language(metrics)}
-Limits: it knows no programme, only spellings and what it remembers. Short titles and names say little, and the
-probability then says so. A wrong "Movie / Drama" can cost a guide its episode numbers: ask for a precision, and it says
-"don't know" in time.
-"""

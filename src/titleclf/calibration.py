@@ -3,38 +3,55 @@
 import numpy as np
 
 from titleclf.bundle import Bundle
-from titleclf.config import MemoryKind, TrainConfig
+from titleclf.config import MemoryKind, Task, TrainConfig
 from titleclf.data import Data
-from titleclf.memory import Memory, Sample
-from titleclf.metrics import fit_temperature, probabilities
+from titleclf.known import Sample
+from titleclf.memory import Memory
+from titleclf.metrics import NO_TEMPERATURE, Temperature, fit_temperature, probabilities
+from titleclf.tags import metrics as tag_metrics
+from titleclf.tags.cells import tags_of
+from titleclf.tags.memory import TagMemory
+from titleclf.tags.metrics import TagTemperature
+from titleclf.tags.thresholds import TagThresholds
 from titleclf.thresholds import Thresholds, named_wishes
-from titleclf.titles import labels_of
+from titleclf.titles import labels_of, targets_of
 from titleclf.validation import noisy_copies
 
-_MEMORY_TITLES = 4000  # of each kind are enough to fit two numbers
+_MEMORY_TITLES = 4000  # of each kind are enough to fit a few numbers
+
+
+def uncalibrated(task: Task) -> tuple[Temperature | TagTemperature, Thresholds]:
+    """Return the temperature and the thresholds of a bundle that has yet to be trained."""
+    if task is Task.single:
+        return NO_TEMPERATURE, Thresholds(precisions=[], least={}, wishes={})
+    return tag_metrics.NO_TEMPERATURE, TagThresholds(precisions=[], least={}, wishes={}, named={})
 
 
 def calibrate(config: TrainConfig, data: Data, bundle: Bundle) -> None:
     """Remember titles, and fit memory, temperature and thresholds, one on top of the other."""
     bundle.memory = remember(config, data, bundle)
-    validation = data.sides.validation
-    logits, labels = bundle.logits(list(validation["title"]))[0], labels_of(validation, data.categories)
-    bundle.temperature = fit_temperature(logits, labels)
-    bundle.thresholds = Thresholds.fit(
-        probabilities(logits, bundle.temperature),
-        labels,
-        data.categories,
-        named_wishes(config.evaluate.category_precision, data.categories),
-        more=[config.evaluate.target_precision],
-    )
+    validation, categories = data.sides.validation, data.categories
+    logits = bundle.logits(list(validation["title"]))[0]
+    wishes = named_wishes(config.evaluate.category_precision, categories)
+    more = [config.evaluate.target_precision]
+    if config.task is Task.single:
+        labels = labels_of(validation, categories)
+        bundle.temperature = fit_temperature(logits, labels)
+        shares = probabilities(logits, bundle.temperature)
+        bundle.thresholds = Thresholds.fit(shares, labels, categories, wishes, more=more)
+    else:
+        tags = tags_of(validation, categories)
+        bundle.temperature = tag_metrics.fit_temperature(logits, tags)
+        shares = tag_metrics.probabilities(logits, bundle.temperature)
+        bundle.thresholds = TagThresholds.of_tags(shares, tags, categories, wishes, more)
 
 
-def remember(config: TrainConfig, data: Data, bundle: Bundle) -> Memory | None:
+def remember(config: TrainConfig, data: Data, bundle: Bundle) -> Memory | TagMemory | None:
     """Return a memory of the titles to remember, fitted to unseen titles and to noisy copies of known ones."""
     if config.memory is MemoryKind.none:
         return None
     validation, known = data.sides.validation, data.remembered
-    memory = Memory.from_titles(config.memory, list(known["title"]), labels_of(known, data.categories))
+    memory = _memory_of(config, data)
     generator = np.random.default_rng([config.seed, 0])
     unseen = validation.iloc[generator.permutation(len(validation))[:_MEMORY_TITLES]]
     sides = [
@@ -44,9 +61,16 @@ def remember(config: TrainConfig, data: Data, bundle: Bundle) -> Memory | None:
     ]
     memory.fit(
         [
-            Sample(titles, bundle.network_logits(titles)[0], labels_of(side, data.categories), weight)
+            Sample(titles, bundle.network_logits(titles)[0], targets_of(side, data.categories, config.task), weight)
             for side, weight in sides
             for titles in [list(side["title"])]
         ]
     )
     return memory
+
+
+def _memory_of(config: TrainConfig, data: Data) -> Memory | TagMemory:
+    titles = list(data.remembered["title"])
+    if config.task is Task.single:
+        return Memory.from_titles(config.memory, titles, labels_of(data.remembered, data.categories))
+    return TagMemory.from_titles(config.memory, titles, tags_of(data.remembered, data.categories))

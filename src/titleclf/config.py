@@ -15,6 +15,13 @@ class Device(StrEnum):
     mps = "mps"
 
 
+class Task(StrEnum):
+    """How many categories a title has: exactly one, or several, its tags."""
+
+    single = "single"
+    multilabel = "multilabel"
+
+
 class Positions(StrEnum):
     """The positional codes of `positions.table`."""
 
@@ -323,6 +330,7 @@ class PretrainConfig:
 class TrainConfig:
     """`python -m titleclf.train`."""
 
+    task: Task
     data: DataConfig
     characters: CharactersConfig
     model: ModelConfig

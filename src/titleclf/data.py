@@ -8,7 +8,7 @@ from titleclf.config import TrainConfig
 from titleclf.errors import InputError
 from titleclf.neighbours import key_of
 from titleclf.thresholds import named_wishes
-from titleclf.titles import Split, fingerprint, labels_of, read_all_titles, split
+from titleclf.titles import Split, categories_in, categories_of, fingerprint, read_all_titles, split, targets_of
 
 
 @dataclass
@@ -23,10 +23,10 @@ class Data:
 
 def read_data(config: TrainConfig) -> Data:
     """Read and split the titles; a test file of one's own may only have categories that are trained."""
-    titles = read_all_titles(config.data.path, config.data.columns)
-    sides = split(titles, config.data, config.seed)
-    categories = sorted(sides.train["category"].unique())
-    labels_of(sides.test, categories)  # refuse other categories now, not after an hour
+    titles = read_all_titles(config.data.path, config.data.columns, config.task)
+    sides = split(titles, config.data, config.seed, config.task)
+    categories = categories_of(sides.train, config.task)
+    targets_of(sides.test, categories, config.task)  # refuse other categories now, not after an hour
     named_wishes(config.evaluate.category_precision, categories)
     return Data(sides, categories, fingerprint(titles), titles_to_remember(config, sides, categories))
 
@@ -35,9 +35,11 @@ def titles_to_remember(config: TrainConfig, sides: Split, categories: list[str])
     """Return the training titles or those of `memory_path`: of trained categories, and none that is judged."""
     if config.memory_path is None:
         return sides.train
-    titles = read_all_titles(config.memory_path, config.data.columns)
+    titles = read_all_titles(config.memory_path, config.data.columns, config.task)
     judged = {key_of(title) for side in (sides.validation, sides.test) for title in side["title"]}
-    kept = titles["category"].isin(categories) & ~titles["title"].map(key_of).isin(judged)
+    known = set(categories)
+    trained = titles["category"].map(lambda cell: known.issuperset(categories_in(cell, config.task)))
+    kept = trained & ~titles["title"].map(key_of).isin(judged)
     if not kept.any():
         raise InputError(
             f"memory_path must have titles of {'; '.join(categories)[:200]} that are not for validation or test. "

@@ -8,16 +8,20 @@ import pandas as pd
 from titleclf import runs
 from titleclf.bundle import Bundle, load_bundle, model_folder
 from titleclf.command import command
-from titleclf.config import EvaluateConfig, EvaluationConfig, TrainConfig
+from titleclf.config import EvaluateConfig, EvaluationConfig, Task, TrainConfig
 from titleclf.errors import InputError
 from titleclf.files import SHIPPED
-from titleclf.memory import Memory
-from titleclf.metrics import Metrics, measure, probabilities
+from titleclf.known import Known
+from titleclf.metrics import Floats, Metrics, Temperature, measure
 from titleclf.neighbours import key_of
 from titleclf.report import table, write_report
-from titleclf.robustness import Labelled, robustness, told
+from titleclf.robustness import ONE_CATEGORY, SEVERAL_TAGS, Labelled, robustness, told
+from titleclf.tags import metrics as tag_metrics
+from titleclf.tags import report as tag_report
+from titleclf.tags.cells import tags_of
+from titleclf.tags.thresholds import coverage
 from titleclf.thresholds import abstention, named_wishes
-from titleclf.titles import Split, fingerprint, labels_of, read_all_titles, split
+from titleclf.titles import Split, fingerprint, labels_of, read_all_titles, split, targets_of
 
 
 def evaluate(config: EvaluateConfig) -> Metrics:
@@ -30,14 +34,19 @@ def evaluate(config: EvaluateConfig) -> Metrics:
     bundle.thresholds.at(config.evaluate.target_precision)  # refuse too high a target before the titles are read
     known = None
     if config.path is not None:
-        titles = read_all_titles(config.path, config.columns)
+        titles = read_all_titles(config.path, config.columns, bundle.task)
     else:
         known, _, titles = _own_titles(model, bundle)
     folder = _report_folder(config)
     metrics = evaluate_bundle(bundle, titles, known, folder, config.evaluate)
-    print(f"{metrics['titles']:,} titles:\n\n{table(metrics)}")
-    print(f"{told(metrics['robustness'])}Report: {folder / 'report.md'}")
+    print(f"{metrics['titles']:,} titles:\n\n{outcome(bundle.task, metrics)}Report: {folder / 'report.md'}")
     return metrics
+
+
+def outcome(task: Task, metrics: Metrics) -> str:
+    """Return what a person wants to know at once: the scores by category, and what noise costs."""
+    scores = table(metrics) if task is Task.single else tag_report.table(metrics)
+    return f"{scores}\n{told(metrics['robustness'])}"
 
 
 def evaluate_bundle(
@@ -47,20 +56,31 @@ def evaluate_bundle(
 
     `known` are the titles of its training, where they are at hand: noise spoils them too, and differently.
     """
-    labels = labels_of(titles, bundle.categories)
+    targets_of(titles, bundle.categories, bundle.task)  # refuse other categories first
     logits, cut = bundle.logits(list(titles["title"]))
-    languages = titles["lang"].to_numpy(dtype=str)
-    shares = probabilities(logits, bundle.temperature)
     metrics = {
-        **measure(logits, labels, languages, bundle.categories, bundle.temperature, config.calibration_bins),
-        **abstention(shares, labels, bundle.thresholds, config.target_precision),
+        **_scores(bundle, titles, logits, config),
         "cut": cut,
         "robustness": _robustness(bundle, titles, known, config.robustness_titles),
     }
     if cut:
         print(f"{cut:,} of {len(titles):,} titles are longer than the longest of training, and were cut.")
-    write_report(folder, metrics, titles, shares)
+    write = write_report if bundle.task is Task.single else tag_report.write_report
+    write(folder, metrics, titles, bundle.calibrated(logits))
     return metrics
+
+
+def _scores(bundle: Bundle, titles: pd.DataFrame, logits: Floats, config: EvaluationConfig) -> Metrics:
+    languages, categories = titles["lang"].to_numpy(dtype=str), bundle.categories
+    shares, thresholds, target = bundle.calibrated(logits), bundle.thresholds, config.target_precision
+    if isinstance(bundle.temperature, Temperature):
+        labels = labels_of(titles, categories)
+        measured = measure(logits, labels, languages, categories, bundle.temperature, config.calibration_bins)
+        return {**measured, **abstention(shares, labels, thresholds, target)}
+    tags = tags_of(titles, categories)
+    least = dict(zip(categories, thresholds.unasked().tolist(), strict=True))
+    measured = tag_metrics.measure(logits, tags, languages, least, bundle.temperature, config.calibration_bins)
+    return {**measured, **coverage(shares, tags, thresholds, target)}
 
 
 def _report_folder(config: EvaluateConfig) -> Path:
@@ -69,7 +89,7 @@ def _report_folder(config: EvaluateConfig) -> Path:
     return Path("outputs/shipped" if config.run == SHIPPED else config.run) / "evaluation"
 
 
-def part(titles: pd.DataFrame, known: pd.DataFrame | None, memory: Memory | None) -> dict[str, pd.DataFrame]:
+def part(titles: pd.DataFrame, known: pd.DataFrame | None, memory: Known | None) -> dict[str, pd.DataFrame]:
     """Return the titles that training did not see, and those that it did: all of them where they are at hand."""
     if memory is not None:
         keys = set(memory.keys)
@@ -84,20 +104,20 @@ def part(titles: pd.DataFrame, known: pd.DataFrame | None, memory: Memory | None
 def _robustness(bundle: Bundle, titles: pd.DataFrame, known: pd.DataFrame | None, count: int) -> Metrics:
     memory = bundle.memory if bundle.facts.remembers_training else None  # only that one tells what training saw
     groups = {
-        name: Labelled(list(frame["title"]), labels_of(frame, bundle.categories))
+        name: Labelled(list(frame["title"]), targets_of(frame, bundle.categories, bundle.task))
         for name, frame in part(titles, known, memory).items()
     }
-    return robustness(lambda some: bundle.logits(some)[0].argmax(axis=1), groups, count)
+    return robustness(bundle.answers, groups, count, ONE_CATEGORY if bundle.task is Task.single else SEVERAL_TAGS)
 
 
 def _own_titles(model: Path, bundle: Bundle) -> Split:
     config = runs.load_config(model, TrainConfig)
-    titles = read_all_titles(config.data.path, config.data.columns)
+    titles = read_all_titles(config.data.path, config.data.columns, config.task)
     if fingerprint(titles) != bundle.facts.fingerprint:
         raise InputError(
             f"{config.data.path} must be as it was in training. Got other titles. Give path=FILE to judge."
         )
-    return split(titles, config.data, config.seed)
+    return split(titles, config.data, config.seed, config.task)
 
 
 main = command("evaluate", evaluate)

@@ -1,14 +1,9 @@
 """A memory of known titles beside the network: a title that resembles one leans towards its category."""
 
-import gzip
-import json
-import zlib
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from scipy.optimize import minimize
@@ -16,41 +11,33 @@ from scipy.special import expit, log_softmax, softmax
 
 from titleclf.config import MemoryKind
 from titleclf.errors import InputError
-from titleclf.mapping import from_mapping
+from titleclf.known import (
+    Known,
+    MemorySettings,
+    Sample,
+    are_sorted,
+    check_categories,
+    features_of,
+    from_lines,
+    settings_from,
+    strength,
+    to_lines,
+)
 from titleclf.metrics import Floats, Labels
-from titleclf.neighbours import Index, Neighbours, key_of
+from titleclf.neighbours import key_of
 
 WEIGHTS = 2  # of what a neighbour says: a constant, and its likeness
 _RIDGE = 1e-3
 
 
-class Sample(NamedTuple):
-    """Titles to fit a memory to, with the network's logits (titles, categories) and labels (titles,)."""
-
-    titles: Sequence[str]
-    logits: Floats
-    labels: Labels
-    weight: float  # of the mean loss of these titles, beside the other samples
-
-
 @dataclass
-class MemorySettings:
-    """What a bundle's configuration says of its memory."""
-
-    kind: MemoryKind
-    weights: list[float]
-
-
-@dataclass
-class Memory:
-    """Known titles, folded by `key_of`, sorted and each once, with the number of their category.
+class Memory(Known):
+    """Known titles with the numbers of their categories.
 
     The logit of the category of a title's neighbour is raised by softplus(weights . (1, likeness)): never by less than
     nothing, and never by more than an exact hit is worth.
     """
 
-    kind: MemoryKind
-    keys: list[str]
     labels: Labels  # (keys,)
     weights: Floats  # (WEIGHTS,)
 
@@ -69,18 +56,8 @@ class Memory:
         found = self.nearest(titles)
         added = np.zeros((len(titles), categories), dtype=np.float32)
         rows = np.flatnonzero(found.places >= 0)
-        added[rows, self.labels[found.places[rows]]] = _strength(found.likeness[rows], self.weights)
+        added[rows, self.labels[found.places[rows]]] = strength(found.likeness[rows], self.weights)
         return added
-
-    def nearest(self, titles: Sequence[str]) -> Neighbours:
-        """Return the neighbour of each title; of equally similar ones the first of the keys."""
-        keys = [key_of(title) for title in titles]
-        places = np.array([self._places.get(key, -1) for key in keys], dtype=np.int64)
-        likeness = (places >= 0).astype(np.float64)
-        rest = np.flatnonzero(places < 0)
-        if self.kind is MemoryKind.fuzzy and len(rest):
-            places[rest], likeness[rest] = self._index.nearest([keys[row] for row in rest])
-        return Neighbours(places, likeness)
 
     def fit(self, samples: Sequence[Sample]) -> None:
         """Set the weights to those that make the samples' labels likeliest, at a temperature that is then forgotten.
@@ -91,15 +68,15 @@ class Memory:
         places = np.concatenate([one.places for one in found])
         likeness = np.concatenate([one.likeness for one in found])
         logits = np.concatenate([sample.logits for sample in samples]).astype(np.float64)
-        labels = np.concatenate([sample.labels for sample in samples])
+        labels = np.concatenate([sample.targets for sample in samples])
         shares = np.concatenate([np.full(len(one.titles), one.weight / max(1, len(one.titles))) for one in samples])
         every, rows = np.arange(len(labels)), np.flatnonzero(places >= 0)
-        columns, features = self.labels[places[rows]], _features(likeness[rows])
+        columns, features = self.labels[places[rows]], features_of(likeness[rows])
 
         def loss(values: Floats) -> tuple[float, Floats]:
             weights, temperature = values[:WEIGHTS], np.exp(values[WEIGHTS])
             raised = logits.copy()
-            raised[rows, columns] += _strength(likeness[rows], weights)
+            raised[rows, columns] += strength(likeness[rows], weights)
             raised /= temperature
             lost = -log_softmax(raised, axis=1)[every, labels] @ shares
             slopes = softmax(raised, axis=1)  # (titles, categories): of the loss by the raised logits
@@ -119,9 +96,7 @@ class Memory:
     def to_bytes(self, categories: list[str]) -> bytes:
         """Return the titles and the names of their categories as gzipped JSON lines, the same bytes each time."""
         known = zip(self.keys, self.labels.tolist(), strict=True)
-        rows = ({"title": key, "category": categories[label]} for key, label in known)
-        text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-        return gzip.compress(text.encode(), mtime=0)
+        return to_lines({"title": key, "category": categories[label]} for key, label in known)
 
     @classmethod
     def from_bytes(cls, content: bytes, settings: Any, categories: list[str], file: str, config: str) -> "Memory":
@@ -132,51 +107,18 @@ class Memory:
         InputError
             If they are damaged, or don't belong to a model of `categories`.
         """
-        found: MemorySettings = from_mapping(MemorySettings, settings, config)
-        if found.kind is MemoryKind.none:
-            raise InputError(f"{config}.kind must be exact or fuzzy. Got none. Train or copy it again.")
-        if len(found.weights) != WEIGHTS or not np.isfinite(found.weights).all():
-            raise InputError(
-                f"{config}.weights must be {WEIGHTS} finite numbers. Got {found.weights}. Train or copy it again."
-            )
+        found = settings_from(settings, WEIGHTS, config)
         keys, names = _read(content, file)
-        unknown = sorted(set(names) - set(categories))
-        if unknown:
-            raise InputError(
-                f"{file} must name the categories {'; '.join(categories)}. Got {'; '.join(unknown)[:200]}. "
-                "Train or copy it again."
-            )
+        check_categories(set(names), categories, file)
         numbers = {category: number for number, category in enumerate(categories)}
         labels = np.array([numbers[name] for name in names], dtype=np.int64)
         return cls(found.kind, keys, labels, np.array(found.weights))
 
-    @cached_property
-    def _places(self) -> dict[str, int]:
-        return {key: place for place, key in enumerate(self.keys)}
-
-    @cached_property
-    def _index(self) -> Index:
-        return Index.of(self.keys)
-
-
-def _features(likeness: Floats) -> Floats:
-    return np.stack([np.ones_like(likeness), likeness], axis=1)  # (titles, WEIGHTS)
-
-
-def _strength(likeness: Floats, weights: Floats) -> Floats:
-    strength: Floats = np.logaddexp(0, _features(likeness) @ weights)  # softplus
-    return strength
-
 
 def _read(content: bytes, file: str) -> tuple[list[str], list[str]]:
-    try:
-        lines = gzip.decompress(content).decode().split("\n")
-        rows = [json.loads(line) for line in lines if line]
-    except (OSError, EOFError, zlib.error, ValueError) as error:
-        raise InputError(f"{file} must be whole gzipped JSON lines. Got: {error}. Train or copy it again.") from error
-    wrong = [row for row in rows if not _is_known(row)]
-    keys = [] if wrong else [row["title"] for row in rows]
-    if not keys or not all(one < other for one, other in pairwise(keys)):
+    rows = from_lines(content, file)
+    keys = [row["title"] for row in rows] if all(map(_is_known, rows)) else []
+    if not are_sorted(keys):
         raise InputError(f"{file} must hold sorted titles with their categories. Train or copy it again.")
     return keys, [row["category"] for row in rows]
 

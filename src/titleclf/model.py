@@ -142,6 +142,16 @@ class Network(nn.Module):
         else:
             self.head = nn.Linear(self.encoder.dim, categories)
 
+    def start_at(self, shares: Tensor) -> None:
+        """Let the network begin with these probabilities (categories,) for any title.
+
+        Of many tags most are false of a title: to learn no more than that would take it the first epochs (Lin et al.
+        2017, section 4.1).
+        """
+        *_, bias = self.head.parameters()
+        with torch.no_grad():
+            bias.copy_(torch.logit(shares))
+
     def forward(self, inputs: Inputs) -> Tensor:
         """Return logits (batch, categories)."""
         logits: Tensor = self.head(self.dropout(self.encoder(inputs)))

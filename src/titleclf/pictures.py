@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter, StrMethodFormatter
 
 from titleclf.files import replacing
-from titleclf.metrics import Bools, Floats, Metrics, coverage_curve
+from titleclf.metrics import SCORES, Bools, Floats, Metrics, coverage_curve, main_score
 from titleclf.robustness import PARTS, Row, rows
 
 _NEARLY_ALL = 0.95
@@ -34,17 +34,18 @@ def draw_confusion(path: Path, confusion: list[list[int]], categories: list[str]
     axes.set_yticks(range(len(names)), names)
     axes.set(xlabel="predicted", ylabel="labelled", title="Titles by labelled and predicted category")
     figure.colorbar(image, label="share of the labelled category", shrink=0.8)
-    _save(path, figure)
+    save(path, figure)
 
 
 def draw_training(path: Path, history: list[dict[str, float]], kept: int) -> None:
     """Draw loss and validation scores by epoch, the kept epoch marked."""
     table = pd.DataFrame(history)
+    score = main_score(history[0])
     figure = Figure(figsize=(10, 4), layout="constrained")
     left, right = figure.subplots(1, 2)
     for axes, names in (
         (left, ["training_loss", "validation_loss"]),
-        (right, ["accuracy", "macro_f1", "known_accuracy", "known_macro_f1"]),
+        (right, [score, "macro_f1", f"known_{score}", "known_macro_f1"]),
     ):
         for name in names:
             axes.plot(table["epoch"], table[name], marker=".", label=name.replace("_", " "))
@@ -54,7 +55,7 @@ def draw_training(path: Path, history: list[dict[str, float]], kept: int) -> Non
         axes.legend()
     left.set(title="Loss", ylabel="nats a title")
     right.set(title="Validation", ylabel="share")
-    _save(path, figure)
+    save(path, figure)
 
 
 def draw_pretraining(path: Path, history: list[dict[str, float]], objective: str) -> None:
@@ -65,7 +66,7 @@ def draw_pretraining(path: Path, history: list[dict[str, float]], objective: str
     axes.plot(table["titles"], table["loss"], marker=".")
     axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     axes.set(xlabel="titles seen", ylabel="nats", title=f"Loss of pre-training ({objective})", xlim=(0, None))
-    _save(path, figure)
+    save(path, figure)
 
 
 def draw_coverage(path: Path, metrics: Metrics, confidence: Floats, right: Bools) -> None:
@@ -90,9 +91,9 @@ def draw_coverage(path: Path, metrics: Metrics, confidence: Floats, right: Bools
     axes.set(xlabel="titles answered", ylabel="answers that are right", title="Fewer answers, more of them right")
     axes.set_xlim(0, 1.02)
     axes.set_ylim(top=1.02)
-    _percent(axes)
+    percent(axes)
     axes.legend(loc="lower left")
-    _save(path, figure)
+    save(path, figure)
 
 
 def draw_calibration(path: Path, metrics: Metrics) -> None:
@@ -105,7 +106,7 @@ def draw_calibration(path: Path, metrics: Metrics) -> None:
     error = metrics["expected_calibration_error"]
     above.set(ylabel="answers that are right", title=f"As sure as right? Calibration error {error:.3f}")
     above.set_ylim(0, 1.03)
-    _percent(above)
+    percent(above)
     above.legend(loc="upper left")
     below.bar(bins["confidence"], bins["titles"], width=min(0.04, 0.6 / len(bins)), color="tab:blue")
     for confidence, titles in zip(bins["confidence"], bins["titles"], strict=True):
@@ -113,23 +114,24 @@ def draw_calibration(path: Path, metrics: Metrics) -> None:
     below.set(xlabel="probability of the answer", ylabel="titles")
     below.set_xlim(0, 1.02)
     below.margins(y=0.2)
-    _save(path, figure)
+    save(path, figure)
 
 
 def draw_robustness(path: Path, groups: Metrics) -> None:
-    """Draw how far accuracy in each condition is from that of clean titles, a column a group of titles."""
+    """Draw how far accuracy or micro-F1 in each condition is from that of clean titles, a column a group of titles."""
     parts = {part: rows(groups, part) for part in PARTS}
     first = next(iter(groups))
+    score = main_score(groups[first]["clean"])
     for part in ("kinds", "formats"):
-        parts[part].sort(key=lambda row: -row.scores[first]["accuracy"])
+        parts[part].sort(key=lambda row: -row.scores[first][score])
     heights = [len(conditions) + 1 for conditions in parts.values()]
     figure = Figure(figsize=(4 + 3 * len(groups), 1 + 0.28 * sum(heights)), layout="constrained")
     grid = figure.subplots(len(parts), len(groups), sharex="col", sharey="row", height_ratios=heights, squeeze=False)
     for number, (column, (name, group)) in enumerate(zip(grid.T, groups.items(), strict=True)):
-        colour, clean = f"C{number}", group["clean"]["accuracy"]
+        colour, clean = f"C{number}", group["clean"][score]
         for axes, (part, conditions) in zip(column, parts.items(), strict=True):
             places = np.arange(len(conditions))
-            found = [row.scores[name]["accuracy"] for row in conditions]
+            found = [row.scores[name][score] for row in conditions]
             axes.axvline(clean, color="grey", linestyle=":", linewidth=1)
             axes.hlines(places, found, clean, color=colour, alpha=0.4)
             axes.scatter(found, places, color=colour, zorder=3)
@@ -139,10 +141,10 @@ def draw_robustness(path: Path, groups: Metrics) -> None:
             if number == 0:
                 axes.set_title(PARTS[part], loc="left", fontsize=10)
         column[0].set_title(f"{name} titles, {clean:.1%} clean", loc="right", fontsize=10, color=colour)
-        column[-1].set_xlabel("answers that are right")
+        column[-1].set_xlabel("answers that are right" if score == "accuracy" else SCORES[score])
         column[-1].xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     _align([column[-1] for column in grid.T])
-    _save(path, figure)
+    save(path, figure)
 
 
 def _align(columns: Sequence[Axes]) -> None:
@@ -157,12 +159,14 @@ def _row_label(row: Row) -> str:
     return row.label if row.changed > _NEARLY_ALL else f"{row.label} ({row.changed:.0%} of titles)"
 
 
-def _percent(axes: Axes) -> None:
+def percent(axes: Axes) -> None:
+    """Let both axes count in percent, on a grid."""
     axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     axes.grid(alpha=0.3)
 
 
-def _save(path: Path, figure: Figure) -> None:
+def save(path: Path, figure: Figure) -> None:
+    """Write the figure as a PNG file, whole or not at all."""
     with replacing(path) as temporary:
         figure.savefig(temporary, format="png", dpi=120)

@@ -1,27 +1,23 @@
 """`python -m titleclf.predict`: the categories of titles, from arguments, a file or standard input."""
 
 import argparse
-import csv
-import io
-import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, TextIO
 
 import numpy as np
 
 from titleclf import __version__
+from titleclf.answers import Prediction, reconfigure, writer
 from titleclf.bundle import Bundle, load_bundle, model_folder
 from titleclf.characters import chunked, normalise
+from titleclf.config import Task
 from titleclf.errors import InputError, exit_codes
 from titleclf.files import SHIPPED
 from titleclf.metrics import Floats
 from titleclf.unlabelled import checked_lines, titles_in
 
 LATEST = Path("outputs/latest")
-NO_TITLE, UNSURE = "(no title)", "(don't know)"
 _CHUNK = 4096
 _EXAMPLES = """examples:
   python -m titleclf.predict "Match of the Day" Tagesschau
@@ -31,44 +27,24 @@ _EXAMPLES = """examples:
 """
 
 
-@dataclass
-class Prediction:
-    """What the model says of one title: candidates with probabilities, best first; none for an empty title.
-
-    `least` is how probable the best one must be for the title to have a category.
-    """
-
-    title: str
-    candidates: list[tuple[str, float]]
-    least: float
-
-    @property
-    def category(self) -> str | None:
-        """The best candidate, or none where it is not probable enough."""
-        if self.candidates and self.candidates[0][1] >= self.least:
-            return self.candidates[0][0]
-        return None
-
-    @property
-    def probability(self) -> float | None:
-        """The probability of the best candidate."""
-        return self.candidates[0][1] if self.candidates else None
-
-
 def predict(
     bundle: Bundle, titles: Sequence[str], top: int = 1, least: float | Floats = 0.0
 ) -> tuple[list[Prediction], int]:
     """Return the predictions of `titles` in their order, and how many titles were too long and were cut.
 
-    No title gets a category that is less probable than `least`, which may have a value for each (categories,).
+    No title gets a category that is less probable than `least`, which may have a value for each (categories,). With
+    several tags it gets all that are probable enough, and all of them are among the candidates.
     """
     least = np.broadcast_to(least, len(bundle.categories))
     predictions = []
     rows, cut = bundle.probabilities(titles)
     for title, row in zip(titles, rows, strict=True):
-        best = (-row).argsort(kind="stable")[:top] if normalise(title, casefold=False) else []
-        candidates = [(bundle.categories[place], float(row[place])) for place in best]
-        predictions.append(Prediction(title, candidates, float(least[row.argmax()])))
+        order = (-row).argsort(kind="stable") if normalise(title, casefold=False) else np.zeros(0, dtype=np.int64)
+        answers = order[:1] if bundle.task is Task.single else order
+        is_named = row[answers] >= least[answers]
+        shown = max([top, *(np.flatnonzero(is_named) + 1)])
+        candidates = [(bundle.categories[place], float(row[place])) for place in order[:shown]]
+        predictions.append(Prediction(title, candidates, [bundle.categories[place] for place in answers[is_named]]))
     return predictions, cut
 
 
@@ -80,12 +56,12 @@ def main() -> None:
     model = _model(arguments.model)
     bundle = load_bundle(model_folder(model))
     print(f"model: {model}{f' (titleclf {__version__})' if model == SHIPPED else ''}", file=sys.stderr)
-    least = arguments.min_confidence
-    if arguments.precision is not None:
-        least = np.maximum(least, bundle.thresholds.at(arguments.precision))
+    asked = arguments.precision
+    least = np.maximum(
+        arguments.min_confidence, bundle.thresholds.unasked() if asked is None else bundle.thresholds.at(asked)
+    )
     top = min(arguments.top, len(bundle.categories))
-    width = max(map(len, bundle.categories))
-    write = _writer(arguments.format, top, width)
+    write = writer(arguments.format, bundle.task, top, bundle.categories)
     all_cut = 0
     for chunk in chunked(titles, _CHUNK):
         predictions, cut = predict(bundle, chunk, top, least)
@@ -99,7 +75,8 @@ def main() -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m titleclf.predict",
-        description="Tell the categories of titles: given as arguments, in a file, or on standard input.",
+        description="Tell the categories of titles: given as arguments, in a file, or on standard input. A model of "
+        "several tags (task=multilabel) names all that pass a threshold of their own, likeliest first.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -122,7 +99,8 @@ def _parser() -> argparse.ArgumentParser:
         "--precision",
         type=_precision,
         metavar="P",
-        help="name a category only where it is sure enough for a share P of such answers to be right",
+        help="name a category (or each of several tags) only where it is sure enough for a share P of such answers to "
+        "be right",
     )
     parser.add_argument(
         "--min-confidence", type=_share, default=0.0, metavar="P", help="name no category less probable than P"
@@ -166,13 +144,8 @@ def _titles(arguments: argparse.Namespace) -> Iterator[str]:
     if sys.stdin is None or (sys.stdin.isatty() and arguments.input is None):
         raise InputError("titles must be given. Got none. Name some, or --input FILE; --help shows examples.")
     # Titles are UTF-8 whatever the locale says, and only a line's end ends a title.
-    _reconfigure(sys.stdin, encoding="utf-8-sig", errors="surrogateescape", newline="")
+    reconfigure(sys.stdin, encoding="utf-8-sig", errors="surrogateescape", newline="")
     return (line.rstrip("\r\n") for line in checked_lines(sys.stdin, "standard input"))
-
-
-def _reconfigure(stream: TextIO, **how: Any) -> None:
-    if isinstance(stream, io.TextIOWrapper):
-        stream.reconfigure(**how)
 
 
 def _model(given: str | None) -> str:
@@ -183,52 +156,6 @@ def _model(given: str | None) -> str:
     if not model_folder(SHIPPED).exists():
         raise InputError(f"{LATEST} must exist. Got nothing there. Train a model with make train, or pass --model DIR.")
     return SHIPPED
-
-
-def _writer(kind: str, top: int, width: int) -> Callable[[Prediction], None]:
-    # Whatever the terminal's locale, the answer is UTF-8 like the titles.
-    _reconfigure(sys.stdout, encoding="utf-8", newline="\n")
-    if kind == "jsonl":
-        return lambda prediction: print(json.dumps(_as_object(prediction), ensure_ascii=False))
-    if kind == "text":
-        return lambda prediction: print(_as_text(prediction, width))
-    table = csv.writer(sys.stdout, lineterminator="\n")
-    more = [name for rank in range(2, top + 1) for name in (f"candidate_{rank}", f"probability_{rank}")]
-    table.writerow(["title", "category", "candidate", "probability", *more])
-    return lambda prediction: table.writerow(_as_cells(prediction))
-
-
-def _as_object(prediction: Prediction) -> dict[str, Any]:
-    return {
-        "title": prediction.title,
-        "category": prediction.category,
-        "probability": _rounded(prediction.probability),
-        "top": [
-            {"category": category, "probability": _rounded(probability)}
-            for category, probability in prediction.candidates
-        ],
-    }
-
-
-def _as_cells(prediction: Prediction) -> list[Any]:
-    candidates = [value for name, share in prediction.candidates for value in (name, _rounded(share))]
-    return [prediction.title, prediction.category, *candidates]
-
-
-def _as_text(prediction: Prediction, width: int) -> str:
-    # A title must not be able to steer the terminal.
-    title = "".join(mark if mark.isprintable() else repr(mark)[1:-1] for mark in prediction.title)
-    if not prediction.candidates:
-        return f"   -  {NO_TITLE:<{width}}  {title}"
-    lines = [f"{share:4.0%}  {category:<{width}}" for category, share in prediction.candidates]
-    if prediction.category is None:
-        lines = [f"   ?  {UNSURE:<{width}}", *lines]
-    lines[0] += f"  {title}"
-    return "\n".join(lines)
-
-
-def _rounded(probability: float | None) -> float | None:
-    return None if probability is None else round(probability, 4)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from titleclf.files import write_text
-from titleclf.metrics import Bools, Floats, Metrics, by_language
+from titleclf.metrics import SCORES, Bools, Floats, Metrics, by_language, main_score
 from titleclf.pictures import draw_calibration, draw_confusion, draw_coverage, draw_robustness
 from titleclf.robustness import GROUPS, PARTS, rows
 
@@ -28,7 +28,7 @@ def write_report(folder: Path, metrics: Metrics, titles: pd.DataFrame, probabili
         _coverage(metrics),
         _thresholds(metrics),
         f"## Languages\n\n{by_language(metrics)}",
-        *([_robustness(metrics["robustness"])] if metrics["robustness"] else []),
+        *([noise_section(metrics["robustness"])] if metrics["robustness"] else []),
         _mistakes(titles, confidence, predicted, right),
     ]
     write_text(folder / "report.md", "\n".join(sections))
@@ -82,7 +82,7 @@ def _coverage(metrics: Metrics) -> str:
     for wanted, row in metrics["coverage"].items():
         mark = " (the target)" if float(wanted) == metrics["target_precision"] else ""
         best = metrics["coverage_at_precision"][wanted]
-        lines.append(f"| {float(wanted):.1%}{mark} | {_share(row['precision'])} | {row['coverage']:.1%} | {best:.1%} |")
+        lines.append(f"| {float(wanted):.1%}{mark} | {share(row['precision'])} | {row['coverage']:.1%} | {best:.1%} |")
     return "\n".join(lines) + "\n"
 
 
@@ -97,25 +97,28 @@ def _thresholds(metrics: Metrics) -> str:
         "| --- | ---: | ---: | ---: | ---: | ---: |",
     ]
     for category, row in metrics["thresholds"].items():
-        shares = f"{row['wanted']:.1%} | {_share(row['threshold'])} | {_share(row['precision'])}"
+        shares = f"{row['wanted']:.1%} | {share(row['threshold'])} | {share(row['precision'])}"
         lines.append(f"| {category} | {shares} | {row['coverage']:.1%} | {row['answered']} of {row['taken']} |")
     return "\n".join(lines) + "\n"
 
 
-def _share(value: float | None) -> str:
+def share(value: float | None) -> str:
+    """Return a share in percent, "none" where there is none."""
     return "none" if value is None else f"{value:.1%}"
 
 
-def _robustness(groups: Metrics) -> str:
+def noise_section(groups: Metrics) -> str:
+    """Return what each kind of noise costs each group, as a section with a table."""
+    score = SCORES[main_score(next(iter(groups.values()))["clean"])]
     about = [f"{group['clean']['titles']:,} {name} ({GROUPS[name]})" for name, group in groups.items()]
     lines = [
         "## Misspelt and reformatted titles",
         "",
         f"The same titles, clean and spoilt: {' and '.join(about)}.",
         "`Changed` is the share of them that a noise can change: few have diacritics to lose; the others are judged as",
-        "they are. `Lost` is of the changed ones alone: the points of accuracy that the noise costs them.",
+        f"they are. `Lost` is of the changed ones alone: the points of {score} that the noise costs them.",
         "",
-        "| titles | changed |" + "".join(f" {name}: accuracy | macro-F1 | lost |" for name in groups),
+        "| titles | changed |" + "".join(f" {name}: {score} | macro-F1 | lost |" for name in groups),
         "| --- | ---: |" + " ---: | ---: | ---: |" * len(groups),
         "| clean | |" + "".join(f" {_scores(group['clean'])} | |" for group in groups.values()),
     ]
@@ -126,7 +129,7 @@ def _robustness(groups: Metrics) -> str:
 
 
 def _scores(scores: Metrics) -> str:
-    return f"{scores['accuracy']:.1%} | {scores['macro_f1']:.1%}"
+    return f"{scores[main_score(scores)]:.1%} | {scores['macro_f1']:.1%}"
 
 
 def _points(share: float | None) -> str:

@@ -1,30 +1,44 @@
-"""How accuracy holds when titles are misspelt, and when channels dress them up."""
+"""How accuracy, or of tags micro-F1, holds when titles are misspelt, and when channels dress them up."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from tqdm import tqdm
 
 from titleclf.config import Format, Misspelling
-from titleclf.metrics import Labels, Metrics, summary
+from titleclf.metrics import Bools, Labels, Metrics, lost, main_score, summary
 from titleclf.noise import misspell, reformat
+from titleclf.tags import metrics as tag_metrics
 
 GROUPS = {"unseen": "not in training", "known": "from training", "judged": "from the judged file"}
 PARTS = {"misspellings": "Misspellings", "kinds": "One misspelling, by kind", "formats": "Formats of channels"}
 ANY = "any"  # all formats mixed
 EDITS = (1, 2, 3)
+_ABOUT = {"accuracy": "Right of", "micro_f1": "Micro-F1 of"}
 _SEED = int.from_bytes(b"robustness")  # longer than any seed of training: what it drew is never what is judged
 
-Classify = Callable[[Sequence[str]], Labels]  # titles to category numbers (titles,)
+Targets = Labels | Bools  # category numbers (titles,), or tags (titles, categories)
+Classify = Callable[[Sequence[str]], Targets]
 
 
 class Labelled(NamedTuple):
-    """Titles and their category numbers (titles,)."""
+    """Titles and what shall be answered."""
 
     titles: list[str]
-    labels: Labels
+    labels: Targets
+
+
+class Judge(NamedTuple):
+    """How answers are judged: `summary(answers, labels)`, and what they have `lost(clean, spoilt, labels)`."""
+
+    summary: Callable[[Any, Any], Metrics]
+    lost: Callable[[Any, Any, Any], float]
+
+
+ONE_CATEGORY = Judge(summary, lost)
+SEVERAL_TAGS = Judge(tag_metrics.summary, tag_metrics.lost)
 
 
 class Condition(NamedTuple):
@@ -46,23 +60,24 @@ def conditions() -> list[Condition]:
     ]
 
 
-def robustness(classify: Classify, groups: Mapping[str, Labelled], titles: int) -> Metrics:
+def robustness(classify: Classify, groups: Mapping[str, Labelled], titles: int, judge: Judge = ONE_CATEGORY) -> Metrics:
     """Return for each group how many of at most so many titles are right, clean and in each condition.
 
     Plain values: `group: {clean: scores, misspellings: {1: scores, ...}, kinds: {...}, formats: {...}}`. All titles of
     a group are judged in each condition, and `changed` is the share that it could change: few have diacritics to lose.
-    `loss` is of these alone: how much less of them is right than when clean (None where there are none).
+    `loss` is of these alone: how much less of them is right than when clean, or how much less their micro-F1 is (None
+    where there are none).
     """
     samples = {name: _sample(group, titles) for name, group in groups.items() if titles and group.titles}
     clean = {name: classify(group.titles) for name, group in samples.items()}
     found: Metrics = {
-        name: {"clean": summary(clean[name], group.labels), **{part: {} for part in PARTS}}
+        name: {"clean": judge.summary(clean[name], group.labels), **{part: {} for part in PARTS}}
         for name, group in samples.items()
     }
     for number, condition in enumerate(tqdm(conditions(), "robustness", leave=False, disable=None), start=1):
         for name, group in samples.items():
             spoilt = condition.noise(group.titles, generator=np.random.default_rng(_SEED + number))
-            found[name][condition.part][condition.name] = _scores(classify, group, clean[name], spoilt)
+            found[name][condition.part][condition.name] = _scores(classify, group, clean[name], spoilt, judge)
     return found
 
 
@@ -86,16 +101,19 @@ def rows(groups: Metrics, part: str) -> list[Row]:
 
 
 def held(group: Metrics) -> str:
-    """Say in a few words how many of a group's titles are right, clean and spoilt."""
-    one, two = (group["misspellings"][edits]["accuracy"] for edits in ("1", "2"))
-    dressed = group["formats"][ANY]["accuracy"]
-    clean = group["clean"]["accuracy"]
+    """Say in a few words how many of a group's titles are right, clean and spoilt, or what their micro-F1 is."""
+    score = main_score(group["clean"])
+    one, two = (group["misspellings"][edits][score] for edits in ("1", "2"))
+    dressed = group["formats"][ANY][score]
+    clean = group["clean"][score]
     return f"{clean:.1%} clean, {one:.1%} with a misspelling, {two:.1%} with two, {dressed:.1%} in a channel's format"
 
 
 def told(groups: Metrics) -> str:
     """Say what holds in each group, a line each."""
-    return "".join(f"Right of {name} titles: {held(group)}.\n" for name, group in groups.items())
+    return "".join(
+        f"{_ABOUT[main_score(group['clean'])]} {name} titles: {held(group)}.\n" for name, group in groups.items()
+    )
 
 
 def _sample(group: Labelled, titles: int) -> Labelled:
@@ -104,16 +122,12 @@ def _sample(group: Labelled, titles: int) -> Labelled:
     return Labelled([group.titles[row] for row in rows], group.labels[rows])
 
 
-def _scores(classify: Classify, group: Labelled, clean: Labels, spoilt: list[str]) -> Metrics:
+def _scores(classify: Classify, group: Labelled, clean: Targets, spoilt: list[str], judge: Judge) -> Metrics:
     changed = np.array([after != before for after, before in zip(spoilt, group.titles, strict=True)])
     predicted = clean.copy()  # a title that stays as it is keeps its answer
     predicted[changed] = classify([spoilt[row] for row in np.flatnonzero(changed)])
-    lost = (clean == group.labels).astype(int) - (predicted == group.labels)
-    return {
-        **summary(predicted, group.labels),
-        "changed": float(changed.mean()),
-        "loss": float(lost[changed].mean()) if changed.any() else None,
-    }
+    loss = judge.lost(clean[changed], predicted[changed], group.labels[changed]) if changed.any() else None
+    return {**judge.summary(predicted, group.labels), "changed": float(changed.mean()), "loss": loss}
 
 
 def _label(part: str, name: str) -> str:

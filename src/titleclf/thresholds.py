@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -42,11 +42,11 @@ class Thresholds:
         for number, category in enumerate(categories):
             taken = predicted == number
             right = labels[taken] == number
-            least[category] = [_least_probability(confidence[taken], right, precision) for precision in precisions]
+            least[category] = [least_probability(confidence[taken], right, precision) for precision in precisions]
         return cls(precisions, least, wishes)
 
     @classmethod
-    def from_mapping(cls, values: Any, categories: list[str], where: str) -> "Thresholds":
+    def from_mapping(cls, values: Any, categories: list[str], where: str) -> Self:
         """Read what `asdict` made of thresholds for `categories`.
 
         Raises
@@ -54,7 +54,7 @@ class Thresholds:
         InputError
             If it is damaged, or is for other categories.
         """
-        found: Thresholds = from_mapping(cls, values, where)
+        found: Self = from_mapping(cls, values, where)
         shares = [*found.precisions, *found.wishes.values()]
         shares += [least for row in found.least.values() for least in row if least is not None]
         fits = (
@@ -67,6 +67,10 @@ class Thresholds:
         if not fits:
             raise InputError(f"{where} must be rising precisions and a probability for each, by category. Train again.")
         return found
+
+    def unasked(self) -> Floats:
+        """Return the least probability (categories,) of answers if no precision is wanted: any is enough."""
+        return np.zeros(len(self.least))
 
     def at(self, precision: float) -> Floats:
         """Return the least probability (categories,) at which each is right that often, inf where none is.
@@ -146,9 +150,12 @@ def answered(metrics: Metrics) -> str:
     return f"{asked} {found['coverage']:.1%} of them, and {found['precision']:.1%} of these answers are right."
 
 
-def _least_probability(confidence: Floats, right: Bools, precision: float) -> float | None:
-    # The longest run of the surest titles that would be this precise even if the next one were wrong: a few lucky
-    # titles set no threshold.
+def least_probability(confidence: Floats, right: Bools, precision: float) -> float | None:
+    """Return from which confidence on answers (titles,) are right that often, None where from none.
+
+    It is the longest run of the surest titles that would be this precise even if the next one were wrong: a few lucky
+    titles set no threshold.
+    """
     order, ends = surest_first(confidence)
     enough = ends[right[order].cumsum()[ends] / (ends + 2) >= precision]
     return float(confidence[order[enough[-1]]]) if len(enough) else None

@@ -4,21 +4,28 @@ import glob
 import hashlib
 import json
 import re
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from titleclf.config import ColumnsConfig, DataConfig
+from titleclf.config import ColumnsConfig, DataConfig, Task
 from titleclf.errors import InputError
 from titleclf.files import SHIPPED, shipped
-from titleclf.metrics import Labels
+from titleclf.metrics import Bools, Labels
 from titleclf.tables import Record, is_utf8, read_records
+from titleclf.tags import cells
+from titleclf.tags.sides import sides_of, tags_by_side
 
 _SHIPPED_COLUMNS = ColumnsConfig("title", "category", "lang", "und")
 _NAMED_ROWS = 10
 _MINIMUM_TITLES = 3  # one for each side of the split
+
+
+Sizes = Callable[[int], dict[str, int]]  # how many of so many programmes go to each side
 
 
 class Split(NamedTuple):
@@ -34,7 +41,7 @@ def titles_path(path: str) -> Path:
     return shipped("data/titles.csv") if path == SHIPPED else Path(path)
 
 
-def read_all_titles(path: str, columns: ColumnsConfig) -> pd.DataFrame:
+def read_all_titles(path: str, columns: ColumnsConfig, task: Task = Task.single) -> pd.DataFrame:
     """Read the titles that `data.path` means, from one file or as one from all that match a pattern, in sorted order.
 
     What an earlier file has under the same category is left out.
@@ -47,7 +54,7 @@ def read_all_titles(path: str, columns: ColumnsConfig) -> pd.DataFrame:
     if path == SHIPPED:
         columns = _SHIPPED_COLUMNS
     files = files_of(titles_path(path))
-    titles = pd.concat([read_titles(file, columns).assign(file=number) for number, file in enumerate(files)])
+    titles = pd.concat([read_titles(file, columns, task).assign(file=number) for number, file in enumerate(files)])
     first = titles.groupby(["title", "category"])["file"].transform("min")
     return titles[titles["file"] == first].drop(columns="file").reset_index(drop=True)
 
@@ -68,8 +75,8 @@ def files_of(path: Path) -> list[Path]:
     return found
 
 
-def read_titles(path: Path, columns: ColumnsConfig) -> pd.DataFrame:
-    """Read labelled titles into a frame of `title, category, lang`.
+def read_titles(path: Path, columns: ColumnsConfig, task: Task = Task.single) -> pd.DataFrame:
+    """Read labelled titles into a frame of `title, category, lang`; several tags are one category, joined in order.
 
     Raises
     ------
@@ -79,13 +86,16 @@ def read_titles(path: Path, columns: ColumnsConfig) -> pd.DataFrame:
     kept: list[tuple[str, str, str]] = []
     bad: list[str] = []
     for record in read_records(path, [columns.title, columns.category]):
-        problem = record.problem or _problem(record, columns)
+        problem = record.problem or _problem(record, columns, task)
         if problem:
             bad.append(f"{path}:{record.line}: {problem}")
         else:
             row = record.cells
             lang = row.get(columns.lang) or columns.unnamed_lang
-            kept.append((row[columns.title].strip(), row[columns.category].strip(), lang.strip()))
+            category = row[columns.category].strip()
+            if task is Task.multilabel:
+                category = cells.joined(cells.tags_in(category))
+            kept.append((row[columns.title].strip(), category, lang.strip()))
     if bad:
         unnamed = len(bad) - _NAMED_ROWS
         more = [f"{path}: {unnamed} more bad rows."] if unnamed > 0 else []
@@ -103,7 +113,7 @@ def base_title(title: str) -> str:
     return _fold(_MARKS.sub(" ", title)) or _fold(title) or title
 
 
-def split(titles: pd.DataFrame, config: DataConfig, seed: int) -> Split:
+def split(titles: pd.DataFrame, config: DataConfig, seed: int, task: Task = Task.single) -> Split:
     """Split by base title, each category in the same proportions, seeded.
 
     With `config.test_path` the test side is what that means, and titles are split into two only.
@@ -111,39 +121,47 @@ def split(titles: pd.DataFrame, config: DataConfig, seed: int) -> Split:
     Raises
     ------
     InputError
-        If there are fewer than two categories, or one with fewer than three programmes.
+        If there are fewer than two categories, or one that has fewer than three programmes or can't be on every side.
     """
     own_test = None
     if config.test_path is not None:
-        own_test = read_all_titles(config.test_path, config.columns)
-    return split_beside(titles, own_test, config, seed)
+        own_test = read_all_titles(config.test_path, config.columns, task)
+    return split_beside(titles, own_test, config, seed, task)
 
 
-def split_beside(titles: pd.DataFrame, own_test: pd.DataFrame | None, config: DataConfig, seed: int) -> Split:
+def split_beside(
+    titles: pd.DataFrame, own_test: pd.DataFrame | None, config: DataConfig, seed: int, task: Task = Task.single
+) -> Split:
     """Split as `split` does, with test titles that are read already, or None."""
     bases = titles["title"].map(base_title)
-    programmes = _programmes(titles, bases)
-    _check_categories(programmes["category"].value_counts(), config)
-    sides: dict[str, str] = {}
+    sides_of_programmes = _sides_of_one if task is Task.single else _sides_of_several
+    sizes = partial(_sizes, config=config, tests=own_test is None)
     generator = np.random.default_rng(seed)
-    for _, group in programmes.groupby("category", sort=True):
-        order = generator.permutation(len(group))
-        shuffled = group["base"].to_numpy()[order]
-        # At least one programme of each category on every side, however small it or the fraction is.
-        tests = 0 if own_test is not None else min(max(1, round(config.test_fraction * len(group))), len(group) - 2)
-        validations = min(max(1, round(config.validation_fraction * len(group))), len(group) - tests - 1)
-        sides.update(dict.fromkeys(shuffled[:tests], "test"))
-        sides.update(dict.fromkeys(shuffled[tests : tests + validations], "validation"))
-    side = bases.map(sides).fillna("train")
-    train, validation, test = (titles[side == name].reset_index(drop=True) for name in ("train", "validation", "test"))
+    side = bases.map(sides_of_programmes(bases, titles["category"], config.path, sizes, generator))
+    train, validation, test = (titles[side == name].reset_index(drop=True) for name in Split._fields)
     return Split(train, validation, test if own_test is None else own_test)
 
 
 def learnable(titles: pd.DataFrame) -> pd.DataFrame:
     """Return the titles whose categories have enough programmes to be split."""
-    counts = _programmes(titles, titles["title"].map(base_title))["category"].value_counts()
+    counts = _programmes(titles["title"].map(base_title), titles["category"])["category"].value_counts()
     enough = counts.index[counts >= _MINIMUM_TITLES]
     return titles[titles["category"].isin(enough)].reset_index(drop=True)
+
+
+def targets_of(titles: pd.DataFrame, categories: list[str], task: Task) -> Labels | Bools:
+    """Return what a model shall answer: `labels_of` (titles,), or with several tags `tags_of` (titles, categories)."""
+    return labels_of(titles, categories) if task is Task.single else cells.tags_of(titles, categories)
+
+
+def categories_of(titles: pd.DataFrame, task: Task) -> list[str]:
+    """Return the categories of a frame in alphabetical order."""
+    return sorted({category for cell in titles["category"].unique() for category in categories_in(cell, task)})
+
+
+def categories_in(cell: str, task: Task) -> list[str]:
+    """Return the categories that a cell names."""
+    return [cell] if task is Task.single else cells.tags_in(cell)
 
 
 def labels_of(titles: pd.DataFrame, categories: list[str]) -> Labels:
@@ -154,12 +172,7 @@ def labels_of(titles: pd.DataFrame, categories: list[str]) -> Labels:
     InputError
         If a title has a category that the model doesn't know.
     """
-    unknown = sorted(set(titles["category"]) - set(categories))
-    if unknown:
-        raise InputError(
-            f"the category of a judged title must be one of {'; '.join(categories)}. Got {'; '.join(unknown)[:200]}. "
-            "Rename it, or leave these titles out."
-        )
+    cells.check_known(set(titles["category"]), categories)
     numbers = {category: number for number, category in enumerate(categories)}
     return np.array([numbers[category] for category in titles["category"]], dtype=np.int64)
 
@@ -172,13 +185,52 @@ def fingerprint(titles: pd.DataFrame) -> str:
     return digest.hexdigest()
 
 
-def _programmes(titles: pd.DataFrame, bases: "pd.Series[str]") -> pd.DataFrame:
+def _programmes(bases: "pd.Series[str]", category: "pd.Series[str]") -> pd.DataFrame:
     # A programme filed under two categories goes where its first row says, as a whole.
-    return pd.DataFrame({"base": bases, "category": titles["category"]}).drop_duplicates("base")
+    return pd.DataFrame({"base": bases, "category": category}).drop_duplicates("base")
 
 
-def _check_categories(counts: "pd.Series[int]", config: DataConfig) -> None:
-    path = titles_path(config.path)
+def _sides_of_one(
+    bases: "pd.Series[str]", category: "pd.Series[str]", path: str, sizes: Sizes, generator: np.random.Generator
+) -> dict[str, str]:
+    programmes = _programmes(bases, category)
+    _check_categories(programmes["category"].value_counts(), path)
+    sides: dict[str, str] = {}
+    for _, group in programmes.groupby("category", sort=True):
+        order = generator.permutation(len(group))
+        names = [side for side, size in sizes(len(group)).items() for _ in range(size)]
+        sides.update(zip(group["base"].to_numpy()[order], names, strict=True))
+    return sides
+
+
+def _sides_of_several(
+    bases: "pd.Series[str]", category: "pd.Series[str]", path: str, sizes: Sizes, generator: np.random.Generator
+) -> dict[str, str]:
+    # A programme whose rows differ has the tags of all of them.
+    programmes: dict[str, set[str]] = {}
+    for base, cell in zip(bases, category, strict=True):
+        programmes.setdefault(base, set()).update(cells.tags_in(cell))
+    _check_categories(pd.Series([tag for tags in programmes.values() for tag in sorted(tags)]).value_counts(), path)
+    sides = sides_of(programmes, sizes, generator)
+    wanted = {side for side, size in sizes(_MINIMUM_TITLES).items() if size}
+    for tag, found in sorted(tags_by_side(programmes, sides).items()):
+        if wanted - found:
+            raise InputError(
+                f"{titles_path(path)} must have programmes of each category for every side of the split. "
+                f"Got none of {tag!r} left for {' and '.join(sorted(wanted - found))}. Add titles of it, or remove it."
+            )
+    return sides
+
+
+def _sizes(programmes: int, config: DataConfig, *, tests: bool) -> dict[str, int]:
+    # At least one programme of each category on every side, however small it or the fraction is.
+    for_test = min(max(1, round(config.test_fraction * programmes)), programmes - 2) if tests else 0
+    validations = min(max(1, round(config.validation_fraction * programmes)), programmes - for_test - 1)
+    return {"test": for_test, "validation": validations, "train": programmes - for_test - validations}
+
+
+def _check_categories(counts: "pd.Series[int]", of: str) -> None:
+    path = titles_path(of)
     if len(counts) < 2:
         raise InputError(
             f"{path} must have at least two categories. Got only {counts.index[0]!r}. Add titles of another one."
@@ -191,7 +243,7 @@ def _check_categories(counts: "pd.Series[int]", config: DataConfig) -> None:
         )
 
 
-def _problem(record: Record, columns: ColumnsConfig) -> str | None:
+def _problem(record: Record, columns: ColumnsConfig, task: Task) -> str | None:
     for column in (columns.title, columns.category, columns.lang):
         value = record.cells.get(column) or ""
         if not isinstance(value, str):
@@ -200,7 +252,7 @@ def _problem(record: Record, columns: ColumnsConfig) -> str | None:
             return f"{column} is empty. Remove the row or fill it."
         if not is_utf8(value):
             return f"{column} must be UTF-8. Got other bytes. Save the file as UTF-8."
-    return None
+    return cells.problem(columns.category, record.cells[columns.category]) if task is Task.multilabel else None
 
 
 def _fold(title: str) -> str:

@@ -8,34 +8,32 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 from tqdm import tqdm
 
 from titleclf import runs
-from titleclf.bundle import Bundle, Facts, load_weights
-from titleclf.calibration import calibrate
+from titleclf.bundle import Bundle, load_weights
+from titleclf.calibration import calibrate, uncalibrated
+from titleclf.card import Facts
 from titleclf.chance import seeded
 from titleclf.characters import Characters
 from titleclf.command import command
 from titleclf.compact import round_table
-from titleclf.config import MemoryKind, TrainConfig
+from titleclf.config import MemoryKind, Task, TrainConfig
 from titleclf.data import Data, read_data
 from titleclf.devices import pick_device
 from titleclf.embeddings import embeddings_path, load_embeddings, read_embeddings
 from titleclf.errors import InputError
-from titleclf.evaluate import evaluate_bundle
+from titleclf.evaluate import evaluate_bundle, outcome
 from titleclf.files import new_run_folder, point_latest
-from titleclf.metrics import NO_TEMPERATURE, Labels
+from titleclf.loss import class_weights, classification_loss
 from titleclf.model import Network, to_inputs
 from titleclf.noise import noised
 from titleclf.optim import Optimizer
 from titleclf.pictures import draw_training
 from titleclf.regulariser import Regulariser, regulariser_of
-from titleclf.report import table
-from titleclf.robustness import told
-from titleclf.thresholds import Thresholds
-from titleclf.titles import labels_of
-from titleclf.validation import History, best_epoch, noisy_copies, validate
+from titleclf.tags.cells import tags_of
+from titleclf.titles import targets_of
+from titleclf.validation import History, best_epoch, noisy_copies, scores_of, validate
 
 
 def train(config: TrainConfig) -> Path:
@@ -74,6 +72,8 @@ def build(config: TrainConfig, data: Data, device: torch.device) -> Bundle:
         characters = replace(characters, known=embeddings.known)
     torch.manual_seed(config.seed)
     network = Network(config.model, len(characters), characters.length, len(data.categories))
+    if config.task is Task.multilabel:
+        network.start_at(_shares(data))
     if embeddings is not None:
         print(load_embeddings(embeddings, network.encoder, config.model, characters, config.model.embeddings))
     languages = sorted(data.sides.train["lang"].unique())
@@ -86,8 +86,14 @@ def build(config: TrainConfig, data: Data, device: torch.device) -> Bundle:
         fingerprint=data.fingerprint,
         metrics={},
     )
-    thresholds = Thresholds(precisions=[], least={}, wishes={})
-    return Bundle(network.to(device), characters, data.categories, NO_TEMPERATURE, thresholds, facts, memory=None)
+    temperature, thresholds = uncalibrated(config.task)
+    network = network.to(device)
+    return Bundle(config.task, network, characters, data.categories, temperature, thresholds, facts, memory=None)
+
+
+def _shares(data: Data) -> Tensor:
+    tags = tags_of(data.sides.train, data.categories)
+    return torch.from_numpy((tags.sum(axis=0) + 1) / (len(tags) + 2)).float()  # never all titles, nor none
 
 
 def fit(config: TrainConfig, data: Data, bundle: Bundle, folder: Path) -> History:
@@ -97,8 +103,8 @@ def fit(config: TrainConfig, data: Data, bundle: Bundle, folder: Path) -> Histor
     """
     training, network, device = config.training, bundle.network, bundle.device
     titles = list(data.sides.train["title"])
-    labels = labels_of(data.sides.train, data.categories)
-    weights = class_weights(labels, len(data.categories), training.class_balance).to(device)
+    wanted = targets_of(data.sides.train, data.categories, config.task)
+    weights = class_weights(wanted, len(data.categories), training.class_balance).to(device)
     starts = range(0, len(titles), training.batch_size)
     regulariser = regulariser_of(config, network, bundle.characters, titles)
     modules = network if regulariser is None else nn.ModuleDict({"network": network, "regulariser": regulariser})
@@ -119,11 +125,9 @@ def fit(config: TrainConfig, data: Data, bundle: Bundle, folder: Path) -> Histor
         for start in tqdm(starts, f"epoch {epoch}", leave=False, disable=None):
             rows = order[start : start + training.batch_size]
             inputs = to_inputs(bundle.characters.batch([written[row] for row in rows]), config.model, device)
-            targets = torch.from_numpy(labels[rows]).to(device)
+            targets = torch.from_numpy(wanted[rows]).to(device)
             logits = network(inputs)  # (batch, categories)
-            loss = config.loss.classification * functional.cross_entropy(
-                logits, targets, weights, label_smoothing=training.label_smoothing
-            )
+            loss = config.loss.classification * classification_loss(logits, targets, weights, training.label_smoothing)
             if regulariser is not None:
                 loss = loss + config.loss.unsupervised * regulariser(network.encoder, len(rows), generator)
             optimizer.step(loss)
@@ -139,12 +143,6 @@ def fit(config: TrainConfig, data: Data, bundle: Bundle, folder: Path) -> Histor
     return history
 
 
-def class_weights(labels: Labels, categories: int, balance: float) -> Tensor:
-    """Return weights (categories,) that are (mean count / count)^balance: 0 leaves titles equal, 1 categories."""
-    counts = np.bincount(labels, minlength=categories)
-    return torch.from_numpy((counts.mean() / counts) ** balance).float()
-
-
 def finish(config: TrainConfig, data: Data, bundle: Bundle, folder: Path, history: History) -> None:
     """Evaluate on test, write report and bundle, and let `latest` point to them."""
     sides = data.sides
@@ -152,8 +150,10 @@ def finish(config: TrainConfig, data: Data, bundle: Bundle, folder: Path, histor
     draw_training(folder / "training.png", history, best_epoch(history))
     bundle.save(folder / "bundle")
     point_latest(folder)
-    print(f"\nKept epoch {best_epoch(history)}. On {metrics['titles']:,} test titles:\n\n{table(metrics)}")
-    print(f"{told(metrics['robustness'])}Report: {folder / 'report.md'}\nModel:  {folder / 'bundle'}")
+    print(
+        f"\nKept epoch {best_epoch(history)}. On {metrics['titles']:,} test titles:\n\n{outcome(config.task, metrics)}"
+        f"Report: {folder / 'report.md'}\nModel:  {folder / 'bundle'}"
+    )
 
 
 def _given(config: TrainConfig, data: Data, regulariser: Regulariser | None) -> dict[str, str]:
@@ -198,8 +198,7 @@ def _sizes(data: Data) -> str:
 def _line(row: dict[str, float], seconds: float) -> str:
     return (
         f"epoch {row['epoch']:>3.0f}  loss {row['training_loss']:.3f}  validation: loss {row['validation_loss']:.3f}  "
-        f"accuracy {row['accuracy']:.1%}  macro-F1 {row['macro_f1']:.1%}  known {row['known_accuracy']:.1%}  "
-        f"({seconds:.1f} s)"
+        f"{scores_of(row)}  ({seconds:.1f} s)"
     )
 
 

@@ -4,10 +4,14 @@ import numpy as np
 import pandas as pd
 
 from titleclf.bundle import Bundle
-from titleclf.config import Format, Misspelling
+from titleclf.config import Format, Misspelling, Task
 from titleclf.data import Data
-from titleclf.metrics import negative_log_likelihood, summary
+from titleclf.metrics import SCORES, Floats, Metrics, main_score, negative_log_likelihood, summary
 from titleclf.noise import misspell, reformat
+from titleclf.tags import metrics as tag_metrics
+from titleclf.tags.cells import tags_of
+from titleclf.tags.metrics import NO_TEMPERATURE
+from titleclf.tags.thresholds import best_for_all
 from titleclf.titles import labels_of
 
 History = list[dict[str, float]]
@@ -23,26 +27,58 @@ def noisy_copies(titles: pd.DataFrame, count: int, generator: np.random.Generato
 
 
 def validate(data: Data, known: pd.DataFrame, bundle: Bundle) -> dict[str, float]:
-    """Return loss, accuracy and macro-F1 on titles never seen, and accuracy and macro-F1 on copies of `known` ones."""
+    """Return loss, accuracy and macro-F1 on titles never seen, and accuracy and macro-F1 on copies of `known` ones.
+
+    Of titles with several tags, it is micro-F1 in place of accuracy.
+    """
     unseen = data.sides.validation
-    logits, labels = bundle.network_logits(list(unseen["title"]))[0], labels_of(unseen, data.categories)
-    scores = summary(logits.argmax(axis=1), labels)
-    known_logits, known_labels = bundle.network_logits(list(known["title"]))[0], labels_of(known, data.categories)
-    known_scores = summary(known_logits.argmax(axis=1), known_labels)
+    logits, known_logits = (bundle.network_logits(list(side["title"]))[0] for side in (unseen, known))
+    judge = _one_category if bundle.task is Task.single else _several_tags
+    loss, scores, known_scores = judge(logits, unseen, known_logits, known, data.categories)
+    score = main_score(scores)
     return {
-        "validation_loss": negative_log_likelihood(logits, labels),
-        "accuracy": scores["accuracy"],
+        "validation_loss": loss,
+        score: scores[score],
         "macro_f1": scores["macro_f1"],
-        "known_accuracy": known_scores["accuracy"],
+        f"known_{score}": known_scores[score],
         "known_macro_f1": known_scores["macro_f1"],
     }
 
 
 def best_epoch(history: History) -> int:
-    """Return the first epoch with the best mean of both halves' accuracy and macro-F1, 0 before any.
+    """Return the first epoch with the best mean of both halves' accuracy (or micro-F1) and macro-F1, 0 before any.
 
     Unseen titles alone would choose an epoch that is too early for the known ones.
     """
-    names = ("accuracy", "macro_f1", "known_accuracy", "known_macro_f1")
-    best = max(history, key=lambda row: sum(row[name] for name in names), default={"epoch": 0})
+    best = max(history, key=lambda row: sum(row[name] for name in _names(row)), default={"epoch": 0})
     return int(best["epoch"])
+
+
+def scores_of(row: dict[str, float]) -> str:
+    """Say how good an epoch is."""
+    score, macro, known, _ = _names(row)
+    return f"{SCORES[score]} {row[score]:.1%}  macro-F1 {row[macro]:.1%}  known {row[known]:.1%}"
+
+
+def _names(row: dict[str, float]) -> tuple[str, str, str, str]:
+    score = main_score(row)
+    return score, "macro_f1", f"known_{score}", "known_macro_f1"
+
+
+def _one_category(
+    logits: Floats, unseen: pd.DataFrame, known_logits: Floats, known: pd.DataFrame, categories: list[str]
+) -> tuple[float, Metrics, Metrics]:
+    labels, known_labels = labels_of(unseen, categories), labels_of(known, categories)
+    scores = (summary(logits.argmax(axis=1), labels), summary(known_logits.argmax(axis=1), known_labels))
+    return negative_log_likelihood(logits, labels), *scores
+
+
+def _several_tags(
+    logits: Floats, unseen: pd.DataFrame, known_logits: Floats, known: pd.DataFrame, categories: list[str]
+) -> tuple[float, Metrics, Metrics]:
+    # Probabilities are not calibrated yet, and F1 at 0.5 would tell more of that than of the network.
+    tags, known_tags = tags_of(unseen, categories), tags_of(known, categories)
+    shares, known_shares = (tag_metrics.probabilities(one, NO_TEMPERATURE) for one in (logits, known_logits))
+    least = best_for_all(shares, tags)
+    scores = (tag_metrics.summary(shares >= least, tags), tag_metrics.summary(known_shares >= least, known_tags))
+    return tag_metrics.negative_log_likelihood(logits, tags), *scores

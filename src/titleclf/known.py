@@ -1,0 +1,117 @@
+"""Known titles, and which of them a title is, or resembles most; a memory adds what these are worth."""
+
+import gzip
+import json
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from titleclf.config import MemoryKind
+from titleclf.errors import InputError
+from titleclf.mapping import from_mapping
+from titleclf.metrics import Bools, Floats, Labels
+from titleclf.neighbours import Index, Neighbours, key_of
+
+
+@dataclass
+class MemorySettings:
+    """What a bundle's configuration says of its memory."""
+
+    kind: MemoryKind
+    weights: list[float]
+
+
+class Sample(NamedTuple):
+    """Titles to fit a memory to, with the network's logits (titles, categories).
+
+    Targets are labels (titles,), or tags (titles, categories).
+    """
+
+    titles: Sequence[str]
+    logits: Floats
+    targets: Labels | Bools
+    weight: float  # of the mean loss of these titles, beside the other samples
+
+
+@dataclass
+class Known:
+    """Known titles, folded by `key_of`, sorted and each once."""
+
+    kind: MemoryKind
+    keys: list[str]
+
+    def nearest(self, titles: Sequence[str]) -> Neighbours:
+        """Return the neighbour of each title; of equally similar ones the first of the keys."""
+        keys = [key_of(title) for title in titles]
+        places = np.array([self._places.get(key, -1) for key in keys], dtype=np.int64)
+        likeness = (places >= 0).astype(np.float64)
+        rest = np.flatnonzero(places < 0)
+        if self.kind is MemoryKind.fuzzy and len(rest):
+            places[rest], likeness[rest] = self._index.nearest([keys[row] for row in rest])
+        return Neighbours(places, likeness)
+
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        return {key: place for place, key in enumerate(self.keys)}
+
+    @cached_property
+    def _index(self) -> Index:
+        return Index.of(self.keys)
+
+
+def features_of(likeness: Floats) -> Floats:
+    """Return what the worth of a neighbour depends on (titles, 2): a constant, and its likeness (titles,)."""
+    return np.stack([np.ones_like(likeness), likeness], axis=1)
+
+
+def strength(likeness: Floats, weights: Floats) -> Floats:
+    """Return softplus(weights . (1, likeness)), what a neighbour adds to a logit (titles,)."""
+    added: Floats = np.logaddexp(0, features_of(likeness) @ weights)
+    return added
+
+
+def settings_from(values: Any, weights: int, where: str) -> MemorySettings:
+    """Read the settings of a memory with so many weights; `where` names their origin in errors."""
+    found: MemorySettings = from_mapping(MemorySettings, values, where)
+    if found.kind is MemoryKind.none:
+        raise InputError(f"{where}.kind must be exact or fuzzy. Got none. Train or copy it again.")
+    if len(found.weights) != weights or not np.isfinite(found.weights).all():
+        raise InputError(
+            f"{where}.weights must be {weights} finite numbers. Got {found.weights}. Train or copy it again."
+        )
+    return found
+
+
+def to_lines(rows: Iterable[Mapping[str, Any]]) -> bytes:
+    """Return the rows as gzipped JSON lines, the same bytes each time."""
+    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    return gzip.compress(text.encode(), mtime=0)
+
+
+def from_lines(content: bytes, file: str) -> list[Any]:
+    """Read what `to_lines` wrote; `file` names its origin in errors."""
+    try:
+        lines = gzip.decompress(content).decode().split("\n")
+        return [json.loads(line) for line in lines if line]
+    except (OSError, EOFError, zlib.error, ValueError) as error:
+        raise InputError(f"{file} must be whole gzipped JSON lines. Got: {error}. Train or copy it again.") from error
+
+
+def are_sorted(keys: Sequence[str]) -> bool:
+    """Tell whether there are keys, in order and each once."""
+    return len(keys) > 0 and all(one < other for one, other in pairwise(keys))
+
+
+def check_categories(names: set[str], categories: list[str], file: str) -> None:
+    """Refuse remembered categories that the model doesn't know."""
+    unknown = sorted(names - set(categories))
+    if unknown:
+        raise InputError(
+            f"{file} must name the categories {'; '.join(categories)}. Got {'; '.join(unknown)[:200]}. "
+            "Train or copy it again."
+        )
