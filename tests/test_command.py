@@ -29,7 +29,7 @@ def fails(verb, monkeypatch, capsys, *arguments: str) -> str:
         (["+data.pth=x"], "+data.pth must be a key of the configuration. Got an unknown one. Did you mean data.path?"),
         (["lr=3"], "lr must be a key of the configuration. Got an unknown one. Did you mean optim.lr?"),
         (["qqqq=3"], "qqqq must be a key of the configuration. Got an unknown one. List all with --cfg job."),
-        (["model=ngramm"], "model must be one of bag, conv, ngram. Got ngramm. Did you mean ngram?"),
+        (["model=ngramm"], "model must be one of bag, conv, ngram, pretrained. Got ngramm. Did you mean ngram?"),
         (["experiment=x"], "experiment must be one of"),
         (
             ["model=bag", "model.orders=[1]"],
