@@ -32,10 +32,11 @@ from titleclf.files import replacing, write_text
 from titleclf.metrics import Floats, expected_calibration_error, summary
 
 # Ours, each with what it adds to the key=value of the command; {embeddings} is the file of --embeddings.
+_PRETRAINED = ["experiment=few_labels", 'model.embeddings.path="{embeddings}"']
 MODELS = {
     "ngram, not pre-trained": [],
-    "ngram, pre-trained and frozen": ['model.embeddings.path="{embeddings}"', "model.embeddings.freeze=true"],
-    "ngram, pre-trained and tuned": ['model.embeddings.path="{embeddings}"', "model.embeddings.freeze=false"],
+    "ngram, pre-trained and frozen": [*_PRETRAINED, "model.embeddings.freeze=true"],
+    "ngram, pre-trained and tuned": [*_PRETRAINED, "model.embeddings.freeze=false"],
 }
 NAMES = [*MODELS, peers.SVC, peers.FASTTEXT]
 SIZES = [100, 300, 1_000, 3_000, 10_000, 30_000]
