@@ -10,7 +10,8 @@ from benchmark import Judged, spoil
 from titleclf.config import TrainConfig
 from titleclf.data import Data, read_data
 from titleclf.errors import InputError
-from titleclf.titles import Split, fingerprint, learnable, split_beside
+from titleclf.splits import Split, learnable, split_beside
+from titleclf.titles import fingerprint
 
 _NOISE_SEED = 1
 

@@ -16,12 +16,13 @@ from titleclf.metrics import Floats, Metrics, Temperature, measure
 from titleclf.neighbours import key_of
 from titleclf.report import table, write_report
 from titleclf.robustness import ONE_CATEGORY, SEVERAL_TAGS, Labelled, robustness, told
+from titleclf.splits import Split, split
 from titleclf.tags import metrics as tag_metrics
 from titleclf.tags import report as tag_report
 from titleclf.tags.cells import tags_of
 from titleclf.tags.thresholds import coverage
 from titleclf.thresholds import abstention, named_wishes
-from titleclf.titles import Split, fingerprint, labels_of, read_all_titles, split, targets_of
+from titleclf.titles import fingerprint, labels_of, read_all_titles, targets_of
 
 
 def evaluate(config: EvaluateConfig) -> Metrics:

@@ -91,6 +91,10 @@ def _model_rules(model: ModelConfig) -> Iterator[Rule]:
         not model.embeddings.freeze or model.embeddings.path is not None,
         "be false unless model.embeddings.path names what to freeze",
     )
+    tables = set(model.embeddings.tables or [])
+    known = {"characters", "ngrams", "convolutions"}
+    rule = f"be null or some of {', '.join(sorted(known))}"
+    yield "model.embeddings.tables", model.embeddings.tables, tables <= known, rule
     if isinstance(model, NgramConfig):
         yield _orders("model.orders", model.orders)
         yield _at_least("model.buckets", model.buckets, 1)

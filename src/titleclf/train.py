@@ -178,7 +178,7 @@ def _state(given: dict[str, str], modules: nn.Module, optimizer: Optimizer, hist
 
 def _restore(folder: Path, given: dict[str, str], modules: nn.Module, optimizer: Optimizer) -> History:
     state = runs.load_checkpoint(folder)
-    others = [name for name in given if state["given"].get(name) != given[name]]
+    others = [name for name in given if state.get("given", {}).get(name) != given[name]]
     if others:
         raise InputError(
             f"resume must be given the same {' and '.join(others)}. Got {folder}, begun on others. Train again."

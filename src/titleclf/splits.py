@@ -1,0 +1,120 @@
+"""Training, validation and test: titles split so that no programme is on two sides, and each category on all."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from titleclf.config import DataConfig, Task
+from titleclf.errors import InputError
+from titleclf.tags.cells import tags_in
+from titleclf.tags.sides import sides_of, tags_by_side
+from titleclf.titles import base_title, read_all_titles, titles_path
+
+_MINIMUM_TITLES = 3  # one for each side of the split
+
+Sizes = Callable[[int], dict[str, int]]  # how many of so many programmes go to each side
+
+
+class Split(NamedTuple):
+    """Frames of `title, category, lang`; no base title is in two of them."""
+
+    train: pd.DataFrame
+    validation: pd.DataFrame
+    test: pd.DataFrame
+
+
+def split(titles: pd.DataFrame, config: DataConfig, seed: int, task: Task = Task.single) -> Split:
+    """Split by base title, each category in the same proportions, seeded.
+
+    With `config.test_path` the test side is what that means, and titles are split into two only.
+
+    Raises
+    ------
+    InputError
+        If there are fewer than two categories, or one that has fewer than three programmes or can't be on every side.
+    """
+    own_test = None
+    if config.test_path is not None:
+        own_test = read_all_titles(config.test_path, config.columns, task)
+    return split_beside(titles, own_test, config, seed, task)
+
+
+def split_beside(
+    titles: pd.DataFrame, own_test: pd.DataFrame | None, config: DataConfig, seed: int, task: Task = Task.single
+) -> Split:
+    """Split as `split` does, with test titles that are read already, or None."""
+    bases = titles["title"].map(base_title)
+    sides_of_programmes = _sides_of_one if task is Task.single else _sides_of_several
+    sizes = partial(_sizes, config=config, tests=own_test is None)
+    generator = np.random.default_rng(seed)
+    side = bases.map(sides_of_programmes(bases, titles["category"], config.path, sizes, generator))
+    train, validation, test = (titles[side == name].reset_index(drop=True) for name in Split._fields)
+    return Split(train, validation, test if own_test is None else own_test)
+
+
+def learnable(titles: pd.DataFrame) -> pd.DataFrame:
+    """Return the titles whose categories have enough programmes to be split."""
+    counts = _programmes(titles["title"].map(base_title), titles["category"])["category"].value_counts()
+    enough = counts.index[counts >= _MINIMUM_TITLES]
+    return titles[titles["category"].isin(enough)].reset_index(drop=True)
+
+
+def _programmes(bases: "pd.Series[str]", category: "pd.Series[str]") -> pd.DataFrame:
+    # A programme filed under two categories goes where its first row says, as a whole.
+    return pd.DataFrame({"base": bases, "category": category}).drop_duplicates("base")
+
+
+def _sides_of_one(
+    bases: "pd.Series[str]", category: "pd.Series[str]", path: str, sizes: Sizes, generator: np.random.Generator
+) -> dict[str, str]:
+    programmes = _programmes(bases, category)
+    _check_categories(programmes["category"].value_counts(), path)
+    sides: dict[str, str] = {}
+    for _, group in programmes.groupby("category", sort=True):
+        order = generator.permutation(len(group))
+        names = [side for side, size in sizes(len(group)).items() for _ in range(size)]
+        sides.update(zip(group["base"].to_numpy()[order], names, strict=True))
+    return sides
+
+
+def _sides_of_several(
+    bases: "pd.Series[str]", category: "pd.Series[str]", path: str, sizes: Sizes, generator: np.random.Generator
+) -> dict[str, str]:
+    # A programme whose rows differ has the tags of all of them.
+    programmes: dict[str, set[str]] = {}
+    for base, cell in zip(bases, category, strict=True):
+        programmes.setdefault(base, set()).update(tags_in(cell))
+    _check_categories(pd.Series([tag for tags in programmes.values() for tag in sorted(tags)]).value_counts(), path)
+    sides = sides_of(programmes, sizes, generator)
+    wanted = {side for side, size in sizes(_MINIMUM_TITLES).items() if size}
+    for tag, found in sorted(tags_by_side(programmes, sides).items()):
+        if wanted - found:
+            raise InputError(
+                f"{titles_path(path)} must have programmes of each category for every side of the split. "
+                f"Got none of {tag!r} left for {' and '.join(sorted(wanted - found))}. Add titles of it, or remove it."
+            )
+    return sides
+
+
+def _sizes(programmes: int, config: DataConfig, *, tests: bool) -> dict[str, int]:
+    # At least one programme of each category on every side, however small it or the fraction is.
+    for_test = min(max(1, round(config.test_fraction * programmes)), programmes - 2) if tests else 0
+    validations = min(max(1, round(config.validation_fraction * programmes)), programmes - for_test - 1)
+    return {"test": for_test, "validation": validations, "train": programmes - for_test - validations}
+
+
+def _check_categories(counts: "pd.Series[int]", of: str) -> None:
+    path = titles_path(of)
+    if len(counts) < 2:
+        raise InputError(
+            f"{path} must have at least two categories. Got only {counts.index[0]!r}. Add titles of another one."
+        )
+    few = [f"{name!r} ({count})" for name, count in counts.items() if count < _MINIMUM_TITLES]
+    if few:
+        raise InputError(
+            f"{path} must have at least {_MINIMUM_TITLES} programmes a category, for training, validation and test. "
+            f"Got {', '.join(few)}. Add titles, or remove these categories."
+        )
