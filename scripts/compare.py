@@ -28,6 +28,7 @@ from titleclf.train import train
 
 MODELS = {
     "ngram (the default)": [],
+    "ngram, pre-trained (experiment=few_labels)": ["experiment=few_labels"],
     "conv": ["model=conv"],
     "bag (the founding formula)": ["experiment=founding"],
 }
