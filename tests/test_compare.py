@@ -7,7 +7,7 @@ from titleclf.errors import exit_codes
 
 def test_the_table_has_a_row_a_model_on_the_same_titles(monkeypatch, capsys, tmp_path, titles_csv):
     output = tmp_path / "results" / "compare.md"
-    overrides = [f"data.path={titles_csv}", "device=cpu", "training.epochs=2", "model.dim=5"]
+    overrides = [f"data.path={titles_csv}", "device=cpu", "training.epochs=2"]
     monkeypatch.setattr(sys, "argv", ["compare", "--seeds", "1", "2", "--output", str(output), *overrides])
     exit_codes(compare.main)()
     text = output.read_text()

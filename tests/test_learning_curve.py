@@ -170,13 +170,13 @@ def test_fasttext_is_trained_like_the_others_and_longer_on_few_labels(monkeypatc
     assert "labels ngram" not in output.read_text()
 
 
-def test_only_the_head_of_the_frozen_model_is_trained(embeddings):
+def test_the_frozen_table_is_not_trained_but_characters_and_head_are(embeddings):
     arguments = SimpleNamespace(embeddings=embeddings, overrides=[*SMALL, FEW_BUCKETS])
     config = learning_curve.config_of(FROZEN, 20, arguments)
     data = learning_curve_draws.parted(TITLES, TITLES[:5], config)
     network = build(config, data, pick_device(config.device)).network
     moving = [name for name, weights in network.named_parameters() if weights.requires_grad]
-    assert moving == ["head.weight", "head.bias"]
+    assert moving == ["encoder.embedding.characters.weight", "head.weight", "head.bias"]
 
 
 def test_draws_are_nested_and_seeded():

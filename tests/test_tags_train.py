@@ -15,7 +15,7 @@ from tests.test_train import KilledError, same, weights
 from titleclf import runs
 from titleclf.bundle import load_bundle
 from titleclf.calibration import calibrate
-from titleclf.config import CategoryPrecision, Task
+from titleclf.config import CategoryPrecision, Task, TrainConfig
 from titleclf.data import read_data
 from titleclf.errors import InputError
 from titleclf.evaluate import evaluate
@@ -45,7 +45,7 @@ def test_a_run_leaves_all_that_shaped_it_and_all_that_came_out(tags_run):
         "training.png",
         "bundle",
     }
-    assert runs.load_config(tags_run).task is Task.multilabel
+    assert runs.load_config(tags_run, TrainConfig).task is Task.multilabel
     for name in ("tags", "coverage", "calibration", "robustness", "training"):
         assert min(imread(tags_run / f"{name}.png").shape[:2]) > 300
 
@@ -57,7 +57,7 @@ def test_forty_titles_are_learnt_by_heart(several, model, tmp_path):
     data = read_data(config)
     bundle = build(config, data, CPU)
     fit(config, data, bundle, tmp_path)
-    bundle.network.load_state_dict(runs.load_checkpoint(tmp_path)["network"])
+    bundle.network.load_state_dict(runs.load_checkpoint(tmp_path)["modules"])
     titles = data.sides.train
     logits, _ = bundle.logits(list(titles["title"]))
     assert len(titles) >= 30
