@@ -27,8 +27,8 @@ from titleclf.titles import labels_of
 from titleclf.train import train
 
 MODELS = {
-    "ngram (the default)": [],
-    "ngram, pre-trained (experiment=few_labels)": ["experiment=few_labels"],
+    "ngram, pre-trained (the default)": [],
+    "ngram": ["model=ngram"],
     "conv": ["model=conv"],
     "bag (the founding formula)": ["experiment=founding"],
 }

@@ -34,7 +34,7 @@ from titleclf.metrics import Floats, expected_calibration_error, summary
 # Ours, each with what it adds to the key=value of the command; {embeddings} is the file of --embeddings.
 _PRETRAINED = ["experiment=few_labels", 'model.embeddings.path="{embeddings}"']
 MODELS = {
-    "ngram, not pre-trained": [],
+    "ngram, not pre-trained": ["model=ngram"],
     "ngram, pre-trained and frozen": [*_PRETRAINED, "model.embeddings.freeze=true"],
     "ngram, pre-trained and tuned": [*_PRETRAINED, "model.embeddings.freeze=false"],
 }

@@ -22,7 +22,7 @@ KINDS = (benchmark_report.UNSEEN, benchmark_report.KNOWN)
 
 def run(patch, *arguments):
     """Run the script as a user does, but for overrides that keep it small."""
-    patch.setattr(sys, "argv", ["benchmark.py", *SMALL, FEW_BUCKETS, *map(str, arguments)])
+    patch.setattr(sys, "argv", ["benchmark.py", "model=ngram", *SMALL, FEW_BUCKETS, *map(str, arguments)])
     exit_codes(benchmark.main)()
 
 

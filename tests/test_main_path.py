@@ -11,7 +11,7 @@ import pytest
 
 from tests.conftest import command, one_line
 
-QUICK = ("device=cpu", "training.epochs=2", "model.dim=5", "model.buckets=97")
+QUICK = ("model=ngram", "device=cpu", "training.epochs=2", "model.dim=5", "model.buckets=97")
 
 
 def test_train_predict_evaluate_export(tmp_path, titles_csv):

@@ -33,9 +33,7 @@ def measured(tmp_path_factory):
         for name in ("train_ours", "train_peer"):
             patch.setattr(multilabel, name, heard(getattr(multilabel, name)))
         options = ["--guides", one, two, "--name", "titles of nowhere", "--least", 5, "--output", output]
-        patch.setattr(
-            sys, "argv", ["multilabel.py", *SMALL, FEW_BUCKETS, "model.embeddings.path=null", *map(str, options)]
-        )
+        patch.setattr(sys, "argv", ["multilabel.py", "model=ngram", *SMALL, FEW_BUCKETS, *map(str, options)])
         exit_codes(multilabel.main)()
     return SimpleNamespace(text=output.read_text(), folder=folder, seen=seen)
 

@@ -18,9 +18,8 @@ from titleclf.rules import check
         ("model.dim=0", "model.dim must be at least 1. Got 0."),
         ("model.hidden=-1", "model.hidden must be at least 0. Got -1."),
         (
-            "model.embeddings.tables=[ngrams,grams]",
-            "model.embeddings.tables must be null or some of characters, convolutions, ngrams. "
-            "Got ['ngrams', 'grams'].",
+            "model.embeddings.tables=[ngrams,x]",
+            "model.embeddings.tables must be null or some of characters, convolutions, ngrams. Got ['ngrams', 'x'].",
         ),
         ("model.dropout=1", "model.dropout must be in [0, 1). Got 1.0."),
         ("model.orders=[]", "model.orders must be one or more different whole numbers above 0. Got []."),
