@@ -117,7 +117,8 @@ def test_a_file_that_does_not_fit_says_all_that_differs(file):
         load(read_embeddings(file), target, TUNED, replace(CHARACTERS, casefold=False))
     assert str(caught.value) == (
         f"model.embeddings.path must fit the model. Got {file} with dim 5 for 7, casefold True for False, "
-        "orders [2, 3, 4, 5, 6] for [2, 3], buckets 97 for 89. Change the model to the file, or the file to the model."
+        "orders [2, 3, 4, 5, 6] for [2, 3], buckets 97 for 89. Change the model to the file, or start anew with "
+        "model.embeddings.path=null."
     )
 
 

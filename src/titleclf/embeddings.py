@@ -114,7 +114,7 @@ def load_embeddings(
     if differing:
         raise InputError(
             f"model.embeddings.path must fit the model. Got {embeddings.path} with {', '.join(differing)}. "
-            "Change the model to the file, or the file to the model."
+            "Change the model to the file, or start anew with model.embeddings.path=null."
         )
     with torch.no_grad():
         for name in loaded:
