@@ -85,7 +85,7 @@ def test_known_titles_are_of_our_training_side(measured):
 
 
 def test_the_report_tells_command_machine_and_sizes_but_no_paths(measured):
-    assert "`python scripts/benchmark.py device=cpu " in measured.text
+    assert "`python scripts/benchmark.py model=ngram device=cpu " in measured.text
     assert "--train TRAIN_XX --test TEST_XX --name 'titles of nowhere'" in measured.text
     assert " cores (" in measured.text
     assert "lr 0.5, bucket 1009, " in measured.text

@@ -48,7 +48,7 @@ def test_each_guide_and_all_together_have_a_row_a_model_and_kind_of_thresholds(m
 
 def test_the_report_tells_command_and_machine_but_no_paths(measured):
     assert "--guides NOWHERE_1 NOWHERE_2 --name 'titles of nowhere' --least 5 --output MULTILABEL`" in measured.text
-    assert "`python scripts/multilabel.py device=cpu " in measured.text
+    assert "`python scripts/multilabel.py model=ngram device=cpu " in measured.text
     assert "Data: titles of nowhere. " in measured.text
     assert str(measured.folder) not in measured.text
 
