@@ -38,6 +38,16 @@ class Sample(NamedTuple):
     weight: float  # of the mean loss of these titles, beside the other samples
 
 
+class Gathered(NamedTuple):
+    """All samples as one: places and likeness of neighbours, logits and targets, and each title's share of the loss."""
+
+    places: Labels
+    likeness: Floats
+    logits: Floats
+    targets: Labels | Bools
+    shares: Floats
+
+
 @dataclass
 class Known:
     """Known titles, folded by `key_of`, sorted and each once."""
@@ -54,6 +64,18 @@ class Known:
         if self.kind is MemoryKind.fuzzy and len(rest):
             places[rest], likeness[rest] = self._index.nearest([keys[row] for row in rest])
         return Neighbours(places, likeness)
+
+    def gather(self, samples: Sequence[Sample]) -> Gathered:
+        """Return the samples one after the other, with the neighbours of their titles."""
+        found = [self.nearest(sample.titles) for sample in samples]
+        sizes = [len(sample.titles) for sample in samples]
+        return Gathered(
+            places=np.concatenate([one.places for one in found]),
+            likeness=np.concatenate([one.likeness for one in found]),
+            logits=np.concatenate([sample.logits for sample in samples]).astype(np.float64),
+            targets=np.concatenate([sample.targets for sample in samples]),
+            shares=np.repeat([one.weight / max(1, size) for one, size in zip(samples, sizes, strict=True)], sizes),
+        )
 
     @cached_property
     def _places(self) -> dict[str, int]:

@@ -98,23 +98,27 @@ def draw_coverage(path: Path, metrics: Metrics, confidence: Floats, right: Bools
 
 def draw_calibration(path: Path, metrics: Metrics) -> None:
     """Draw accuracy over confidence, and how many titles each bin of confidence has."""
-    bins = pd.DataFrame(metrics["calibration"])
+    bins = pd.DataFrame(metrics["calibration"]).rename(columns={"accuracy": "true", "titles": "count"})
+    figure, above, below = calibration_figure(bins, metrics["expected_calibration_error"])
+    above.set(ylabel="answers that are right")
+    below.set(xlabel="probability of the answer", ylabel="titles", xlim=(0, 1.02))
+    below.margins(y=0.2)
+    save(path, figure)
+
+
+def calibration_figure(bins: pd.DataFrame, error: float) -> tuple[Figure, Axes, Axes]:
+    """Draw bins of `confidence, true, count`: above how many are true, below how many there are."""
     figure = Figure(figsize=(6, 6), layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
     above.plot([0, 1], [0, 1], color="grey", linestyle=":", label="as sure as right")
-    above.plot(bins["confidence"], bins["accuracy"], marker="o", label="these titles")
-    error = metrics["expected_calibration_error"]
-    above.set(ylabel="answers that are right", title=f"As sure as right? Calibration error {error:.3f}")
-    above.set_ylim(0, 1.03)
+    above.plot(bins["confidence"], bins["true"], marker="o", label="these titles")
+    above.set(title=f"As sure as right? Calibration error {error:.3f}", ylim=(0, 1.03))
     percent(above)
     above.legend(loc="upper left")
-    below.bar(bins["confidence"], bins["titles"], width=min(0.04, 0.6 / len(bins)), color="tab:blue")
-    for confidence, titles in zip(bins["confidence"], bins["titles"], strict=True):
-        below.annotate(f"{titles:,}", (confidence, titles), ha="center", va="bottom", fontsize=8)
-    below.set(xlabel="probability of the answer", ylabel="titles")
-    below.set_xlim(0, 1.02)
-    below.margins(y=0.2)
-    save(path, figure)
+    below.bar(bins["confidence"], bins["count"], width=min(0.04, 0.6 / len(bins)), color="tab:blue")
+    for confidence, count in zip(bins["confidence"], bins["count"], strict=True):
+        below.annotate(f"{count:,}", (confidence, count), ha="center", va="bottom", fontsize=8)
+    return figure, above, below
 
 
 def draw_robustness(path: Path, groups: Metrics) -> None:

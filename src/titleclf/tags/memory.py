@@ -64,12 +64,7 @@ class TagMemory(Known):
 
         A ridge keeps them finite where all neighbours are right, and a bound lets likeness never count against one.
         """
-        found = [self.nearest(sample.titles) for sample in samples]
-        places = np.concatenate([one.places for one in found])
-        likeness = np.concatenate([one.likeness for one in found])
-        logits = np.concatenate([sample.logits for sample in samples]).astype(np.float64)
-        tags = np.concatenate([sample.targets for sample in samples])
-        shares = np.concatenate([np.full(len(one.titles), one.weight / max(1, len(one.titles))) for one in samples])
+        places, likeness, logits, tags, shares = self.gather(samples)
         rows = np.flatnonzero(places >= 0)
         theirs, near = self.tags[places[rows]], likeness[rows]
         features = features_of(near)

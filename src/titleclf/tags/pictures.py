@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from sklearn.metrics import precision_recall_curve
 
 from titleclf.metrics import Bools, Floats, Metrics
-from titleclf.pictures import percent, save
+from titleclf.pictures import calibration_figure, percent, save
 
 _COLUMNS = 5
 _FEW = 20  # with fewer tags named, the share that is right says nothing
@@ -81,21 +81,10 @@ def draw_coverage(path: Path, metrics: Metrics, probabilities: Floats, tags: Boo
 
 def draw_calibration(path: Path, metrics: Metrics) -> None:
     """Draw how many pairs of a title and a tag are true over their probability, and how many pairs each bin has."""
-    bins = pd.DataFrame(metrics["calibration"])
-    figure = Figure(figsize=(6, 6), layout="constrained")
-    above, below = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
-    above.plot([0, 1], [0, 1], color="grey", linestyle=":", label="as sure as right")
-    above.plot(bins["confidence"], bins["share"], marker="o", label="these titles")
-    error = metrics["expected_calibration_error"]
-    above.set(ylabel="tags that are true", title=f"As sure as right? Calibration error {error:.3f}")
-    above.set_ylim(0, 1.03)
-    percent(above)
-    above.legend(loc="upper left")
-    below.bar(bins["confidence"], bins["pairs"], width=min(0.04, 0.6 / len(bins)), color="tab:blue")
+    bins = pd.DataFrame(metrics["calibration"]).rename(columns={"share": "true", "pairs": "count"})
+    figure, above, below = calibration_figure(bins, metrics["expected_calibration_error"])
+    above.set(ylabel="tags that are true")
+    below.set(xlabel="probability of a tag", ylabel="titles x tags", xlim=(-0.04, 1.02))
     below.set_yscale("log")  # nearly all tags are improbable for any one title
-    for confidence, pairs in zip(bins["confidence"], bins["pairs"], strict=True):
-        below.annotate(f"{pairs:,}", (confidence, pairs), ha="center", va="bottom", fontsize=7)
-    below.set(xlabel="probability of a tag", ylabel="titles x tags")
-    below.set_xlim(-0.04, 1.02)
     below.margins(y=0.3)
     save(path, figure)
