@@ -35,11 +35,12 @@ from benchmark_report import (
 )
 from peers import FASTTEXT_SETTINGS, Model, Settings, contenders
 from titleclf.command import compose
-from titleclf.config import ColumnsConfig, Format, Misspelling, TrainConfig
+from titleclf.config import ColumnsConfig, TrainConfig
 from titleclf.data import Data, read_data
 from titleclf.devices import pick_device
 from titleclf.errors import InputError, exit_codes
 from titleclf.files import replacing, write_text
+from titleclf.kinds import Format, Misspelling
 from titleclf.metrics import Floats, Labels, coverage_curve, expected_calibration_error, summary
 from titleclf.noise import misspell, reformat
 from titleclf.titles import labels_of, read_all_titles

@@ -13,7 +13,7 @@ from tests.conftest import COLUMNS
 from titleclf import predict as module
 from titleclf.answers import UNSURE
 from titleclf.bundle import load_bundle
-from titleclf.config import Task
+from titleclf.kinds import Task
 from titleclf.predict import predict
 from titleclf.tags.thresholds import TagThresholds
 from titleclf.titles import read_titles

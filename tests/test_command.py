@@ -6,8 +6,9 @@ import pytest
 from tests.conftest import COLUMNS, one_line
 from titleclf import evaluate, export, pretrain, train
 from titleclf.command import SCHEMAS, compose
-from titleclf.config import CategoryPrecision, ModelKind, ObjectiveKind, PretrainConfig, Task, TrainConfig
+from titleclf.config import CategoryPrecision, PretrainConfig, TrainConfig
 from titleclf.files import shipped
+from titleclf.kinds import ModelKind, ObjectiveKind, Task
 
 CONF = shipped("conf")
 YAMLS = sorted(CONF.rglob("*.yaml"))

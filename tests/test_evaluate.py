@@ -10,9 +10,10 @@ import pytest
 from tests.conftest import COLUMNS, rows, write_csv
 from titleclf.bundle import load_bundle
 from titleclf.command import compose
-from titleclf.config import CategoryPrecision, EvaluateConfig, MemoryKind
+from titleclf.config import CategoryPrecision, EvaluateConfig
 from titleclf.errors import InputError
 from titleclf.evaluate import evaluate, part
+from titleclf.kinds import MemoryKind
 from titleclf.memory import Memory
 
 

@@ -2,10 +2,11 @@ import numpy as np
 import pytest
 
 from titleclf.bundle import load_bundle
-from titleclf.config import ExportConfig, ExportFormat
+from titleclf.config import ExportConfig
 from titleclf.embeddings import read_embeddings
 from titleclf.errors import InputError
 from titleclf.export import export
+from titleclf.kinds import ExportFormat
 
 
 def test_an_exported_bundle_predicts_as_the_trained_model(run, tmp_path, capsys):

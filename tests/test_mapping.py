@@ -3,13 +3,9 @@ from dataclasses import asdict
 import pytest
 
 from tests.conftest import compose_train
-from titleclf.config import (
-    Combine,
-    ModelConfig,
-    NgramConfig,
-    TrainConfig,
-)
+from titleclf.config import ModelConfig, NgramConfig, TrainConfig
 from titleclf.errors import InputError
+from titleclf.kinds import Combine
 from titleclf.mapping import from_mapping
 
 

@@ -6,8 +6,8 @@ import pytest
 from scipy.special import softmax
 
 from tests.conftest import rows
-from titleclf.config import Format, MemoryKind, Misspelling
 from titleclf.errors import InputError
+from titleclf.kinds import Format, MemoryKind, Misspelling
 from titleclf.known import Sample
 from titleclf.memory import Memory
 from titleclf.neighbours import Index, key_of

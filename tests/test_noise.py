@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from tests.conftest import compose_train, rows
-from titleclf.config import Format, Misspelling, NoiseConfig, TrainConfig
+from titleclf.config import NoiseConfig, TrainConfig
 from titleclf.errors import InputError
 from titleclf.files import shipped
+from titleclf.kinds import Format, Misspelling
 from titleclf.mapping import from_mapping
 from titleclf.misspellings import LAYOUTS, LOOKALIKES, PLAIN
 from titleclf.noise import misspell, noised, reformat

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from titleclf.config import Combine, Positions
+from titleclf.kinds import Combine, Positions
 from titleclf.positions import PositionalCode, alternating, sinusoidal
 
 

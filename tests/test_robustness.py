@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from tests.conftest import rows
-from titleclf.config import Format, Misspelling
+from titleclf.kinds import Format, Misspelling
 from titleclf.robustness import GROUPS, PARTS, Labelled, conditions, held, robustness, told
 from titleclf.robustness import rows as table_rows
 

@@ -4,8 +4,9 @@ import pytest
 
 from tests.conftest import COLUMNS, compose_train
 from titleclf.command import compose
-from titleclf.config import EvaluateConfig, EvaluationConfig, ExportConfig, ExportFormat
+from titleclf.config import EvaluateConfig, EvaluationConfig, ExportConfig
 from titleclf.errors import InputError
+from titleclf.kinds import ExportFormat
 from titleclf.rules import check
 
 

@@ -3,8 +3,8 @@ import pandas as pd
 import pytest
 
 from tests.conftest import COLUMNS, write_csv
-from titleclf.config import Task
 from titleclf.errors import InputError
+from titleclf.kinds import Task
 from titleclf.tags.cells import joined, tags_in, tags_of
 from titleclf.titles import categories_of, read_all_titles, read_titles, targets_of
 

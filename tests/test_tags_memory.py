@@ -6,8 +6,8 @@ import pytest
 from scipy.special import expit
 
 from tests.conftest import rows, tag_rows
-from titleclf.config import MemoryKind, Misspelling
 from titleclf.errors import InputError
+from titleclf.kinds import MemoryKind, Misspelling
 from titleclf.known import Sample
 from titleclf.noise import misspell
 from titleclf.tags.cells import tags_in

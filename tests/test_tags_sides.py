@@ -5,8 +5,9 @@ import pandas as pd
 import pytest
 
 from tests.conftest import COLUMNS, tag_rows, write_csv
-from titleclf.config import DataConfig, Task
+from titleclf.config import DataConfig
 from titleclf.errors import InputError
+from titleclf.kinds import Task
 from titleclf.splits import split
 from titleclf.tags.cells import tags_in
 from titleclf.tags.sides import sides_of, tags_by_side

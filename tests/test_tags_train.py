@@ -15,10 +15,11 @@ from tests.test_train import KilledError, same, weights
 from titleclf import runs
 from titleclf.bundle import load_bundle
 from titleclf.calibration import calibrate
-from titleclf.config import CategoryPrecision, Task, TrainConfig
+from titleclf.config import CategoryPrecision, TrainConfig
 from titleclf.data import read_data
 from titleclf.errors import InputError
 from titleclf.evaluate import evaluate
+from titleclf.kinds import Task
 from titleclf.tags.cells import tags_of
 from titleclf.tags.memory import TagMemory
 from titleclf.tags.metrics import summary

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TextIO
 
-from titleclf.config import Task
+from titleclf.kinds import Task
 from titleclf.tags.cells import BAR
 
 NO_TITLE, UNSURE = "(no title)", "(don't know)"

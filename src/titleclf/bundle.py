@@ -19,9 +19,10 @@ from titleclf import __version__
 from titleclf.card import MEMORY, Facts, model_card
 from titleclf.characters import Characters, chunked
 from titleclf.compact import pack, unpack
-from titleclf.config import EmbeddingsConfig, ModelConfig, Task
+from titleclf.config import EmbeddingsConfig, ModelConfig
 from titleclf.errors import InputError
 from titleclf.files import SHIPPED, shipped, write_text
+from titleclf.kinds import Task
 from titleclf.mapping import from_mapping
 from titleclf.memory import Memory
 from titleclf.metrics import Bools, Floats, Labels, Temperature, probabilities

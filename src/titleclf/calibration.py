@@ -3,8 +3,9 @@
 import numpy as np
 
 from titleclf.bundle import Bundle
-from titleclf.config import MemoryKind, Task, TrainConfig
+from titleclf.config import TrainConfig
 from titleclf.data import Data
+from titleclf.kinds import MemoryKind, Task
 from titleclf.known import Sample
 from titleclf.memory import Memory
 from titleclf.metrics import NO_TEMPERATURE, Temperature, fit_temperature, probabilities

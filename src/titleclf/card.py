@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from titleclf import __version__
-from titleclf.config import Task
+from titleclf.kinds import Task
 from titleclf.metrics import Metrics, by_language
 from titleclf.robustness import told
 from titleclf.tags import metrics as tag_metrics

@@ -4,8 +4,8 @@ import os
 
 import torch
 
-from titleclf.config import Device
 from titleclf.errors import InputError
+from titleclf.kinds import Device
 
 
 def pick_device(device: Device) -> torch.device:

@@ -8,9 +8,10 @@ import pandas as pd
 from titleclf import runs
 from titleclf.bundle import Bundle, load_bundle, model_folder
 from titleclf.command import command
-from titleclf.config import EvaluateConfig, EvaluationConfig, Task, TrainConfig
+from titleclf.config import EvaluateConfig, EvaluationConfig, TrainConfig
 from titleclf.errors import InputError
 from titleclf.files import SHIPPED
+from titleclf.kinds import Task
 from titleclf.known import Known
 from titleclf.metrics import Floats, Metrics, Temperature, measure
 from titleclf.neighbours import key_of

@@ -4,9 +4,10 @@ from pathlib import Path
 
 from titleclf.bundle import load_bundle, model_folder
 from titleclf.command import command
-from titleclf.config import ExportConfig, ExportFormat
+from titleclf.config import ExportConfig
 from titleclf.embeddings import write_embeddings
 from titleclf.errors import InputError
+from titleclf.kinds import ExportFormat
 
 
 def export(config: ExportConfig) -> Path:

@@ -4,7 +4,7 @@ import re
 
 from titleclf import marks
 from titleclf.chance import Change, Draw, changed, pick
-from titleclf.config import Format
+from titleclf.kinds import Format
 
 _ARTICLE = re.compile(
     r"""((?:the|an?|der|die|das|ein|eine|le|la|les|une?|el|los|las|una|il|lo|gli|o|os|um|uma|de|het|een|den|det)(?=\s)

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from titleclf.config import MemoryKind
 from titleclf.errors import InputError
+from titleclf.kinds import MemoryKind
 from titleclf.mapping import from_mapping
 from titleclf.metrics import Bools, Floats, Labels
 from titleclf.neighbours import Index, Neighbours, key_of

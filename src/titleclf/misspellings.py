@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 
 from titleclf.chance import Change, Draw, changed, pick
-from titleclf.config import Misspelling
+from titleclf.kinds import Misspelling
 
 
 def _neighbours(*rows: str) -> dict[str, str]:

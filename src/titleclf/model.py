@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from titleclf.characters import PAD, Batch
-from titleclf.config import BagConfig, Combine, ConvConfig, ModelConfig, NgramConfig
+from titleclf.config import BagConfig, ConvConfig, ModelConfig, NgramConfig
+from titleclf.kinds import Combine
 from titleclf.ngrams import ngrams
 from titleclf.positions import PositionalCode
 

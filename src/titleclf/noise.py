@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from titleclf.chance import Change, Draw, changed, draws
-from titleclf.config import Format, Misspelling, NoiseConfig
+from titleclf.config import NoiseConfig
 from titleclf.formats import FORMATS
+from titleclf.kinds import Format, Misspelling
 from titleclf.misspellings import MISSPELLINGS
 
 

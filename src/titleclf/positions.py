@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from titleclf.config import Combine, Positions
+from titleclf.kinds import Combine, Positions
 
 
 def alternating(length: int, dim: int) -> Tensor:

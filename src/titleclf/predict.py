@@ -11,9 +11,9 @@ from titleclf import __version__
 from titleclf.answers import Prediction, reconfigure, writer
 from titleclf.bundle import Bundle, load_bundle, model_folder
 from titleclf.characters import chunked, normalise
-from titleclf.config import Task
 from titleclf.errors import InputError, exit_codes
 from titleclf.files import SHIPPED
+from titleclf.kinds import Task
 from titleclf.metrics import Floats
 from titleclf.unlabelled import checked_lines, titles_in
 

@@ -17,11 +17,12 @@ from titleclf.chance import seeded
 from titleclf.characters import Batch
 from titleclf.command import command
 from titleclf.compact import round_weights
-from titleclf.config import Combine, ModelConfig, NgramConfig, Positions, PretrainConfig, PretrainingConfig
+from titleclf.config import ModelConfig, NgramConfig, PretrainConfig, PretrainingConfig
 from titleclf.devices import pick_device
 from titleclf.embeddings import embeddings_of, write_embeddings
 from titleclf.errors import InputError
 from titleclf.files import new_run_folder, point_latest
+from titleclf.kinds import Combine, Positions
 from titleclf.model import Conv, Encoder, Ngram, encoder_of, to_inputs
 from titleclf.noise import noised
 from titleclf.objectives import Objective, objective_of

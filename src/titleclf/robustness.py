@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from titleclf.config import Format, Misspelling
+from titleclf.kinds import Format, Misspelling
 from titleclf.metrics import Bools, Labels, Metrics, lost, main_score, summary
 from titleclf.noise import misspell, reformat
 from titleclf.tags import metrics as tag_metrics

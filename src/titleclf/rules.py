@@ -14,13 +14,11 @@ from titleclf.config import (
     ExportConfig,
     LossConfig,
     MaskedConfig,
-    MemoryKind,
     ModelConfig,
     NgramConfig,
     NoiseConfig,
     ObjectiveConfig,
     OptimConfig,
-    Positions,
     PretrainConfig,
     SkipgramConfig,
     TrainConfig,
@@ -28,6 +26,7 @@ from titleclf.config import (
 )
 from titleclf.errors import InputError
 from titleclf.files import SHIPPED
+from titleclf.kinds import MemoryKind, Positions
 
 Rule = tuple[str, Any, bool, str]
 

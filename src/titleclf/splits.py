@@ -7,8 +7,9 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from titleclf.config import DataConfig, Task
+from titleclf.config import DataConfig
 from titleclf.errors import InputError
+from titleclf.kinds import Task
 from titleclf.tags.cells import tags_in
 from titleclf.tags.sides import sides_of, tags_by_side
 from titleclf.titles import base_title, read_all_titles, titles_path

@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from titleclf.config import ColumnsConfig, Task
+from titleclf.config import ColumnsConfig
 from titleclf.errors import InputError
 from titleclf.files import SHIPPED, shipped
+from titleclf.kinds import Task
 from titleclf.metrics import Bools, Labels
 from titleclf.tables import Record, is_utf8, read_records
 from titleclf.tags import cells

@@ -18,13 +18,14 @@ from titleclf.chance import seeded
 from titleclf.characters import Characters
 from titleclf.command import command
 from titleclf.compact import round_table
-from titleclf.config import MemoryKind, Task, TrainConfig
+from titleclf.config import TrainConfig
 from titleclf.data import Data, read_data
 from titleclf.devices import pick_device
 from titleclf.embeddings import embeddings_path, load_embeddings, read_embeddings
 from titleclf.errors import InputError
 from titleclf.evaluate import evaluate_bundle, outcome
 from titleclf.files import new_run_folder, point_latest
+from titleclf.kinds import MemoryKind, Task
 from titleclf.loss import class_weights, classification_loss
 from titleclf.model import Network, to_inputs
 from titleclf.noise import noised

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 
 from titleclf.bundle import Bundle
-from titleclf.config import Format, Misspelling, Task
 from titleclf.data import Data
+from titleclf.kinds import Format, Misspelling, Task
 from titleclf.metrics import SCORES, Floats, Metrics, main_score, negative_log_likelihood, summary
 from titleclf.noise import misspell, reformat
 from titleclf.tags import metrics as tag_metrics

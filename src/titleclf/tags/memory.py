@@ -9,8 +9,8 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import expit
 
-from titleclf.config import MemoryKind
 from titleclf.errors import InputError
+from titleclf.kinds import MemoryKind
 from titleclf.known import (
     Known,
     MemorySettings,
