@@ -75,8 +75,8 @@ def embeddings_of(encoder: Encoder, config: ModelConfig, characters: Characters,
     return Embeddings(path, characters.known, _meaning(config, characters), tables)
 
 
-def write_embeddings(path: Path, encoder: Encoder, config: ModelConfig, characters: Characters) -> None:
-    """Write the embeddings of an encoder with all that is needed to use them in another one, rounded ones packed."""
+def write_embeddings(path: Path, encoder: Encoder, config: ModelConfig, characters: Characters) -> Embeddings:
+    """Write and return the embeddings of an encoder, with all that another one needs; rounded ones are packed."""
     embeddings = embeddings_of(encoder, config, characters, str(path))
     tensors: dict[str, Tensor] = {}
     for name, table in embeddings.tables.items():
@@ -86,6 +86,7 @@ def write_embeddings(path: Path, encoder: Encoder, config: ModelConfig, characte
     data = save_tensors(tensors, metadata={_HEADER: json.dumps(header, ensure_ascii=False)})
     with replacing(path) as temporary:
         temporary.write_bytes(data)
+    return embeddings
 
 
 def load_embeddings(

@@ -122,7 +122,13 @@ def calibration_figure(bins: pd.DataFrame, error: float) -> tuple[Figure, Axes, 
 
 
 def draw_robustness(path: Path, groups: Metrics) -> None:
-    """Draw how far accuracy or micro-F1 in each condition is from that of clean titles, a column a group of titles."""
+    """Draw how far accuracy or micro-F1 in each condition is from that of clean titles, a column a group of titles.
+
+    Without groups there is no picture, and one of an earlier report is removed.
+    """
+    if not groups:
+        path.unlink(missing_ok=True)
+        return
     parts = {part: rows(groups, part) for part in PARTS}
     first = next(iter(groups))
     score = main_score(groups[first]["clean"])

@@ -19,7 +19,7 @@ from titleclf.command import command
 from titleclf.compact import round_weights
 from titleclf.config import ModelConfig, NgramConfig, PretrainConfig, PretrainingConfig
 from titleclf.devices import pick_device
-from titleclf.embeddings import embeddings_of, write_embeddings
+from titleclf.embeddings import write_embeddings
 from titleclf.errors import InputError
 from titleclf.files import new_run_folder, point_latest
 from titleclf.kinds import Combine, Positions
@@ -137,10 +137,9 @@ def finish(config: PretrainConfig, survey: Survey, encoder: Encoder, history: Hi
     if isinstance(encoder, Ngram):
         round_weights(encoder.ngrams.weight, to_nibbles=True)
     draw_pretraining(folder / "pretraining.png", history, str(config.objective.kind))
-    write_embeddings(folder / EMBEDDINGS, encoder, config.model, survey.characters)
-    point_latest(folder)
     file = folder / EMBEDDINGS
-    meaning = embeddings_of(encoder, config.model, survey.characters, str(file)).meaning
+    meaning = write_embeddings(file, encoder, config.model, survey.characters).meaning
+    point_latest(folder)
     overrides = [f"model.embeddings.path={_quoted(str(file))}", f"model={_group(config.model)}", *_overrides(meaning)]
     print(f"Embeddings: {file} ({file.stat().st_size / 1e6:.1f} MB). Train with: {shlex.join(overrides)}")
 

@@ -35,11 +35,7 @@ def write_report(folder: Path, metrics: Metrics, titles: pd.DataFrame, probabili
     draw_confusion(folder / "confusion.png", metrics["confusion"], categories)
     draw_coverage(folder / "coverage.png", metrics, confidence, right)
     draw_calibration(folder / "calibration.png", metrics)
-    picture = folder / "robustness.png"
-    if metrics["robustness"]:
-        draw_robustness(picture, metrics["robustness"])
-    else:
-        picture.unlink(missing_ok=True)  # of an earlier report
+    draw_robustness(folder / "robustness.png", metrics["robustness"])
 
 
 def table(metrics: Metrics) -> str:

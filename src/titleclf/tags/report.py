@@ -34,11 +34,7 @@ def write_report(folder: Path, metrics: Metrics, titles: pd.DataFrame, probabili
     draw_tags(folder / "tags.png", metrics, probabilities, tags)
     draw_coverage(folder / "coverage.png", metrics, probabilities, tags)
     draw_calibration(folder / "calibration.png", metrics)
-    picture = folder / "robustness.png"
-    if metrics["robustness"]:
-        draw_robustness(picture, metrics["robustness"])
-    else:
-        picture.unlink(missing_ok=True)  # of an earlier report
+    draw_robustness(folder / "robustness.png", metrics["robustness"])
 
 
 def table(metrics: Metrics) -> str:
