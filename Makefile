@@ -44,8 +44,9 @@ bench: $(READY)  ## Judge titleclf, fastText and TF-IDF + SVC on clean and spoil
 curve: $(READY)  ## Measure with how many labels: ARGS="--embeddings my.safetensors"
 	@$(BIN)/python scripts/learning_curve.py $(ARGS)
 
+# A process a core: more threads in each would only wait for one another.
 test: $(READY)  ## Run the tests
-	$(BIN)/python -m pytest $(or $(ARGS),--cov-fail-under=95)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(or $(ARGS),--numprocesses auto --dist worksteal --cov-fail-under=95)
 
 check: $(READY)  ## Lint, check format and types, and check the titles
 	$(BIN)/ruff check
