@@ -1,0 +1,48 @@
+"""The genres.xml that Kodi's IPTV add-on (pvr.iptvsimple) needs before it gives any programme a colour."""
+
+from pathlib import Path
+from xml.sax.saxutils import escape
+
+from titleclf.epg.genres import Genre
+from titleclf.errors import InputError
+from titleclf.files import write_text
+
+GENRES_FILE = "genres.xml"
+
+
+def genres_xml() -> str:
+    """Return a genres.xml that knows the ten genres by the names that the profile `kodi` writes."""
+    genres = [f'  <genre genreId="0x{genre.code:02X}">{escape(genre)}</genre>' for genre in Genre]
+    lines = [
+        '<?xml version="1.0" encoding="UTF-8"?>',
+        "<genres>",
+        "  <name>titleclf</name>",
+        *genres,
+        "</genres>",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def write_genres(folder: Path, path: Path | None = None) -> Path | None:
+    """Write genres.xml into `folder`, or to `path` if one is given.
+
+    Returns
+    -------
+    Path | None
+        What was written, or None if just that stands there already.
+
+    Raises
+    ------
+    InputError
+        If there is another file: it may be the user's own work.
+    """
+    path = path or folder / GENRES_FILE
+    if not path.exists():
+        write_text(path, genres_xml())
+        return path
+    # As text, for a copy that has been on Windows; with what is no UTF-8 replaced, as that is another file anyway.
+    if path.read_text(encoding="utf-8", errors="replace") != genres_xml():
+        raise InputError(
+            f"{path} must be the genres.xml that titleclf writes. Got another one. Move it away, or name another path."
+        )
+    return None

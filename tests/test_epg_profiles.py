@@ -1,0 +1,200 @@
+from itertools import product
+
+import pytest
+
+from titleclf.epg.genres import Genre
+from titleclf.epg.profiles import FILM_MINUTES, PROFILES, READABLE, Facts
+
+EVERY_FACTS = [Facts(*facts) for facts in product([True, False], [None, 5, FILM_MINUTES - 1, FILM_MINUTES, 240.5])]
+FILMS = [facts for facts in EVERY_FACTS if not facts.is_episode and (facts.minutes or 0) >= FILM_MINUTES]
+
+# The genres that a reader has no word for.
+OTHERS = {Genre.show, Genre.music, Genre.arts, Genre.society, Genre.education, Genre.leisure}
+WITHOUT_WORD = {
+    "jellyfin": OTHERS,
+    "channels": OTHERS | {Genre.sports},
+    "enigma2": {Genre.show, Genre.society, Genre.leisure},
+}
+# What a reader takes for a film, written as it compares.
+FILM_WORDS = {
+    "jellyfin": {"movie"},
+    "plex": {"movie"},
+    "mythtv": {"movie", "film"},
+    "enigma2": {"film"},
+    "channels": {"movie"},
+}
+# What Jellyfin files where: a text of one of these must be written for no genre but its own.
+JELLYFIN = {
+    Genre.movie: {"movie"},
+    Genre.sports: {"sports", "basketball", "baseball", "football"},
+    Genre.children: {"kids", "family", "children", "childrens", "disney"},
+    Genre.news: {"news", "journalism", "documentary", "current affairs"},
+}
+TVHEADEND = {
+    Genre.movie: "Movie / Drama",
+    Genre.news: "News / Current affairs",
+    Genre.show: "Show / Game show",
+    Genre.sports: "Sports",
+    Genre.children: "Children's / Youth programs",
+    Genre.music: "Music / Ballet / Dance",
+    Genre.arts: "Arts / Culture (without music)",
+    Genre.society: "Social / Political issues / Economics",
+    Genre.education: "Education / Science / Factual topics",
+    Genre.leisure: "Leisure hobbies",
+}
+
+
+def every_words():
+    for profile, genre, facts in product(PROFILES.values(), Genre, EVERY_FACTS):
+        yield profile, genre, facts, profile.words(genre, facts)
+
+
+def test_seven_readers_are_known_by_their_names():
+    assert list(PROFILES) == ["tvheadend", "kodi", "jellyfin", "plex", "mythtv", "enigma2", "channels"]
+    assert [profile.name for profile in PROFILES.values()] == list(PROFILES)
+    assert [name for name, profile in PROFILES.items() if profile.reads_first_only] == ["enigma2"]
+
+
+def test_every_programme_gets_words_and_none_twice():
+    for profile, genre, facts, words in every_words():
+        assert words, (profile.name, genre, facts)
+        assert len(set(words)) == len(words)
+        assert all(word == word.strip() and word for word in words)
+
+
+def test_each_reader_understands_one_of_its_words_if_it_has_one():
+    for profile, genre, facts, words in every_words():
+        has_word = genre not in WITHOUT_WORD.get(profile.name, set())
+        if profile.name == "jellyfin" and genre is Genre.movie:
+            has_word = facts in FILMS  # for series it has none
+        assert any(map(profile.understands, words)) == has_word, (profile.name, genre, facts, words)
+
+
+def test_a_reader_of_one_category_gets_the_one_that_it_understands():
+    for profile, _, _, words in every_words():
+        if profile.reads_first_only:
+            assert len(words) == 1
+
+
+def test_only_what_may_be_a_film_is_called_one():
+    for profile, genre, facts, words in every_words():
+        called_film = not FILM_WORDS.get(profile.name, set()).isdisjoint(word.lower() for word in words)
+        may_be_film = genre is Genre.movie and facts in FILMS and profile.name in FILM_WORDS
+        assert called_film == may_be_film, (profile.name, genre, facts, words)
+
+
+def test_an_unknown_length_is_no_film():
+    assert PROFILES["plex"].words(Genre.movie, Facts(is_episode=False, minutes=None)) == ["Series", "Drama"]
+
+
+def test_words_are_the_callers_to_change():
+    for profile in PROFILES.values():
+        profile.words(Genre.news, EVERY_FACTS[0]).append("mine")
+        profile.words(Genre.movie, FILMS[0]).append("mine")
+        assert "mine" not in profile.words(Genre.news, EVERY_FACTS[0]) + profile.words(Genre.movie, FILMS[0])
+
+
+def test_no_word_for_kodi_holds_a_comma():
+    assert not [
+        word for profile, _, _, words in every_words() for word in words if profile.name == "kodi" and "," in word
+    ]
+
+
+def test_tvheadend_gets_the_ten_names_as_it_spells_them():
+    for genre, facts in product(Genre, EVERY_FACTS):
+        assert PROFILES["tvheadend"].words(genre, facts) == [TVHEADEND[genre]]
+
+
+def test_jellyfin_files_nothing_under_another_kind():
+    for profile, genre, _, words in every_words():
+        for kind, texts in JELLYFIN.items():
+            if profile.name == "jellyfin" and kind is not genre:
+                assert texts.isdisjoint(word.lower() for word in words)
+
+
+def test_plex_gets_no_programme_without_a_word_that_it_knows():
+    for profile, genre, _, words in every_words():
+        if profile.name == "plex":
+            assert profile.understands(words[0]), (genre, words)
+
+
+def test_mythtv_gets_a_kind_and_a_text_to_show():
+    for profile, _, _, words in every_words():
+        if profile.name == "mythtv":
+            kind, shown = words
+            assert kind in {"movie", "series", "sports", "tvshow"}
+            assert shown not in {"movie", "series", "sports", "tvshow"}
+
+
+def test_channels_is_never_promised_live_sport():
+    assert not [
+        words for profile, _, _, words in every_words() if profile.name == "channels" and "Sports event" in words
+    ]
+
+
+def test_readable_names_are_for_all_genres():
+    assert set(READABLE) == set(Genre)
+    assert len(set(READABLE.values())) == len(Genre)
+
+
+@pytest.mark.parametrize("change", [str.upper, str.lower, str.swapcase, lambda text: "  ".join(f" {text}".split(" "))])
+@pytest.mark.parametrize("text", [*TVHEADEND.values(), "Cooking", "Documentary", "Football / Soccer"])
+def test_tvheadend_ignores_case_and_spaces(text, change):
+    assert PROFILES["tvheadend"].understands(change(text))
+    assert PROFILES["tvheadend"].understands(change(text).replace(" ", ""))
+
+
+@pytest.mark.parametrize(
+    "text", ["Movie", "News", "Sport", "Kids", "Music", "Drama", "Game show", "Series", "", "ſports"]
+)
+def test_tvheadend_wants_the_whole_name(text):
+    assert not PROFILES["tvheadend"].understands(text)
+
+
+@pytest.mark.parametrize(
+    ("name", "category"),
+    [
+        ("kodi", "movie / drama"),
+        ("kodi", "Thriller,SPORTS"),
+        ("jellyfin", "MOVIE"),
+        ("jellyfin", "Current Affairs"),
+        ("jellyfin", "Documentary"),
+        ("plex", "Series"),
+        ("mythtv", "tvshow"),
+        ("mythtv", "Movie"),
+        ("mythtv", "FILM"),
+        ("enigma2", "Crime/Mystery"),
+        ("channels", "Sports event"),
+    ],
+)
+def test_what_is_understood_has_no_problem(name, category):
+    assert PROFILES[name].understands(category)
+    assert PROFILES[name].problem(category) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "category", "problem"),
+    [
+        ("tvheadend", "Children's / Youth programmes", "spelt 'programmes' where the reader knows 'programs'"),
+        ("tvheadend", "Children’s / Youth programs", "spelt 'Children’s' where the reader knows \"Children's\""),
+        ("tvheadend", "Sport", "spelt 'Sport' where the reader knows 'Sports'"),
+        ("tvheadend", "Sports ", "space around it"),
+        ("tvheadend", "Fußball", "unknown to tvheadend"),
+        ("tvheadend", "", "empty"),
+        ("kodi", " \n", "empty"),
+        ("kodi", "Arts, Culture (without music)", "comma cuts it in two"),
+        ("kodi", "Thriller, Sports", "comma cuts it in two"),
+        ("kodi", "Children's / Youth programs", "spelt 'programs' where the reader knows 'programmes'"),
+        ("kodi", "Movie/Drama", "spelt 'Movie/Drama' where the reader knows 'Movie / Drama'"),
+        ("jellyfin", "Movies", "spelt 'Movies' where the reader knows 'movie'"),
+        ("jellyfin", "New", "unknown to jellyfin"),
+        ("plex", "news", "spelt 'news' where the reader knows 'News'"),
+        ("mythtv", "Sports", "upper case"),
+        ("mythtv", "News", "unknown to mythtv"),
+        ("enigma2", "Movie", "unknown to enigma2"),
+        ("channels", "Sports", "unknown to channels"),
+    ],
+)
+def test_problems_are_named_in_a_few_words(name, category, problem):
+    assert not PROFILES[name].understands(category)
+    assert PROFILES[name].problem(category) == problem
