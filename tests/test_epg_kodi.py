@@ -24,26 +24,21 @@ def test_every_word_that_is_written_for_kodi_stands_in_the_file():
 
 
 def test_the_file_is_written_once_and_left_alone_after_that(tmp_path):
-    path = tmp_path / "genres.xml"
-    assert write_genres(tmp_path) == path
+    path = tmp_path / "addon" / "genres.xml"
+    assert write_genres(path)
     assert path.read_text(encoding="utf-8") == genres_xml()
     written = path.stat().st_mtime_ns
-    assert write_genres(tmp_path) is None
+    assert not write_genres(path)
     assert path.stat().st_mtime_ns == written
-    assert list(tmp_path.iterdir()) == [path]
+    assert list(path.parent.iterdir()) == [path]
 
 
 def test_a_copy_from_windows_is_the_same_file(tmp_path):
     copy = genres_xml().replace("\n", "\r\n").encode()
-    (tmp_path / "genres.xml").write_bytes(copy)
-    assert write_genres(tmp_path) is None
-    assert (tmp_path / "genres.xml").read_bytes() == copy
-
-
-def test_it_goes_where_the_user_wants_it(tmp_path):
-    path = tmp_path / "addon" / "mine.xml"
-    assert write_genres(tmp_path, path) == path
-    assert not (tmp_path / "genres.xml").exists()
+    path = tmp_path / "genres.xml"
+    path.write_bytes(copy)
+    assert not write_genres(path)
+    assert path.read_bytes() == copy
 
 
 @pytest.mark.parametrize("own", [b"<genres/>", b"", b"\xff\xfe<\x00"])
@@ -51,8 +46,9 @@ def test_another_file_is_never_overwritten(tmp_path, own):
     path = tmp_path / "genres.xml"
     path.write_bytes(own)
     sentence = (
-        f"{path} must be the genres.xml that titleclf writes. Got another one. Move it away, or name another path."
+        f"{path} must be the genres.xml that titleclf writes. Got another one. Move it away, or name another path "
+        "with --genres."
     )
     with pytest.raises(InputError, match=f"^{re.escape(sentence)}$"):
-        write_genres(tmp_path)
+        write_genres(path)
     assert path.read_bytes() == own

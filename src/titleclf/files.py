@@ -1,11 +1,15 @@
 """Files that are either whole or not there, and the folders that runs are written to."""
 
 import os
+import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
+
+from titleclf.errors import InputError
 
 PACKAGE = Path(__file__).parent
 CHECKOUT = PACKAGE.parent.parent
@@ -22,8 +26,18 @@ def shipped(name: str) -> Path:
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary neighbour that takes the place of `path` when the block ends, and is gone if it fails.
 
-    What stood at `path` before stays until the new file is whole and on the disk.
+    What stood at `path` before stays until the new file is whole and on the disk; so do its rights and its owner, and
+    the links that lead to it.
+
+    Raises
+    ------
+    InputError
+        If something else than a file stands at `path`.
     """
+    path = path.resolve()
+    if path.exists() and not path.is_file():  # /dev/null is no place for a file
+        raise InputError(f"{path} must be a file, or not there yet. Got {_other(path)}. Name another one.")
+    before = path.stat() if path.exists() else None
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     os.close(handle)
@@ -32,10 +46,19 @@ def replacing(path: Path) -> Iterator[Path]:
         yield temporary
         with temporary.open("rb+") as written:
             os.fsync(written.fileno())
-        temporary.chmod(0o666 & ~_umask())  # mkstemp makes private files
+        _take_over(before, temporary)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def keep(path: Path) -> Path:
+    """Copy a file to its neighbour `<name>.bak`, which takes the place of an older one, and return that."""
+    backup = path.with_name(f"{path.name}.bak")
+    with replacing(backup) as temporary:
+        shutil.copyfile(path, temporary)
+    shutil.copymode(path, backup)
+    return backup
 
 
 def write_text(path: Path, text: str) -> None:
@@ -65,6 +88,19 @@ def point_latest(folder: Path) -> None:
     link.unlink(missing_ok=True)
     link.symlink_to(folder.name, target_is_directory=True)
     link.replace(folder.parent / "latest")
+
+
+def _take_over(before: os.stat_result | None, temporary: Path) -> None:
+    if before is None:
+        temporary.chmod(0o666 & ~_umask())  # mkstemp makes private files
+        return
+    with suppress(PermissionError):  # only root may give files away
+        shutil.chown(temporary, before.st_uid, before.st_gid)
+    temporary.chmod(stat.S_IMODE(before.st_mode))
+
+
+def _other(path: Path) -> str:
+    return "a folder" if path.is_dir() else "a device or pipe"
 
 
 def _umask() -> int:

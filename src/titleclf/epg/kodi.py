@@ -7,8 +7,6 @@ from titleclf.epg.genres import Genre
 from titleclf.errors import InputError
 from titleclf.files import write_text
 
-GENRES_FILE = "genres.xml"
-
 
 def genres_xml() -> str:
     """Return a genres.xml that knows the ten genres by the names that the profile `kodi` writes."""
@@ -23,26 +21,21 @@ def genres_xml() -> str:
     return "\n".join(lines) + "\n"
 
 
-def write_genres(folder: Path, path: Path | None = None) -> Path | None:
-    """Write genres.xml into `folder`, or to `path` if one is given.
-
-    Returns
-    -------
-    Path | None
-        What was written, or None if just that stands there already.
+def write_genres(path: Path) -> bool:
+    """Write a genres.xml to `path`; return whether it was not there already.
 
     Raises
     ------
     InputError
         If there is another file: it may be the user's own work.
     """
-    path = path or folder / GENRES_FILE
     if not path.exists():
         write_text(path, genres_xml())
-        return path
+        return True
     # As text, for a copy that has been on Windows; with what is no UTF-8 replaced, as that is another file anyway.
     if path.read_text(encoding="utf-8", errors="replace") != genres_xml():
         raise InputError(
-            f"{path} must be the genres.xml that titleclf writes. Got another one. Move it away, or name another path."
+            f"{path} must be the genres.xml that titleclf writes. Got another one. Move it away, or name another path "
+            "with --genres."
         )
-    return None
+    return False

@@ -2,7 +2,7 @@
 
 import re
 import string
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -51,6 +51,10 @@ class Profile:
         """Return whether the reader takes this text for a kind of programme, and not just for any text."""
         parts = category.split(",") if self.cuts_at_commas else [category]
         return any(self.same(part) in self._known for part in parts)
+
+    def places(self, categories: Sequence[str]) -> bool:
+        """Return whether the reader understands one of a programme's categories, in their order."""
+        return any(map(self.understands, categories[:1] if self.reads_first_only else categories))
 
     def problem(self, category: str) -> str | None:
         """Return in a few words why the reader does not understand this text, or None if it does."""

@@ -1,0 +1,67 @@
+"""What to call each title of a guide: the user's word, else that of the first model that is sure enough."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from titleclf.answers import Prediction
+from titleclf.epg.overrides import Overrides
+from titleclf.metrics import Floats
+from titleclf.bundle import Bundle
+from titleclf.predict import predict
+
+_LONGEST = 1000  # characters of a title that count
+_REMEMBERED = 500_000  # titles: a guide of any size has fewer, and no guide may fill the memory
+
+
+class Decision(NamedTuple):
+    """The categories of a title, none where nobody is sure; and the likeliest one with its probability.
+
+    `is_override` where the user has said so; the probability is then 1.
+    """
+
+    categories: tuple[str, ...]
+    likeliest: str
+    probability: float
+    is_override: bool = False
+
+
+@dataclass
+class Decider:
+    """Models with the least probability of each of their categories, the first asked first; and overrides.
+
+    A title is decided once: it has the same categories wherever it stands in a guide, and in every guide.
+    """
+
+    models: Sequence[tuple[Bundle, Floats]]
+    overrides: Overrides | None = None
+    _known: dict[str, Decision] = field(default_factory=dict)
+
+    def decide(self, titles: Iterable[str]) -> list[Decision]:
+        """Return a decision a title, in their order."""
+        cut = [title[:_LONGEST] for title in titles]
+        if len(self._known) > _REMEMBERED:
+            self._known.clear()
+        self._known.update(self._decided([title for title in dict.fromkeys(cut) if title not in self._known]))
+        return [self._known[title] for title in cut]
+
+    def _decided(self, titles: Sequence[str]) -> dict[str, Decision]:
+        found = {title: said for title in titles if (said := self._override(title)) is not None}
+        unsure = [title for title in titles if title not in found]
+        for model, least in self.models:
+            for prediction in predict(model, unsure, least=least)[0]:
+                if prediction.named or prediction.title not in found:
+                    found[prediction.title] = _decision(prediction)
+            unsure = [title for title in unsure if not found[title].categories]
+        return found
+
+    def _override(self, title: str) -> Decision | None:
+        row = None if self.overrides is None else self.overrides.find(title)
+        if row is None:
+            return None
+        return Decision((row.category,) if row.category else (), row.category, 1.0, is_override=True)
+
+
+def _decision(prediction: Prediction) -> Decision:
+    likeliest, probability = prediction.candidates[0] if prediction.candidates else ("", 0.0)
+    return Decision(tuple(prediction.named), likeliest, probability)

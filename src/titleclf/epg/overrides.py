@@ -1,0 +1,94 @@
+"""Categories that a user gives to titles: they win over any model."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from titleclf.errors import InputError
+from titleclf.neighbours import key_of
+from titleclf.tables import Record, is_utf8, read_records
+
+_NAMED_ROWS = 10
+
+
+class Override(NamedTuple):
+    """A row: its line in the file, and the category of its titles; an empty one says to leave them alone."""
+
+    line: int
+    category: str
+
+
+@dataclass
+class Overrides:
+    """What the rows say: of titles, however they are spelt in capitals, accents and episodes, and of patterns."""
+
+    titles: dict[str, Override]  # by `key_of`
+    patterns: list[tuple[re.Pattern[str], Override]]
+    used: set[int] = field(default_factory=set)  # lines
+
+    @classmethod
+    def read(cls, path: Path, categories: Sequence[str]) -> "Overrides":
+        """Read a table of `title` or `pattern` (or both columns, one of them filled) and `category`.
+
+        Raises
+        ------
+        InputError
+            If it can't be read, or has bad rows; up to ten of them are named with their lines.
+        """
+        found = cls({}, [])
+        bad = []
+        for record in read_records(path, ["category"]):
+            problem = record.problem or _problem(record, categories) or found._add(record)
+            if problem:
+                bad.append(f"{path}:{record.line}: {problem}")
+        if bad:
+            unnamed = len(bad) - _NAMED_ROWS
+            raise InputError("\n".join(bad[:_NAMED_ROWS] + [f"{path}: {unnamed} more bad rows."] * (unnamed > 0)))
+        return found
+
+    def find(self, title: str) -> Override | None:
+        """Return the row that speaks of a title: one that names it, else the first whose pattern it matches."""
+        found = self.titles.get(key_of(title))
+        if found is None:
+            found = next((row for pattern, row in self.patterns if pattern.fullmatch(title)), None)
+        if found is not None:
+            self.used.add(found.line)
+        return found
+
+    def unused(self) -> list[int]:
+        """Return the lines that no title has asked for yet."""
+        rows = [*self.titles.values(), *(row for _, row in self.patterns)]
+        return sorted({row.line for row in rows} - self.used)
+
+    def _add(self, record: Record) -> str | None:
+        row = Override(record.line, (record.cells["category"] or "").strip())
+        if pattern := (record.cells.get("pattern") or "").strip():
+            self.patterns.append((_compiled(pattern), row))
+            return None
+        title = record.cells["title"].strip()
+        before = self.titles.setdefault(key_of(title), row)
+        if before.category != row.category:
+            return f"title must have one category. Got {title!r} again, as in line {before.line}. Remove one of them."
+        return None
+
+
+def _problem(record: Record, categories: Sequence[str]) -> str | None:
+    cells = {name: record.cells.get(name) or "" for name in ("title", "pattern", "category")}
+    for name, value in cells.items():
+        if not isinstance(value, str) or not is_utf8(value):
+            return f"{name} must be text in UTF-8. Got {value!r}. Save the file as UTF-8."
+    if bool(cells["title"].strip()) == bool(cells["pattern"].strip()):
+        got = "both" if cells["title"].strip() else "neither"
+        return f"a row must have a title or a pattern. Got {got}. Fill one of them."
+    category = cells["category"].strip()
+    if category and category not in categories:
+        return f"category must be empty or one of {'; '.join(categories)}. Got {category}. Write it as it stands there."
+    return None
+
+
+def _compiled(pattern: str) -> re.Pattern[str]:
+    # * for any characters and ? for one; brackets are frequent in titles, and mean themselves.
+    wild = {"*": ".*", "?": "."}
+    return re.compile("".join(wild.get(mark) or re.escape(mark) for mark in pattern), re.IGNORECASE | re.DOTALL)

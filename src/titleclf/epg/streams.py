@@ -1,0 +1,172 @@
+"""Guides as streams of UTF-8: plain, gzip or xz, in any encoding, and written back the way they came."""
+
+import codecs
+import gzip
+import lzma
+import re
+import shutil
+import sys
+import tempfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
+from enum import StrEnum
+from itertools import chain
+from pathlib import Path
+from typing import IO, NamedTuple
+
+from tqdm import tqdm
+
+from titleclf.errors import InputError
+from titleclf.files import replacing
+
+STANDARD = "-"  # standard input or output
+_CHUNK = 1 << 20  # bytes
+_GZIP, _XZ = b"\x1f\x8b", b"\xfd7zXZ\x00"
+_MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
+_WIDE = ((b"<\x00", "utf-16-le"), (b"\x00<", "utf-16-be"))
+_DECLARED = re.compile(rb"""\s*<\?xml[^>]*?\sencoding\s*=\s*["']([A-Za-z0-9._:-]+)["']""")
+
+
+class Packing(StrEnum):
+    """What makes a file small; the ending of its name."""
+
+    none = ""
+    gz = ".gz"
+    xz = ".xz"
+
+    @classmethod
+    def of_name(cls, guide: str) -> "Packing":
+        """Return what the name of a guide promises."""
+        suffix = Path(guide).suffix.lower()
+        return cls(suffix) if suffix in list(cls) else cls.none
+
+
+class Source(NamedTuple):
+    """A guide that is being read: its encoding, what packs it, and its content as pieces of UTF-8."""
+
+    encoding: str
+    packing: Packing
+    pieces: Iterator[bytes]
+
+
+@contextmanager
+def reading(guide: str) -> Iterator[Source]:
+    """Open a guide (`-`: standard input), whatever it is packed with; a bar shows how much of it is read.
+
+    Raises
+    ------
+    InputError
+        If there is no such file, it is cut off, or it is not in the encoding that it declares.
+    """
+    with ExitStack() as stack:
+        file = stack.enter_context(_opened(guide))
+        size = Path(guide).stat().st_size if Path(guide).is_file() else None
+        bar = stack.enter_context(tqdm(total=size, unit="B", unit_scale=True, disable=None, leave=False, desc=guide))
+        packing = _packing(file)
+        raw = _chunks(_unpacked(file, packing), guide, lambda: bar.update(file.tell() - bar.n) if size else None)
+        first = next(raw, b"")
+        encoding = _encoding_of(first, guide)
+        yield Source(encoding, packing, _to_utf8(first, raw, encoding, guide))
+
+
+@contextmanager
+def writing(guide: str, encoding: str, packing: Packing) -> Iterator[Callable[[bytes], object]]:
+    """Yield what takes pieces of UTF-8 and writes a guide in `encoding`.
+
+    It takes the place of an older one, or reaches standard output (`-`), when the block ends without an error.
+    """
+    if guide == STANDARD:
+        with tempfile.TemporaryFile() as whole:
+            yield _from_utf8(whole, encoding)
+            whole.seek(0)
+            sys.stdout.flush()
+            shutil.copyfileobj(whole, sys.stdout.buffer)
+            sys.stdout.buffer.flush()
+        return
+    with replacing(Path(guide)) as new, new.open("wb") as file, closing(_packed(file, packing)) as packed:
+        yield _from_utf8(packed, encoding)
+
+
+def _opened(guide: str) -> IO[bytes]:
+    if guide == STANDARD:
+        return sys.stdin.buffer
+    path = Path(guide)
+    if not path.exists():
+        raise InputError(f"{guide} must be a file that exists. Got nothing there. Check the path.")
+    if path.is_dir():
+        raise InputError(f"{guide} must be a file. Got a folder. Name a file in it.")
+    return path.open("rb")
+
+
+def _packing(file: IO[bytes]) -> Packing:
+    # Names lie; the first bytes don't. `peek` keeps them for the reader.
+    beginning = file.peek(len(_XZ))  # type: ignore[attr-defined]
+    if beginning.startswith(_GZIP):
+        return Packing.gz
+    return Packing.xz if beginning.startswith(_XZ) else Packing.none
+
+
+def _unpacked(file: IO[bytes], packing: Packing) -> IO[bytes]:
+    match packing:
+        case Packing.gz:
+            return gzip.open(file)  # type: ignore[return-value]
+        case Packing.xz:
+            return lzma.open(file)
+    return file
+
+
+def _packed(file: IO[bytes], packing: Packing) -> IO[bytes]:
+    match packing:
+        case Packing.gz:  # without name and time the same guide gives the same bytes
+            return gzip.GzipFile("", "wb", 6, file, mtime=0)  # type: ignore[return-value]
+        case Packing.xz:
+            return lzma.open(file, "wb", preset=3)
+    return file
+
+
+def _chunks(file: IO[bytes], guide: str, tell: Callable[[], object]) -> Iterator[bytes]:
+    try:
+        while chunk := file.read(_CHUNK):
+            yield chunk
+            tell()
+    except (gzip.BadGzipFile, lzma.LZMAError, EOFError, zlib.error) as error:
+        raise InputError(f"{guide} must be whole. Got: {error}. Fetch it again.") from error
+
+
+def _encoding_of(beginning: bytes, guide: str) -> str:
+    for mark, encoding in (*_MARKS, *_WIDE):
+        if beginning.startswith(mark):
+            return encoding
+    found = _DECLARED.match(beginning)
+    name = found.group(1).decode() if found else "utf-8"
+    encoding = ""
+    try:
+        encoding = codecs.lookup(name).name
+        is_possible = b"<?xml".decode(encoding) == "<?xml"  # which is what it begins with; UTF-16 would not
+    except (LookupError, UnicodeError):  # no codec, or none of text
+        is_possible = False
+    if not is_possible:
+        raise InputError(f"{guide} must be in the encoding that it declares. Got {name}. Save it as UTF-8.")
+    return encoding
+
+
+def _to_utf8(first: bytes, rest: Iterator[bytes], encoding: str, guide: str) -> Iterator[bytes]:
+    decoder = codecs.getincrementaldecoder(encoding)()
+    try:
+        for chunk in chain([first], rest):
+            text = decoder.decode(chunk)  # of UTF-8 too: so that nothing else gets as far as the parser
+            yield chunk if encoding == "utf-8" else text.encode()
+        decoder.decode(b"", final=True)
+    except UnicodeError as error:
+        raise InputError(
+            f"{guide} must be in the encoding that it declares, or UTF-8. Got {encoding} and: {error}. "
+            "Mend its first line, or save it as UTF-8."
+        ) from error
+
+
+def _from_utf8(file: IO[bytes], encoding: str) -> Callable[[bytes], object]:
+    if encoding == "utf-8":
+        return file.write
+    # What is put in may have characters that the guide's encoding lacks.
+    return lambda piece: file.write(piece.decode().encode(encoding, "xmlcharrefreplace"))
