@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from titleclf.answers import Prediction
+from titleclf.bundle import Bundle
 from titleclf.epg.overrides import Overrides
 from titleclf.metrics import Floats
-from titleclf.bundle import Bundle
 from titleclf.predict import predict
 
 _LONGEST = 1000  # characters of a title that count

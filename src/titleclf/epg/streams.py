@@ -143,7 +143,8 @@ def _encoding_of(beginning: bytes, guide: str) -> str:
     encoding = ""
     try:
         encoding = codecs.lookup(name).name
-        is_possible = b"<?xml".decode(encoding) == "<?xml"  # which is what it begins with; UTF-16 would not
+        # What it begins with could not be UTF-16; and what is put in must have a way to be written.
+        is_possible = b"<?xml".decode(encoding) == "<?xml" and bool("日".encode(encoding, "xmlcharrefreplace"))
     except (LookupError, UnicodeError):  # no codec, or none of text
         is_possible = False
     if not is_possible:

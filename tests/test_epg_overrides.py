@@ -1,0 +1,112 @@
+import gzip
+import re
+
+import pytest
+
+from tests.conftest import write_csv
+from titleclf.epg.overrides import Overrides
+from titleclf.errors import InputError
+
+CATEGORIES = ["News", "Sports", "Movie / Drama"]
+
+
+def read(tmp_path, *rows, header=("title", "pattern", "category")) -> Overrides:
+    return Overrides.read(write_csv(tmp_path / "my.csv", list(rows), header), CATEGORIES)
+
+
+@pytest.mark.parametrize("title", ["Tatort", "TATORT", " tatort ", "Tatort (2019)", "Tatort S02E03", "Tátort"])
+def test_a_title_is_found_however_it_is_spelt(tmp_path, title):
+    found = read(tmp_path, ("Tatort", "", "Movie / Drama"), ("Tagesschau", "", "News"))
+    assert found.find(title).category == "Movie / Drama"
+    assert found.find("Tatortreiniger") is None
+
+
+@pytest.mark.parametrize(
+    ("pattern", "title", "matches"),
+    [
+        ("NFL *", "NFL Football [New]", True),
+        ("nfl *", "NFL Football", True),
+        ("NFL *", "The NFL Show", False),
+        ("*", "Anything\nat all", True),
+        ("*[New]", "NFL Football [New]", True),
+        ("*[New]", "NFL Football N", False),
+        ("24?7", "24/7", True),
+        ("24?7", "247", False),
+        ("a.c", "abc", False),
+        ("M*A*S*H", "M*A*S*H", True),
+        ("???", "日本沈", True),
+    ],
+)
+def test_patterns_have_wild_cards_and_nothing_else(tmp_path, pattern, title, matches):
+    assert (read(tmp_path, ("", pattern, "Sports")).find(title) is not None) == matches
+
+
+def test_a_title_goes_before_patterns_and_an_earlier_pattern_before_a_later_one(tmp_path):
+    rows = [("", "Sport*", "Sports"), ("", "*schau", "News"), ("Sportschau", "", "Movie / Drama")]
+    found = read(tmp_path, *rows)
+    assert found.find("Sportschau").category == "Movie / Drama"
+    assert read(tmp_path, *rows[:2]).find("Sportschau").category == "Sports"
+
+
+def test_an_empty_category_leaves_a_title_alone(tmp_path):
+    assert read(tmp_path, ("Werbung", "", "")).find("Werbung").category == ""
+
+
+def test_rows_that_nobody_asked_for_are_known_by_their_lines(tmp_path):
+    found = read(tmp_path, ("a", "", "News"), ("", "b*", "News"), ("c", "", "News"), ("A", "", "News"))
+    assert found.unused() == [2, 3, 4]
+    found.find("bcd")
+    found.find("A (2019)")
+    assert found.unused() == [4]
+
+
+def test_either_column_may_be_missing_and_others_don_t_matter(tmp_path):
+    assert read(tmp_path, ("Heat", "News", "x"), header=("title", "category", "note")).find("heat").category == "News"
+    assert read(tmp_path, ("H*", "News"), header=("pattern", "category")).find("heat").category == "News"
+
+
+def test_a_packed_table_is_read_as_well(tmp_path):
+    (tmp_path / "my.tsv.gz").write_bytes(gzip.compress(b"title\tcategory\nHeat\tNews\n"))
+    assert Overrides.read(tmp_path / "my.tsv.gz", CATEGORIES).find("Heat").category == "News"
+
+
+@pytest.mark.parametrize(
+    ("row", "problem"),
+    [
+        (("", "", "News"), "a row must have a title or a pattern. Got neither. Fill one of them."),
+        (("a", "b", "News"), "a row must have a title or a pattern. Got both. Fill one of them."),
+        (
+            ("a", "", "news"),
+            "category must be empty or one of News; Sports; Movie / Drama. Got news. Write it as it stands there.",
+        ),
+        (
+            ("HEAT", "", "Sports"),
+            "title must have one category. Got 'HEAT' again, as in line 2. Remove one of them.",
+        ),
+    ],
+)
+def test_bad_rows_are_named_with_their_lines(tmp_path, row, problem):
+    with pytest.raises(InputError, match=f"^{re.escape(f'{tmp_path}/my.csv:3: {problem}')}$"):
+        read(tmp_path, ("Heat", "", "News"), row)
+
+
+def test_other_bytes_than_utf_8_are_named(tmp_path):
+    (tmp_path / "my.csv").write_bytes(b"title,category\nM\xfcller,News\n")
+    with pytest.raises(InputError) as caught:
+        Overrides.read(tmp_path / "my.csv", CATEGORIES)
+    assert str(caught.value) == (
+        f"{tmp_path}/my.csv:2: title must be text in UTF-8. Got 'M\\udcfcller'. Save the file as UTF-8."
+    )
+
+
+def test_ten_bad_rows_are_named_and_the_others_counted(tmp_path):
+    with pytest.raises(InputError) as caught:
+        read(tmp_path, *[("", "", "News")] * 13)
+    *named, last = str(caught.value).splitlines()
+    assert len(named) == 10
+    assert last == f"{tmp_path}/my.csv: 3 more bad rows."
+
+
+def test_a_table_without_categories_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"my\.csv must have the columns category\. Got title\."):
+        read(tmp_path, ("Heat",), header=("title",))
