@@ -10,10 +10,10 @@ import numpy.typing as npt
 import torch
 from torch.nn.functional import embedding_bag
 
+from titleclf.arrays import Floats
 from titleclf.bundle import Bundle, load_bundle, model_folder
 from titleclf.characters import BOUNDARY, FIRST_CHARACTER, PAD, SPACE, UNK, Characters, chunked, normalise
 from titleclf.embeddings import Embeddings, embeddings_of, read_embeddings
-from titleclf.metrics import Floats
 from titleclf.model import to_inputs
 from titleclf.ngrams import ngrams
 

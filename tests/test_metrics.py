@@ -2,17 +2,15 @@ import numpy as np
 import pytest
 
 from titleclf.metrics import (
-    NO_TEMPERATURE,
-    Temperature,
     calibration,
-    coverage_curve,
     expected_calibration_error,
     fit_temperature,
     measure,
     negative_log_likelihood,
-    probabilities,
     summary,
 )
+from titleclf.temperature import NO_TEMPERATURE, Temperature, probabilities
+from titleclf.thresholds import coverage_curve
 
 
 def test_probabilities_add_up_and_temperature_flattens_them():

@@ -4,8 +4,6 @@ from scipy.special import expit
 from sklearn.metrics import accuracy_score, average_precision_score, f1_score, precision_score, recall_score
 
 from titleclf.tags.metrics import (
-    NO_TEMPERATURE,
-    TagTemperature,
     average_precisions,
     by_language,
     calibration,
@@ -14,9 +12,9 @@ from titleclf.tags.metrics import (
     lost,
     measure,
     negative_log_likelihood,
-    probabilities,
     summary,
 )
+from titleclf.tags.temperature import NO_TEMPERATURE, TagTemperature, probabilities
 
 GENERATOR = np.random.default_rng(1)
 LOGITS = GENERATOR.normal(size=(301, 5)) * 2 - 1

@@ -16,21 +16,23 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from titleclf import __version__
-from titleclf.card import MEMORY, Facts, model_card
+from titleclf.arrays import Bools, Floats, Labels
+from titleclf.card import MEMORY, model_card
 from titleclf.characters import Characters, chunked
 from titleclf.compact import pack, unpack
 from titleclf.config import EmbeddingsConfig, ModelConfig
 from titleclf.errors import InputError
+from titleclf.facts import Facts
 from titleclf.files import SHIPPED, shipped, write_text
 from titleclf.kinds import Task
 from titleclf.mapping import from_mapping
 from titleclf.memory import Memory
-from titleclf.metrics import Bools, Floats, Labels, Temperature, probabilities
 from titleclf.model import Network, to_inputs
-from titleclf.tags import metrics as tag_metrics
+from titleclf.tags import temperature as tag_temperature
 from titleclf.tags.memory import TagMemory
-from titleclf.tags.metrics import TagTemperature
+from titleclf.tags.temperature import TagTemperature
 from titleclf.tags.thresholds import TagThresholds
+from titleclf.temperature import Temperature, probabilities
 from titleclf.thresholds import Thresholds
 
 FORMAT = 2
@@ -96,7 +98,7 @@ class Bundle:
         """Return the probabilities of logits (titles, categories): they add up to 1 unless a title may have several."""
         if isinstance(self.temperature, Temperature):
             return probabilities(logits, self.temperature)
-        return tag_metrics.probabilities(logits, self.temperature)
+        return tag_temperature.probabilities(logits, self.temperature)
 
     def answers(self, titles: Sequence[str]) -> Labels | Bools:
         """Return the number of each title's likeliest category (titles,), or which tags it has (titles, categories)."""
