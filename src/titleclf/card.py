@@ -5,11 +5,10 @@ from titleclf.facts import Facts, Metrics
 from titleclf.kinds import Task
 from titleclf.metrics import by_language
 from titleclf.robustness import told
+from titleclf.saved import MEMORY
 from titleclf.tags import metrics as tag_metrics
 from titleclf.tags import thresholds as tag_thresholds
 from titleclf.thresholds import answered
-
-MEMORY = "memory.jsonl.gz"  # not in every bundle
 
 
 def model_card(facts: Facts, task: Task, model: str, categories: list[str], remembered: int | None) -> str:

@@ -7,7 +7,7 @@ import pandas as pd
 
 from titleclf import runs
 from titleclf.arrays import Floats
-from titleclf.bundle import Bundle, load_bundle, model_folder
+from titleclf.bundle import Bundle, load_bundle
 from titleclf.command import command
 from titleclf.config import EvaluateConfig, EvaluationConfig, TrainConfig
 from titleclf.errors import InputError
@@ -19,6 +19,7 @@ from titleclf.metrics import measure
 from titleclf.neighbours import key_of
 from titleclf.report import table, write_report
 from titleclf.robustness import ONE_CATEGORY, SEVERAL_TAGS, Labelled, robustness, told
+from titleclf.saved import model_folder
 from titleclf.splits import Split, split
 from titleclf.tags import metrics as tag_metrics
 from titleclf.tags import report as tag_report

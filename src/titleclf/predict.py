@@ -10,11 +10,12 @@ import numpy as np
 from titleclf import __version__
 from titleclf.answers import Prediction, reconfigure, writer
 from titleclf.arrays import Floats
-from titleclf.bundle import Bundle, load_bundle, model_folder
+from titleclf.bundle import Bundle, load_bundle
 from titleclf.characters import chunked, normalise
 from titleclf.errors import InputError, exit_codes
 from titleclf.files import SHIPPED
 from titleclf.kinds import Task
+from titleclf.saved import model_folder
 from titleclf.tables import checked_lines, titles_in
 
 LATEST = Path("outputs/latest")

@@ -16,7 +16,6 @@ from titleclf.calibration import calibrate, uncalibrated
 from titleclf.chance import seeded
 from titleclf.characters import Characters
 from titleclf.command import command
-from titleclf.compact import round_table
 from titleclf.config import TrainConfig
 from titleclf.data import Data, read_data
 from titleclf.devices import pick_device
@@ -32,6 +31,7 @@ from titleclf.noise import noised
 from titleclf.optim import Optimizer
 from titleclf.pictures import draw_training
 from titleclf.regulariser import Regulariser, regulariser_of
+from titleclf.rounding import round_table
 from titleclf.titles import tags_of, targets_of
 from titleclf.validation import History, best_epoch, noisy_copies, scores_of, validate
 
@@ -88,7 +88,7 @@ def build(config: TrainConfig, data: Data, device: torch.device) -> Bundle:
     )
     temperature, thresholds = uncalibrated(config.task)
     network = network.to(device)
-    return Bundle(config.task, network, characters, data.categories, temperature, thresholds, facts, memory=None)
+    return Bundle(config.task, characters, data.categories, temperature, thresholds, None, network, facts)
 
 
 def _shares(data: Data) -> Tensor:
