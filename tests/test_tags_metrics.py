@@ -66,6 +66,10 @@ def test_probabilities_are_sigmoids_of_their_own():
     assert probabilities(LOGITS, TagTemperature(2.0, -0.5)) == pytest.approx(expit(LOGITS / 2 - 0.5))
 
 
+def test_probabilities_far_from_a_half_are_no_overflow():
+    assert probabilities(np.array([[-1e4, 1e4, -np.inf]]), NO_TEMPERATURE).tolist() == [[0.0, 1.0, 0.0]]
+
+
 def test_negative_log_likelihood_by_hand():
     logits = np.array([[0.0, np.log(3)]])
     expected = -np.log(0.5) - np.log(0.25)

@@ -1,4 +1,4 @@
-"""A bundle that predicts in numpy: in a fifth of the memory that torch takes, and without waiting for it."""
+"""A bundle that predicts in numpy: torch would take seven times the memory, and seconds to be imported."""
 
 from dataclasses import dataclass
 from pathlib import Path
