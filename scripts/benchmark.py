@@ -34,6 +34,7 @@ from benchmark_report import (
     shown,
 )
 from peers import FASTTEXT_SETTINGS, Model, Settings, contenders
+from titleclf.arrays import Floats, Labels
 from titleclf.command import compose
 from titleclf.config import ColumnsConfig, TrainConfig
 from titleclf.data import Data, read_data
@@ -41,8 +42,9 @@ from titleclf.devices import pick_device
 from titleclf.errors import InputError, exit_codes
 from titleclf.files import replacing, write_text
 from titleclf.kinds import Format, Misspelling
-from titleclf.metrics import Floats, Labels, coverage_curve, expected_calibration_error, summary
+from titleclf.metrics import expected_calibration_error, summary
 from titleclf.noise import misspell, reformat
+from titleclf.thresholds import coverage_curve
 from titleclf.titles import labels_of, read_all_titles
 from titleclf.train import build, fit
 

@@ -16,7 +16,7 @@ from peers import FASTTEXT, Settings, for_peers
 from titleclf.config import TrainConfig
 from titleclf.data import Data
 from titleclf.files import SHIPPED
-from titleclf.titles import base_title
+from titleclf.programmes import base_title
 
 UNSEEN, KNOWN = "unseen", "known"
 CLEAN = "clean"

@@ -16,7 +16,8 @@ from tqdm import tqdm
 
 from titleclf.config import ColumnsConfig
 from titleclf.errors import BAD_INPUT, exit_codes
-from titleclf.titles import base_title, read_titles
+from titleclf.programmes import base_title
+from titleclf.titles import read_titles
 
 # The level-1 genres of ETSI EN 300 468, table 29.
 CATEGORIES = (

@@ -21,8 +21,9 @@ import peers
 from titleclf.command import compose
 from titleclf.data import read_data
 from titleclf.errors import exit_codes
+from titleclf.facts import Metrics
 from titleclf.files import write_text
-from titleclf.metrics import Metrics, summary
+from titleclf.metrics import summary
 from titleclf.titles import labels_of
 from titleclf.train import train
 

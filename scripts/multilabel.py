@@ -24,16 +24,16 @@ from tqdm import tqdm
 
 from benchmark_report import as_table, machine, shown
 from guides import tagged_titles
+from titleclf.arrays import Floats
 from titleclf.calibration import calibrate
 from titleclf.command import compose
 from titleclf.config import ColumnsConfig, TrainConfig
 from titleclf.data import Data, read_data
 from titleclf.errors import InputError, exit_codes
 from titleclf.files import write_text
-from titleclf.metrics import Floats
-from titleclf.tags.cells import tags_of
 from titleclf.tags.metrics import average_precisions, summary
 from titleclf.tags.thresholds import best_for_all, best_thresholds
+from titleclf.titles import tags_of
 from titleclf.train import build, fit, pick_device
 
 OURS, PEER = "titleclf", "TF-IDF char_wb 1-5 + logistic regression, one vs rest"

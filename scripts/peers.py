@@ -16,6 +16,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.svm import LinearSVC
 
+from titleclf.arrays import Floats
 from titleclf.bundle import Bundle, load_bundle
 from titleclf.calibration import calibrate
 from titleclf.config import TrainConfig
@@ -23,7 +24,6 @@ from titleclf.data import Data
 from titleclf.devices import pick_device
 from titleclf.errors import InputError
 from titleclf.files import write_text
-from titleclf.metrics import Floats
 from titleclf.titles import labels_of
 from titleclf.train import build, finish, fit
 from titleclf.validation import History

@@ -10,12 +10,13 @@ import numpy.typing as npt
 import torch
 from torch.nn.functional import embedding_bag
 
-from titleclf.bundle import Bundle, load_bundle, model_folder
+from titleclf.arrays import Floats
+from titleclf.bundle import Bundle, load_bundle
 from titleclf.characters import BOUNDARY, FIRST_CHARACTER, PAD, SPACE, UNK, Characters, chunked, normalise
 from titleclf.embeddings import Embeddings, embeddings_of, read_embeddings
-from titleclf.metrics import Floats
 from titleclf.model import to_inputs
 from titleclf.ngrams import ngrams
+from titleclf.saved import model_folder
 
 START, END = "\x02", "\x03"  # the boundary marks, in n-grams as text
 _ROOM = 1000  # characters; a file of embeddings doesn't say how long titles are

@@ -10,12 +10,13 @@ from tests.conftest import compose_train
 from titleclf import runs
 from titleclf.bundle import load_bundle
 from titleclf.characters import Characters
-from titleclf.compact import SCALE, TABLE, round_weights
+from titleclf.compact import SCALE, TABLE
 from titleclf.config import EmbeddingsConfig
 from titleclf.embeddings import Embeddings, load_embeddings, read_embeddings, write_embeddings
 from titleclf.errors import InputError
 from titleclf.model import Network, Ngram
 from titleclf.optim import group_parameters
+from titleclf.rounding import round_weights
 from titleclf.train import train
 
 CHARACTERS = Characters("abcdef", casefold=True, boundary=True, length=13)
@@ -236,7 +237,7 @@ def damaged(path: Path, **changes: torch.Tensor | None) -> Path:
         ({"ngrams__scale": torch.tensor(1.0)}, "ngrams.scale of shape () for (97, 5)"),
         ({"ngrams": torch.ones(97).to(torch.int8)}, "ngrams.scale of shape (5,) for (97,)"),
         ({"ngrams": torch.ones(97, 5).to(torch.uint8)}, "ngrams.scale of shape (5,) for (97, 5)"),
-        ({"ngrams": torch.ones(97, 5).long()}, "ngrams of torch.int64"),
+        ({"ngrams": torch.ones(97, 5).long()}, "ngrams of int64"),
         ({"ngrams__scale": torch.tensor([1, 1, torch.nan, 1, 1])}, "ngrams.scale nan"),
         ({"ngrams__scale": torch.tensor([1, 1, 1, 1, torch.inf])}, "ngrams.scale inf"),
         ({"ngrams__scale": torch.tensor([1.0, 0, 1, 1, 1])}, "ngrams.scale 0"),

@@ -1,18 +1,17 @@
 import numpy as np
 import pytest
+from scipy.special import log_softmax, softmax
 
 from titleclf.metrics import (
-    NO_TEMPERATURE,
-    Temperature,
     calibration,
-    coverage_curve,
     expected_calibration_error,
     fit_temperature,
     measure,
     negative_log_likelihood,
-    probabilities,
     summary,
 )
+from titleclf.temperature import NO_TEMPERATURE, Temperature, log_probabilities, probabilities
+from titleclf.thresholds import coverage_curve
 
 
 def test_probabilities_add_up_and_temperature_flattens_them():
@@ -21,6 +20,12 @@ def test_probabilities_add_up_and_temperature_flattens_them():
     assert sharp.sum() == pytest.approx(1.0)
     assert sharp[0, 0] == pytest.approx(np.exp(2) / (np.exp(2) + 1 + np.exp(-1)))
     assert flat[0, 0] < sharp[0, 0]
+
+
+def test_probabilities_are_those_of_scipy_however_large_logits_are():
+    logits = np.random.default_rng(1).normal(size=(101, 7)) * np.logspace(-3, 4, 7)
+    assert np.abs(probabilities(logits, NO_TEMPERATURE) - softmax(logits, axis=1)).max() < 1e-12
+    assert np.allclose(log_probabilities(logits, NO_TEMPERATURE), log_softmax(logits, axis=1), rtol=1e-12, atol=1e-12)
 
 
 def test_a_slope_sharpens_the_unsure_and_keeps_the_order():

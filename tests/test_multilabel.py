@@ -6,7 +6,7 @@ import pytest
 
 import multilabel
 from titleclf.errors import InputError, exit_codes
-from titleclf.tags.cells import tags_of
+from titleclf.titles import tags_of
 
 from .conftest import FEW_BUCKETS, SMALL, tag_rows
 from .test_guides import guide, programme

@@ -5,9 +5,10 @@ import pandas as pd
 import pytest
 from matplotlib.image import imread
 
-from titleclf.metrics import Temperature, measure, probabilities
+from titleclf.metrics import measure
 from titleclf.pictures import draw_training
 from titleclf.report import table, write_report
+from titleclf.temperature import Temperature, probabilities
 from titleclf.thresholds import Thresholds, abstention
 
 WARM = Temperature(1.5, 0.1)

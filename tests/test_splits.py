@@ -8,8 +8,9 @@ import pytest
 from tests.conftest import COLUMNS, write_csv
 from titleclf.config import DataConfig
 from titleclf.errors import InputError
+from titleclf.programmes import base_title
 from titleclf.splits import learnable, split, split_beside
-from titleclf.titles import base_title, read_all_titles
+from titleclf.titles import read_all_titles
 
 DATA = DataConfig(None, "unused.csv", None, COLUMNS, validation_fraction=0.1, test_fraction=0.2)
 

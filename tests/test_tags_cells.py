@@ -5,8 +5,8 @@ import pytest
 from tests.conftest import COLUMNS, write_csv
 from titleclf.errors import InputError
 from titleclf.kinds import Task
-from titleclf.tags.cells import joined, tags_in, tags_of
-from titleclf.titles import categories_of, read_all_titles, read_titles, targets_of
+from titleclf.tags.cells import joined, tags_in
+from titleclf.titles import categories_of, read_all_titles, read_titles, tags_of, targets_of
 
 
 def frame(*cells: str) -> pd.DataFrame:

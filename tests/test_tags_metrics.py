@@ -4,8 +4,6 @@ from scipy.special import expit
 from sklearn.metrics import accuracy_score, average_precision_score, f1_score, precision_score, recall_score
 
 from titleclf.tags.metrics import (
-    NO_TEMPERATURE,
-    TagTemperature,
     average_precisions,
     by_language,
     calibration,
@@ -14,9 +12,9 @@ from titleclf.tags.metrics import (
     lost,
     measure,
     negative_log_likelihood,
-    probabilities,
     summary,
 )
+from titleclf.tags.temperature import NO_TEMPERATURE, TagTemperature, probabilities
 
 GENERATOR = np.random.default_rng(1)
 LOGITS = GENERATOR.normal(size=(301, 5)) * 2 - 1
@@ -66,6 +64,10 @@ def test_nothing_named_is_no_division_by_zero():
 def test_probabilities_are_sigmoids_of_their_own():
     assert probabilities(LOGITS, NO_TEMPERATURE) == pytest.approx(expit(LOGITS))
     assert probabilities(LOGITS, TagTemperature(2.0, -0.5)) == pytest.approx(expit(LOGITS / 2 - 0.5))
+
+
+def test_probabilities_far_from_a_half_are_no_overflow():
+    assert probabilities(np.array([[-1e4, 1e4, -np.inf]]), NO_TEMPERATURE).tolist() == [[0.0, 1.0, 0.0]]
 
 
 def test_negative_log_likelihood_by_hand():

@@ -7,10 +7,11 @@ from matplotlib.image import imread
 
 from tests.test_report import group
 from titleclf.pictures import draw_training
-from titleclf.tags.cells import tags_of
-from titleclf.tags.metrics import TagTemperature, measure, probabilities
+from titleclf.tags.metrics import measure
 from titleclf.tags.report import table, write_report
+from titleclf.tags.temperature import TagTemperature, probabilities
 from titleclf.tags.thresholds import TagThresholds, coverage
+from titleclf.titles import tags_of
 
 WARM = TagTemperature(1.5, -0.1)
 LOGITS = np.array([[3.0, 1, -9], [0, 2.0, -9], [-2, 0.1, -9], [2.0, -1, -9]])

@@ -8,10 +8,10 @@ from tests.conftest import COLUMNS, tag_rows, write_csv
 from titleclf.config import DataConfig
 from titleclf.errors import InputError
 from titleclf.kinds import Task
+from titleclf.programmes import base_title
 from titleclf.splits import split
 from titleclf.tags.cells import tags_in
 from titleclf.tags.sides import sides_of, tags_by_side
-from titleclf.titles import base_title
 
 DATA = DataConfig(None, "unused.csv", None, COLUMNS, validation_fraction=0.1, test_fraction=0.2)
 

@@ -20,10 +20,10 @@ from titleclf.data import read_data
 from titleclf.errors import InputError
 from titleclf.evaluate import evaluate
 from titleclf.kinds import Task
-from titleclf.tags.cells import tags_of
 from titleclf.tags.memory import TagMemory
 from titleclf.tags.metrics import summary
 from titleclf.tags.thresholds import TagThresholds
+from titleclf.titles import tags_of
 from titleclf.train import build, fit, train
 from titleclf.validation import best_epoch
 

@@ -8,7 +8,8 @@ import pytest
 from tests.conftest import COLUMNS, write_csv
 from titleclf.config import DataConfig
 from titleclf.errors import InputError
-from titleclf.titles import base_title, fingerprint, read_all_titles, read_titles
+from titleclf.programmes import base_title
+from titleclf.titles import fingerprint, read_all_titles, read_titles
 
 DATA = DataConfig(None, "unused.csv", None, COLUMNS, validation_fraction=0.1, test_fraction=0.2)
 

@@ -15,7 +15,6 @@ from titleclf import runs
 from titleclf import train as module
 from titleclf.bundle import load_bundle
 from titleclf.calibration import calibrate
-from titleclf.compact import round_table
 from titleclf.config import CategoryPrecision, TrainConfig
 from titleclf.data import read_data
 from titleclf.devices import pick_device
@@ -23,6 +22,7 @@ from titleclf.embeddings import write_embeddings
 from titleclf.errors import InputError
 from titleclf.kinds import Device
 from titleclf.neighbours import key_of
+from titleclf.rounding import round_table
 from titleclf.titles import labels_of
 from titleclf.train import build, fit, train
 from titleclf.validation import best_epoch

@@ -3,111 +3,55 @@
 import json
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from titleclf import __version__
-from titleclf.card import MEMORY, Facts, model_card
-from titleclf.characters import Characters, chunked
-from titleclf.compact import pack, unpack
-from titleclf.config import EmbeddingsConfig, ModelConfig
+from titleclf.arrays import Floats
+from titleclf.card import model_card
+from titleclf.characters import Batch
+from titleclf.classifiers import BaseClassifier
+from titleclf.compact import Array, unpack
+from titleclf.config import EmbeddingsConfig
 from titleclf.errors import InputError
-from titleclf.files import SHIPPED, shipped, write_text
-from titleclf.kinds import Task
-from titleclf.mapping import from_mapping
-from titleclf.memory import Memory
-from titleclf.metrics import Bools, Floats, Labels, Temperature, probabilities
+from titleclf.facts import Facts
+from titleclf.files import write_text
 from titleclf.model import Network, to_inputs
-from titleclf.tags import metrics as tag_metrics
-from titleclf.tags.memory import TagMemory
-from titleclf.tags.metrics import TagTemperature
-from titleclf.tags.thresholds import TagThresholds
-from titleclf.thresholds import Thresholds
+from titleclf.rounding import pack
+from titleclf.saved import CHARACTERS, CONFIG, FORMAT, MEMORY, WEIGHTS, kind_of, read_saved, read_weights
 
-FORMAT = 2
-WEIGHTS, CHARACTERS, CONFIG, CARD = "weights.safetensors", "characters.json", "config.json", "README.md"
-_BATCH_SIZE = 256
-
-
-class Parts(NamedTuple):
-    """What a bundle's temperature, thresholds and memory are, by its task."""
-
-    temperature: type[Temperature] | type[TagTemperature]
-    thresholds: type[Thresholds]
-    memory: type[Memory] | type[TagMemory]
-
-
-PARTS = {
-    Task.single: Parts(Temperature, Thresholds, Memory),
-    Task.multilabel: Parts(TagTemperature, TagThresholds, TagMemory),
-}
+CARD = "README.md"
 
 
 @dataclass
-class Bundle:
-    """A trained classifier; temperature, thresholds and metrics come from titles that it was not trained on."""
+class Bundle(BaseClassifier):
+    """A classifier that can be trained, measured and saved; the metrics are of titles that it was not trained on."""
 
-    task: Task
     network: Network
-    characters: Characters
-    categories: list[str]
-    temperature: Temperature | TagTemperature
-    thresholds: Thresholds
     facts: Facts
-    memory: Memory | TagMemory | None
 
     @property
     def device(self) -> torch.device:
         """Where the network's weights are."""
         return next(self.network.parameters()).device
 
-    def logits(self, titles: Sequence[str]) -> tuple[Floats, int]:
-        """Return the network's logits (titles, categories) with the memory's evidence, and how many titles were cut."""
-        logits, cut = self.network_logits(titles)
-        return (logits if self.memory is None else logits + self.memory.evidence(titles, len(self.categories))), cut
-
-    def network_logits(self, titles: Sequence[str]) -> tuple[Floats, int]:
-        """Return logits (titles, categories), and how many titles were too long and were cut."""
+    def batch_logits(self, batch: Batch) -> Floats:
+        """Return the network's logits (batch, categories)."""
         self.network.eval()
-        found = []
-        cut = 0
         with torch.inference_mode():
-            for some in chunked(titles, _BATCH_SIZE):
-                batch = self.characters.batch(some)
-                found.append(self.network(to_inputs(batch, self.network.config, self.device)).cpu().numpy())
-                cut += batch.cut
-        return np.concatenate(found) if found else np.zeros((0, len(self.categories)), dtype=np.float32), cut
-
-    def probabilities(self, titles: Sequence[str]) -> tuple[Floats, int]:
-        """Return calibrated probabilities (titles, categories), and how many titles were cut."""
-        logits, cut = self.logits(titles)
-        return self.calibrated(logits), cut
-
-    def calibrated(self, logits: Floats) -> Floats:
-        """Return the probabilities of logits (titles, categories): they add up to 1 unless a title may have several."""
-        if isinstance(self.temperature, Temperature):
-            return probabilities(logits, self.temperature)
-        return tag_metrics.probabilities(logits, self.temperature)
-
-    def answers(self, titles: Sequence[str]) -> Labels | Bools:
-        """Return the number of each title's likeliest category (titles,), or which tags it has (titles, categories)."""
-        logits, _ = self.logits(titles)
-        likeliest: Labels = logits.argmax(axis=1)
-        return likeliest if self.task is Task.single else self.calibrated(logits) >= self.thresholds.unasked()
+            logits: Floats = self.network(to_inputs(batch, self.network.config, self.device)).cpu().numpy()
+        return logits
 
     def save(self, folder: Path) -> None:
         """Write the bundle to `folder`, which must not exist yet, whole or not at all."""
         if folder.exists():
-            raise InputError(f"{folder} must not exist yet. Got {_kind(folder)}. Name another one or remove it.")
+            raise InputError(f"{folder} must not exist yet. Got {kind_of(folder)}. Name another one or remove it.")
         folder.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
         try:
@@ -144,11 +88,6 @@ class Bundle:
         }
 
 
-def model_folder(model: str) -> Path:
-    """Return the folder that a user means: `shipped` is the model that comes with the package."""
-    return shipped("data/model") if model == SHIPPED else Path(model)
-
-
 def load_bundle(folder: Path) -> Bundle:
     """Read a bundle, or the one in a run's folder, onto the CPU.
 
@@ -157,37 +96,19 @@ def load_bundle(folder: Path) -> Bundle:
     InputError
         If the folder or one of its files is missing, damaged, of another format, or does not fit the others.
     """
-    if (folder / "bundle").is_dir():
-        folder = folder / "bundle"
-    if not folder.is_dir():
-        raise InputError(f"{folder} must be a folder with a model. Got {_kind(folder)}. Train one with: make train")
-    config = _read_json(folder / CONFIG)
-    if config.get("format") != FORMAT:
-        raise InputError(
-            f"{folder / CONFIG} must be of format {FORMAT}. Got {config.get('format')!r}. "
-            "Install the titleclf that wrote it, or train again."
-        )
-    task = _task(config.get("task"), folder / CONFIG)
-    categories = config.get("categories", [])
-    temperature = from_mapping(
-        PARTS[task].temperature, config.get("temperature", {}), f"{folder / CONFIG}: temperature"
+    saved = read_saved(folder)
+    network = Network(saved.model, len(saved.characters), saved.characters.length, len(saved.categories))
+    _fill(network, saved.weights)
+    return Bundle(
+        saved.task,
+        saved.characters,
+        saved.categories,
+        saved.temperature,
+        saved.thresholds,
+        saved.memory,
+        network,
+        saved.facts,
     )
-    is_rising = temperature.value > 0 and (task is Task.multilabel or temperature.slope >= 0)
-    if not _are_names(categories) or not is_rising:
-        raise InputError(f"{folder / CONFIG} must have categories and a temperature above 0. Train again.")
-    model = from_mapping(ModelConfig, config.get("model", {}), f"{folder / CONFIG}: model")
-    characters = Characters.from_mapping(_read_json(folder / CHARACTERS), str(folder / CHARACTERS))
-    network = Network(model, len(characters), characters.length, len(categories))
-    load_weights(network, folder / WEIGHTS)
-    where = f"{folder / CONFIG}: thresholds"
-    thresholds = PARTS[task].thresholds.from_mapping(config.get("thresholds", {}), categories, where)
-    facts = from_mapping(Facts, config.get("facts", {}), f"{folder / CONFIG}: facts")
-    memory = None
-    if config.get("memory") is not None:
-        content = _read(folder / MEMORY)
-        names = (str(folder / MEMORY), f"{folder / CONFIG}: memory")
-        memory = PARTS[task].memory.from_bytes(content, config["memory"], categories, *names)
-    return Bundle(task, network, characters, categories, temperature, thresholds, facts, memory)
 
 
 def tensors_of(network: Network) -> dict[str, Tensor]:
@@ -197,52 +118,11 @@ def tensors_of(network: Network) -> dict[str, Tensor]:
 
 def load_weights(network: Network, path: Path) -> None:
     """Fill the network with the tensors of a safetensors file, which must fit it exactly; the table may be packed."""
-    try:
-        tensors = unpack(load_tensors(_read(path)), str(path))
-    except SafetensorError as error:
-        raise InputError(f"{path} must be a whole safetensors file. Got: {error}. Train or copy it again.") from error
-    wanted = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
-    found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
-    differing = sorted(name for name in {*wanted, *found} if wanted.get(name) != found.get(name))
-    if differing:
-        name = differing[0]
-        raise InputError(
-            f"{path} must hold the tensors that its configuration describes. Got {name} of shape {found.get(name)} "
-            f"for {wanted.get(name)}. Train or copy it again."
-        )
-    network.load_state_dict(tensors)
+    _fill(network, read_weights(path, {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}))
 
 
-def _task(value: Any, path: Path) -> Task:
-    if value not in list(Task):
-        raise InputError(f"{path}: task must be one of {', '.join(Task)}. Got {value!r}. Train or copy it again.")
-    return Task(value)
-
-
-def _are_names(value: Any) -> bool:
-    return isinstance(value, list) and len(value) > 1 and all(isinstance(name, str) for name in value)
-
-
-def _read(path: Path) -> bytes:
-    if not path.is_file():
-        raise InputError(f"{path.parent} has no {path.name}. Train again or pass --model.")
-    return path.read_bytes()
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        values = json.loads(_read(path))
-    except ValueError as error:  # not JSON, or not UTF-8
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{path} must be JSON. Got: {error}. Train or copy it again.") from error
-    if not isinstance(values, dict):
-        raise InputError(f"{path} must be a JSON object. Got {type(values).__name__}. Train or copy it again.")
-    return values
-
-
-def _kind(path: Path) -> str:
-    return "a folder" if path.is_dir() else "a file" if path.exists() else "nothing there"
+def _fill(network: Network, weights: Mapping[str, Array]) -> None:
+    network.load_state_dict({name: torch.from_numpy(array) for name, array in unpack(weights).items()})
 
 
 def _to_json(values: dict[str, Any]) -> str:

@@ -8,14 +8,15 @@ from titleclf.data import Data
 from titleclf.kinds import MemoryKind, Task
 from titleclf.known import Sample
 from titleclf.memory import Memory
-from titleclf.metrics import NO_TEMPERATURE, Temperature, fit_temperature, probabilities
+from titleclf.metrics import fit_temperature
 from titleclf.tags import metrics as tag_metrics
-from titleclf.tags.cells import tags_of
+from titleclf.tags import temperature as tag_temperature
 from titleclf.tags.memory import TagMemory
-from titleclf.tags.metrics import TagTemperature
+from titleclf.tags.temperature import TagTemperature
 from titleclf.tags.thresholds import TagThresholds
+from titleclf.temperature import NO_TEMPERATURE, Temperature, probabilities
 from titleclf.thresholds import Thresholds, named_wishes
-from titleclf.titles import labels_of, targets_of
+from titleclf.titles import labels_of, tags_of, targets_of
 from titleclf.validation import noisy_copies
 
 _MEMORY_TITLES = 4000  # of each kind are enough to fit a few numbers
@@ -25,7 +26,7 @@ def uncalibrated(task: Task) -> tuple[Temperature | TagTemperature, Thresholds]:
     """Return the temperature and the thresholds of a bundle that has yet to be trained."""
     if task is Task.single:
         return NO_TEMPERATURE, Thresholds(precisions=[], least={}, wishes={})
-    return tag_metrics.NO_TEMPERATURE, TagThresholds(precisions=[], least={}, wishes={}, named={})
+    return tag_temperature.NO_TEMPERATURE, TagThresholds(precisions=[], least={}, wishes={}, named={})
 
 
 def calibrate(config: TrainConfig, data: Data, bundle: Bundle) -> None:
@@ -43,7 +44,7 @@ def calibrate(config: TrainConfig, data: Data, bundle: Bundle) -> None:
     else:
         tags = tags_of(validation, categories)
         bundle.temperature = tag_metrics.fit_temperature(logits, tags)
-        shares = tag_metrics.probabilities(logits, bundle.temperature)
+        shares = tag_temperature.probabilities(logits, bundle.temperature)
         bundle.thresholds = TagThresholds.of_tags(shares, tags, categories, wishes, more)
 
 

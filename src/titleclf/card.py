@@ -1,29 +1,14 @@
 """The model card: what a model was trained on, how good it is, and what it can't do."""
 
-from dataclasses import dataclass
-
 from titleclf import __version__
+from titleclf.facts import Facts, Metrics
 from titleclf.kinds import Task
-from titleclf.metrics import Metrics, by_language
+from titleclf.metrics import by_language
 from titleclf.robustness import told
+from titleclf.saved import MEMORY
 from titleclf.tags import metrics as tag_metrics
 from titleclf.tags import thresholds as tag_thresholds
 from titleclf.thresholds import answered
-
-MEMORY = "memory.jsonl.gz"  # not in every bundle
-
-
-@dataclass
-class Facts:
-    """What a classifier was trained on, and how good it is on titles held out."""
-
-    about: str | None
-    training_titles: int
-    remembers_training: bool  # else the memory, if any, is of other titles
-    languages: list[str]
-    seed: int
-    fingerprint: str
-    metrics: Metrics
 
 
 def model_card(facts: Facts, task: Task, model: str, categories: list[str], remembered: int | None) -> str:

@@ -11,11 +11,12 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
 
 from titleclf.characters import FIRST_CHARACTER, Characters
-from titleclf.compact import damage, fits, packed, unpacked
+from titleclf.compact import damage, fits, unpacked
 from titleclf.config import ConvConfig, EmbeddingsConfig, ModelConfig, NgramConfig
 from titleclf.errors import InputError
 from titleclf.files import SHIPPED, replacing, shipped
 from titleclf.model import Conv, Encoder, Ngram
+from titleclf.rounding import packed
 
 _HEADER, _SCALE = "titleclf", ".scale"
 # What must be alike for a table to mean the same, beside dim, casefold and boundary, which all depend on.
@@ -161,12 +162,12 @@ def _matters(name: str, loaded: list[str]) -> bool:
 def _unpacked(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     tables = {name: tensor for name, tensor in tensors.items() if not name.endswith(_SCALE)}
     for name in [name for name, tensor in tables.items() if not tensor.is_floating_point()]:
-        scale = tensors[f"{name}{_SCALE}"]
-        if not fits(tables[name], scale):
-            raise ValueError(f"{name}{_SCALE} of shape {tuple(scale.shape)} for {tuple(tables[name].shape)}")
-        if (fault := damage(name, tables[name], f"{name}{_SCALE}", scale)) is not None:
+        integers, scale = tables[name].numpy(), tensors[f"{name}{_SCALE}"].float().numpy()
+        if not fits(integers, scale):
+            raise ValueError(f"{name}{_SCALE} of shape {scale.shape} for {integers.shape}")
+        if (fault := damage(name, integers, f"{name}{_SCALE}", scale)) is not None:
             raise ValueError(fault)
-        tables[name] = unpacked(tables[name], scale)
+        tables[name] = torch.from_numpy(unpacked(integers, scale))
     return tables
 
 

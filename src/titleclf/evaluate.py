@@ -6,24 +6,27 @@ from pathlib import Path
 import pandas as pd
 
 from titleclf import runs
-from titleclf.bundle import Bundle, load_bundle, model_folder
+from titleclf.arrays import Floats
+from titleclf.bundle import Bundle, load_bundle
 from titleclf.command import command
 from titleclf.config import EvaluateConfig, EvaluationConfig, TrainConfig
 from titleclf.errors import InputError
+from titleclf.facts import Metrics
 from titleclf.files import SHIPPED
 from titleclf.kinds import Task
 from titleclf.known import Known
-from titleclf.metrics import Floats, Metrics, Temperature, measure
+from titleclf.metrics import measure
 from titleclf.neighbours import key_of
 from titleclf.report import table, write_report
 from titleclf.robustness import ONE_CATEGORY, SEVERAL_TAGS, Labelled, robustness, told
+from titleclf.saved import model_folder
 from titleclf.splits import Split, split
 from titleclf.tags import metrics as tag_metrics
 from titleclf.tags import report as tag_report
-from titleclf.tags.cells import tags_of
 from titleclf.tags.thresholds import coverage
+from titleclf.temperature import Temperature
 from titleclf.thresholds import abstention, named_wishes
-from titleclf.titles import fingerprint, labels_of, read_all_titles, targets_of
+from titleclf.titles import fingerprint, labels_of, read_all_titles, tags_of, targets_of
 
 
 def evaluate(config: EvaluateConfig) -> Metrics:

@@ -2,12 +2,13 @@
 
 from pathlib import Path
 
-from titleclf.bundle import load_bundle, model_folder
+from titleclf.bundle import load_bundle
 from titleclf.command import command
 from titleclf.config import ExportConfig
 from titleclf.embeddings import write_embeddings
 from titleclf.errors import InputError
 from titleclf.kinds import ExportFormat
+from titleclf.saved import model_folder
 
 
 def export(config: ExportConfig) -> Path:

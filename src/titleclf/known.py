@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from titleclf.arrays import Bools, Floats, Labels
 from titleclf.errors import InputError
 from titleclf.kinds import MemoryKind
 from titleclf.mapping import from_mapping
-from titleclf.metrics import Bools, Floats, Labels
 from titleclf.neighbours import Index, Neighbours, key_of
 
 

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from titleclf.metrics import Bools, Labels
+from titleclf.arrays import Bools, Labels
 
 
 def class_weights(targets: Labels | Bools, categories: int, balance: float) -> Tensor:

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.optimize import minimize
-from scipy.special import expit, log_softmax, softmax
 
+from titleclf.arrays import Floats, Labels
 from titleclf.errors import InputError
 from titleclf.kinds import MemoryKind
 from titleclf.known import (
@@ -23,7 +22,6 @@ from titleclf.known import (
     strength,
     to_lines,
 )
-from titleclf.metrics import Floats, Labels
 from titleclf.neighbours import key_of
 
 WEIGHTS = 2  # of what a neighbour says: a constant, and its likeness
@@ -64,6 +62,10 @@ class Memory(Known):
 
         A ridge keeps them finite where all neighbours are right, and a bound lets likeness never count against one.
         """
+        # Imported here: they take 30 MB, and who predicts fits nothing.
+        from scipy.optimize import minimize
+        from scipy.special import expit, log_softmax, softmax
+
         places, likeness, logits, labels, shares = self.gather(samples)
         every, rows = np.arange(len(labels)), np.flatnonzero(places >= 0)
         columns, features = self.labels[places[rows]], features_of(likeness[rows])

@@ -1,48 +1,22 @@
-"""How good predictions are: accuracy, F1, calibration, and the temperature that makes probabilities honest."""
+"""How good predictions are: accuracy, F1, calibration, and the temperature that fits them best."""
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import asdict
 
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize
-from scipy.special import log_softmax, softmax
 from sklearn.metrics import confusion_matrix, f1_score, precision_recall_fscore_support
 
-Floats = npt.NDArray[np.floating[Any]]
-Labels = npt.NDArray[np.int64]
-Bools = npt.NDArray[np.bool_]
-Metrics = dict[str, Any]
+from titleclf.arrays import Floats, Labels
+from titleclf.facts import Metrics
+from titleclf.temperature import NO_TEMPERATURE, Temperature, log_probabilities, probabilities
 
 SCORES = {"accuracy": "accuracy", "micro_f1": "micro-F1"}
 
 
-@dataclass(frozen=True)
-class Temperature:
-    """What makes probabilities honest: a temperature that falls where the model is unsure.
-
-    Log-probabilities are multiplied by (1 + slope * doubt) / value, doubt being minus the largest of a title's: one
-    temperature for all leaves the sure titles too sure where the unsure ones are right. After Balanya et al. 2022
-    (Adaptive temperature scaling), who take the entropy. Above 0 and 0 or more: the order of categories stays.
-    """
-
-    value: float
-    slope: float
-
-
-NO_TEMPERATURE = Temperature(value=1.0, slope=0.0)
-
-
-def probabilities(logits: Floats, temperature: Temperature) -> Floats:
-    """Return the probabilities of logits (titles, categories)."""
-    tempered: Floats = softmax(_tempered(logits, temperature), axis=1)
-    return tempered
-
-
 def negative_log_likelihood(logits: Floats, labels: Labels, temperature: Temperature = NO_TEMPERATURE) -> float:
     """Return the mean of -log p(label), in nats a title."""
-    log_probabilities = log_softmax(_tempered(logits, temperature), axis=1)
-    return float(-log_probabilities[np.arange(len(labels)), labels].mean())
+    return float(-log_probabilities(logits, temperature)[np.arange(len(labels)), labels].mean())
 
 
 def fit_temperature(logits: Floats, labels: Labels) -> Temperature:
@@ -54,13 +28,6 @@ def fit_temperature(logits: Floats, labels: Labels) -> Temperature:
     bounds = [(np.log(0.05), np.log(20)), (0.0, 2.0)]
     value, slope = minimize(loss, (0.0, 0.1), method="L-BFGS-B", bounds=bounds).x
     return Temperature(float(np.exp(value)), float(slope))
-
-
-def _tempered(logits: Floats, temperature: Temperature) -> Floats:
-    shares: Floats = log_softmax(logits.astype(np.float64), axis=1)
-    doubt = -shares.max(axis=1, keepdims=True)  # (titles, 1), in nats
-    tempered: Floats = shares * (1 + temperature.slope * doubt) / temperature.value
-    return tempered
 
 
 def expected_calibration_error(probabilities: Floats, labels: Labels, bins: int) -> float:
@@ -83,18 +50,6 @@ def calibration(probabilities: Floats, labels: Labels, bins: int) -> list[dict[s
         }
         for one in np.unique(which)
     ]
-
-
-def coverage_curve(confidence: Floats, right: Bools) -> tuple[Floats, Floats]:
-    """Return the shares of titles that one threshold can answer, surest first, and how many of these are right."""
-    order, ends = surest_first(confidence)
-    return (ends + 1) / len(confidence), right[order].cumsum()[ends] / (ends + 1)
-
-
-def surest_first(confidence: Floats) -> tuple[Labels, Labels]:
-    """Return an order of titles, and the places in it where a threshold can end: not among equally sure ones."""
-    order = np.argsort(-confidence, kind="stable")
-    return order, np.flatnonzero(np.diff(confidence[order], append=-np.inf))
 
 
 def lost(clean: Labels, spoilt: Labels, labels: Labels) -> float:

@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy.sparse import csr_matrix
 
+from titleclf.arrays import Floats
 from titleclf.characters import Characters, chunked
-from titleclf.metrics import Floats
 from titleclf.ngrams import ngrams
-from titleclf.titles import base_title
+from titleclf.programmes import base_title
 
 _COMMON, _COMMON_KEYS = 0.02, 200  # trigrams of more keys than this share, and than this number, are not searched for
 _HASHES = 2**32  # all that `ngrams` can tell apart

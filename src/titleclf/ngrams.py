@@ -6,12 +6,11 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from titleclf.arrays import Bools
 from titleclf.characters import SPACE, Ids
 
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio: Knuth's multiplicative hashing, TAOCP 3, 6.4
 _SHIFT = np.uint64(32)
-
-Bools = npt.NDArray[np.bool_]
 
 
 class Located(NamedTuple):

@@ -9,9 +9,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter, StrMethodFormatter
 
+from titleclf.arrays import Bools, Floats
+from titleclf.facts import Metrics
 from titleclf.files import replacing
-from titleclf.metrics import SCORES, Bools, Floats, Metrics, coverage_curve, main_score
+from titleclf.metrics import SCORES, main_score
 from titleclf.robustness import PARTS, Row, rows
+from titleclf.thresholds import coverage_curve
 
 _NEARLY_ALL = 0.95
 _FEW = 20  # with fewer titles answered, the share that is right says nothing

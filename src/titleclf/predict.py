@@ -9,13 +9,15 @@ import numpy as np
 
 from titleclf import __version__
 from titleclf.answers import Prediction, reconfigure, writer
-from titleclf.bundle import Bundle, load_bundle, model_folder
+from titleclf.arrays import Floats
 from titleclf.characters import chunked, normalise
+from titleclf.classifiers import BaseClassifier
 from titleclf.errors import InputError, exit_codes
 from titleclf.files import SHIPPED
 from titleclf.kinds import Task
-from titleclf.metrics import Floats
-from titleclf.unlabelled import checked_lines, titles_in
+from titleclf.runtime.classifier import Classifier
+from titleclf.saved import model_folder
+from titleclf.tables import checked_lines, titles_in
 
 LATEST = Path("outputs/latest")
 _CHUNK = 4096
@@ -28,23 +30,23 @@ _EXAMPLES = """examples:
 
 
 def predict(
-    bundle: Bundle, titles: Sequence[str], top: int = 1, least: float | Floats = 0.0
+    classifier: BaseClassifier, titles: Sequence[str], top: int = 1, least: float | Floats = 0.0
 ) -> tuple[list[Prediction], int]:
     """Return the predictions of `titles` in their order, and how many titles were too long and were cut.
 
     No title gets a category that is less probable than `least`, which may have a value for each (categories,). With
     several tags it gets all that are probable enough, and all of them are among the candidates.
     """
-    least = np.broadcast_to(least, len(bundle.categories))
+    least = np.broadcast_to(least, len(classifier.categories))
     predictions = []
-    rows, cut = bundle.probabilities(titles)
+    rows, cut = classifier.probabilities(titles)
     for title, row in zip(titles, rows, strict=True):
         order = (-row).argsort(kind="stable") if normalise(title, casefold=False) else np.zeros(0, dtype=np.int64)
-        answers = order[:1] if bundle.task is Task.single else order
+        answers = order[:1] if classifier.task is Task.single else order
         is_named = row[answers] >= least[answers]
         shown = max([top, *(np.flatnonzero(is_named) + 1)])
-        candidates = [(bundle.categories[place], float(row[place])) for place in order[:shown]]
-        predictions.append(Prediction(title, candidates, [bundle.categories[place] for place in answers[is_named]]))
+        candidates = [(classifier.categories[place], float(row[place])) for place in order[:shown]]
+        predictions.append(Prediction(title, candidates, [classifier.categories[place] for place in answers[is_named]]))
     return predictions, cut
 
 
@@ -54,17 +56,17 @@ def main() -> None:
     arguments = _parser().parse_args()
     titles = _titles(arguments)
     model = _model(arguments.model)
-    bundle = load_bundle(model_folder(model))
+    classifier = Classifier.load(model_folder(model))
     print(f"model: {model}{f' (titleclf {__version__})' if model == SHIPPED else ''}", file=sys.stderr)
     asked = arguments.precision
     least = np.maximum(
-        arguments.min_confidence, bundle.thresholds.unasked() if asked is None else bundle.thresholds.at(asked)
+        arguments.min_confidence, classifier.thresholds.unasked() if asked is None else classifier.thresholds.at(asked)
     )
-    top = min(arguments.top, len(bundle.categories))
-    write = writer(arguments.format, bundle.task, top, bundle.categories)
+    top = min(arguments.top, len(classifier.categories))
+    write = writer(arguments.format, classifier.task, top, classifier.categories)
     all_cut = 0
     for chunk in chunked(titles, _CHUNK):
-        predictions, cut = predict(bundle, chunk, top, least)
+        predictions, cut = predict(classifier, chunk, top, least)
         all_cut += cut
         for prediction in predictions:
             write(prediction)

@@ -16,7 +16,6 @@ from titleclf import runs
 from titleclf.chance import seeded
 from titleclf.characters import Batch
 from titleclf.command import command
-from titleclf.compact import round_weights
 from titleclf.config import ModelConfig, NgramConfig, PretrainConfig, PretrainingConfig
 from titleclf.devices import pick_device
 from titleclf.embeddings import write_embeddings
@@ -28,6 +27,7 @@ from titleclf.noise import noised
 from titleclf.objectives import Objective, objective_of
 from titleclf.optim import Optimizer
 from titleclf.pictures import draw_pretraining
+from titleclf.rounding import round_weights
 from titleclf.unlabelled import Survey, Unlabelled
 
 EMBEDDINGS = "embeddings.safetensors"

@@ -7,8 +7,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from titleclf.arrays import Bools, Floats
+from titleclf.facts import Metrics
 from titleclf.files import write_text
-from titleclf.metrics import SCORES, Bools, Floats, Metrics, by_language, main_score
+from titleclf.metrics import SCORES, by_language, main_score
 from titleclf.pictures import draw_calibration, draw_confusion, draw_coverage, draw_robustness
 from titleclf.robustness import GROUPS, PARTS, rows
 

@@ -7,8 +7,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from tqdm import tqdm
 
+from titleclf.arrays import Bools, Labels
+from titleclf.facts import Metrics
 from titleclf.kinds import Format, Misspelling
-from titleclf.metrics import Bools, Labels, Metrics, lost, main_score, summary
+from titleclf.metrics import lost, main_score, summary
 from titleclf.noise import misspell, reformat
 from titleclf.tags import metrics as tag_metrics
 

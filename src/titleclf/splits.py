@@ -10,9 +10,10 @@ import pandas as pd
 from titleclf.config import DataConfig
 from titleclf.errors import InputError
 from titleclf.kinds import Task
+from titleclf.programmes import base_title
 from titleclf.tags.cells import tags_in
 from titleclf.tags.sides import sides_of, tags_by_side
-from titleclf.titles import base_title, read_all_titles, titles_path
+from titleclf.titles import read_all_titles, titles_path
 
 _MINIMUM_TITLES = 3  # one for each side of the split
 

@@ -4,7 +4,7 @@ import csv
 import gzip
 import json
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, NamedTuple
@@ -59,6 +59,39 @@ def open_text(path: Path) -> Iterator[IO[str]]:
         raise InputError(f"{path} must be a file. Got a folder. Name a file in it.") from error
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise InputError(f"{path} must be a whole gzip file. Got {error}. Fetch or compress it again.") from error
+
+
+def titles_in(path: Path, column: str = "title") -> Iterator[str]:
+    """Yield the titles of a .txt with one a line, or of a table with that column; empty ones are "".
+
+    Raises
+    ------
+    InputError
+        If the file can't be read or a row is bad; it is named with its line.
+    """
+    if path.name.lower().removesuffix(".gz").endswith(".txt"):
+        with open_text(path) as text:
+            for line in checked_lines(text, str(path)):
+                yield line.rstrip("\r\n")
+        return
+    for record in read_records(path, [column]):
+        title = record.cells.get(column) or ""
+        problem = record.problem
+        if not isinstance(title, str):
+            problem = f"{column} must be text. Got {title!r}. Put it in quotes."
+        elif not is_utf8(title):
+            problem = f"{column} must be UTF-8. Got other bytes. Save the file as UTF-8."
+        if problem:
+            raise InputError(f"{path}:{record.line}: {problem}")
+        yield title
+
+
+def checked_lines(lines: Iterable[str], where: str) -> Iterator[str]:
+    """Yield the lines, and refuse the first that was not UTF-8."""
+    for number, line in enumerate(lines, start=1):
+        if not is_utf8(line):
+            raise InputError(f"{where}:{number}: must be UTF-8. Got other bytes. Convert it, for example with iconv.")
+        yield line
 
 
 def is_utf8(text: str) -> bool:

@@ -6,10 +6,11 @@ from typing import Any, Self
 
 import numpy as np
 
+from titleclf.arrays import Bools, Floats, Labels
 from titleclf.config import CategoryPrecision
 from titleclf.errors import InputError
+from titleclf.facts import Metrics
 from titleclf.mapping import from_mapping
-from titleclf.metrics import Bools, Floats, Labels, Metrics, coverage_curve, surest_first
 
 PRECISIONS = (0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 0.97, 0.98, 0.99)
 REPORTED = (0.8, 0.85, 0.9, 0.95, 0.98)
@@ -150,15 +151,27 @@ def answered(metrics: Metrics) -> str:
     return f"{asked} {found['coverage']:.1%} of them, and {found['precision']:.1%} of these answers are right."
 
 
+def coverage_curve(confidence: Floats, right: Bools) -> tuple[Floats, Floats]:
+    """Return the shares of titles that one threshold can answer, surest first, and how many of these are right."""
+    order, ends = _surest_first(confidence)
+    return (ends + 1) / len(confidence), right[order].cumsum()[ends] / (ends + 1)
+
+
 def least_probability(confidence: Floats, right: Bools, precision: float) -> float | None:
     """Return from which confidence on answers (titles,) are right that often, None where from none.
 
     It is the longest run of the surest titles that would be this precise even if the next one were wrong: a few lucky
     titles set no threshold.
     """
-    order, ends = surest_first(confidence)
+    order, ends = _surest_first(confidence)
     enough = ends[right[order].cumsum()[ends] / (ends + 2) >= precision]
     return float(confidence[order[enough[-1]]]) if len(enough) else None
+
+
+def _surest_first(confidence: Floats) -> tuple[Labels, Labels]:
+    """Return an order of titles, and the places in it where a threshold can end: not among equally sure ones."""
+    order = np.argsort(-confidence, kind="stable")
+    return order, np.flatnonzero(np.diff(confidence[order], append=-np.inf))
 
 
 def _answers(answered: Bools, right: Bools) -> Metrics:

@@ -1,19 +1,18 @@
-"""Labelled titles, checked row by row, and which programme a title belongs to."""
+"""Labelled titles, checked row by row, and what a model shall answer to them."""
 
 import glob
 import hashlib
 import json
-import re
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from titleclf.arrays import Bools, Labels
 from titleclf.config import ColumnsConfig
 from titleclf.errors import InputError
 from titleclf.files import SHIPPED, shipped
 from titleclf.kinds import Task
-from titleclf.metrics import Bools, Labels
 from titleclf.tables import Record, is_utf8, read_records
 from titleclf.tags import cells
 
@@ -90,17 +89,9 @@ def read_titles(path: Path, columns: ColumnsConfig, task: Task = Task.single) ->
     return pd.DataFrame(kept, columns=["title", "category", "lang"])
 
 
-def base_title(title: str) -> str:
-    """Return what stays of a title without season, episode and year, case and punctuation: its programme.
-
-    A title that is nothing but such marks ("24", "1917") is its own base.
-    """
-    return _fold(_MARKS.sub(" ", title)) or _fold(title) or title
-
-
 def targets_of(titles: pd.DataFrame, categories: list[str], task: Task) -> Labels | Bools:
     """Return what a model shall answer: `labels_of` (titles,), or with several tags `tags_of` (titles, categories)."""
-    return labels_of(titles, categories) if task is Task.single else cells.tags_of(titles, categories)
+    return labels_of(titles, categories) if task is Task.single else tags_of(titles, categories)
 
 
 def categories_of(titles: pd.DataFrame, task: Task) -> list[str]:
@@ -126,6 +117,22 @@ def labels_of(titles: pd.DataFrame, categories: list[str]) -> Labels:
     return np.array([numbers[category] for category in titles["category"]], dtype=np.int64)
 
 
+def tags_of(titles: pd.DataFrame, categories: list[str]) -> Bools:
+    """Return which tags the titles of a frame have (titles, categories).
+
+    Raises
+    ------
+    InputError
+        If a title has a tag that the model doesn't know.
+    """
+    cells.check_known({tag for cell in titles["category"].unique() for tag in cells.tags_in(cell)}, categories)
+    numbers = {category: number for number, category in enumerate(categories)}
+    found = np.zeros((len(titles), len(categories)), dtype=np.bool_)
+    for row, cell in enumerate(titles["category"]):
+        found[row, [numbers[tag] for tag in cells.tags_in(cell)]] = True
+    return found
+
+
 def fingerprint(titles: pd.DataFrame) -> str:
     """Return the SHA-256 of all rows in their order: two runs on the same data have the same."""
     digest = hashlib.sha256()
@@ -144,23 +151,3 @@ def _problem(record: Record, columns: ColumnsConfig, task: Task) -> str | None:
         if not is_utf8(value):
             return f"{column} must be UTF-8. Got other bytes. Save the file as UTF-8."
     return cells.problem(columns.category, record.cells[columns.category]) if task is Task.multilabel else None
-
-
-def _fold(title: str) -> str:
-    return " ".join(re.sub(r"[\W_]+", " ", title.casefold()).split())
-
-
-_SEASON = r"season|series|staffel|saison|temporada|temp|stagione|stag|seizoen|sæson|säsong|sesong|sezon"
-_EPISODE = r"episode|episodio|episódio|épisode|eps|ep|folge|teil|part|parte|partie|puntata|aflevering|afl|avsnitt|odc"
-_MARKS = re.compile(
-    rf"""
-      \bs\d+[\s.:]*ep?\d+\b                              # S12E04
-    | \b\d{{1,2}}x\d{{1,3}}\b                            # 12x04
-    | \b(?:{_SEASON})[\s.:]*\d+\b                        # Season 3, Stag. 2
-    | \b(?:{_EPISODE})[\s.:]*\d+(?:\s*/\s*\d+)?\b        # Ep. 14, Teil 2/3
-    | \b[ste]\d+\b                                       # S4, T4, E12
-    | \(\s*\d+(?:\s*/\s*\d+)?\s*\)                       # (6), (2/3)
-    | \b(?:19|20)\d\d(?:\s*[/–-]\s*(?:19|20)?\d\d)?\b    # 2019, 2025/26
-    """,
-    re.VERBOSE | re.IGNORECASE,
-)

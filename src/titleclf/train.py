@@ -13,17 +13,16 @@ from tqdm import tqdm
 from titleclf import runs
 from titleclf.bundle import Bundle, load_weights
 from titleclf.calibration import calibrate, uncalibrated
-from titleclf.card import Facts
 from titleclf.chance import seeded
 from titleclf.characters import Characters
 from titleclf.command import command
-from titleclf.compact import round_table
 from titleclf.config import TrainConfig
 from titleclf.data import Data, read_data
 from titleclf.devices import pick_device
 from titleclf.embeddings import embeddings_path, load_embeddings, read_embeddings
 from titleclf.errors import InputError
 from titleclf.evaluate import evaluate_bundle, outcome
+from titleclf.facts import Facts
 from titleclf.files import new_run_folder, point_latest
 from titleclf.kinds import MemoryKind, Task
 from titleclf.loss import class_weights, classification_loss
@@ -32,8 +31,8 @@ from titleclf.noise import noised
 from titleclf.optim import Optimizer
 from titleclf.pictures import draw_training
 from titleclf.regulariser import Regulariser, regulariser_of
-from titleclf.tags.cells import tags_of
-from titleclf.titles import targets_of
+from titleclf.rounding import round_table
+from titleclf.titles import tags_of, targets_of
 from titleclf.validation import History, best_epoch, noisy_copies, scores_of, validate
 
 
@@ -89,7 +88,7 @@ def build(config: TrainConfig, data: Data, device: torch.device) -> Bundle:
     )
     temperature, thresholds = uncalibrated(config.task)
     network = network.to(device)
-    return Bundle(config.task, network, characters, data.categories, temperature, thresholds, facts, memory=None)
+    return Bundle(config.task, characters, data.categories, temperature, thresholds, None, network, facts)
 
 
 def _shares(data: Data) -> Tensor:

@@ -1,9 +1,8 @@
 """Titles without labels: text and tables of any size, read a title at a time or a shuffled part at a time."""
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple
 
 from tqdm import tqdm
@@ -12,7 +11,7 @@ from titleclf.characters import Characters, chunked
 from titleclf.config import CharactersConfig
 from titleclf.errors import InputError
 from titleclf.files import SHIPPED
-from titleclf.tables import is_utf8, open_text, read_records
+from titleclf.tables import titles_in
 from titleclf.titles import files_of, titles_path
 
 _SHORTEST = 2  # characters: one alone has nothing beside it to learn from
@@ -77,36 +76,3 @@ class Unlabelled:
 def is_long_enough(title: str) -> bool:
     """Tell whether there is something to learn from a title alone."""
     return len(title.strip()) >= _SHORTEST
-
-
-def titles_in(path: Path, column: str = "title") -> Iterator[str]:
-    """Yield the titles of a .txt with one a line, or of a table with that column; empty ones are "".
-
-    Raises
-    ------
-    InputError
-        If the file can't be read or a row is bad; it is named with its line.
-    """
-    if path.name.lower().removesuffix(".gz").endswith(".txt"):
-        with open_text(path) as text:
-            for line in checked_lines(text, str(path)):
-                yield line.rstrip("\r\n")
-        return
-    for record in read_records(path, [column]):
-        title = record.cells.get(column) or ""
-        problem = record.problem
-        if not isinstance(title, str):
-            problem = f"{column} must be text. Got {title!r}. Put it in quotes."
-        elif not is_utf8(title):
-            problem = f"{column} must be UTF-8. Got other bytes. Save the file as UTF-8."
-        if problem:
-            raise InputError(f"{path}:{record.line}: {problem}")
-        yield title
-
-
-def checked_lines(lines: Iterable[str], where: str) -> Iterator[str]:
-    """Yield the lines, and refuse the first that was not UTF-8."""
-    for number, line in enumerate(lines, start=1):
-        if not is_utf8(line):
-            raise InputError(f"{where}:{number}: must be UTF-8. Got other bytes. Convert it, for example with iconv.")
-        yield line

@@ -3,16 +3,17 @@
 import numpy as np
 import pandas as pd
 
+from titleclf.arrays import Floats
 from titleclf.bundle import Bundle
 from titleclf.data import Data
+from titleclf.facts import Metrics
 from titleclf.kinds import Format, Misspelling, Task
-from titleclf.metrics import SCORES, Floats, Metrics, main_score, negative_log_likelihood, summary
+from titleclf.metrics import SCORES, main_score, negative_log_likelihood, summary
 from titleclf.noise import misspell, reformat
 from titleclf.tags import metrics as tag_metrics
-from titleclf.tags.cells import tags_of
-from titleclf.tags.metrics import NO_TEMPERATURE
+from titleclf.tags.temperature import NO_TEMPERATURE, probabilities
 from titleclf.tags.thresholds import best_for_all
-from titleclf.titles import labels_of
+from titleclf.titles import labels_of, tags_of
 
 History = list[dict[str, float]]
 
@@ -78,7 +79,7 @@ def _several_tags(
 ) -> tuple[float, Metrics, Metrics]:
     # Probabilities are not calibrated yet, and F1 at 0.5 would tell more of that than of the network.
     tags, known_tags = tags_of(unseen, categories), tags_of(known, categories)
-    shares, known_shares = (tag_metrics.probabilities(one, NO_TEMPERATURE) for one in (logits, known_logits))
+    shares, known_shares = (probabilities(one, NO_TEMPERATURE) for one in (logits, known_logits))
     least = best_for_all(shares, tags)
     scores = (tag_metrics.summary(shares >= least, tags), tag_metrics.summary(known_shares >= least, known_tags))
     return tag_metrics.negative_log_likelihood(logits, tags), *scores

@@ -1,13 +1,9 @@
-"""Tags as they stand in the data: several in one cell, joined by a bar, and as rows of a matrix."""
+"""Tags as they stand in the data: several in one cell, joined by a bar."""
 
 from collections.abc import Iterable
 from itertools import pairwise
 
-import numpy as np
-import pandas as pd
-
 from titleclf.errors import InputError
-from titleclf.metrics import Bools
 
 BAR = "|"
 
@@ -31,22 +27,6 @@ def problem(column: str, cell: str) -> str | None:
     if twice:
         return f"{column} must name each tag once. Got {twice[0]!r} again. Remove it."
     return None
-
-
-def tags_of(titles: pd.DataFrame, categories: list[str]) -> Bools:
-    """Return which tags the titles of a frame have (titles, categories).
-
-    Raises
-    ------
-    InputError
-        If a title has a tag that the model doesn't know.
-    """
-    check_known({tag for cell in titles["category"].unique() for tag in tags_in(cell)}, categories)
-    numbers = {category: number for number, category in enumerate(categories)}
-    found = np.zeros((len(titles), len(categories)), dtype=np.bool_)
-    for row, cell in enumerate(titles["category"]):
-        found[row, [numbers[tag] for tag in tags_in(cell)]] = True
-    return found
 
 
 def check_known(found: set[str], categories: list[str]) -> None:

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.optimize import minimize
-from scipy.special import expit
 
+from titleclf.arrays import Bools, Floats
 from titleclf.errors import InputError
 from titleclf.kinds import MemoryKind
 from titleclf.known import (
@@ -23,7 +22,6 @@ from titleclf.known import (
     strength,
     to_lines,
 )
-from titleclf.metrics import Bools, Floats
 from titleclf.neighbours import key_of
 
 WEIGHTS = 4  # of what a neighbour says for its tags, and against others: a constant, and its likeness, for each
@@ -64,6 +62,10 @@ class TagMemory(Known):
 
         A ridge keeps them finite where all neighbours are right, and a bound lets likeness never count against one.
         """
+        # Imported here: they take 30 MB, and who predicts fits nothing.
+        from scipy.optimize import minimize
+        from scipy.special import expit
+
         places, likeness, logits, tags, shares = self.gather(samples)
         rows = np.flatnonzero(places >= 0)
         theirs, near = self.tags[places[rows]], likeness[rows]

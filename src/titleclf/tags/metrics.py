@@ -1,39 +1,20 @@
 """How good tags are: F1, average precision, exact sets, and probabilities that mean what they say."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize
-from scipy.special import expit
 from sklearn.metrics import average_precision_score, f1_score, precision_recall_fscore_support
 
-from titleclf.metrics import Bools, Floats, Metrics
-
-
-@dataclass(frozen=True)
-class TagTemperature:
-    """What makes the probabilities of tags honest: they are sigmoids of logits / value + shift, one of each for all.
-
-    Smoothing lifts or presses all logits alike: the shift takes that back. After Platt 1999.
-    """
-
-    value: float
-    shift: float
-
-
-NO_TEMPERATURE = TagTemperature(value=1.0, shift=0.0)
-
-
-def probabilities(logits: Floats, temperature: TagTemperature) -> Floats:
-    """Return the probability of each tag, of logits (titles, categories)."""
-    shares: Floats = expit(_tempered(logits, temperature))
-    return shares
+from titleclf.arrays import Bools, Floats
+from titleclf.facts import Metrics
+from titleclf.tags.temperature import NO_TEMPERATURE, TagTemperature, probabilities, tempered
 
 
 def negative_log_likelihood(logits: Floats, tags: Bools, temperature: TagTemperature = NO_TEMPERATURE) -> float:
     """Return the mean over titles of -log p(tags), summed over tags (titles, categories), in nats a title."""
-    signed = np.where(tags, 1, -1) * _tempered(logits, temperature)
+    signed = np.where(tags, 1, -1) * tempered(logits, temperature)
     return float(np.logaddexp(0, -signed).sum(axis=1).mean())
 
 
@@ -46,11 +27,6 @@ def fit_temperature(logits: Floats, tags: Bools) -> TagTemperature:
     bounds = [(np.log(0.05), np.log(20)), (-5.0, 5.0)]
     value, shift = minimize(loss, (0.0, 0.0), method="L-BFGS-B", bounds=bounds).x
     return TagTemperature(float(np.exp(value)), float(shift))
-
-
-def _tempered(logits: Floats, temperature: TagTemperature) -> Floats:
-    tempered: Floats = logits.astype(np.float64) / temperature.value + temperature.shift
-    return tempered
 
 
 def expected_calibration_error(probabilities: Floats, tags: Bools, bins: int) -> float:

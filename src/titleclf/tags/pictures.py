@@ -9,7 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from sklearn.metrics import precision_recall_curve
 
-from titleclf.metrics import Bools, Floats, Metrics
+from titleclf.arrays import Bools, Floats
+from titleclf.facts import Metrics
 from titleclf.pictures import calibration_figure, percent, save
 
 _COLUMNS = 5

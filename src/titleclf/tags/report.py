@@ -6,13 +6,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from titleclf.arrays import Bools, Floats
+from titleclf.facts import Metrics
 from titleclf.files import write_text
-from titleclf.metrics import Bools, Floats, Metrics
 from titleclf.pictures import draw_robustness
 from titleclf.report import noise_section, share
-from titleclf.tags.cells import BAR, tags_of
+from titleclf.tags.cells import BAR
 from titleclf.tags.metrics import by_language
 from titleclf.tags.pictures import draw_calibration, draw_coverage, draw_tags
+from titleclf.titles import tags_of
 
 _SUREST_MISTAKES = 15
 

@@ -6,8 +6,9 @@ from typing import Any, Self
 
 import numpy as np
 
+from titleclf.arrays import Bools, Floats, Labels
 from titleclf.errors import InputError
-from titleclf.metrics import Bools, Floats, Labels, Metrics
+from titleclf.facts import Metrics
 from titleclf.thresholds import PRECISIONS, REPORTED, Thresholds, least_probability
 
 _CANDIDATES = np.arange(1, 100) / 100

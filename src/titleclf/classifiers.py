@@ -1,0 +1,67 @@
+"""What every classifier does with titles, whatever computes its network: batches, memory, and honest probabilities."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from titleclf.arrays import Bools, Floats, Labels
+from titleclf.characters import Batch, Characters, chunked
+from titleclf.kinds import Task
+from titleclf.memory import Memory
+from titleclf.tags import temperature as tag_temperature
+from titleclf.tags.memory import TagMemory
+from titleclf.tags.temperature import TagTemperature
+from titleclf.temperature import Temperature, probabilities
+from titleclf.thresholds import Thresholds
+
+_BATCH_SIZE = 256
+
+
+@dataclass
+class BaseClassifier(ABC):
+    """A trained classifier but for its network; temperature and thresholds come from titles it was not trained on."""
+
+    task: Task
+    characters: Characters
+    categories: list[str]
+    temperature: Temperature | TagTemperature
+    thresholds: Thresholds
+    memory: Memory | TagMemory | None
+
+    @abstractmethod
+    def batch_logits(self, batch: Batch) -> Floats:
+        """Return the network's logits (batch, categories)."""
+
+    def network_logits(self, titles: Sequence[str]) -> tuple[Floats, int]:
+        """Return logits (titles, categories), and how many titles were too long and were cut."""
+        found = []
+        cut = 0
+        for some in chunked(titles, _BATCH_SIZE):
+            batch = self.characters.batch(some)
+            found.append(self.batch_logits(batch))
+            cut += batch.cut
+        return np.concatenate(found) if found else np.zeros((0, len(self.categories)), dtype=np.float32), cut
+
+    def logits(self, titles: Sequence[str]) -> tuple[Floats, int]:
+        """Return the network's logits (titles, categories) with the memory's evidence, and how many titles were cut."""
+        logits, cut = self.network_logits(titles)
+        return (logits if self.memory is None else logits + self.memory.evidence(titles, len(self.categories))), cut
+
+    def probabilities(self, titles: Sequence[str]) -> tuple[Floats, int]:
+        """Return calibrated probabilities (titles, categories), and how many titles were cut."""
+        logits, cut = self.logits(titles)
+        return self.calibrated(logits), cut
+
+    def calibrated(self, logits: Floats) -> Floats:
+        """Return the probabilities of logits (titles, categories): they add up to 1 unless a title may have several."""
+        if isinstance(self.temperature, Temperature):
+            return probabilities(logits, self.temperature)
+        return tag_temperature.probabilities(logits, self.temperature)
+
+    def answers(self, titles: Sequence[str]) -> Labels | Bools:
+        """Return the number of each title's likeliest category (titles,), or which tags it has (titles, categories)."""
+        logits, _ = self.logits(titles)
+        likeliest: Labels = logits.argmax(axis=1)
+        return likeliest if self.task is Task.single else self.calibrated(logits) >= self.thresholds.unasked()

@@ -1,0 +1,31 @@
+"""Which programme a title belongs to, whatever its season and episode."""
+
+import re
+
+
+def base_title(title: str) -> str:
+    """Return what stays of a title without season, episode and year, case and punctuation: its programme.
+
+    A title that is nothing but such marks ("24", "1917") is its own base.
+    """
+    return _fold(_MARKS.sub(" ", title)) or _fold(title) or title
+
+
+def _fold(title: str) -> str:
+    return " ".join(re.sub(r"[\W_]+", " ", title.casefold()).split())
+
+
+_SEASON = r"season|series|staffel|saison|temporada|temp|stagione|stag|seizoen|sæson|säsong|sesong|sezon"
+_EPISODE = r"episode|episodio|episódio|épisode|eps|ep|folge|teil|part|parte|partie|puntata|aflevering|afl|avsnitt|odc"
+_MARKS = re.compile(
+    rf"""
+      \bs\d+[\s.:]*ep?\d+\b                              # S12E04
+    | \b\d{{1,2}}x\d{{1,3}}\b                            # 12x04
+    | \b(?:{_SEASON})[\s.:]*\d+\b                        # Season 3, Stag. 2
+    | \b(?:{_EPISODE})[\s.:]*\d+(?:\s*/\s*\d+)?\b        # Ep. 14, Teil 2/3
+    | \b[ste]\d+\b                                       # S4, T4, E12
+    | \(\s*\d+(?:\s*/\s*\d+)?\s*\)                       # (6), (2/3)
+    | \b(?:19|20)\d\d(?:\s*[/–-]\s*(?:19|20)?\d\d)?\b    # 2019, 2025/26
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)

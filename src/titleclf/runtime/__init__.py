@@ -1,0 +1,1 @@
+"""Prediction in numpy: the same bundles and the same answers, without torch."""

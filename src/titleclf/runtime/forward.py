@@ -1,0 +1,100 @@
+"""The network in numpy: what `model.Network` answers, from the weights as they lie in a bundle."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+
+from titleclf.arrays import Floats, Labels
+from titleclf.characters import Batch
+from titleclf.compact import SCALE, TABLE, Array, is_packed, signed
+from titleclf.config import ConvConfig, ModelConfig, NgramConfig
+from titleclf.kinds import Combine
+from titleclf.ngrams import ngrams
+from titleclf.runtime.codes import codes_of
+
+
+@dataclass(frozen=True)
+class Forward:
+    """A network without the parts that only training needs; its n-gram table stays packed if it is."""
+
+    model: ModelConfig
+    weights: Mapping[str, Array]
+    codes: Floats | None  # (length, dim)
+
+    @classmethod
+    def of(cls, model: ModelConfig, weights: Mapping[str, Array], length: int) -> Self:
+        """Take the weights of a bundle for titles of at most `length` characters."""
+        learned = weights.get("encoder.embedding.positions.table")
+        return cls(model, weights, codes_of(model.positions, length, model.dim) if learned is None else learned)
+
+    def logits(self, batch: Batch) -> Floats:
+        """Return logits (batch, categories)."""
+        vectors = self._encoded(batch)
+        if not self.model.hidden:
+            return self._linear("head", vectors)
+        return self._linear("head.2", np.maximum(self._linear("head.0", vectors), 0))
+
+    def _encoded(self, batch: Batch) -> Floats:
+        match self.model:
+            case NgramConfig():
+                return self._ngrams(batch, self.model)
+            case ConvConfig():
+                return self._strongest(batch, self.model)
+        return _sums(self._characters(batch), batch.mask.sum(axis=1))
+
+    def _characters(self, batch: Batch) -> Floats:
+        """Return the characters of all titles, one title after the other, with the codes of their places."""
+        vectors: Floats = self.weights["encoder.embedding.characters.weight"].take(batch.ids[batch.mask], axis=0)
+        if self.codes is None:
+            return vectors
+        codes = self.codes.take(batch.mask.nonzero()[1], axis=0)  # (characters, dim)
+        return vectors * codes if self.model.combine is Combine.multiply else vectors + codes
+
+    def _ngrams(self, batch: Batch, model: NgramConfig) -> Floats:
+        grams, counts = ngrams(batch.ids, batch.mask, model.orders, model.buckets, across_words=model.across_words)
+        characters = batch.mask.sum(axis=1)
+        summed = _sums(self._characters(batch), characters) + self._table_sums(grams, counts)  # (batch, dim)
+        features = np.maximum(characters + counts, 1).astype(np.float32)
+        vectors: Floats = summed / np.sqrt(features)[:, None]
+        return vectors
+
+    def _table_sums(self, grams: Labels, counts: Labels) -> Floats:
+        rows = self.weights[TABLE].take(grams, axis=0)
+        if not is_packed(self.weights):
+            return _sums(rows, counts)
+        scale = self.weights[SCALE]
+        return _sums(signed(rows, len(scale)), counts) * scale
+
+    def _strongest(self, batch: Batch, model: ConvConfig) -> Floats:
+        """Return what each convolution finds at its strongest place (batch, channels of all widths)."""
+        vectors = np.zeros((*batch.ids.shape, model.dim), dtype=np.float32)  # (batch, length, dim)
+        vectors[batch.mask] = self._characters(batch)
+        found = [self._found(vectors, number, width) for number, width in enumerate(model.widths)]
+        # Beginning at zero is ReLU, and what an empty title has.
+        return np.concatenate([np.max(one, axis=1, initial=0, where=batch.mask[..., None]) for one in found], axis=1)
+
+    def _found(self, vectors: Floats, number: int, width: int) -> Floats:
+        """Return what a convolution finds at each place (batch, length, channels), before ReLU."""
+        name, length = f"encoder.convolutions.{number}", vectors.shape[1]
+        padded = np.pad(vectors, ((0, 0), (width // 2, width // 2), (0, 0)))
+        weight = self.weights[f"{name}.weight"]  # (channels, dim, width)
+        found: Floats = self.weights[f"{name}.bias"]
+        for place in range(width):
+            found = found + padded[:, place : place + length] @ weight[..., place].T
+        return found
+
+    def _linear(self, name: str, vectors: Floats) -> Floats:
+        logits: Floats = vectors @ self.weights[f"{name}.weight"].T + self.weights[f"{name}.bias"]
+        return logits
+
+
+def _sums(vectors: Array, counts: Labels) -> Floats:
+    """Return the sums (titles, dim) of vectors that stand one title's after the other's, `counts` (titles,) each."""
+    sums = np.zeros((len(counts), vectors.shape[1]), dtype=np.float32)
+    filled = np.flatnonzero(counts)
+    if len(filled):
+        starts = counts.cumsum() - counts
+        sums[filled] = np.add.reduceat(vectors, starts[filled], axis=0, dtype=np.float32)
+    return sums

@@ -1,0 +1,188 @@
+"""A bundle's folder, read and checked without torch: all that is in it, its weights as they lie there."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from safetensors import SafetensorError
+from safetensors.numpy import load
+
+from titleclf.characters import Characters
+from titleclf.compact import SCALE, TABLE, Array, check_packing, is_packed
+from titleclf.config import ConvConfig, ModelConfig, NgramConfig
+from titleclf.errors import InputError
+from titleclf.facts import Facts
+from titleclf.files import SHIPPED, shipped
+from titleclf.kinds import Positions, Task
+from titleclf.mapping import from_mapping
+from titleclf.memory import Memory
+from titleclf.tags.memory import TagMemory
+from titleclf.tags.temperature import TagTemperature
+from titleclf.tags.thresholds import TagThresholds
+from titleclf.temperature import Temperature
+from titleclf.thresholds import Thresholds
+
+FORMAT = 2
+WEIGHTS, CHARACTERS, CONFIG = "weights.safetensors", "characters.json", "config.json"
+MEMORY = "memory.jsonl.gz"  # not in every bundle
+
+Shapes = dict[str, tuple[int, ...]]
+
+
+class Parts(NamedTuple):
+    """What a bundle's temperature, thresholds and memory are, by its task."""
+
+    temperature: type[Temperature] | type[TagTemperature]
+    thresholds: type[Thresholds]
+    memory: type[Memory] | type[TagMemory]
+
+
+PARTS = {
+    Task.single: Parts(Temperature, Thresholds, Memory),
+    Task.multilabel: Parts(TagTemperature, TagThresholds, TagMemory),
+}
+
+
+@dataclass(frozen=True)
+class Saved:
+    """What a bundle's folder holds; among `weights`, the n-gram table may be packed, as `compact` tells."""
+
+    task: Task
+    characters: Characters
+    categories: list[str]
+    temperature: Temperature | TagTemperature
+    thresholds: Thresholds
+    memory: Memory | TagMemory | None
+    model: ModelConfig
+    weights: dict[str, Array]
+    facts: Facts
+
+
+def model_folder(model: str) -> Path:
+    """Return the folder that a user means: `shipped` is the model that comes with the package."""
+    return shipped("data/model") if model == SHIPPED else Path(model)
+
+
+def read_saved(folder: Path) -> Saved:
+    """Read a bundle's folder, or the one in a run's folder.
+
+    Raises
+    ------
+    InputError
+        If the folder or one of its files is missing, damaged, of another format, or does not fit the others.
+    """
+    if (folder / "bundle").is_dir():
+        folder = folder / "bundle"
+    if not folder.is_dir():
+        raise InputError(f"{folder} must be a folder with a model. Got {kind_of(folder)}. Train one with: make train")
+    config = _read_json(folder / CONFIG)
+    if config.get("format") != FORMAT:
+        raise InputError(
+            f"{folder / CONFIG} must be of format {FORMAT}. Got {config.get('format')!r}. "
+            "Install the titleclf that wrote it, or train again."
+        )
+    task = _task(config.get("task"), folder / CONFIG)
+    categories = config.get("categories", [])
+    temperature = from_mapping(
+        PARTS[task].temperature, config.get("temperature", {}), f"{folder / CONFIG}: temperature"
+    )
+    is_rising = temperature.value > 0 and (task is Task.multilabel or temperature.slope >= 0)
+    if not _are_names(categories) or not is_rising:
+        raise InputError(f"{folder / CONFIG} must have categories and a temperature above 0. Train again.")
+    model = from_mapping(ModelConfig, config.get("model", {}), f"{folder / CONFIG}: model")
+    characters = Characters.from_mapping(_read_json(folder / CHARACTERS), str(folder / CHARACTERS))
+    shapes = shapes_of(model, len(characters), characters.length, len(categories))
+    weights = read_weights(folder / WEIGHTS, shapes)
+    where = f"{folder / CONFIG}: thresholds"
+    thresholds = PARTS[task].thresholds.from_mapping(config.get("thresholds", {}), categories, where)
+    facts = from_mapping(Facts, config.get("facts", {}), f"{folder / CONFIG}: facts")
+    memory = None
+    if config.get("memory") is not None:
+        content = _read(folder / MEMORY)
+        names = (str(folder / MEMORY), f"{folder / CONFIG}: memory")
+        memory = PARTS[task].memory.from_bytes(content, config["memory"], categories, *names)
+    return Saved(task, characters, categories, temperature, thresholds, memory, model, weights, facts)
+
+
+def shapes_of(model: ModelConfig, characters: int, length: int, categories: int) -> Shapes:
+    """Return the names and shapes of the weights that `model.Network` has."""
+    encoded = model.dim
+    shapes: Shapes = {"encoder.embedding.characters.weight": (characters, model.dim)}
+    if model.positions is Positions.learned:
+        shapes["encoder.embedding.positions.table"] = (length, model.dim)
+    if isinstance(model, NgramConfig):
+        shapes[TABLE] = (model.buckets, model.dim)
+    if isinstance(model, ConvConfig):
+        encoded = model.channels * len(model.widths)
+        for number, width in enumerate(model.widths):
+            shapes[f"encoder.convolutions.{number}.weight"] = (model.channels, model.dim, width)
+            shapes[f"encoder.convolutions.{number}.bias"] = (model.channels,)
+    if model.hidden:
+        layers = {"head.0": (model.hidden, encoded), "head.2": (categories, model.hidden)}
+    else:
+        layers = {"head": (categories, encoded)}
+    for name, shape in layers.items():
+        shapes |= {f"{name}.weight": shape, f"{name}.bias": shape[:1]}
+    return shapes
+
+
+def read_weights(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Array]:
+    """Read a safetensors file, which must fit the shapes exactly; the table may be packed, and stays so.
+
+    Raises
+    ------
+    InputError
+        If the file is missing or damaged, or holds other weights.
+    """
+    content = _read(path)
+    try:
+        weights = load(content)
+    except (SafetensorError, KeyError) as error:  # KeyError: a type that numpy lacks
+        raise InputError(f"{path} must be a whole safetensors file. Got: {error}. Train or copy it again.") from error
+    check_packing(weights, str(path))
+    found = {name: array.shape for name, array in weights.items()}
+    if is_packed(weights):
+        found[TABLE] = (len(weights[TABLE]), *found.pop(SCALE))
+    differing = sorted(name for name in {*shapes, *found} if shapes.get(name) != found.get(name))
+    if differing:
+        name = differing[0]
+        raise InputError(
+            f"{path} must hold the tensors that its configuration describes. Got {name} of shape {found.get(name)} "
+            f"for {shapes.get(name)}. Train or copy it again."
+        )
+    return weights
+
+
+def kind_of(path: Path) -> str:
+    """Say what is at a path, for an error."""
+    return "a folder" if path.is_dir() else "a file" if path.exists() else "nothing there"
+
+
+def _task(value: Any, path: Path) -> Task:
+    if value not in list(Task):
+        raise InputError(f"{path}: task must be one of {', '.join(Task)}. Got {value!r}. Train or copy it again.")
+    return Task(value)
+
+
+def _are_names(value: Any) -> bool:
+    return isinstance(value, list) and len(value) > 1 and all(isinstance(name, str) for name in value)
+
+
+def _read(path: Path) -> bytes:
+    if not path.is_file():
+        raise InputError(f"{path.parent} has no {path.name}. Train again or pass --model.")
+    return path.read_bytes()
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        values = json.loads(_read(path))
+    except ValueError as error:  # not JSON, or not UTF-8
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{path} must be JSON. Got: {error}. Train or copy it again.") from error
+    if not isinstance(values, dict):
+        raise InputError(f"{path} must be a JSON object. Got {type(values).__name__}. Train or copy it again.")
+    return values
