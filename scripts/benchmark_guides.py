@@ -1,4 +1,4 @@
-"""Fill ever larger guides, made by repeating a real one, and measure time and memory beside lxml, which only reads them.
+"""Fill ever larger guides, made by repeating a real one, and measure time and memory beside lxml, which only reads.
 
 python scripts/benchmark_guides.py --guide GUIDE.xml.gz [--megabytes 125 250 500 1000] [--name TEXT]
     [--output results/fill_speed.md]
@@ -69,7 +69,9 @@ def run(arguments: list[str], folder: Path) -> Cost:
     """Run a command on one core."""
     started = time.perf_counter()
     with (folder / "said").open("w+") as said:
-        process = subprocess.Popen(arguments, stderr=said, env={**os.environ, "OMP_NUM_THREADS": "1"})
+        process = subprocess.Popen(  # noqa: S603 (its arguments are ours)
+            arguments, stderr=said, env={**os.environ, "OMP_NUM_THREADS": "1"}
+        )
         _, status, usage = os.wait4(process.pid, 0)
         seconds = time.perf_counter() - started
         process.returncode = os.waitstatus_to_exitcode(status)
@@ -132,9 +134,9 @@ def main() -> None:
     hidden = [str(arguments.guide)] if arguments.name else []
     text = f"""# Filling large guides
 
-Programmes of a real guide ({arguments.name or arguments.guide}) without their categories, repeated: after the first round
-all titles are known. `fill` starts, loads the shipped model, reads, fills and writes in one process on one core; beside it
-lxml's `iterparse`, which reads the same file and does nothing with it.
+Programmes of a real guide ({arguments.name or arguments.guide}) without their categories, repeated: after the first
+round all titles are known. `fill` starts, loads the shipped model, reads, fills and writes in one process on one core;
+beside it lxml's `iterparse`, which reads the same file and does nothing with it.
 
 Made by `{shown(sys.argv[1:], hidden, _COMMAND)}`, {machine()}.
 

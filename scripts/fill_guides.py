@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from titleclf.epg.labels import Labels
 from tqdm import tqdm
 
 from benchmark_report import as_table, machine, shown
@@ -26,7 +27,6 @@ from titleclf.config import ColumnsConfig
 from titleclf.epg.decisions import Decider
 from titleclf.epg.genres import Genre
 from titleclf.epg.guide import Edit, Piece
-from titleclf.epg.labels import Labels
 from titleclf.epg.parser import programmes
 from titleclf.epg.rewrite import rewrite
 from titleclf.errors import InputError, exit_codes
@@ -85,7 +85,7 @@ def train_on(guide: Path, overrides: Sequence[str], seed: int, folder: Path) -> 
 
 
 def judge(models: Sequence[Classifier], taken: Taken, known: set[str]) -> pd.DataFrame:
-    """Return a row a programme: its genre, the likeliest one, whether that is filled in, and whether titles are known."""
+    """Return a row a programme: its genre, the likeliest one, whether that is filled in, and who knows its title."""
     decider = Decider([(model, model.thresholds.at(PRECISION)) for model in models])
     decisions = decider.decide(taken.titles)
     keys = [key_of(title) for title in taken.titles]
@@ -101,7 +101,7 @@ def judge(models: Sequence[Classifier], taken: Taken, known: set[str]) -> pd.Dat
 
 
 def scores_of(rows: pd.DataFrame) -> dict[str, float]:
-    """Return how many programmes get the right genre if all get one, how many get one, and how many of these rightly."""
+    """Return the shares of programmes that get the right genre if all get one, that get one, and rightly so."""
     filled = rows[rows["filled"]]
     return {
         "programmes": len(rows),
@@ -162,10 +162,11 @@ def report(arguments: argparse.Namespace, made_by: str) -> str:
         measure(guide, labels, known, seed, arguments.overrides) for guide, seed in tqdm(pairs, "guides", disable=None)
     ]
     rows = pd.concat(frames)
+    seeds = ", ".join(map(str, arguments.seeds))
     intro = f"""# Guides filled again
 
-{arguments.name or "Real guides"}. Of each guide the categories of half of its channels, drawn by seed ({', '.join(map(str, arguments.seeds))}),
-were taken away and filled in again at `--precision {PRECISION}`. What had been there, mapped to the ten genres by
+{arguments.name or "Real guides"}. Of each guide the categories of half of its channels were taken away, drawn by seed
+({seeds}), and filled in again at `--precision {PRECISION}`. What had been there, mapped to the ten genres by
 data/labels.csv, is taken for the truth. Accuracy: the likeliest genre is right. Coverage: programmes that got one.
 Precision: of these, the right ones. Programmes count as often as they are shown, and as often as they were drawn.
 

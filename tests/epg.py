@@ -1,11 +1,11 @@
 """Small guides and a model that says what a test tells it, for the tests of guides."""
 
 from collections.abc import Mapping, Sequence
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
+from titleclf.classifiers import BaseClassifier
 from titleclf.epg.decisions import Decider
 from titleclf.epg.fill import Filler, When
 from titleclf.epg.genres import Genre
@@ -20,21 +20,29 @@ KNOWN = {
 }
 
 
-def model_of(known: Mapping[str, Genre], sureness: float = 0.95) -> Any:
-    """Return a model that is so sure of known titles, and is asked about the others in vain."""
-    categories = sorted(Genre)
-    asked: list[str] = []
+class Told(BaseClassifier):
+    """A model that is so sure of known titles, and is asked about the others in vain."""
 
-    def probabilities(titles: Sequence[str]) -> tuple[Any, int]:
-        asked.extend(titles)
-        rows = np.full((len(titles), len(categories)), 0.1)
+    def __init__(self, known: Mapping[str, Genre], sureness: float) -> None:
+        self.task, self.categories = Task.single, sorted(Genre)
+        self.known, self.sureness = known, sureness
+        self.asked: list[str] = []
+
+    def batch_logits(self, batch: Any) -> Any:
+        raise NotImplementedError
+
+    def probabilities(self, titles: Sequence[str]) -> tuple[Any, int]:
+        self.asked += titles
+        rows = np.full((len(titles), len(self.categories)), 0.1)
         for row, title in zip(rows, titles, strict=True):
-            if title in known:
-                row[:] = (1 - sureness) / 9
-                row[categories.index(known[title])] = sureness
+            if title in self.known:
+                row[:] = (1 - self.sureness) / 9
+                row[self.categories.index(self.known[title])] = self.sureness
         return rows, 0
 
-    return SimpleNamespace(task=Task.single, categories=categories, probabilities=probabilities, asked=asked)
+
+def model_of(known: Mapping[str, Genre], sureness: float = 0.95) -> Told:
+    return Told(known, sureness)
 
 
 def filler_of(

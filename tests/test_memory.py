@@ -10,8 +10,9 @@ from titleclf.errors import InputError
 from titleclf.kinds import Format, MemoryKind, Misspelling
 from titleclf.known import Sample
 from titleclf.memory import Memory
-from titleclf.neighbours import Index, key_of
+from titleclf.neighbours import Index
 from titleclf.noise import misspell, reformat
+from titleclf.programmes import key_of
 
 CATEGORIES = ["Music", "News", "Sports"]
 TITLES = [title for title, _, _ in rows()]

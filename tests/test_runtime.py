@@ -22,7 +22,6 @@ from titleclf.files import CHECKOUT
 from titleclf.kinds import Combine, MemoryKind, Positions
 from titleclf.model import Network
 from titleclf.positions import alternating, sinusoidal
-from titleclf.predict import predict
 from titleclf.rounding import round_weights
 from titleclf.runtime.classifier import Classifier
 from titleclf.runtime.codes import codes_of
@@ -120,8 +119,8 @@ def test_tasks_and_memories_lean_alike(request, tmp_path, task, kind):
     made.memory = None if kind is MemoryKind.none else replace(made.memory, kind=kind)
     bundle, classifier = both(made, tmp_path)
     assert_same(bundle, classifier)
-    known, _ = predict(bundle, TITLES, top=2, least=bundle.thresholds.unasked())
-    found, _ = predict(classifier, TITLES, top=2, least=classifier.thresholds.unasked())
+    known, _ = bundle.predict(TITLES, top=2, least=bundle.thresholds.unasked())
+    found, _ = classifier.predict(TITLES, top=2, least=classifier.thresholds.unasked())
     assert [one.named for one in found] == [one.named for one in known]
 
 

@@ -21,7 +21,7 @@ from titleclf.devices import pick_device
 from titleclf.embeddings import write_embeddings
 from titleclf.errors import InputError
 from titleclf.kinds import Device
-from titleclf.neighbours import key_of
+from titleclf.programmes import key_of
 from titleclf.rounding import round_table
 from titleclf.titles import labels_of
 from titleclf.train import build, fit, train

@@ -81,28 +81,28 @@ def _as_cells(prediction: Prediction, top: int) -> list[Any]:
 
 def _as_text(prediction: Prediction, width: int) -> str:
     if not prediction.candidates:
-        return f"   -  {NO_TITLE:<{width}}  {_printable(prediction.title)}"
+        return f"   -  {NO_TITLE:<{width}}  {printable(prediction.title)}"
     lines = [f"{share:4.0%}  {category:<{width}}" for category, share in prediction.candidates]
     if prediction.category is None:
         lines = [f"   ?  {UNSURE:<{width}}", *lines]
-    lines[0] += f"  {_printable(prediction.title)}"
+    lines[0] += f"  {printable(prediction.title)}"
     return "\n".join(lines)
 
 
 def _as_tags(prediction: Prediction, width: int, top: int) -> str:
     if not prediction.candidates:
-        return f"   -  {NO_TITLE:<{width}}  {_printable(prediction.title)}"
+        return f"   -  {NO_TITLE:<{width}}  {printable(prediction.title)}"
     lines = [f"   ?  {UNSURE:<{width}}"]
     if prediction.named:
         lines = [f"{prediction.probability:4.0%}  {f' {BAR} '.join(prediction.named):<{width}}"]
     if top > 1 or not prediction.named:
         lines += [f"{share:4.0%}  {tag}" for tag, share in prediction.candidates]
-    lines[0] += f"  {_printable(prediction.title)}"
+    lines[0] += f"  {printable(prediction.title)}"
     return "\n".join(lines)
 
 
-def _printable(title: str) -> str:
-    # A title must not be able to steer the terminal.
+def printable(title: str) -> str:
+    """Return a title that can't steer the terminal."""
     return "".join(mark if mark.isprintable() else repr(mark)[1:-1] for mark in title)
 
 

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from titleclf.answers import Prediction
 from titleclf.arrays import Bools, Floats, Labels
-from titleclf.characters import Batch, Characters, chunked
+from titleclf.characters import Batch, Characters, chunked, normalise
 from titleclf.kinds import Task
 from titleclf.memory import Memory
 from titleclf.tags import temperature as tag_temperature
@@ -65,3 +66,23 @@ class BaseClassifier(ABC):
         logits, _ = self.logits(titles)
         likeliest: Labels = logits.argmax(axis=1)
         return likeliest if self.task is Task.single else self.calibrated(logits) >= self.thresholds.unasked()
+
+    def predict(self, titles: Sequence[str], top: int = 1, least: float | Floats = 0.0) -> tuple[list[Prediction], int]:
+        """Return the predictions of `titles` in their order, and how many titles were too long and were cut.
+
+        No title gets a category that is less probable than `least`, which may have a value for each (categories,). With
+        several tags it gets all that are probable enough, and all of them are among the candidates.
+        """
+        least = np.broadcast_to(least, len(self.categories))
+        rows, cut = self.probabilities(titles)
+        return [self._prediction(title, row, top, least) for title, row in zip(titles, rows, strict=True)], cut
+
+    def _prediction(self, title: str, row: Floats, top: int, least: Floats) -> Prediction:
+        if not normalise(title, casefold=False):
+            return Prediction(title, [], [])
+        order = (-row).argsort(kind="stable")
+        answers = order[:1] if self.task is Task.single else order
+        is_named = row[answers] >= least[answers]
+        shown = max([top, *(np.flatnonzero(is_named) + 1)])
+        candidates = [(self.categories[place], float(row[place])) for place in order[:shown]]
+        return Prediction(title, candidates, [self.categories[place] for place in answers[is_named]])

@@ -6,7 +6,7 @@ import pandas as pd
 
 from titleclf.config import TrainConfig
 from titleclf.errors import InputError
-from titleclf.neighbours import key_of
+from titleclf.programmes import key_of
 from titleclf.splits import Split, split
 from titleclf.thresholds import named_wishes
 from titleclf.titles import categories_in, categories_of, fingerprint, read_all_titles, targets_of

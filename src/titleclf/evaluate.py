@@ -16,7 +16,7 @@ from titleclf.files import SHIPPED
 from titleclf.kinds import Task
 from titleclf.known import Known
 from titleclf.metrics import measure
-from titleclf.neighbours import key_of
+from titleclf.programmes import key_of
 from titleclf.report import table, write_report
 from titleclf.robustness import ONE_CATEGORY, SEVERAL_TAGS, Labelled, robustness, told
 from titleclf.saved import model_folder

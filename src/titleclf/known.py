@@ -15,7 +15,8 @@ from titleclf.arrays import Bools, Floats, Labels
 from titleclf.errors import InputError
 from titleclf.kinds import MemoryKind
 from titleclf.mapping import from_mapping
-from titleclf.neighbours import Index, Neighbours, key_of
+from titleclf.neighbours import Index, Neighbours
+from titleclf.programmes import key_of
 
 
 @dataclass

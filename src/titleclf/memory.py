@@ -22,7 +22,7 @@ from titleclf.known import (
     strength,
     to_lines,
 )
-from titleclf.neighbours import key_of
+from titleclf.programmes import key_of
 
 WEIGHTS = 2  # of what a neighbour says: a constant, and its likeness
 _RIDGE = 1e-3

@@ -1,6 +1,5 @@
 """Which known title a title resembles most, told by the trigrams that they share."""
 
-import unicodedata
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -11,7 +10,6 @@ from scipy.sparse import csr_matrix
 from titleclf.arrays import Floats
 from titleclf.characters import Characters, chunked
 from titleclf.ngrams import ngrams
-from titleclf.programmes import base_title
 
 _COMMON, _COMMON_KEYS = 0.02, 200  # trigrams of more keys than this share, and than this number, are not searched for
 _HASHES = 2**32  # all that `ngrams` can tell apart
@@ -87,15 +85,6 @@ class Index:
             sizes = np.bincount(rows, minlength=len(keys))[filled] + np.diff(neighbours.indptr)
             likeness[filled] = 2 * shared / sizes
         return Neighbours(places, likeness)
-
-
-def key_of(title: str) -> str:
-    """Return the base title without accents: what a known title is remembered by."""
-    base = " ".join(base_title(unicodedata.normalize("NFC", title)).split())
-    if base.isascii():
-        return base
-    decomposed = unicodedata.normalize("NFKD", base)
-    return "".join(character for character in decomposed if not unicodedata.combining(character)).strip() or base
 
 
 def _trigrams(characters: Characters, keys: list[str]) -> tuple[Places, Places]:

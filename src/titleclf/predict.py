@@ -2,24 +2,21 @@
 
 import argparse
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from titleclf import __version__
-from titleclf.answers import Prediction, reconfigure, writer
-from titleclf.arrays import Floats
-from titleclf.characters import chunked, normalise
-from titleclf.classifiers import BaseClassifier
+from titleclf.answers import reconfigure, writer
+from titleclf.arguments import LATEST, count, default_model, precision, share
+from titleclf.characters import chunked
 from titleclf.errors import InputError, exit_codes
 from titleclf.files import SHIPPED
-from titleclf.kinds import Task
 from titleclf.runtime.classifier import Classifier
 from titleclf.saved import model_folder
 from titleclf.tables import checked_lines, titles_in
 
-LATEST = Path("outputs/latest")
 _CHUNK = 4096
 _EXAMPLES = """examples:
   python -m titleclf.predict "Match of the Day" Tagesschau
@@ -29,33 +26,12 @@ _EXAMPLES = """examples:
 """
 
 
-def predict(
-    classifier: BaseClassifier, titles: Sequence[str], top: int = 1, least: float | Floats = 0.0
-) -> tuple[list[Prediction], int]:
-    """Return the predictions of `titles` in their order, and how many titles were too long and were cut.
-
-    No title gets a category that is less probable than `least`, which may have a value for each (categories,). With
-    several tags it gets all that are probable enough, and all of them are among the candidates.
-    """
-    least = np.broadcast_to(least, len(classifier.categories))
-    predictions = []
-    rows, cut = classifier.probabilities(titles)
-    for title, row in zip(titles, rows, strict=True):
-        order = (-row).argsort(kind="stable") if normalise(title, casefold=False) else np.zeros(0, dtype=np.int64)
-        answers = order[:1] if classifier.task is Task.single else order
-        is_named = row[answers] >= least[answers]
-        shown = max([top, *(np.flatnonzero(is_named) + 1)])
-        candidates = [(classifier.categories[place], float(row[place])) for place in order[:shown]]
-        predictions.append(Prediction(title, candidates, [classifier.categories[place] for place in answers[is_named]]))
-    return predictions, cut
-
-
 @exit_codes
 def main() -> None:
     """Run the command line."""
     arguments = _parser().parse_args()
     titles = _titles(arguments)
-    model = _model(arguments.model)
+    model = arguments.model or default_model()
     classifier = Classifier.load(model_folder(model))
     print(f"model: {model}{f' (titleclf {__version__})' if model == SHIPPED else ''}", file=sys.stderr)
     asked = arguments.precision
@@ -66,7 +42,7 @@ def main() -> None:
     write = writer(arguments.format, classifier.task, top, classifier.categories)
     all_cut = 0
     for chunk in chunked(titles, _CHUNK):
-        predictions, cut = predict(classifier, chunk, top, least)
+        predictions, cut = classifier.predict(chunk, top, least)
         all_cut += cut
         for prediction in predictions:
             write(prediction)
@@ -96,44 +72,20 @@ def _parser() -> argparse.ArgumentParser:
         f"(default: {LATEST} if there is one, else {SHIPPED})",
     )
     parser.add_argument("--format", choices=["text", "jsonl", "csv"], default="text", help="default: text")
-    parser.add_argument("--top", type=_top, default=1, metavar="K", help="show the K likeliest categories (default: 1)")
+    parser.add_argument(
+        "--top", type=count, default=1, metavar="K", help="show the K likeliest categories (default: 1)"
+    )
     parser.add_argument(
         "--precision",
-        type=_precision,
+        type=precision,
         metavar="P",
         help="name a category (or each of several tags) only where it is sure enough for a share P of such answers to "
         "be right",
     )
     parser.add_argument(
-        "--min-confidence", type=_share, default=0.0, metavar="P", help="name no category less probable than P"
+        "--min-confidence", type=share, default=0.0, metavar="P", help="name no category less probable than P"
     )
     return parser
-
-
-def _top(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"must be a whole number above 0. Got {text}.")
-    return int(text)
-
-
-def _share(text: str) -> float:
-    try:
-        share = float(text)
-    except ValueError:
-        share = -1.0
-    if not 0 <= share <= 1:
-        raise argparse.ArgumentTypeError(f"must be in [0, 1]. Got {text}.")
-    return share
-
-
-def _precision(text: str) -> float:
-    try:
-        precision = float(text)
-    except ValueError:
-        precision = 0.0
-    if not 0 < precision < 1:
-        raise argparse.ArgumentTypeError(f"must be in (0, 1). Got {text}.")
-    return precision
 
 
 def _titles(arguments: argparse.Namespace) -> Iterator[str]:
@@ -148,16 +100,6 @@ def _titles(arguments: argparse.Namespace) -> Iterator[str]:
     # Titles are UTF-8 whatever the locale says, and only a line's end ends a title.
     reconfigure(sys.stdin, encoding="utf-8-sig", errors="surrogateescape", newline="")
     return (line.rstrip("\r\n") for line in checked_lines(sys.stdin, "standard input"))
-
-
-def _model(given: str | None) -> str:
-    if given is not None:
-        return given
-    if LATEST.exists():
-        return str(LATEST)
-    if not model_folder(SHIPPED).exists():
-        raise InputError(f"{LATEST} must exist. Got nothing there. Train a model with make train, or pass --model DIR.")
-    return SHIPPED
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
-"""Which programme a title belongs to, whatever its season and episode."""
+"""Which programme a title belongs to, whatever its season and episode, and what that is remembered by."""
 
 import re
+import unicodedata
 
 
 def base_title(title: str) -> str:
@@ -9,6 +10,15 @@ def base_title(title: str) -> str:
     A title that is nothing but such marks ("24", "1917") is its own base.
     """
     return _fold(_MARKS.sub(" ", title)) or _fold(title) or title
+
+
+def key_of(title: str) -> str:
+    """Return the base title without accents: what a known title is remembered by."""
+    base = " ".join(base_title(unicodedata.normalize("NFC", title)).split())
+    if base.isascii():
+        return base
+    decomposed = unicodedata.normalize("NFKD", base)
+    return "".join(character for character in decomposed if not unicodedata.combining(character)).strip() or base
 
 
 def _fold(title: str) -> str:

@@ -4,11 +4,11 @@ import argparse
 import signal
 import sys
 
+from titleclf.arguments import precision
 from titleclf.epg import commands
 from titleclf.epg.fill import When
 from titleclf.epg.profiles import PROFILES
 from titleclf.errors import exit_codes
-from titleclf.predict import precision
 
 _EXAMPLES = """examples:
   python -m titleclf.epg report guide.xml.gz --html report.html

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from titleclf.answers import reconfigure
-from titleclf.bundle import load_bundle, model_folder
+from titleclf.arguments import default_model
 from titleclf.epg import told
 from titleclf.epg.decisions import Decider
 from titleclf.epg.fill import Filler, When, fill
@@ -23,7 +23,8 @@ from titleclf.epg.streams import STANDARD
 from titleclf.epg.undo import undo
 from titleclf.errors import InputError
 from titleclf.files import replacing, write_text
-from titleclf.predict import default_model
+from titleclf.runtime.classifier import Classifier
+from titleclf.saved import model_folder
 
 _FOUND = 1  # exit code of `lint`: nothing is wrong with the command, but with the guide
 
@@ -85,7 +86,7 @@ def _filler(arguments: argparse.Namespace, *, is_marked: bool) -> Filler:
 
 def _decider(arguments: argparse.Namespace, profile: Profile | None) -> Decider:
     names = arguments.model or [default_model()]
-    models = [load_bundle(model_folder(name)) for name in names]
+    models = [Classifier.load(model_folder(name)) for name in names]
     _say(f"model: {', then '.join(names)}")
     categories = list(dict.fromkeys(category for model in models for category in model.categories))
     if profile is not None:

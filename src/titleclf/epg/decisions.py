@@ -5,10 +5,9 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from titleclf.answers import Prediction
-from titleclf.bundle import Bundle
+from titleclf.arrays import Floats
+from titleclf.classifiers import BaseClassifier
 from titleclf.epg.overrides import Overrides
-from titleclf.metrics import Floats
-from titleclf.predict import predict
 
 _LONGEST = 1000  # characters of a title that count
 _REMEMBERED = 500_000  # titles: a guide of any size has fewer, and no guide may fill the memory
@@ -33,7 +32,7 @@ class Decider:
     A title is decided once: it has the same categories wherever it stands in a guide, and in every guide.
     """
 
-    models: Sequence[tuple[Bundle, Floats]]
+    models: Sequence[tuple[BaseClassifier, Floats]]
     overrides: Overrides | None = None
     _known: dict[str, Decision] = field(default_factory=dict)
 
@@ -49,7 +48,7 @@ class Decider:
         found = {title: said for title in titles if (said := self._override(title)) is not None}
         unsure = [title for title in titles if title not in found]
         for model, least in self.models:
-            for prediction in predict(model, unsure, least=least)[0]:
+            for prediction in model.predict(unsure, least=least)[0]:
                 if prediction.named or prediction.title not in found:
                     found[prediction.title] = _decision(prediction)
             unsure = [title for title in unsure if not found[title].categories]

@@ -9,7 +9,7 @@ from titleclf.epg.guide import Programme
 from titleclf.epg.labels import Labels
 from titleclf.epg.mark import own_categories
 from titleclf.epg.parser import programmes
-from titleclf.neighbours import key_of
+from titleclf.programmes import key_of
 
 _MAJORITY = 0.5  # of a title's programmes, which must be exceeded: of two opinions none is right
 

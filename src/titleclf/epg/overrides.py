@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from titleclf.errors import InputError
-from titleclf.neighbours import key_of
+from titleclf.programmes import key_of
 from titleclf.tables import Record, is_utf8, read_records
 
 _NAMED_ROWS = 10

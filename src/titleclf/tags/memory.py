@@ -22,7 +22,7 @@ from titleclf.known import (
     strength,
     to_lines,
 )
-from titleclf.neighbours import key_of
+from titleclf.programmes import key_of
 
 WEIGHTS = 4  # of what a neighbour says for its tags, and against others: a constant, and its likeness, for each
 _RIDGE = 1e-3
