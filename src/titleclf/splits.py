@@ -13,9 +13,7 @@ from titleclf.kinds import Task
 from titleclf.programmes import base_title
 from titleclf.tags.cells import tags_in
 from titleclf.tags.sides import sides_of, tags_by_side
-from titleclf.titles import read_all_titles, titles_path
-
-_MINIMUM_TITLES = 3  # one for each side of the split
+from titleclf.titles import LEAST_PROGRAMMES, read_all_titles, titles_path
 
 Sizes = Callable[[int], dict[str, int]]  # how many of so many programmes go to each side
 
@@ -60,7 +58,7 @@ def split_beside(
 def learnable(titles: pd.DataFrame) -> pd.DataFrame:
     """Return the titles whose categories have enough programmes to be split."""
     counts = _programmes(titles["title"].map(base_title), titles["category"])["category"].value_counts()
-    enough = counts.index[counts >= _MINIMUM_TITLES]
+    enough = counts.index[counts >= LEAST_PROGRAMMES]
     return titles[titles["category"].isin(enough)].reset_index(drop=True)
 
 
@@ -91,7 +89,7 @@ def _sides_of_several(
         programmes.setdefault(base, set()).update(tags_in(cell))
     _check_categories(pd.Series([tag for tags in programmes.values() for tag in sorted(tags)]).value_counts(), path)
     sides = sides_of(programmes, sizes, generator)
-    wanted = {side for side, size in sizes(_MINIMUM_TITLES).items() if size}
+    wanted = {side for side, size in sizes(LEAST_PROGRAMMES).items() if size}
     for tag, found in sorted(tags_by_side(programmes, sides).items()):
         if wanted - found:
             raise InputError(
@@ -114,9 +112,9 @@ def _check_categories(counts: "pd.Series[int]", of: str) -> None:
         raise InputError(
             f"{path} must have at least two categories. Got only {counts.index[0]!r}. Add titles of another one."
         )
-    few = [f"{name!r} ({count})" for name, count in counts.items() if count < _MINIMUM_TITLES]
+    few = [f"{name!r} ({count})" for name, count in counts.items() if count < LEAST_PROGRAMMES]
     if few:
         raise InputError(
-            f"{path} must have at least {_MINIMUM_TITLES} programmes a category, for training, validation and test. "
+            f"{path} must have at least {LEAST_PROGRAMMES} programmes a category, for training, validation and test. "
             f"Got {', '.join(few)}. Add titles, or remove these categories."
         )

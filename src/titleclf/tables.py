@@ -4,7 +4,7 @@ import csv
 import gzip
 import json
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, NamedTuple
@@ -12,6 +12,7 @@ from typing import IO, Any, NamedTuple
 from titleclf.errors import InputError
 
 FORMATS = ".csv, .tsv, .jsonl, .parquet (the first three also with .gz)"
+_NAMED_ROWS = 10
 
 
 class Record(NamedTuple):
@@ -44,6 +45,20 @@ def read_records(path: Path, required: list[str]) -> Iterator[Record]:
             raise InputError(
                 f"{path} must be one of {FORMATS}. Got {path.suffix or 'no ending'}. Convert or rename it."
             )
+
+
+def refuse(path: Path, problems: Sequence[tuple[int, str]]) -> None:
+    """Refuse a table that has problems (line, what is wrong): up to ten are named.
+
+    Raises
+    ------
+    InputError
+        If there is one.
+    """
+    if problems:
+        named = [f"{path}:{line}: {problem}" for line, problem in problems[:_NAMED_ROWS]]
+        unnamed = len(problems) - len(named)
+        raise InputError("\n".join([*named, *([f"{path}: {unnamed} more bad rows."] if unnamed else [])]))
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 import glob
 import hashlib
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,14 +11,17 @@ import pandas as pd
 
 from titleclf.arrays import Bools, Labels
 from titleclf.config import ColumnsConfig
+from titleclf.epg.harvest import harvest
+from titleclf.epg.labels import Labels as GenreLabels
+from titleclf.epg.streams import is_guide
 from titleclf.errors import InputError
 from titleclf.files import SHIPPED, shipped
 from titleclf.kinds import Task
-from titleclf.tables import Record, is_utf8, read_records
+from titleclf.tables import Record, is_utf8, read_records, refuse
 from titleclf.tags import cells
 
+LEAST_PROGRAMMES = 3  # of a category, one for each side of the split
 _SHIPPED_COLUMNS = ColumnsConfig("title", "category", "lang", "und")
-_NAMED_ROWS = 10
 
 
 def titles_path(path: str) -> Path:
@@ -28,7 +32,7 @@ def titles_path(path: str) -> Path:
 def read_all_titles(path: str, columns: ColumnsConfig, task: Task = Task.single) -> pd.DataFrame:
     """Read the titles that `data.path` means, from one file or as one from all that match a pattern, in sorted order.
 
-    What an earlier file has under the same category is left out.
+    What an earlier file has under the same category is left out. Guides are harvested, all together as the last file.
 
     Raises
     ------
@@ -38,7 +42,11 @@ def read_all_titles(path: str, columns: ColumnsConfig, task: Task = Task.single)
     if path == SHIPPED:
         columns = _SHIPPED_COLUMNS
     files = files_of(titles_path(path))
-    titles = pd.concat([read_titles(file, columns, task).assign(file=number) for number, file in enumerate(files)])
+    guides = [file for file in files if is_guide(file)]
+    frames = [read_titles(file, columns, task) for file in files if file not in guides]
+    if guides:
+        frames.append(_harvested(guides, columns))
+    titles = pd.concat([frame.assign(file=number) for number, frame in enumerate(frames)])
     first = titles.groupby(["title", "category"])["file"].transform("min")
     return titles[titles["file"] == first].drop(columns="file").reset_index(drop=True)
 
@@ -68,11 +76,11 @@ def read_titles(path: Path, columns: ColumnsConfig, task: Task = Task.single) ->
         If the file can't be read, lacks a column, or has bad rows; up to ten of them are named with their lines.
     """
     kept: list[tuple[str, str, str]] = []
-    bad: list[str] = []
+    bad: list[tuple[int, str]] = []
     for record in read_records(path, [columns.title, columns.category]):
         problem = record.problem or _problem(record, columns, task)
         if problem:
-            bad.append(f"{path}:{record.line}: {problem}")
+            bad.append((record.line, problem))
         else:
             row = record.cells
             lang = row.get(columns.lang) or columns.unnamed_lang
@@ -80,13 +88,23 @@ def read_titles(path: Path, columns: ColumnsConfig, task: Task = Task.single) ->
             if task is Task.multilabel:
                 category = cells.joined(cells.tags_in(category))
             kept.append((row[columns.title].strip(), category, lang.strip()))
-    if bad:
-        unnamed = len(bad) - _NAMED_ROWS
-        more = [f"{path}: {unnamed} more bad rows."] if unnamed > 0 else []
-        raise InputError("\n".join(bad[:_NAMED_ROWS] + more))
+    refuse(path, bad)
     if not kept:
         raise InputError(f"{path} must have at least one titled row. Got none. Add rows below the header.")
     return pd.DataFrame(kept, columns=["title", "category", "lang"])
+
+
+def _harvested(guides: list[Path], columns: ColumnsConfig) -> pd.DataFrame:
+    found = harvest(map(str, guides), GenreLabels.shipped())
+    rows = [(title, genre.value, lang or columns.unnamed_lang) for title, genre, lang in found.titles()]
+    titles = pd.DataFrame(rows, columns=["title", "category", "lang"])
+    enough = titles.groupby("category")["title"].transform("size") >= LEAST_PROGRAMMES
+    rare = f"; {(~enough).sum():,} more, of genres with fewer than {LEAST_PROGRAMMES}" if not enough.all() else ""
+    print(f"{found}{rare}", file=sys.stderr)
+    if not enough.any():
+        names = ", ".join(map(str, guides))
+        raise InputError(f"{names} must have programmes with categories. Got too few. Name a guide that has them.")
+    return titles[enough]
 
 
 def targets_of(titles: pd.DataFrame, categories: list[str], task: Task) -> Labels | Bools:

@@ -65,7 +65,7 @@ def run_harvest(arguments: argparse.Namespace) -> None:
         )
     with replacing(Path(arguments.output)) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file, lineterminator="\n").writerows([("title", "category", "lang"), *rows])
-    _say(told.harvested(found, len(rows)))
+    _say(told.harvested(found))
 
 
 def run_report(arguments: argparse.Namespace) -> None:

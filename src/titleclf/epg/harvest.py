@@ -55,10 +55,12 @@ class Harvest:
                 title, lang = min(votes.spellings, key=lambda spelling: (-votes.spellings[spelling], spelling))
                 yield title, genre, lang
 
-    @property
-    def disputed(self) -> int:
-        """How many titles have no genre that most of their programmes agree on."""
-        return len(self.votes) - sum(1 for _ in self.titles())
+    def __str__(self) -> str:
+        titles = sum(1 for _ in self.titles())
+        return (
+            f"{titles:,} titles from {self.mapped:,} of {self.labelled:,} programmes with categories "
+            f"({self.programmes:,} in all); left out: {len(self.votes) - titles:,} whose programmes disagree"
+        )
 
 
 def harvest(guides: Iterable[str], labels: Labels) -> Harvest:

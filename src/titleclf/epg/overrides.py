@@ -6,11 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from titleclf.errors import InputError
 from titleclf.programmes import key_of
-from titleclf.tables import Record, is_utf8, read_records
-
-_NAMED_ROWS = 10
+from titleclf.tables import Record, is_utf8, read_records, refuse
 
 
 class Override(NamedTuple):
@@ -42,10 +39,8 @@ class Overrides:
         for record in read_records(path, ["category"]):
             problem = record.problem or _problem(record, categories) or found._add(record)
             if problem:
-                bad.append(f"{path}:{record.line}: {problem}")
-        if bad:
-            unnamed = len(bad) - _NAMED_ROWS
-            raise InputError("\n".join(bad[:_NAMED_ROWS] + [f"{path}: {unnamed} more bad rows."] * (unnamed > 0)))
+                bad.append((record.line, problem))
+        refuse(path, bad)
         return found
 
     def find(self, title: str) -> Override | None:

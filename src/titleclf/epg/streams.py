@@ -42,6 +42,11 @@ class Packing(StrEnum):
         return cls(suffix) if suffix in list(cls) else cls.none
 
 
+def is_guide(path: Path) -> bool:
+    """Tell whether a file calls itself XMLTV."""
+    return path.name.lower().removesuffix(".gz").removesuffix(".xz").endswith((".xml", ".xmltv"))
+
+
 class Source(NamedTuple):
     """A guide that is being read: its encoding, what packs it, and its content as pieces of UTF-8."""
 

@@ -38,13 +38,9 @@ def filled(outcomes: Counter[Outcome]) -> str:
     return f"{outcomes.total():,} programmes: " + ", ".join(f"{outcomes[name]:,} {name}" for name in Outcome)
 
 
-def harvested(found: Harvest, titles: int) -> str:
+def harvested(found: Harvest) -> str:
     """Say how much of guides has become training data, and list the labels that nobody could map."""
-    told = (
-        f"{titles:,} titles from {found.mapped:,} of {found.labelled:,} programmes with categories "
-        f"({found.programmes:,} in all); {len(found.votes) - titles:,} titles left out, whose programmes disagree"
-    )
-    lines = [told]
+    lines = [str(found)]
     if found.unknown:
         rows = [(label, f"{count:,}") for label, count in found.unknown.most_common(_LISTED)]
         lines += ["", table(["label that is in no table", "#times"], rows), *_more(found.unknown)]
