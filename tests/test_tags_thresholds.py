@@ -115,6 +115,7 @@ def test_damaged_thresholds_are_refused(change, sentence):
 
 def test_coverage_tells_what_the_thresholds_do(fitted):
     shares, tags = titles(3)
+    fitted.least["rare"] = [None] * len(fitted.precisions)
     found = coverage(shares, tags, fitted, target=0.87)
     assert list(found["coverage"]) == ["0.8", "0.85", "0.87", "0.9", "0.95", "0.98"]
     named = shares >= fitted.at(0.87)

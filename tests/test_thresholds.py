@@ -30,16 +30,27 @@ def reached(thresholds, precision, shares, labels):
     return {one: (labels[named & (predicted == one)] == one).mean() for one in set(predicted[named])}, named.mean()
 
 
-def test_categories_are_as_precise_as_wanted_on_the_titles_of_the_fit(fitted):
+@pytest.mark.parametrize("seed", [1, 2])
+def test_categories_are_about_as_precise_as_wanted(fitted, seed):
     for precision in fitted.precisions:
-        precisions, share = reached(fitted, precision, *titles(1))
+        precisions, share = reached(fitted, precision, *titles(seed))
         assert share > 0
-        assert min(precisions.values()) >= precision
+        assert min(precisions.values()) > precision - (0.01 if seed == 1 else 0.05)
 
 
-def test_and_nearly_so_on_other_titles(fitted):
-    for precision in REPORTED:
-        assert min(reached(fitted, precision, *titles(2))[0].values()) > precision - 0.05
+def test_all_answers_together_are_nearly_as_precise_as_wanted_where_titles_are_few():
+    # Of 60 titles the luckiest threshold promises too much; over many runs, what is promised must nearly be kept.
+    right, answers = np.zeros(len(REPORTED)), np.zeros(len(REPORTED))
+    for seed in range(40):
+        few = Thresholds.fit(*titles(100 + seed, 60), CATEGORIES, wishes={})
+        shares, labels = titles(200 + seed, 500)
+        confidence, predicted = shares.max(axis=1), shares.argmax(axis=1)
+        for place, precision in enumerate(REPORTED):
+            named = confidence >= few.at(precision)[predicted]
+            right[place] += (predicted == labels)[named].sum()
+            answers[place] += named.sum()
+    assert (right / answers > np.array(REPORTED) - 0.02).all()
+    assert (answers > 40 * 500 * 0.4).all()
 
 
 def test_more_precision_never_lowers_a_threshold(fitted):
@@ -54,19 +65,34 @@ def test_more_precision_answers_fewer_titles(fitted):
 
 
 def test_by_hand():
-    # Of "a" the surest two are right, the third is wrong; of "b" nothing is; "c" is never predicted.
-    shares = np.array([[0.9, 0.1, 0], [0.8, 0.2, 0], [0.7, 0.3, 0], [0.1, 0.9, 0]])
+    # "a" is right twice and then wrong; "b" is wrong; "c" is never predicted, and has what all categories have.
+    shares = np.array([[0.9, 0.1, 0], [0.8, 0.2, 0], [0.7, 0.3, 0], [0.05, 0.95, 0]])
     found = Thresholds.fit(shares, np.array([0, 0, 1, 0]), ["a", "b", "c"], wishes={})
-    assert found.at(0.5).tolist() == [0.7, np.inf, np.inf]  # 2 / (3 + 1)
-    assert found.at(0.65).tolist() == [0.8, np.inf, np.inf]  # 2 / (2 + 1)
-    assert found.at(0.7).tolist() == [np.inf] * 3
+    of_all = {}  # as if 20 answers more were as often right as these are sure
+    for least, right, sure in [(0.95, 0, [0.95]), (0.9, 1, [0.95, 0.9]), (0.8, 2, [0.95, 0.9, 0.8])]:
+        of_all[least] = (right + 20 * np.mean(sure)) / (len(sure) + 20)
+    assert of_all == pytest.approx({0.95: 0.905, 0.9: 0.886, 0.8: 0.855}, abs=1e-3)
+    assert found.at(0.5).tolist() == [0.7, 0.7, 0.7]
+    assert found.at(0.85).tolist() == [0.8, 0.95, 0.8]  # b: 20 * 0.905 / 21 = 0.862, and 20 * 0.886 / 21 = 0.844
+    assert found.at(0.9).tolist() == [0.95, np.inf, 0.95]  # a from 0.9 on: (1 + 20 * 0.886) / 21 = 0.892
 
 
 def test_a_few_lucky_titles_set_no_threshold():
-    shares, labels = np.full((8, 2), [0.9, 0.1]), np.zeros(8, dtype=int)
-    assert Thresholds.fit(shares, labels, ["a", "b"], {}).at(0.9)[0] == np.inf
-    shares, labels = np.full((9, 2), [0.9, 0.1]), np.zeros(9, dtype=int)
-    assert Thresholds.fit(shares, labels, ["a", "b"], {}).at(0.9)[0] == 0.9
+    shares, labels = np.full((3, 2), [0.6, 0.4]), np.zeros(3, dtype=int)
+    assert Thresholds.fit(shares, labels, ["a", "b"], {}).at(0.9).tolist() == [np.inf, np.inf]
+    shares, labels = np.full((90, 2), [0.6, 0.4]), np.zeros(90, dtype=int)
+    assert Thresholds.fit(shares, labels, ["a", "b"], {}).at(0.9)[0] == 0.6
+
+
+def test_a_category_that_is_always_wrong_is_silent_where_the_others_answer():
+    shares = np.array([[0.9, 0.1]] * 50 + [[0.1, 0.9]] * 50)
+    labels = np.zeros(100, dtype=int)
+    assert Thresholds.fit(shares, labels, ["a", "b"], {}).at(0.8).tolist() == [0.9, np.inf]
+
+
+def test_without_any_titles_nothing_is_answered():
+    found = Thresholds.fit(np.zeros((0, 2)), np.zeros(0, dtype=int), ["a", "b"], {})
+    assert found.at(0.5).tolist() == [np.inf, np.inf]
 
 
 def test_equally_sure_titles_are_not_parted():
@@ -111,10 +137,9 @@ def test_wishes_must_name_categories():
 
 
 def test_thresholds_travel_as_json(fitted):
-    wishing = replace(fitted, wishes={"news": 0.95})
+    wishing = replace(fitted, wishes={"news": 0.95}, least={**fitted.least, "never": [None] * len(fitted.precisions)})
     copy = Thresholds.from_mapping(json.loads(json.dumps(asdict(wishing))), CATEGORIES, "here")
     assert copy == wishing
-    assert None in copy.least["never"]
 
 
 @pytest.mark.parametrize(
@@ -141,6 +166,7 @@ def test_damaged_thresholds_are_refused(change, sentence):
 
 def test_abstention_tells_what_the_thresholds_do(fitted):
     shares, labels = titles(3)
+    fitted.least["never"] = [None] * len(fitted.precisions)
     found = abstention(shares, labels, fitted, target=0.87)
     assert (
         list(found["coverage"])

@@ -14,6 +14,7 @@ from titleclf.mapping import from_mapping
 
 PRECISIONS = (0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 0.97, 0.98, 0.99)
 REPORTED = (0.8, 0.85, 0.9, 0.95, 0.98)
+_BORROWED = 20  # answers: see `least_probabilities`
 
 
 @dataclass
@@ -39,12 +40,8 @@ class Thresholds:
         """Fit probabilities (titles, categories) of titles that were not trained on, at `PRECISIONS` and `more`."""
         precisions = sorted({*PRECISIONS, *wishes.values(), *more})
         confidence, predicted = probabilities.max(axis=1), probabilities.argmax(axis=1)
-        least = {}
-        for number, category in enumerate(categories):
-            taken = predicted == number
-            right = labels[taken] == number
-            least[category] = [least_probability(confidence[taken], right, precision) for precision in precisions]
-        return cls(precisions, least, wishes)
+        found = least_probabilities(confidence, predicted, labels == predicted, len(categories), precisions)
+        return cls(precisions, dict(zip(categories, found, strict=True)), wishes)
 
     @classmethod
     def from_mapping(cls, values: Any, categories: list[str], where: str) -> Self:
@@ -157,15 +154,40 @@ def coverage_curve(confidence: Floats, right: Bools) -> tuple[Floats, Floats]:
     return (ends + 1) / len(confidence), right[order].cumsum()[ends] / (ends + 1)
 
 
-def least_probability(confidence: Floats, right: Bools, precision: float) -> float | None:
-    """Return from which confidence on answers (titles,) are right that often, None where from none.
+def least_probabilities(
+    confidence: Floats, named: Labels, right: Bools, categories: int, precisions: Sequence[float]
+) -> list[list[float | None]]:
+    """Return from which confidence on answers are right that often, by category and precision; None where from none.
 
-    It is the longest run of the surest titles that would be this precise even if the next one were wrong: a few lucky
-    titles set no threshold.
+    Answers (answers,) have a confidence, the number of the category that they name, and may be right. A few lucky ones
+    must set no threshold, and a category that has few must not be silent for that: how often it is right from a
+    confidence on is estimated as if it had _BORROWED answers more, as often right as those of all categories are from
+    there on (the m-estimate of Cestnik 1990); and those of all, as if they had as many more that are as often right as
+    they are sure.
     """
-    order, ends = _surest_first(confidence)
-    enough = ends[right[order].cumsum()[ends] / (ends + 2) >= precision]
-    return float(confidence[order[enough[-1]]]) if len(enough) else None
+    candidates = -np.unique(-confidence)
+    answers, hits = (_sums_from(candidates, confidence, values) for values in (np.ones_like(confidence), right))
+    expected = _sums_from(candidates, confidence, confidence) / answers
+    of_all = (hits + _BORROWED * expected) / (answers + _BORROWED)
+    found = []
+    for number in range(categories):
+        own = named == number
+        answers, hits = (_sums_from(candidates, confidence[own], values) for values in (np.ones(own.sum()), right[own]))
+        shares = (hits + _BORROWED * of_all) / (answers + _BORROWED)
+        found.append([_last(candidates[shares >= precision]) for precision in precisions])
+    return found
+
+
+def _sums_from(candidates: Floats, confidence: Floats, values: Floats | Bools) -> Floats:
+    # Of the answers at least as sure as each of the candidates, which fall.
+    order = np.argsort(-confidence, kind="stable")
+    counts = np.searchsorted(-confidence[order], -candidates, side="right")
+    sums: Floats = np.concatenate([[0.0], values[order].cumsum(dtype=np.float64)])[counts]
+    return sums
+
+
+def _last(values: Floats) -> float | None:
+    return float(values[-1]) if len(values) else None
 
 
 def _surest_first(confidence: Floats) -> tuple[Labels, Labels]:

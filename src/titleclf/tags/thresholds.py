@@ -9,7 +9,7 @@ import numpy as np
 from titleclf.arrays import Bools, Floats, Labels
 from titleclf.errors import InputError
 from titleclf.facts import Metrics
-from titleclf.thresholds import PRECISIONS, REPORTED, Thresholds, least_probability
+from titleclf.thresholds import PRECISIONS, REPORTED, Thresholds, least_probabilities
 
 _CANDIDATES = np.arange(1, 100) / 100
 _BORROWED = 100  # titles: see `best_thresholds`
@@ -27,12 +27,11 @@ class TagThresholds(Thresholds):
     ) -> "TagThresholds":
         """Fit probabilities (titles, categories) of titles that were not trained on, at `PRECISIONS` and `more`."""
         precisions = sorted({*PRECISIONS, *wishes.values(), *more})
-        least = {
-            category: [least_probability(share, true, precision) for precision in precisions]
-            for category, share, true in zip(categories, probabilities.T, tags.T, strict=True)
-        }
+        each = np.tile(np.arange(len(categories)), len(tags))
+        found = least_probabilities(probabilities.ravel(), each, tags.ravel(), len(categories), precisions)
         named = best_thresholds(probabilities, tags).tolist()
-        return cls(precisions, least, wishes, dict(zip(categories, named, strict=True)))
+        least, named_by_tag = (dict(zip(categories, values, strict=True)) for values in (found, named))
+        return cls(precisions, least, wishes, named_by_tag)
 
     @classmethod
     def from_mapping(cls, values: Any, categories: list[str], where: str) -> Self:
