@@ -33,9 +33,11 @@ def test_the_first_model_that_is_sure_enough_names_a_title():
     decider = Decider([(first, SURE), (second, SURE), (third, SURE)])
     decisions = decider.decide(["a", "b", "c", "d", "a"])
     assert [one.categories for one in decisions] == [(Genre.news,), (Genre.arts,), (Genre.music,), (), (Genre.news,)]
-    assert [one.probability for one in decisions] == pytest.approx([0.95, 0.97, 0.95, 0.1, 0.95])
+    assert [one.probability for one in decisions] == pytest.approx([0.95, 0.97, 0.95, 0.5, 0.95])
     assert (first.asked, second.asked, third.asked) == (["a", "b", "c", "d"], ["b", "d"], ["d"])
-    assert decisions[3].likeliest == sorted(Genre)[0]  # what the first one found likeliest
+    assert decisions[3].likeliest == Genre.movie  # to the third, who is surest of its own
+    unsure = Decider([(model_of({"a": Genre.news}, 0.3), SURE), (model_of({"a": Genre.arts}, 0.6), SURE)])
+    assert unsure.decide(["a"]) == [Decision((), Genre.arts, pytest.approx(0.6))]
 
 
 def test_a_title_is_asked_for_once():

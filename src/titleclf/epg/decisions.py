@@ -16,6 +16,8 @@ _REMEMBERED = 500_000  # titles: a guide of any size has fewer, and no guide may
 class Decision(NamedTuple):
     """The categories of a title, none where nobody is sure; and the likeliest one with its probability.
 
+    Where nobody is, that is the likeliest to the model that is surest of its own.
+
     `is_override` where the user has said so; the probability is then 1.
     """
 
@@ -49,8 +51,10 @@ class Decider:
         unsure = [title for title in titles if title not in found]
         for model, least in self.models:
             for prediction in model.predict(unsure, least=least)[0]:
-                if prediction.named or prediction.title not in found:
-                    found[prediction.title] = _decision(prediction)
+                decision = _decision(prediction)
+                before = found.get(prediction.title)
+                if before is None or decision.categories or decision.probability > before.probability:
+                    found[prediction.title] = decision
             unsure = [title for title in unsure if not found[title].categories]
         return found
 
