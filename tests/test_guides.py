@@ -2,8 +2,7 @@ import gzip
 
 import pytest
 
-from guides import read_guide, tagged_titles
-from titleclf.errors import InputError
+from guides import tagged_titles
 
 
 def programme(title: str, *categories: str, language: str = "en") -> str:
@@ -18,17 +17,16 @@ def guide(path, *programmes: str):
 
 
 @pytest.mark.parametrize("name", ["guide.xml", "guide.xml.gz"])
-def test_programmes_have_titles_languages_and_categories(tmp_path, name):
+def test_marks_of_a_day_go_and_a_bar_does_not_part_a_category(tmp_path, name):
     path = guide(
         tmp_path / name,
         programme("  Heat \n 2 [New]", "Movie", " Action  film", "", language="de"),
         programme("Talk", "News|Talk"),
         "<programme/>",
     )
-    assert list(read_guide(path)) == [
-        ("Heat 2", "de", {"Movie", "Action film"}),
-        ("Talk", "en", {"News/Talk"}),
-        ("", "", set()),
+    assert tagged_titles([path], least=1).to_numpy().tolist() == [
+        ["Heat 2", "Action film|Movie", "de"],
+        ["Talk", "News/Talk", "en"],
     ]
 
 
@@ -52,21 +50,3 @@ def test_rare_tags_are_left_out_with_the_titles_that_have_no_other(tmp_path):
     ]
     found = tagged_titles([guide(tmp_path / "a.xml", *programmes)], least=2)
     assert found.to_numpy().tolist() == [["Heat", "Movie", "en"], ["Jaws", "Movie", "en"]]
-
-
-@pytest.mark.parametrize(
-    ("name", "content"),
-    [
-        ("a.xml", b""),
-        ("a.xml", b"<tv><programme>"),
-        ("a.xml.gz", b"no gzip"),
-        ("a.xml.gz", gzip.compress(b"<tv></tv>")[:-9]),
-        ("a.xml.gz", gzip.compress(b"<tv></tv>" * 9)[:12] + b"????????"),
-    ],
-)
-def test_what_is_no_whole_guide_is_refused(tmp_path, name, content):
-    (tmp_path / name).write_bytes(content)
-    with pytest.raises(InputError) as caught:
-        list(read_guide(tmp_path / name))
-    assert str(caught.value).startswith(f"{tmp_path / name} must be a whole XMLTV guide. Got: ")
-    assert str(caught.value).endswith(". Fetch it again.")
