@@ -9,14 +9,12 @@ from types import MappingProxyType
 
 from titleclf import files
 from titleclf.epg.genres import Genre
-from titleclf.errors import InputError
-from titleclf.tables import Record, is_utf8, read_records
+from titleclf.tables import Record, is_utf8, read_records, refuse
 
 Votes = Mapping[Genre, int]
 
 _COLUMNS = ["label", "genre", "weight", "lang"]
 _WEIGHTS = ("1", "2", "3")
-_NAMED_ROWS = 10
 _CACHED_LABELS = 4096  # a guide has about a hundred
 _LONGEST_LABEL = 200  # characters; what is longer is no label, and would fill the memory of the cache
 
@@ -61,16 +59,16 @@ class Labels:
         """
         table: dict[str, Votes] = {}
         lines: dict[str, int] = {}
-        bad: list[str] = []
+        bad: list[tuple[int, str]] = []
         for record in read_records(path, _COLUMNS):
             problem = record.problem or _problem(record) or _conflict(record, table, lines)
             if problem:
-                bad.append(f"{path}:{record.line}: {problem}")
+                bad.append((record.line, problem))
                 continue
             label = folded(record.cells["label"])
             table[label] = _votes_of(record)
             lines.setdefault(label, record.line)
-        _refuse(bad, path)
+        refuse(path, bad)
         return cls(table)
 
     def votes(self, category: str) -> Votes | None:
@@ -156,10 +154,3 @@ def _conflict(record: Record, table: Mapping[str, Votes], lines: Mapping[str, in
         f"label must have the genre and the weight that it has in line {lines[label]}. "
         f"Got {record.cells['label']!r} with others. Make them alike, or remove one."
     )
-
-
-def _refuse(bad: Sequence[str], path: Path) -> None:
-    if bad:
-        unnamed = len(bad) - _NAMED_ROWS
-        more = [f"{path}: {unnamed} more bad rows."] if unnamed > 0 else []
-        raise InputError("\n".join([*bad[:_NAMED_ROWS], *more]))

@@ -68,6 +68,11 @@ class Profile:
             return "comma cuts it in two"
         return self._misspelling(category) or f"unknown to {self.name}"
 
+    @cached_property
+    def written(self) -> frozenset[str]:
+        """All texts that `words` may return; some only stand for a kind that the reader does not know."""
+        return frozenset(self.film).union(*self.genres.values())
+
     @cached_property  # these are asked for every programme of a guide
     def _known(self) -> frozenset[str]:
         return frozenset(map(self.same, self.known))
