@@ -25,6 +25,13 @@ from titleclf.errors import InputError, exit_codes
 from titleclf.files import write_text
 
 _COMMAND = ("python", "scripts/benchmark_guides.py")
+_SMALL = """
+import resource, subprocess, sys
+with open(sys.argv[1], "w") as said:
+    code = subprocess.run(sys.argv[2:], stderr=said).returncode
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+sys.exit(code)
+"""
 _LXML = """
 import sys
 from lxml import etree
@@ -67,19 +74,20 @@ def repeat(parts: tuple[bytes, bytes, bytes], megabytes: int, path: Path) -> Non
 
 def run(arguments: list[str], folder: Path) -> Cost:
     """Run a command on one core."""
+    said = folder / "said"
     started = time.perf_counter()
-    with (folder / "said").open("w+") as said:
-        process = subprocess.Popen(  # noqa: S603 (its arguments are ours)
-            arguments, stderr=said, env={**os.environ, "OMP_NUM_THREADS": "1"}
-        )
-        _, status, usage = os.wait4(process.pid, 0)
-        seconds = time.perf_counter() - started
-        process.returncode = os.waitstatus_to_exitcode(status)
-        said.seek(0)
-        text = said.read()
-    if process.returncode:
-        raise InputError(f"{' '.join(arguments[:4])} must succeed. Got: {text}. Mend it.")
-    return Cost(seconds, usage.ru_maxrss / 1024, text)
+    # From a process that is small itself: a child is charged for what its parent had when it was forked.
+    done = subprocess.run(  # noqa: S603 (its arguments are ours)
+        [sys.executable, "-c", _SMALL, said, *arguments],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    seconds = time.perf_counter() - started
+    if done.returncode:
+        raise InputError(f"{' '.join(map(str, arguments[:4]))} must succeed. Got: {said.read_text()}. Mend it.")
+    return Cost(seconds, int(done.stdout) / 1024, said.read_text())
 
 
 def measure(guide: Path, megabytes: int, folder: Path) -> dict[str, float]:
@@ -88,7 +96,7 @@ def measure(guide: Path, megabytes: int, folder: Path) -> dict[str, float]:
     repeat(without_categories(guide), megabytes, path)
     filling = run([sys.executable, "-m", "titleclf.epg", "fill", path, "-o", output, "--model", "shipped"], folder)
     peer = run([sys.executable, "-c", _LXML, path], folder)
-    counts = {name: int(number.replace(",", "")) for number, name in re.findall(r"([\d,]+) (\w+)", filling.said)}
+    counts = {name: int(number.replace(",", "")) for number, name in re.findall(r"(\d[\d,]*) (\w+)", filling.said)}
     return {
         "megabytes": path.stat().st_size / 1e6,
         "programmes": counts["programmes"],
@@ -134,9 +142,10 @@ def main() -> None:
     hidden = [str(arguments.guide)] if arguments.name else []
     text = f"""# Filling large guides
 
-Programmes of a real guide ({arguments.name or arguments.guide}) without their categories, repeated: after the first
-round all titles are known. `fill` starts, loads the shipped model, reads, fills and writes in one process on one core;
-beside it lxml's `iterparse`, which reads the same file and does nothing with it.
+Programmes of a real guide ({arguments.name or arguments.guide})
+without their categories, repeated: after the first round all titles are known. `fill` starts, loads the shipped model,
+reads, fills and writes in one process on one core; beside it lxml's `iterparse`, which reads the same file and does
+nothing with it.
 
 Made by `{shown(sys.argv[1:], hidden, _COMMAND)}`, {machine()}.
 

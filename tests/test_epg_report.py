@@ -63,6 +63,12 @@ def test_channels_by_what_becomes_of_their_programmes(reported):
     assert reported.categories == {Genre.movie: 1, Genre.arts: 1}
 
 
+def test_with_always_channels_without_gaps_are_listed_too(tmp_path):
+    (tmp_path / "g.xml").write_text(guide(programme("<category>a</category>")))
+    found = report(str(tmp_path / "g.xml"), filler_of(when=When.always))
+    assert [(part.missing, part.asked) for part in found.gaps()] == [(0, 1)]
+
+
 def test_unsure_titles_come_by_airtime(reported):
     found = [(one.title, one.showings, one.minutes) for one in reported.worst_doubts()]
     assert found == [("Long", 1, 480), ("<script>alert(1)</script>", 2, 120)]

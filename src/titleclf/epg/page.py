@@ -71,7 +71,7 @@ def _channels(gaps: Sequence[Part]) -> str:
         )
         for part in gaps[:_CHANNELS]
     ]
-    names = ["channel", "#programmes", "#missing", "#filled", "#confidence", "#unsure", "#unsure airtime", ""]
+    names = ["channel", "#programmes", "#missing", "#filled", "#confidence", "#unsure", "#unsure airtime", "share"]
     return _table(names, rows) + _left_out(gaps, _CHANNELS) if rows else "<p>No channel lacks a category.</p>"
 
 
@@ -113,4 +113,6 @@ def _table(names: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     body = "".join(
         f"<tr>{''.join(f'<td{kind}>{cell}</td>' for cell, kind in zip(row, kinds, strict=True))}</tr>\n" for row in rows
     )
-    return f'<div class="wide"><table><thead><tr>{header}</tr></thead><tbody>{body}</tbody></table></div>'
+    # Keyboards must be able to scroll what is wider than the page.
+    wide = f'<div class="wide" tabindex="0" role="region" aria-label="by {names[0]}">'
+    return f"{wide}<table><thead><tr>{header}</tr></thead><tbody>{body}</tbody></table></div>"

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from titleclf.epg.fill import Filler, Outcome, Settled
 from titleclf.epg.parser import pieces
@@ -38,6 +39,11 @@ class Part:
     def programmes(self) -> int:
         """How many there are."""
         return self.outcomes.total()
+
+    @property
+    def asked(self) -> int:
+        """How many of them a category was looked for."""
+        return self.outcomes[Outcome.filled] + self.outcomes[Outcome.unsure]
 
     @property
     def confidence(self) -> float | None:
@@ -83,10 +89,9 @@ class Report:
             doubt.minutes += programme.minutes or 0.0
 
     def gaps(self) -> list[Part]:
-        """Return the channels that lack categories, those with most gaps first."""
-        return sorted(
-            (part for part in self.channels.values() if part.missing), key=lambda part: (-part.missing, part.name)
-        )
+        """Return the channels that lack categories or would get some, those with most gaps first."""
+        found = [part for part in self.channels.values() if part.missing or part.asked]
+        return sorted(found, key=lambda part: (-part.missing, -part.asked, part.name))
 
     def worst_doubts(self) -> list[Doubt]:
         """Return the unsure titles, those with most airtime first."""
@@ -101,7 +106,7 @@ def report(guide: str, filler: Filler) -> Report:
     InputError
         If the guide can't be read.
     """
-    found = Report(Part(guide))
+    found = Report(Part(Path(guide).name))
     names: dict[str, str] = {}
     with reading(guide) as source:
         for piece in pieces(source.pieces, guide):
