@@ -195,7 +195,8 @@ def test_standard_input_has_no_place():
 def test_what_is_no_file_is_not_replaced(tmp_path, name, got):
     (tmp_path / "in.xml").write_bytes(PLAIN)
     (tmp_path / "folder").mkdir()
-    os.mkfifo(tmp_path / "pipe")
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "pipe").symlink_to(tmp_path / "fifo")
     expected = f"{tmp_path / name} must be a file, or not there yet. Got {got}. Name another one."
     with pytest.raises(InputError, match=f"^{re.escape(expected)}$"):
         fill(str(tmp_path / "in.xml"), str(tmp_path / name), filler_of())
@@ -259,4 +260,6 @@ def test_bad_guides_end_commands_with_one_line(tmp_path):
         done = command("epg", *arguments, cwd=tmp_path)
         assert (done.returncode, done.stdout) == (2, "")
         assert "must be whole, well-formed XML" in one_line(done.stderr)
+    done = command("epg", "lint", "-", "--profile", "kodi", cwd=tmp_path, input="")
+    assert one_line(done.stderr).startswith("standard input:1: must be whole, well-formed XML.")
     assert not (tmp_path / "out.xml").exists()

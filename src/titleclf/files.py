@@ -34,9 +34,9 @@ def replacing(path: Path) -> Iterator[Path]:
     InputError
         If something else than a file stands at `path`.
     """
-    path = path.resolve()
     if path.exists() and not path.is_file():  # /dev/null is no place for a file
         raise InputError(f"{path} must be a file, or not there yet. Got {_other(path)}. Name another one.")
+    path = path.resolve()
     before = path.stat() if path.exists() else None
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")

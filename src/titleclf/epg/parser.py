@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from xml.parsers import expat
 
 from titleclf.epg.guide import Piece, Programme, Text
-from titleclf.epg.streams import reading
+from titleclf.epg.streams import named, reading
 from titleclf.errors import InputError
 
 # In the DTD's order: what follows a category must not precede it.
@@ -44,7 +44,7 @@ class _Parser:
     """Expat's events as programmes; between calls it keeps the bytes that are not done with."""
 
     def __init__(self, guide: str) -> None:
-        self._guide = guide
+        self._guide = named(guide)
         self._expat = expat.ParserCreate("utf-8")  # whatever is declared: what gets here is UTF-8
         self._expat.buffer_text = True
         self._expat.StartElementHandler = self._start

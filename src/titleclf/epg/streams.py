@@ -55,6 +55,11 @@ class Source(NamedTuple):
     pieces: Iterator[bytes]
 
 
+def named(guide: str) -> str:
+    """Return what a guide is called in errors."""
+    return "standard input" if guide == STANDARD else guide
+
+
 @contextmanager
 def reading(guide: str) -> Iterator[Source]:
     """Open a guide (`-`: standard input), whatever it is packed with; a bar shows how much of it is read.
@@ -69,10 +74,11 @@ def reading(guide: str) -> Iterator[Source]:
         size = Path(guide).stat().st_size if Path(guide).is_file() else None
         bar = stack.enter_context(tqdm(total=size, unit="B", unit_scale=True, disable=None, leave=False, desc=guide))
         packing = _packing(file)
-        raw = _chunks(_unpacked(file, packing), guide, lambda: bar.update(file.tell() - bar.n) if size else None)
+        name = named(guide)
+        raw = _chunks(_unpacked(file, packing), name, lambda: bar.update(file.tell() - bar.n) if size else None)
         first = next(raw, b"")
-        encoding = _encoding_of(first, guide)
-        yield Source(encoding, packing, _to_utf8(first, raw, encoding, guide))
+        encoding = _encoding_of(first, name)
+        yield Source(encoding, packing, _to_utf8(first, raw, encoding, name))
 
 
 @contextmanager
