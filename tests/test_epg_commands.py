@@ -193,6 +193,16 @@ def test_wrong_options_are_refused(epg, arguments):
     assert "usage: python -m titleclf.epg" in said
 
 
+@pytest.mark.parametrize("arguments", ["lint g.xml --profile kodi", "fill g.xml -o - --model {run}", "undo g.xml -o -"])
+def test_a_reader_that_leaves_early_is_no_error(genres_run, tmp_path, arguments):
+    labels = (f"<category>label {number}</category>" for number in range(5000))
+    (tmp_path / "g.xml").write_text(guide(*map(programme, labels)))
+    line = f"{sys.executable} -m titleclf.epg {arguments.format(run=genres_run)} | head -c 10"
+    done = subprocess.run(["bash", "-c", line], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert len(done.stdout) == 10
+    assert "Error" not in done.stderr
+
+
 def test_help_shows_examples(epg):
     code, out, _ = epg("--help")
     assert code == 0

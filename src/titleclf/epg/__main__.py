@@ -28,7 +28,9 @@ def main() -> None:
     # When a service is stopped, what is half written has to go, as after Ctrl-C.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     arguments = _parser().parse_args()
-    sys.exit(arguments.run(arguments))
+    code = arguments.run(arguments)
+    sys.stdout.flush()  # where a reader that has left is no error
+    sys.exit(code)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -72,7 +72,9 @@ def reading(guide: str) -> Iterator[Source]:
     with ExitStack() as stack:
         file = stack.enter_context(_opened(guide))
         size = Path(guide).stat().st_size if Path(guide).is_file() else None
-        bar = stack.enter_context(tqdm(total=size, unit="B", unit_scale=True, disable=None, leave=False, desc=guide))
+        bar = stack.enter_context(
+            tqdm(total=size, unit="B", unit_scale=True, disable=None, leave=False, desc=Path(guide).name)
+        )
         packing = _packing(file)
         name = named(guide)
         raw = _chunks(_unpacked(file, packing), name, lambda: bar.update(file.tell() - bar.n) if size else None)
