@@ -3,6 +3,8 @@
 import gzip
 import io
 import lzma
+import random
+import re
 
 import pytest
 
@@ -12,6 +14,7 @@ from titleclf.epg.fill import Outcome, When, fill
 from titleclf.epg.guide import Programme
 from titleclf.epg.overrides import Override, Overrides
 from titleclf.epg.parser import pieces, programmes
+from titleclf.epg.profiles import PROFILES
 from titleclf.epg.streams import reading
 from titleclf.epg.undo import undo
 
@@ -192,3 +195,57 @@ def test_standard_input_is_read_and_standard_output_written_as_a_whole(tmp_path,
     monkeypatch.setattr("sys.stdin", Standard)
     fill("-", "-", filler_of())
     assert capfdbinary.readouterr().out == filled(tmp_path, GUIDES["pretty"])
+
+
+# Guides that nobody would write, drawn by seed
+
+NAMES = ["title", "sub-title", "desc", "category", "keyword", "icon", "url", "episode-num", "x", "programme", "channel"]
+INSIDE = [
+    "Heat",
+    "日本沈没",
+    "",
+    " ",
+    "a &amp; b",
+    "<![CDATA[Heat]]>",
+    "<![CDATA[</title>]]>",
+    "<b>x</b>",
+    "&#x41;",
+    ">",
+]
+ATTRIBUTES = ["", "", " lang='en'", ' lang="d&amp;e"', " a='x>y' ", " lang = 'x/' "]
+BLANKS = ["", " ", "\n  ", "\r\n", "\t", "\n\n"]
+BETWEEN = ["", "", "", "<!-- <title>x</title> -->", "<?p <x> ?>", "text"]
+
+
+def drawn_guide(dice: random.Random) -> str:
+    def element() -> str:
+        name, attribute = dice.choice(NAMES), dice.choice(ATTRIBUTES)
+        if dice.random() < 0.2:
+            return f"<{name}{attribute}/>"
+        return f"<{name}{attribute}>{dice.choice(INSIDE)}</{name}{dice.choice(BLANKS)}>"
+
+    def drawn_programme() -> str:
+        children = [element() for _ in range(dice.randint(0, 6))]
+        if dice.random() < 0.5:
+            children.sort(key=lambda child: NAMES.index(re.match(r"<([\w-]+)", child).group(1)))
+        parts = [dice.choice(BLANKS) + dice.choice(BETWEEN) + dice.choice(BLANKS) + child for child in children]
+        return programme("".join(parts) + dice.choice(BLANKS), title=dice.choice(["", "<title>Heat</title>"]))
+
+    parts = [dice.choice(BLANKS) + drawn_programme() for _ in range(dice.randint(0, 4))]
+    return dice.choice(["", '<?xml version="1.0"?>\n', "\ufeff"]) + f"<tv>{''.join(parts)}\n</tv>\n"
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_any_guide_is_filled_validly_and_given_back_by_undo(tmp_path, monkeypatch, seed):
+    dice = random.Random(seed)
+    changed = 0
+    for _ in range(60):
+        content = drawn_guide(dice).encode()
+        monkeypatch.setattr("titleclf.epg.streams._CHUNK", dice.choice([1, 3, 10, 1000]))
+        when, profile = dice.choice(list(When)), dice.choice([None, *PROFILES.values()])
+        after = filled(tmp_path, content, when=when, profile=profile, is_marked=True)
+        assert is_valid(after) or not is_valid(content)
+        undo(str(tmp_path / "out.xml"), str(tmp_path / "back.xml"))
+        assert (tmp_path / "back.xml").read_bytes() == content
+        changed += after != content
+    assert changed > 10
