@@ -263,9 +263,7 @@ def test_resume_refuses_other_titles(small, titles_txt, titles):
     titles_txt.write_text("\n".join(titles))
     with pytest.raises(InputError) as caught:
         pretrain(replace(config, resume=str(folder)))
-    assert str(caught.value) == (
-        f"resume must be given the same titles. Got {folder}, begun on others. Pre-train again."
-    )
+    assert str(caught.value) == (f"resume must be given the same titles. Got {folder}, begun on others. Train again.")
 
 
 def test_resume_refuses_what_is_no_unfinished_run_of_its_own(small, run, tmp_path):

@@ -35,8 +35,6 @@ _MEASURED = 1000  # titles are enough to know how large their vectors are
 _LARGEST_FACTOR = 1e6  # of vectors that are still zero
 _SMALL = 1e-2  # an n-gram that no title has keeps so little that it says nothing
 
-History = list[dict[str, float]]
-
 
 def pretrain(config: PretrainConfig) -> Path:
     """Train embeddings, write them, and return the run's folder."""
@@ -79,12 +77,13 @@ def fit(
     encoder: Encoder,
     objective: Objective,
     folder: Path,
-) -> History:
+) -> runs.History:
     """Train on one shuffled part of the file after the other; after each, leave a checkpoint to resume from."""
     sizes = config.pretraining
     modules = nn.ModuleDict({"encoder": encoder, "objective": objective})
     optimizer = Optimizer(modules, config.optim, steps=sizes.epochs * steps_an_epoch(survey.titles, sizes))
-    history = _restore(folder, survey, modules, optimizer) if config.resume is not None else []
+    given = {"titles": survey.fingerprint}
+    history = runs.restore(folder, given, modules, optimizer) if config.resume is not None else []
     seen = len(history)
     parts = math.ceil(survey.titles / sizes.part_titles)
     modules.train()
@@ -102,7 +101,7 @@ def fit(
                 optimizer.step(loss)
                 total += loss.item() * len(batch)
             history.append({"titles": _seen(history) + len(part), "loss": total / len(part)})
-            runs.save_checkpoint(folder, _state(survey, modules, optimizer, history))
+            runs.save_checkpoint(folder, runs.state_of(given, history, modules, optimizer))
             print(f"{name}: loss {history[-1]['loss']:.3f}", flush=True)
     return history
 
@@ -131,7 +130,7 @@ def to_unit_size(encoder: Encoder, model: ModelConfig, batch: Batch) -> None:
         encoder.ngrams.weight.mul_(factor)
 
 
-def finish(config: PretrainConfig, survey: Survey, encoder: Encoder, history: History, folder: Path) -> None:
+def finish(config: PretrainConfig, survey: Survey, encoder: Encoder, history: runs.History, folder: Path) -> None:
     """Write the embeddings, rounded to four bits a weight, and draw the loss."""
     round_weights(encoder.embedding.characters.weight, to_nibbles=True)
     if isinstance(encoder, Ngram):
@@ -158,27 +157,8 @@ def _quoted(path: str) -> str:
     return path if re.fullmatch(r"[\w./-]+", path) else f'"{path}"'  # Hydra takes other signs in quotes only
 
 
-def _seen(history: History) -> float:
+def _seen(history: runs.History) -> float:
     return history[-1]["titles"] if history else 0
-
-
-def _state(survey: Survey, modules: nn.Module, optimizer: Optimizer, history: History) -> runs.State:
-    return {
-        "fingerprint": survey.fingerprint,
-        "history": history,
-        "modules": modules.state_dict(),
-        "optimizer": optimizer.state_dict(),
-    }
-
-
-def _restore(folder: Path, survey: Survey, modules: nn.Module, optimizer: Optimizer) -> History:
-    state = runs.load_checkpoint(folder)
-    if state["fingerprint"] != survey.fingerprint:
-        raise InputError(f"resume must be given the same titles. Got {folder}, begun on others. Pre-train again.")
-    modules.load_state_dict(state["modules"])
-    optimizer.load_state_dict(state["optimizer"])
-    history: History = state["history"]
-    return history
 
 
 main = command("pretrain", pretrain, alone="resume")

@@ -14,6 +14,7 @@ import torch
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from safetensors.torch import save as save_tensors
+from torch import nn
 from yaml import YAMLError
 
 from titleclf.bundle import tensors_of
@@ -21,10 +22,12 @@ from titleclf.errors import InputError
 from titleclf.files import replacing, write_text
 from titleclf.mapping import from_mapping
 from titleclf.model import Network
+from titleclf.optim import Optimizer
 
 CONFIG, CHECKPOINT, BEST = "config.yaml", "checkpoint.pt", "best.safetensors"
 
 State = dict[str, Any]
+History = list[dict[str, float]]  # a row an epoch, or a part of one
 Config = TypeVar("Config")
 
 
@@ -63,6 +66,36 @@ def resumable(folder: Path, verb: str, *, is_new: bool) -> Iterator[None]:
             shutil.rmtree(folder)  # ours, and all that is in it is the configuration
             raise KeyboardInterrupt("There was no checkpoint yet: nothing is left of the run.") from None
         raise KeyboardInterrupt(f"Go on with: python -m titleclf.{verb} resume={folder}") from None
+
+
+def state_of(given: dict[str, str], history: History, modules: nn.Module, optimizer: Optimizer) -> State:
+    """Return what `save_checkpoint` takes; `given` are fingerprints of all files that shape the weights, by name."""
+    return {
+        "given": given,
+        "history": history,
+        "modules": modules.state_dict(),
+        "optimizer": optimizer.state_dict(),
+    }
+
+
+def restore(folder: Path, given: dict[str, str], modules: nn.Module, optimizer: Optimizer) -> History:
+    """Bring modules and optimizer to the last epoch of the run in `folder`, and return its history.
+
+    Raises
+    ------
+    InputError
+        If there is none, or it was given other files.
+    """
+    state = load_checkpoint(folder)
+    others = [name for name in given if state.get("given", {}).get(name) != given[name]]
+    if others:
+        raise InputError(
+            f"resume must be given the same {' and '.join(others)}. Got {folder}, begun on others. Train again."
+        )
+    modules.load_state_dict(state["modules"])
+    optimizer.load_state_dict(state["optimizer"])
+    history: History = state["history"]
+    return history
 
 
 def save_checkpoint(folder: Path, state: State) -> None:

@@ -33,7 +33,7 @@ from titleclf.pictures import draw_training
 from titleclf.regulariser import Regulariser, regulariser_of
 from titleclf.rounding import round_table
 from titleclf.titles import tags_of, targets_of
-from titleclf.validation import History, best_epoch, noisy_copies, scores_of, validate
+from titleclf.validation import best_epoch, noisy_copies, scores_of, validate
 
 
 def train(config: TrainConfig) -> Path:
@@ -96,7 +96,7 @@ def _shares(data: Data) -> Tensor:
     return torch.from_numpy((tags.sum(axis=0) + 1) / (len(tags) + 2)).float()  # never all titles, nor none
 
 
-def fit(config: TrainConfig, data: Data, bundle: Bundle, folder: Path) -> History:
+def fit(config: TrainConfig, data: Data, bundle: Bundle, folder: Path) -> runs.History:
     """Train epoch by epoch; after each, validate, keep the best weights and leave a checkpoint to resume from.
 
     The bundle's network has the best epoch's weights in the end, as a bundle keeps them.
@@ -110,7 +110,7 @@ def fit(config: TrainConfig, data: Data, bundle: Bundle, folder: Path) -> Histor
     modules = network if regulariser is None else nn.ModuleDict({"network": network, "regulariser": regulariser})
     optimizer = Optimizer(modules, config.optim, steps=len(starts) * training.epochs)
     given = _given(config, data, regulariser)
-    history = _restore(folder, given, modules, optimizer) if config.resume is not None else []
+    history = runs.restore(folder, given, modules, optimizer) if config.resume is not None else []
     known = noisy_copies(data.sides.train, len(data.sides.validation), np.random.default_rng([config.seed, 0]))
 
     for epoch in range(len(history) + 1, training.epochs + 1):
@@ -135,7 +135,7 @@ def fit(config: TrainConfig, data: Data, bundle: Bundle, folder: Path) -> Histor
         history.append({"epoch": epoch, "training_loss": total / len(titles), **validate(data, known, bundle)})
         if best_epoch(history) == epoch:
             runs.save_best(folder, network)
-        runs.save_checkpoint(folder, _state(given, modules, optimizer, history))
+        runs.save_checkpoint(folder, runs.state_of(given, history, modules, optimizer))
         print(_line(history[-1], time.perf_counter() - started), flush=True)
 
     load_weights(network, folder / runs.BEST)
@@ -143,7 +143,7 @@ def fit(config: TrainConfig, data: Data, bundle: Bundle, folder: Path) -> Histor
     return history
 
 
-def finish(config: TrainConfig, data: Data, bundle: Bundle, folder: Path, history: History) -> None:
+def finish(config: TrainConfig, data: Data, bundle: Bundle, folder: Path, history: runs.History) -> None:
     """Evaluate on test, write report and bundle, and let `latest` point to them."""
     sides = data.sides
     metrics = bundle.facts.metrics = evaluate_bundle(bundle, sides.test, sides.train, folder, config.evaluate)
@@ -165,28 +165,6 @@ def _given(config: TrainConfig, data: Data, regulariser: Regulariser | None) -> 
     if regulariser is not None:
         given["titles without labels"] = hashlib.sha256("\n".join(regulariser.titles).encode()).hexdigest()
     return given
-
-
-def _state(given: dict[str, str], modules: nn.Module, optimizer: Optimizer, history: History) -> runs.State:
-    return {
-        "given": given,
-        "history": history,
-        "modules": modules.state_dict(),
-        "optimizer": optimizer.state_dict(),
-    }
-
-
-def _restore(folder: Path, given: dict[str, str], modules: nn.Module, optimizer: Optimizer) -> History:
-    state = runs.load_checkpoint(folder)
-    others = [name for name in given if state.get("given", {}).get(name) != given[name]]
-    if others:
-        raise InputError(
-            f"resume must be given the same {' and '.join(others)}. Got {folder}, begun on others. Train again."
-        )
-    modules.load_state_dict(state["modules"])
-    optimizer.load_state_dict(state["optimizer"])
-    history: History = state["history"]
-    return history
 
 
 def _sizes(data: Data) -> str:

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from titleclf import runs
 from titleclf.arrays import Floats
 from titleclf.bundle import Bundle
 from titleclf.data import Data
@@ -14,8 +15,6 @@ from titleclf.tags import metrics as tag_metrics
 from titleclf.tags.temperature import NO_TEMPERATURE, probabilities
 from titleclf.tags.thresholds import best_for_all
 from titleclf.titles import labels_of, tags_of
-
-History = list[dict[str, float]]
 
 
 def noisy_copies(titles: pd.DataFrame, count: int, generator: np.random.Generator) -> pd.DataFrame:
@@ -46,7 +45,7 @@ def validate(data: Data, known: pd.DataFrame, bundle: Bundle) -> dict[str, float
     }
 
 
-def best_epoch(history: History) -> int:
+def best_epoch(history: runs.History) -> int:
     """Return the first epoch with the best mean of both halves' accuracy (or micro-F1) and macro-F1, 0 before any.
 
     Unseen titles alone would choose an epoch that is too early for the known ones.
