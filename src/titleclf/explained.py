@@ -44,9 +44,9 @@ class Explanation:
     is explained as it is. Temperature comes later, and changes no order.
 
     `characters` are those of the title as the model sees it, in its own case where that is as long; `cut` is what the
-    model does not see. Each has its share of the n-grams that it is part of, so that bias, memory and characters add up
-    to the lead; `ngrams`, strongest for the category first, tell the same once more. In them ^ and $ are the title's
-    beginning and end.
+    model does not see. Each adds what it says at its place and its even share of the n-grams that it is part of, so
+    that bias, memory and characters add up to the lead. `ngrams` are these n-grams undivided, strongest for it
+    first, equal ones as one; in them ^ and $ are the title's beginning and end.
     """
 
     category: str
@@ -57,14 +57,14 @@ class Explanation:
     cut: str
 
     @property
-    def title(self) -> float:
+    def by_characters(self) -> float:
         """What the characters add, with the n-grams that they are part of."""
         return math.fsum(contribution for _, contribution in self.characters)
 
     @property
     def lead(self) -> float:
         """What all adds up to."""
-        return self.bias + self.title + (self.memory.contribution if self.memory else 0)
+        return self.bias + self.by_characters + (self.memory.contribution if self.memory else 0)
 
 
 def has_colours() -> bool:
@@ -86,7 +86,7 @@ def coloured(explanation: Explanation) -> str:
 def as_text(explanation: Explanation, indent: str) -> str:
     """Return lines for people: what adds up to the lead, what is strongest for and against, and what is remembered."""
     memory = explanation.memory
-    terms = [f"bias {explanation.bias:+.2f}", f"title {explanation.title:+.2f}"]
+    terms = [f"bias {explanation.bias:+.2f}", f"title {explanation.by_characters:+.2f}"]
     terms += [f"memory {memory.contribution:+.2f}"] if memory else []
     pieces = explanation.ngrams or _characters(explanation)
     for_it = [piece for piece in pieces if piece.contribution > 0][:_STRONGEST]
