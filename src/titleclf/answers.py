@@ -8,10 +8,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TextIO
 
+from titleclf.characters import printable
+from titleclf.errors import InputError
+from titleclf.explained import Explanation, as_object, as_text, coloured, has_colours
 from titleclf.kinds import Task
 from titleclf.tags.cells import BAR
 
 NO_TITLE, UNSURE = "(no title)", "(don't know)"
+_INDENT = " " * 6
 _TAGS_WIDTH = 40  # characters: longer lists of tags push their title to the right
 
 
@@ -20,11 +24,13 @@ class Prediction:
     """What the model says of one title: candidates with probabilities, best first; none for an empty title.
 
     `named` are those that are probable enough to be answers: at most the best one, or with several tags any of them.
+    `explanation` tells what speaks for the best one, where that was asked.
     """
 
     title: str
     candidates: list[tuple[str, float]]
     named: list[str]
+    explanation: Explanation | None = None
 
     @property
     def category(self) -> str | None:
@@ -37,14 +43,28 @@ class Prediction:
         return self.candidates[0][1] if self.candidates else None
 
 
-def writer(kind: str, task: Task, top: int, categories: list[str]) -> Callable[[Prediction], None]:
-    """Return what prints predictions with their `top` candidates, as `kind` (text, jsonl or csv) of titles."""
+def writer(
+    kind: str, task: Task, top: int, categories: list[str], *, explains: bool = False
+) -> Callable[[Prediction], None]:
+    """Return what prints predictions with their `top` candidates, as `kind` (text, jsonl or csv) of titles.
+
+    If it `explains`, JSON lines have an explanation, null for an empty title; text has those that there are.
+
+    Raises
+    ------
+    InputError
+        If it should explain in CSV.
+    """
+    if explains and kind == "csv":
+        raise InputError("--explain must go with --format text or jsonl. Got csv. Leave one out.")
     # Whatever the terminal's locale, the answer is UTF-8 like the titles.
     reconfigure(sys.stdout, encoding="utf-8", newline="\n")
     width = max(map(len, categories))
     match kind, task:
         case "jsonl", _:
-            return lambda prediction: print(json.dumps(_as_object(prediction, task), ensure_ascii=False))
+            return lambda prediction: print(
+                json.dumps(_as_object(prediction, task) | _explained(prediction, explains=explains), ensure_ascii=False)
+            )
         case "text", Task.single:
             return lambda prediction: print(_as_text(prediction, width))
         case "text", Task.multilabel:
@@ -85,8 +105,7 @@ def _as_text(prediction: Prediction, width: int) -> str:
     lines = [f"{share:4.0%}  {category:<{width}}" for category, share in prediction.candidates]
     if prediction.category is None:
         lines = [f"   ?  {UNSURE:<{width}}", *lines]
-    lines[0] += f"  {printable(prediction.title)}"
-    return "\n".join(lines)
+    return _with_title(lines, prediction)
 
 
 def _as_tags(prediction: Prediction, width: int, top: int) -> str:
@@ -97,13 +116,18 @@ def _as_tags(prediction: Prediction, width: int, top: int) -> str:
         lines = [f"{prediction.probability:4.0%}  {f' {BAR} '.join(prediction.named):<{width}}"]
     if top > 1 or not prediction.named:
         lines += [f"{share:4.0%}  {tag}" for tag, share in prediction.candidates]
-    lines[0] += f"  {printable(prediction.title)}"
-    return "\n".join(lines)
+    return _with_title(lines, prediction)
 
 
-def printable(title: str) -> str:
-    """Return a title that can't steer the terminal."""
-    return "".join(mark if mark.isprintable() else repr(mark)[1:-1] for mark in title)
+def _with_title(lines: list[str], prediction: Prediction) -> str:
+    explanation = prediction.explanation
+    title = coloured(explanation) if explanation and has_colours() else printable(prediction.title)
+    explained = [as_text(explanation, _INDENT)] if explanation else []
+    return "\n".join([f"{lines[0]}  {title}", *lines[1:], *explained])
+
+
+def _explained(prediction: Prediction, *, explains: bool) -> dict[str, Any]:
+    return {"explanation": prediction.explanation and as_object(prediction.explanation)} if explains else {}
 
 
 def _rounded(probability: float | None) -> float | None:

@@ -107,6 +107,11 @@ def normalise(title: str, *, casefold: bool) -> str:
     return re.sub(r"\s+", " ", unicodedata.normalize("NFC", folded)).strip()
 
 
+def printable(title: str) -> str:
+    """Return a title that can't steer the terminal."""
+    return "".join(mark if mark.isprintable() else repr(mark)[1:-1] for mark in title)
+
+
 def chunked(titles: Iterable[str], size: int) -> Iterator[list[str]]:
     """Yield lists of at most `size` titles from a stream."""
     chunk: list[str] = []

@@ -3,17 +3,19 @@
 import argparse
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from titleclf import __version__
-from titleclf.answers import reconfigure, writer
+from titleclf.answers import Prediction, reconfigure, writer
 from titleclf.arguments import LATEST, count, default_model, precision, share
 from titleclf.characters import chunked
 from titleclf.errors import InputError, exit_codes
 from titleclf.files import SHIPPED
 from titleclf.runtime.classifier import Classifier
+from titleclf.runtime.explain import check_linear, explain
 from titleclf.saved import model_folder
 from titleclf.tables import checked_lines, titles_in
 
@@ -22,6 +24,7 @@ _EXAMPLES = """examples:
   python -m titleclf.predict "Match of the Day" Tagesschau
   python -m titleclf.predict --input titles.txt --format csv > categories.csv
   cut -f 3 guide.tsv | python -m titleclf.predict --format jsonl --top 3
+  python -m titleclf.predict --explain Tagesschau
   python -m titleclf.predict --precision 0.9 -- "--a title that begins with dashes"
 """
 
@@ -39,13 +42,15 @@ def main() -> None:
         arguments.min_confidence, classifier.thresholds.unasked() if asked is None else classifier.thresholds.at(asked)
     )
     top = min(arguments.top, len(classifier.categories))
-    write = writer(arguments.format, classifier.task, top, classifier.categories)
+    write = writer(arguments.format, classifier.task, top, classifier.categories, explains=arguments.explain)
+    if arguments.explain:
+        check_linear(classifier.forward.model)
     all_cut = 0
     for chunk in chunked(titles, _CHUNK):
         predictions, cut = classifier.predict(chunk, top, least)
         all_cut += cut
         for prediction in predictions:
-            write(prediction)
+            write(_explained(prediction, classifier) if arguments.explain else prediction)
     if all_cut:
         print(f"cut: {all_cut:,} titles longer than the longest of training", file=sys.stderr)
 
@@ -85,7 +90,21 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--min-confidence", type=share, default=0.0, metavar="P", help="name no category less probable than P"
     )
+    parser.add_argument(
+        "--explain",
+        action="store_true",
+        help="tell what speaks for and against the likeliest category: characters (on a terminal in green and red), "
+        "n-grams, and the remembered title (text or jsonl, models with a linear head)",
+    )
     return parser
+
+
+def _explained(prediction: Prediction, classifier: Classifier) -> Prediction:
+    category = prediction.candidates[0][0] if prediction.candidates else None
+    if category is None:
+        return prediction
+    number = classifier.categories.index(category)
+    return replace(prediction, explanation=explain(classifier, prediction.title, number))
 
 
 def _titles(arguments: argparse.Namespace) -> Iterator[str]:

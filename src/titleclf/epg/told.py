@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from titleclf.answers import printable
+from titleclf.characters import printable
 from titleclf.epg.fill import Outcome
 from titleclf.epg.harvest import Harvest
 from titleclf.epg.lint import Lint

@@ -42,9 +42,9 @@ class Forward:
                 return self._ngrams(batch, self.model)
             case ConvConfig():
                 return self._strongest(batch, self.model)
-        return _sums(self._characters(batch), batch.mask.sum(axis=1))
+        return _sums(self.characters(batch), batch.mask.sum(axis=1))
 
-    def _characters(self, batch: Batch) -> Floats:
+    def characters(self, batch: Batch) -> Floats:
         """Return the characters of all titles, one title after the other, with the codes of their places."""
         vectors: Floats = self.weights["encoder.embedding.characters.weight"].take(batch.ids[batch.mask], axis=0)
         if self.codes is None:
@@ -55,7 +55,7 @@ class Forward:
     def _ngrams(self, batch: Batch, model: NgramConfig) -> Floats:
         grams, counts = ngrams(batch.ids, batch.mask, model.orders, model.buckets, across_words=model.across_words)
         characters = batch.mask.sum(axis=1)
-        summed = _sums(self._characters(batch), characters) + self._table_sums(grams, counts)  # (batch, dim)
+        summed = _sums(self.characters(batch), characters) + self._table_sums(grams, counts)  # (batch, dim)
         features = np.maximum(characters + counts, 1).astype(np.float32)
         vectors: Floats = summed / np.sqrt(features)[:, None]
         return vectors
@@ -70,7 +70,7 @@ class Forward:
     def _strongest(self, batch: Batch, model: ConvConfig) -> Floats:
         """Return what each convolution finds at its strongest place (batch, channels of all widths)."""
         vectors = np.zeros((*batch.ids.shape, model.dim), dtype=np.float32)  # (batch, length, dim)
-        vectors[batch.mask] = self._characters(batch)
+        vectors[batch.mask] = self.characters(batch)
         found = [self._found(vectors, number, width) for number, width in enumerate(model.widths)]
         # Beginning at zero is ReLU, and what an empty title has.
         return np.concatenate([np.max(one, axis=1, initial=0, where=batch.mask[..., None]) for one in found], axis=1)
