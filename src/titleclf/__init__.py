@@ -1,9 +1,31 @@
 """titleclf tells what kind of programme a TV title is, character by character."""
 
 import sys
+from importlib import import_module
 from types import TracebackType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from titleclf.answers import Prediction
+    from titleclf.errors import InputError
+    from titleclf.runtime.classifier import Classifier
 
 __version__ = "0.1.0"
+__all__ = ["Classifier", "InputError", "Prediction", "__version__"]
+
+_HOMES = {
+    "Classifier": "titleclf.runtime.classifier",
+    "InputError": "titleclf.errors",
+    "Prediction": "titleclf.answers",
+}
+
+if not TYPE_CHECKING:  # else a misspelt name would pass for one of any type
+
+    def __getattr__(name: str) -> object:
+        """Import what is asked for only then: commands that need none of it start sooner."""
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(import_module(_HOMES[name]), name)
 
 
 def _quiet_interrupt(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

@@ -42,7 +42,7 @@ def main() -> None:
     write = writer(arguments.format, classifier.task, top, classifier.categories)
     all_cut = 0
     for chunk in chunked(titles, _CHUNK):
-        predictions, cut = classifier.predict(chunk, top, least)
+        predictions, cut = classifier.predict_counting(chunk, top, least)
         all_cut += cut
         for prediction in predictions:
             write(prediction)
