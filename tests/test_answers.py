@@ -39,7 +39,7 @@ def test_all_tags_above_their_thresholds_are_named_likeliest_first(tags_run):
     bundle = load_bundle(tags_run)
     shares, _ = bundle.probabilities(TITLES)
     least = np.median(shares, axis=0)
-    found, _ = bundle.predict(TITLES, 1, least)
+    found = bundle.predict(TITLES, 1, least)
     for prediction, row in zip(found, shares, strict=True):
         order = np.argsort(-row, kind="stable")
         assert prediction.named == [bundle.categories[place] for place in order if row[place] >= least[place]]
@@ -74,7 +74,7 @@ def test_csv_joins_tags_as_training_data_has_them(monkeypatch, capsys, tags_run,
 def test_text_joins_tags_with_the_probability_of_the_likeliest(monkeypatch, capsys, tags_run, tmp_path):
     model = with_thresholds(tags_run, tmp_path, 0.0, [0.0, 0.0])
     (line,) = printed(monkeypatch, capsys, model, "Tagesschau").splitlines()
-    (best,), _ = load_bundle(model).predict(["Tagesschau"])
+    (best,) = load_bundle(model).predict(["Tagesschau"])
     assert line == f"{best.probability:4.0%}  {' | '.join(best.named):<40}  Tagesschau"
     lines = printed(monkeypatch, capsys, model, "--top", "2", "Tagesschau", " ").splitlines()
     assert [one[6:].strip() for one in lines[1:-1]] == [name for name, _ in best.candidates]

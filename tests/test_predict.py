@@ -98,7 +98,7 @@ def test_an_answer_does_not_depend_on_the_locale(run, tmp_path, monkeypatch):
 
 def test_a_prediction_is_the_bundles(run):
     bundle = load_bundle(run)
-    (found,), _ = bundle.predict(["Match of the Day"], top=3)
+    (found,) = bundle.predict(["Match of the Day"], top=3)
     row = bundle.probabilities(["Match of the Day"])[0][0]
     assert [share for _, share in found.candidates] == sorted(row, reverse=True)
     assert found.category == bundle.categories[row.argmax()]

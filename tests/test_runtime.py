@@ -119,8 +119,8 @@ def test_tasks_and_memories_lean_alike(request, tmp_path, task, kind):
     made.memory = None if kind is MemoryKind.none else replace(made.memory, kind=kind)
     bundle, classifier = both(made, tmp_path)
     assert_same(bundle, classifier)
-    known, _ = bundle.predict(TITLES, top=2, least=bundle.thresholds.unasked())
-    found, _ = classifier.predict(TITLES, top=2, least=classifier.thresholds.unasked())
+    known = bundle.predict(TITLES, top=2)
+    found = classifier.predict(TITLES, top=2)
     assert [one.named for one in found] == [one.named for one in known]
 
 

@@ -1,19 +1,48 @@
 """titleclf tells what kind of programme a TV title is, character by character."""
 
 import sys
+from importlib import import_module
+from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from titleclf.answers import Prediction
+    from titleclf.errors import InputError
+    from titleclf.runtime.classifier import Classifier
 
 __version__ = "0.1.0"
+__all__ = ["Classifier", "InputError", "Prediction", "__version__"]
+
+_HOMES = {
+    "Classifier": "titleclf.runtime.classifier",
+    "InputError": "titleclf.errors",
+    "Prediction": "titleclf.answers",
+}
+
+if not TYPE_CHECKING:  # else a misspelt name would pass for one of any type
+
+    def __getattr__(name: str) -> object:
+        """Import what is asked for only then: commands that need none of it start sooner."""
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(import_module(_HOMES[name]), name)
 
 
-def _quiet_interrupt(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+def _in_one_line(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    from titleclf.errors import BAD_INPUT
+    from titleclf.needs import lacking
+
     if issubclass(kind, KeyboardInterrupt):
         print("Interrupted.", file=sys.stderr)
+    elif line := lacking(Path(sys.argv[0]).stem, error):  # by then the verb's file
+        print(line, file=sys.stderr)
+        sys.exit(BAD_INPUT)
     else:
         sys.__excepthook__(kind, error, trace)
 
 
 # While `python -m titleclf.<verb>` looks for the verb, its name is still "-m". From there on torch is imported for
-# seconds, before any command could catch a Ctrl-C.
+# seconds, or is not there, before any command could catch a Ctrl-C or say so.
 if sys.argv[:1] == ["-m"]:
-    sys.excepthook = _quiet_interrupt
+    sys.excepthook = _in_one_line

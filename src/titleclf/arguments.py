@@ -1,6 +1,7 @@
 """Arguments that several commands share: numbers in their ranges, and which model is meant."""
 
 import argparse
+import sys
 from pathlib import Path
 
 from titleclf.errors import InputError
@@ -31,6 +32,12 @@ def precision(text: str) -> float:
     if number is None or not 0 < number < 1:
         raise argparse.ArgumentTypeError(f"must be in (0, 1). Got {text}.")
     return number
+
+
+def program(verb: str) -> str:
+    """Return how the user called `verb`: `titleclf <verb>`, which `cli` leaves in place of a name, or its module."""
+    called = sys.argv[0]
+    return called if called.endswith(f"titleclf {verb}") else f"python -m titleclf.{verb}"
 
 
 def default_model() -> str:

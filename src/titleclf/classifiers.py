@@ -67,13 +67,27 @@ class BaseClassifier(ABC):
         likeliest: Labels = logits.argmax(axis=1)
         return likeliest if self.task is Task.single else self.calibrated(logits) >= self.thresholds.unasked()
 
-    def predict(self, titles: Sequence[str], top: int = 1, least: float | Floats = 0.0) -> tuple[list[Prediction], int]:
-        """Return the predictions of `titles` in their order, and how many titles were too long and were cut.
+    def predict(self, titles: Sequence[str], top: int = 1, least: float | Floats | None = None) -> list[Prediction]:
+        """Return the predictions of `titles` in their order, each with its `top` likeliest categories as candidates.
 
-        No title gets a category that is less probable than `least`, which may have a value for each (categories,). With
-        several tags it gets all that are probable enough, and all of them are among the candidates.
+        No title gets a category that is less probable than `least`, which may have a value for each (categories,), as
+        `thresholds.at(0.9)` has; without it, the likeliest is named, or of several tags those above their thresholds.
+        With several tags a title gets all that are probable enough, and all of them are among the candidates.
+
+        Raises
+        ------
+        TypeError
+            If `titles` is a single title: its characters would be taken for titles.
         """
-        least = np.broadcast_to(least, len(self.categories))
+        return self.predict_counting(titles, top, least)[0]
+
+    def predict_counting(
+        self, titles: Sequence[str], top: int = 1, least: float | Floats | None = None
+    ) -> tuple[list[Prediction], int]:
+        """Return what `predict` does, and how many titles were too long and were cut."""
+        if isinstance(titles, str):
+            raise TypeError(f"titles must be a list of titles. Got one title. Pass [{titles!r}].")
+        least = np.broadcast_to(self.thresholds.unasked() if least is None else least, len(self.categories))
         rows, cut = self.probabilities(titles)
         return [self._prediction(title, row, top, least) for title, row in zip(titles, rows, strict=True)], cut
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from titleclf import __version__
 from titleclf.answers import Prediction, reconfigure, writer
-from titleclf.arguments import LATEST, count, default_model, precision, share
+from titleclf.arguments import LATEST, count, default_model, precision, program, share
 from titleclf.characters import chunked
 from titleclf.errors import InputError, exit_codes
 from titleclf.files import SHIPPED
@@ -21,11 +21,11 @@ from titleclf.tables import checked_lines, titles_in
 
 _CHUNK = 4096
 _EXAMPLES = """examples:
-  python -m titleclf.predict "Match of the Day" Tagesschau
-  python -m titleclf.predict --input titles.txt --format csv > categories.csv
-  cut -f 3 guide.tsv | python -m titleclf.predict --format jsonl --top 3
-  python -m titleclf.predict --explain Tagesschau
-  python -m titleclf.predict --precision 0.9 -- "--a title that begins with dashes"
+  {program} "Match of the Day" Tagesschau
+  {program} --input titles.txt --format csv > categories.csv
+  cut -f 3 guide.tsv | {program} --format jsonl --top 3
+  {program} --explain Tagesschau
+  {program} --precision 0.9 -- "--a title that begins with dashes"
 """
 
 
@@ -47,7 +47,7 @@ def main() -> None:
         check_linear(classifier.forward.model)
     all_cut = 0
     for chunk in chunked(titles, _CHUNK):
-        predictions, cut = classifier.predict(chunk, top, least)
+        predictions, cut = classifier.predict_counting(chunk, top, least)
         all_cut += cut
         for prediction in predictions:
             write(_explained(prediction, classifier) if arguments.explain else prediction)
@@ -57,10 +57,10 @@ def main() -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m titleclf.predict",
+        prog=program("predict"),
         description="Tell the categories of titles: given as arguments, in a file, or on standard input. A model of "
         "several tags (task=multilabel) names all that pass a threshold of their own, likeliest first.",
-        epilog=_EXAMPLES,
+        epilog=_EXAMPLES.format(program=program("predict")),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )

@@ -17,6 +17,7 @@ from safetensors.torch import save as save_tensors
 from torch import nn
 from yaml import YAMLError
 
+from titleclf.arguments import program
 from titleclf.bundle import tensors_of
 from titleclf.errors import InputError
 from titleclf.files import replacing, write_text
@@ -65,7 +66,7 @@ def resumable(folder: Path, verb: str, *, is_new: bool) -> Iterator[None]:
         if is_new and not (folder / CHECKPOINT).exists():
             shutil.rmtree(folder)  # ours, and all that is in it is the configuration
             raise KeyboardInterrupt("There was no checkpoint yet: nothing is left of the run.") from None
-        raise KeyboardInterrupt(f"Go on with: python -m titleclf.{verb} resume={folder}") from None
+        raise KeyboardInterrupt(f"Go on with: {program(verb)} resume={folder}") from None
 
 
 def state_of(given: dict[str, str], history: History, modules: nn.Module, optimizer: Optimizer) -> State:

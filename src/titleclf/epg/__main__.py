@@ -4,20 +4,20 @@ import argparse
 import signal
 import sys
 
-from titleclf.arguments import precision
+from titleclf.arguments import precision, program
 from titleclf.epg import commands
 from titleclf.epg.fill import When
 from titleclf.epg.profiles import PROFILES
 from titleclf.errors import exit_codes
 
 _EXAMPLES = """examples:
-  python -m titleclf.epg report guide.xml.gz --html report.html
-  python -m titleclf.epg fill guide.xml.gz -o filled.xml.gz --profile tvheadend
-  python -m titleclf.epg fill guide.xml --in-place --mark --profile kodi
-  tv_grab_de | python -m titleclf.epg fill - -o - > filled.xml
-  python -m titleclf.epg undo filled.xml.gz -o guide.xml.gz
-  python -m titleclf.epg lint guide.xml.gz --profile jellyfin
-  python -m titleclf.epg harvest guides/*.xml.gz -o titles.csv
+  {program} report guide.xml.gz --html report.html
+  {program} fill guide.xml.gz -o filled.xml.gz --profile tvheadend
+  {program} fill guide.xml --in-place --mark --profile kodi
+  tv_grab_de | {program} fill - -o - > filled.xml
+  {program} undo filled.xml.gz -o guide.xml.gz
+  {program} lint guide.xml.gz --profile jellyfin
+  {program} harvest guides/*.xml.gz -o titles.csv
 """
 _GUIDE = "an XMLTV file, plain, gzipped or xz; - is standard input"
 
@@ -35,9 +35,9 @@ def main() -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m titleclf.epg",
+        prog=program("epg"),
         description="Fill the categories that an XMLTV guide lacks, and leave the rest of it byte for byte as it is.",
-        epilog=_EXAMPLES,
+        epilog=_EXAMPLES.format(program=program("epg")),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )

@@ -50,7 +50,7 @@ class Decider:
         found = {title: said for title in titles if (said := self._override(title)) is not None}
         unsure = [title for title in titles if title not in found]
         for model, least in self.models:
-            for prediction in model.predict(unsure, least=least)[0]:
+            for prediction in model.predict(unsure, least=least):
                 decision = _decision(prediction)
                 before = found.get(prediction.title)
                 if before is None or decision.categories or decision.probability > before.probability:

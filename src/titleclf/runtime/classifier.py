@@ -7,8 +7,9 @@ from typing import Self
 from titleclf.arrays import Floats
 from titleclf.characters import Batch
 from titleclf.classifiers import BaseClassifier
+from titleclf.files import SHIPPED
 from titleclf.runtime.forward import Forward
-from titleclf.saved import read_saved
+from titleclf.saved import model_folder, read_saved
 
 
 @dataclass
@@ -18,15 +19,15 @@ class Classifier(BaseClassifier):
     forward: Forward
 
     @classmethod
-    def load(cls, folder: Path) -> Self:
-        """Read a bundle, or the one in a run's folder.
+    def load(cls, folder: Path | str | None = None) -> Self:
+        """Read a bundle, or the one in a run's folder; without a folder, the model that comes with the package.
 
         Raises
         ------
         InputError
             If the folder or one of its files is missing, damaged, of another format, or does not fit the others.
         """
-        saved = read_saved(folder)
+        saved = read_saved(model_folder(SHIPPED) if folder is None else Path(folder))
         forward = Forward.of(saved.model, saved.weights, saved.characters.length)
         return cls(
             saved.task,
