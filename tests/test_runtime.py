@@ -195,7 +195,7 @@ def test_the_same_folders_are_refused_in_the_same_sentences(run, tmp_path, damag
         assert str(caught.value).startswith(f"{folder}{sentence}")
 
 
-LARGE = ("torch", "pandas", "sklearn", "hydra", "omegaconf", "matplotlib", "scipy.special", "scipy.optimize")
+LARGE = ("torch", "pandas", "sklearn", "hydra", "omegaconf", "matplotlib", "scipy")
 ASKED = f"""
 import sys
 from pathlib import Path

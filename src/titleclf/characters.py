@@ -1,6 +1,5 @@
 """Titles as characters: normalised, numbered by a vocabulary, and batched the same way wherever they are needed."""
 
-import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -104,7 +103,7 @@ def normalise(title: str, *, casefold: bool) -> str:
     """Return the title in NFC, runs of white space as one blank, none at the ends; optionally with its case folded."""
     # Folding may take a composed character apart, so it comes before the last NFC.
     folded = unicodedata.normalize("NFC", title).casefold() if casefold else title
-    return re.sub(r"\s+", " ", unicodedata.normalize("NFC", folded)).strip()
+    return " ".join(unicodedata.normalize("NFC", folded).split())
 
 
 def chunked(titles: Iterable[str], size: int) -> Iterator[list[str]]:
