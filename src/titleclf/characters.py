@@ -89,14 +89,16 @@ class Characters:
         return Batch(ids, mask, cut)
 
     def _look_up(self, text: str) -> Ids:
-        codes = _code_points(text)
-        places = np.searchsorted(self._known_codes, codes)
-        found = self._known_codes[np.minimum(places, len(self.known) - 1)] == codes if self.known else False
-        return np.where(found, places + FIRST_CHARACTER, np.where(codes == ord(" "), SPACE, UNK))
+        return self._ids.take(_code_points(text), mode="clip").astype(np.int64)
 
     @cached_property
-    def _known_codes(self) -> npt.NDArray[np.uint32]:
-        return _code_points(self.known)
+    def _ids(self) -> npt.NDArray[np.int32]:
+        # By code point. Those after the last have its id.
+        known = _code_points(self.known)
+        ids = np.full(max(ord(" "), int(known.max(initial=0))) + 2, UNK, dtype=np.int32)
+        ids[ord(" ")] = SPACE
+        ids[known] = np.arange(len(known)) + FIRST_CHARACTER
+        return ids
 
 
 def normalise(title: str, *, casefold: bool) -> str:
