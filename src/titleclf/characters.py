@@ -14,6 +14,7 @@ from titleclf.errors import InputError
 
 PAD, UNK, BOUNDARY, SPACE = 0, 1, 2, 3  # what every vocabulary has
 FIRST_CHARACTER = 4
+_COUNTED = 1024  # titles at once
 
 Ids = npt.NDArray[np.int64]
 
@@ -46,10 +47,10 @@ class Characters:
         """Learn from titles which characters occur `min_count` times, and how long a title is, `longest` at most."""
         counts: Counter[str] = Counter()
         length = 1
-        for title in titles:
-            normalised = normalise(title, casefold=casefold)
-            counts.update(normalised)
-            length = max(length, len(normalised))
+        for some in chunked(titles, _COUNTED):
+            normalised = [normalise(title, casefold=casefold) for title in some]
+            counts.update("".join(normalised))
+            length = max(length, *map(len, normalised))
         counts.pop(" ", None)  # has an id in any case
         known = "".join(sorted(character for character, count in counts.items() if count >= min_count))
         return cls(known, casefold, boundary, min(length, longest or length) + 2 * boundary)

@@ -150,6 +150,9 @@ def _trigrams(characters: Characters, keys: list[str]) -> tuple[Places, Places]:
 
 def _sorted(first: Places, second: Places) -> tuple[Places, Places]:
     """Sort pairs of numbers below 2^32: as one number each, which numpy sorts many times faster than by two."""
-    pairs = (first.view(np.uint64) << _HALF) | second.view(np.uint64)
+    pairs = first.view(np.uint64) << _HALF
+    pairs |= second.view(np.uint64)
     pairs.sort()
-    return (pairs >> _HALF).view(np.int64), (pairs & np.uint64(_HASHES - 1)).view(np.int64)
+    first = (pairs >> _HALF).view(np.int64)
+    pairs &= np.uint64(_HASHES - 1)
+    return first, pairs.view(np.int64)
