@@ -1,11 +1,13 @@
 import gzip
 import json
+from collections import Counter
 
 import numpy as np
 import pytest
 from scipy.special import softmax
 
 from tests.conftest import rows
+from titleclf import neighbours
 from titleclf.errors import InputError
 from titleclf.kinds import Format, MemoryKind, Misspelling
 from titleclf.known import Sample
@@ -122,6 +124,42 @@ def test_common_trigrams_are_not_searched_for_but_count_for_likeness():
     found = index.nearest(["the 007x", "the"])
     assert [keys[found.places[0]], found.places[1]] == ["the 007", -1]
     assert found.likeness[0] == pytest.approx(2 * 6 / (7 + 8))
+
+
+def trigrams_of(key: str) -> set[str]:
+    return {f"^{key}$"[start : start + 3] for start in range(len(key))}
+
+
+def cosines(keys: list[str], title: str) -> np.ndarray:
+    """Return what the cosine of each key with a title is (keys,), but for the title's length, by the formula."""
+    every = [trigrams_of(key) for key in keys]
+    counts = Counter(trigram for one in every for trigram in one)
+    weights = {trigram: np.log1p(len(keys) / count) ** 2 for trigram, count in counts.items()}
+    shared = [sum(weights[trigram] for trigram in one & trigrams_of(title)) for one in every]
+    return np.array(shared) / np.sqrt([sum(weights[trigram] for trigram in one) for one in every])
+
+
+@pytest.mark.parametrize("cells", [1, 100, 2**20])
+def test_neighbours_are_those_of_the_formula_however_many_are_searched_at_once(monkeypatch, cells):
+    monkeypatch.setattr(neighbours, "_CELLS", cells)
+    keys = memory().keys
+    titles = sorted({key_of(title) for title in misspell(TITLES * 3, list(Misspelling), 2, generator())} - set(keys))
+    found = Index.of(keys).nearest([*titles, "", "zzzz"])
+    assert found.places[-2:].tolist() == [-1, -1]
+    for title, place, likeness in zip(titles, found.places, found.likeness, strict=False):
+        known = cosines(keys, title)
+        assert place == (known > known.max() - 1e-6).argmax() if known.any() else -1
+        ours, theirs = trigrams_of(title), trigrams_of(keys[place])
+        shared = len(ours & theirs) if place >= 0 else 0
+        assert likeness == pytest.approx(2 * shared / (len(ours) + len(theirs)))
+
+
+def test_titles_that_are_asked_for_again_find_the_same():
+    made = memory()
+    once = made.nearest(["Tagesschaw", "Tagesschau", "Heap"])
+    again = made.nearest(["Heap", "Tagesschaw", "Heap", "tagesschaw!", "Tagesschau"])
+    assert again.places.tolist() == once.places[[2, 0, 2, 0, 1]].tolist()
+    assert again.likeness.tolist() == once.likeness[[2, 0, 2, 0, 1]].tolist()
 
 
 def test_a_title_that_begins_like_the_longest_known_one_is_not_the_same():

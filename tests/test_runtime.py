@@ -195,7 +195,7 @@ def test_the_same_folders_are_refused_in_the_same_sentences(run, tmp_path, damag
         assert str(caught.value).startswith(f"{folder}{sentence}")
 
 
-LARGE = ("torch", "pandas", "sklearn", "hydra", "omegaconf", "matplotlib", "scipy.special", "scipy.optimize")
+LARGE = ("torch", "pandas", "sklearn", "hydra", "omegaconf", "matplotlib", "scipy", "safetensors")
 ASKED = f"""
 import sys
 from pathlib import Path
@@ -206,6 +206,13 @@ main()
 print([name for name in {LARGE} if name in sys.modules])
 print(Path("/proc/self/status").read_text())
 """
+
+
+@pytest.mark.parametrize("module", ["titleclf.predict", "titleclf.epg.__main__", "titleclf.epg.commands"])
+def test_neither_prediction_nor_guides_import_a_large_package(tmp_path, module):
+    code = f"import sys, {module}; print([name for name in {LARGE} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="no such file to read its memory from")

@@ -15,7 +15,7 @@ from titleclf import __version__
 from titleclf.bundle import load_bundle
 from titleclf.files import CHECKOUT
 
-RUNTIME = ("numpy", "safetensors", "scipy", "tqdm")
+RUNTIME = ("numpy", "tqdm")
 MODEL = CHECKOUT / "data" / "model"
 
 

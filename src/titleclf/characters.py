@@ -1,6 +1,5 @@
 """Titles as characters: normalised, numbered by a vocabulary, and batched the same way wherever they are needed."""
 
-import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -15,6 +14,7 @@ from titleclf.errors import InputError
 
 PAD, UNK, BOUNDARY, SPACE = 0, 1, 2, 3  # what every vocabulary has
 FIRST_CHARACTER = 4
+_COUNTED = 1024  # titles at once
 
 Ids = npt.NDArray[np.int64]
 
@@ -47,10 +47,10 @@ class Characters:
         """Learn from titles which characters occur `min_count` times, and how long a title is, `longest` at most."""
         counts: Counter[str] = Counter()
         length = 1
-        for title in titles:
-            normalised = normalise(title, casefold=casefold)
-            counts.update(normalised)
-            length = max(length, len(normalised))
+        for some in chunked(titles, _COUNTED):
+            normalised = [normalise(title, casefold=casefold) for title in some]
+            counts.update("".join(normalised))
+            length = max(length, *map(len, normalised))
         counts.pop(" ", None)  # has an id in any case
         known = "".join(sorted(character for character, count in counts.items() if count >= min_count))
         return cls(known, casefold, boundary, min(length, longest or length) + 2 * boundary)
@@ -90,21 +90,23 @@ class Characters:
         return Batch(ids, mask, cut)
 
     def _look_up(self, text: str) -> Ids:
-        codes = _code_points(text)
-        places = np.searchsorted(self._known_codes, codes)
-        found = self._known_codes[np.minimum(places, len(self.known) - 1)] == codes if self.known else False
-        return np.where(found, places + FIRST_CHARACTER, np.where(codes == ord(" "), SPACE, UNK))
+        return self._ids.take(_code_points(text), mode="clip").astype(np.int64)
 
     @cached_property
-    def _known_codes(self) -> npt.NDArray[np.uint32]:
-        return _code_points(self.known)
+    def _ids(self) -> npt.NDArray[np.int32]:
+        # By code point. Those after the last have its id.
+        known = _code_points(self.known)
+        ids = np.full(max(ord(" "), int(known.max(initial=0))) + 2, UNK, dtype=np.int32)
+        ids[ord(" ")] = SPACE
+        ids[known] = np.arange(len(known)) + FIRST_CHARACTER
+        return ids
 
 
 def normalise(title: str, *, casefold: bool) -> str:
     """Return the title in NFC, runs of white space as one blank, none at the ends; optionally with its case folded."""
     # Folding may take a composed character apart, so it comes before the last NFC.
     folded = unicodedata.normalize("NFC", title).casefold() if casefold else title
-    return re.sub(r"\s+", " ", unicodedata.normalize("NFC", folded)).strip()
+    return " ".join(unicodedata.normalize("NFC", folded).split())
 
 
 def printable(title: str) -> str:

@@ -63,7 +63,11 @@ class Known:
         likeness = (places >= 0).astype(np.float64)
         rest = np.flatnonzero(places < 0)
         if self.kind is MemoryKind.fuzzy and len(rest):
-            places[rest], likeness[rest] = self._index.nearest([keys[row] for row in rest])
+            # Guides repeat their titles.
+            numbers = {key: number for number, key in enumerate(dict.fromkeys(keys[row] for row in rest))}
+            found = self._index.nearest(list(numbers))
+            again = np.array([numbers[keys[row]] for row in rest])
+            places[rest], likeness[rest] = found.places[again], found.likeness[again]
         return Neighbours(places, likeness)
 
     def gather(self, samples: Sequence[Sample]) -> Gathered:

