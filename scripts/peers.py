@@ -24,9 +24,9 @@ from titleclf.data import Data
 from titleclf.devices import pick_device
 from titleclf.errors import InputError
 from titleclf.files import write_text
+from titleclf.runs import History
 from titleclf.titles import labels_of
 from titleclf.train import build, finish, fit
-from titleclf.validation import History
 
 Settings = dict[str, int | float]
 
