@@ -186,6 +186,7 @@ def printed(monkeypatch, capsys, *arguments: object) -> str:
 @pytest.mark.parametrize("model", ["run", "tags_run"])
 def test_json_lines_have_all_parts(monkeypatch, capsys, request, model):
     folder = request.getfixturevalue(model)
+    capsys.readouterr()  # of the run, should it have been made only now
     out = printed(monkeypatch, capsys, "--model", folder, "--format", "jsonl", *TITLES, "")
     *answers, empty = [json.loads(line) for line in out.splitlines()]
     classifier = Classifier.load(folder)

@@ -36,7 +36,8 @@ def main() -> None:
     titles = _titles(arguments)
     model = arguments.model or default_model()
     classifier = Classifier.load(model_folder(model))
-    print(f"model: {model}{f' (titleclf {__version__})' if model == SHIPPED else ''}", file=sys.stderr)
+    shown = f"{model} (titleclf {__version__})" if model == SHIPPED else model
+    sys.stderr.write(f"model: {shown}\n")  # in one piece, should Ctrl-C come now
     asked = arguments.precision
     least = np.maximum(
         arguments.min_confidence, classifier.thresholds.unasked() if asked is None else classifier.thresholds.at(asked)
