@@ -7,8 +7,6 @@ import sys
 import time
 from pathlib import Path
 
-import pytest
-
 from tests.conftest import command, one_line
 
 QUICK = ("model=ngram", "device=cpu", "training.epochs=2", "model.dim=5", "model.buckets=97")
