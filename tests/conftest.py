@@ -30,6 +30,11 @@ MUSIC = """Top of the Pops, Eurovision Song Contest, Later... with Jools Holland
 The Old Grey Whistle Test, Opera Gala, Swan Lake Ballet, Country Songs, Proms Concert"""
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Name bytes after their parameter: gzip writes the time into its own, and all processes must collect one name."""
+    return argname if isinstance(val, bytes) else None
+
+
 def rows() -> list[tuple[str, str, str]]:
     """Return the fifty titles as (title, category, lang)."""
     kinds = {"Sports": SPORTS, "News": NEWS, "Music": MUSIC}
