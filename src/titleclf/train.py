@@ -32,6 +32,7 @@ from titleclf.optim import Optimizer
 from titleclf.pictures import draw_training
 from titleclf.regulariser import Regulariser, regulariser_of
 from titleclf.rounding import round_table
+from titleclf.runtime.classifier import Classifier
 from titleclf.titles import tags_of, targets_of
 from titleclf.validation import best_epoch, noisy_copies, scores_of, validate
 
@@ -88,7 +89,7 @@ def build(config: TrainConfig, data: Data, device: torch.device) -> Bundle:
     )
     temperature, thresholds = uncalibrated(config.task)
     network = network.to(device)
-    return Bundle(config.task, characters, data.categories, temperature, thresholds, None, network, facts)
+    return Bundle(config.task, characters, data.categories, temperature, thresholds, None, facts, network)
 
 
 def _shares(data: Data) -> Tensor:
@@ -146,7 +147,8 @@ def fit(config: TrainConfig, data: Data, bundle: Bundle, folder: Path) -> runs.H
 def finish(config: TrainConfig, data: Data, bundle: Bundle, folder: Path, history: runs.History) -> None:
     """Evaluate on test, write report and bundle, and let `latest` point to them."""
     sides = data.sides
-    metrics = bundle.facts.metrics = evaluate_bundle(bundle, sides.test, sides.train, folder, config.evaluate)
+    judged = Classifier.of(bundle.saved())  # what predicts later
+    metrics = bundle.facts.metrics = evaluate_bundle(judged, sides.test, sides.train, folder, config.evaluate)
     draw_training(folder / "training.png", history, best_epoch(history))
     bundle.save(folder / "bundle")
     point_latest(folder)
