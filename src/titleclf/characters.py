@@ -83,11 +83,13 @@ class Characters:
     def line(self, titles: Sequence[str]) -> Line:
         """Turn titles into one line of ids."""
         room = self.length - 2 * self.boundary
-        normalised = [normalise(title, casefold=self.casefold) for title in titles]
-        kept = [title[:room] for title in normalised]
-        counts = np.fromiter(map(len, kept), dtype=np.int64, count=len(kept)) + 2 * self.boundary
-        cut = sum(len(title) > room for title in normalised)
-        return Line(self._bounded(self._look_up("".join(kept)), counts), counts, cut)
+        kept = [normalise(title, casefold=self.casefold) for title in titles]
+        lengths = np.fromiter(map(len, kept), dtype=np.int64, count=len(kept))
+        too_long = np.flatnonzero(lengths > room).tolist()
+        for number in too_long:
+            kept[number] = kept[number][:room]
+        counts = np.minimum(lengths, room) + 2 * self.boundary
+        return Line(self._bounded(self._look_up("".join(kept)), counts), counts, len(too_long))
 
     def batch(self, titles: Sequence[str]) -> Batch:
         """Turn titles into one batch, as long as its longest title; no title is an empty row."""
@@ -124,6 +126,8 @@ class Characters:
 
 def normalise(title: str, *, casefold: bool) -> str:
     """Return the title in NFC, runs of white space as one blank, none at the ends; optionally with its case folded."""
+    if title.isascii():  # is in NFC, whatever its case
+        return " ".join((title.casefold() if casefold else title).split())
     # Folding may take a composed character apart, so it comes before the last NFC.
     folded = unicodedata.normalize("NFC", title).casefold() if casefold else title
     return " ".join(unicodedata.normalize("NFC", folded).split())

@@ -4,7 +4,7 @@ import gc
 import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +16,8 @@ from titleclf.kinds import Task
 from titleclf.tags import temperature as tag_temperature
 from titleclf.temperature import Temperature, probabilities
 from titleclf.trained import Trained
+
+_MANY = 1000  # titles
 
 
 @dataclass
@@ -81,7 +83,7 @@ class BaseClassifier(Trained, ABC):
             raise TypeError(f"titles must be a list of titles. Got one title. Pass [{titles!r}].")
         least = np.broadcast_to(self.thresholds.unasked() if least is None else least, len(self.categories))
         different = list(dict.fromkeys(titles))  # guides repeat their titles
-        with _uncollected():
+        with _uncollected() if len(different) > _MANY else nullcontext():
             rows, cut = self.probabilities(different)
             predictions = self._predictions(different, rows, top, least)
             if len(different) < len(titles):
@@ -90,7 +92,6 @@ class BaseClassifier(Trained, ABC):
         return predictions, cut
 
     def _predictions(self, titles: list[str], rows: Floats, top: int, least: Floats) -> list[Prediction]:
-        # Arrays become lists at once: number by number takes many times as long.
         is_single = self.task is Task.single
         if is_single and top == 1:
             order = rows.argmax(axis=1)[:, None]
@@ -98,18 +99,25 @@ class BaseClassifier(Trained, ABC):
             order = np.argsort(-rows, axis=1, kind="stable")[:, : top if is_single else None]
         shares = np.take_along_axis(rows, order, axis=1)
         is_named = shares >= least[order]
+        # Lists of all titles at once: number by number, from arrays, takes many times as long.
+        ranked = zip(map(self.categories.__getitem__, order.ravel().tolist()), shares.ravel().tolist(), strict=True)
+        candidates = zip(*[ranked] * order.shape[1], strict=True)  # so many to a title
         if is_single:
-            is_named[:, 1:] = False  # at most the likeliest
-        shown = np.maximum(top, np.where(is_named, np.arange(order.shape[1]) + 1, 0).max(axis=1, initial=0))
-        ranked = np.array(self.categories, dtype=object)[order].tolist()
-        return [
-            Prediction(title, tuple(zip(names[:count], values, strict=False)), tuple(itertools.compress(names, flags)))
-            if title and not title.isspace()
-            else Prediction(title, (), ())
-            for title, names, values, flags, count in zip(
-                titles, ranked, shares.tolist(), is_named.tolist(), shown.tolist(), strict=True
-            )
-        ]
+            answers = [*((category,) for category in self.categories), ()]
+            best = np.where(is_named[:, 0], order[:, 0], len(self.categories))
+            predictions = list(map(Prediction, titles, candidates, map(answers.__getitem__, best.tolist())))
+        else:
+            shown = np.maximum(top, np.where(is_named, np.arange(len(least)) + 1, 0).max(axis=1, initial=0))
+            predictions = [
+                Prediction(title, ranks[:count], tuple(name for name, _ in itertools.compress(ranks, flags)))
+                for title, ranks, flags, count in zip(
+                    titles, candidates, is_named.tolist(), shown.tolist(), strict=True
+                )
+            ]
+        for number, title in enumerate(titles):
+            if not title or title.isspace():
+                predictions[number] = Prediction(title, (), ())
+        return predictions
 
 
 @contextmanager

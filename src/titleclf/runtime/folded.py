@@ -80,8 +80,9 @@ class Folded:
         features = line.counts.copy()
         if filled.any():
             added = self._of_characters(line)  # (places, width)
+            spare = np.empty_like(added)
             for found, numbers in self._ngrams(line):
-                added[: len(found)] += self._of_ngrams(found)
+                added[: len(found)] += self._of_ngrams(found, spare[: len(found)])
                 features += numbers
             starts = line.counts[filled].cumsum() - line.counts[filled]
             sums[filled] = np.add.reduceat(added, starts, axis=0, dtype=np.int32)
@@ -92,7 +93,7 @@ class Folded:
         integers, starts, orders = [self._of_characters(line)], [np.arange(len(line.ids))], [np.ones_like(line.ids)]
         for order, (found, _) in zip(sorted(self.model.orders), self._ngrams(line), strict=False):
             (places,) = np.nonzero(found < self.model.buckets)
-            integers.append(self._of_ngrams(found[places]))
+            integers.append(self._of_ngrams(found[places], np.empty((len(places), self._width), dtype=np.int16)))
             starts.append(places)
             orders.append(np.full_like(places, order))
         every = np.concatenate(integers)
@@ -115,11 +116,11 @@ class Folded:
         logits[:, self.columns] = sums[:, : len(self.columns)] * shares[:, None].astype(np.float32)
         return logits
 
-    def _of_ngrams(self, buckets: Ids) -> Integers:
-        """Return the scores of n-grams (ngrams, width)."""
+    def _of_ngrams(self, buckets: Ids, out: Integers) -> Integers:
+        """Return the scores of n-grams (ngrams, width), in `out`: memory that is at hand is faster than new memory."""
         if self.asked < _FEW:  # for a few titles, decoding the table would take many times as long as they do
             return self._decoded(self.rows.take(buckets))
-        return self._table.take(buckets, axis=0, mode="clip")
+        return self._table.take(buckets, axis=0, out=out, mode="clip")
 
     @cached_property
     def _table(self) -> Integers:
