@@ -283,8 +283,9 @@ class EvaluateConfig:
 
 @dataclass
 class ExportConfig:
-    """`python -m titleclf.export`."""
+    """`python -m titleclf.export`; `titles` are asked of the model and of what is made from it."""
 
     run: str
     format: ExportFormat
     output: str
+    titles: str

@@ -1,7 +1,13 @@
-"""What only training needs: whoever predicts can do without it, and is told in one line how to get it."""
+"""What only training or ONNX need: whoever predicts can do without it, and is told in one line how to get it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from titleclf.errors import InputError
 
 # As they are imported; pyproject.toml has them as distributions.
 _TRAINING = ("hydra", "matplotlib", "omegaconf", "pandas", "safetensors", "scipy", "sklearn", "torch")
+_ONNX = ("onnx", "onnxruntime")
 
 
 def lacking(verb: str, error: BaseException) -> str | None:
@@ -12,3 +18,23 @@ def lacking(verb: str, error: BaseException) -> str | None:
         f"titleclf {verb} must have what training needs. Got no module named {error.name}. "
         "Install it: pip install 'titleclf[train]'."
     )
+
+
+@contextmanager
+def needing_onnx() -> Iterator[None]:
+    """Say what a user must know if a module for ONNX is imported here and is not installed.
+
+    Raises
+    ------
+    InputError
+        If it is not.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if error.name not in _ONNX:
+            raise
+        raise InputError(
+            f"titleclf must have what ONNX needs. Got no module named {error.name}. "
+            "Install it: pip install 'titleclf[onnx]'."
+        ) from error
