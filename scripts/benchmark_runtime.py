@@ -1,4 +1,4 @@
-"""How fast and how small prediction is: beside fastText, beside starting numpy, and beside the model it was folded from.
+"""How fast and small prediction is: beside fastText, beside starting numpy, and beside the model it was folded from.
 
 python scripts/benchmark_runtime.py --titles FILE [--guide GUIDE] [--model DIR] [--trained RUN --test FILE]
     [--count 100000] [--rounds 7] [--name TEXT] [--output results/runtime.md]
@@ -8,7 +8,6 @@ import argparse
 import contextlib
 import itertools
 import random
-import statistics
 import sys
 import tempfile
 import time
@@ -123,16 +122,17 @@ def start_table(model: str, rounds: int) -> str:
             for _ in range(2 * rounds + 1)
         ][1:]
     base = next(iter(commands))
+    seconds, megabytes = (
+        pd.DataFrame([{name: getattr(one[name], what) for name in commands} for one in costs])
+        for what in ("seconds", "megabytes")
+    )
     cells = {
-        name: {
-            "milliseconds": f"{statistics.median(one[name].seconds for one in costs) * 1000:.0f}",
-            "time against numpy": f"{statistics.median(one[name].seconds / one[base].seconds for one in costs):.2f} x",
-            "peak memory": f"{statistics.median(one[name].megabytes for one in costs):.0f} MB",
-            "memory above numpy": f"{statistics.median(one[name].megabytes - one[base].megabytes for one in costs):.0f} MB",
-        }
-        for name in commands
+        "milliseconds": (seconds.median() * 1000).map("{:.0f}".format),
+        "time against numpy": seconds.div(seconds[base], axis=0).median().map("{:.2f} x".format),
+        "peak memory": megabytes.median().map("{:.0f} MB".format),
+        "memory above numpy": megabytes.sub(megabytes[base], axis=0).median().map("{:.0f} MB".format),
     }
-    return as_table(pd.DataFrame.from_dict(cells, orient="index").rename_axis("command"))
+    return as_table(pd.DataFrame(cells).rename_axis("command"))
 
 
 def loss_table(model: Path, trained: Path, test: Path) -> str:

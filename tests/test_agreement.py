@@ -77,7 +77,7 @@ def test_what_answers_otherwise_is_refused(same, difference, got):
         check(Agreement(10_000, same, difference))
     assert str(caught.value) == (
         "the export must answer 99.5% of titles as its model does, with probabilities within 0.01. "
-        f"Got {got} titles. Choose another format."
+        f"Got {got} titles. Leave it unfolded (fold=false), or choose another format."
     )
 
 

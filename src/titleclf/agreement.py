@@ -56,7 +56,7 @@ def check(agreement: Agreement) -> None:
         raise InputError(
             f"the export must answer {LEAST_SAME:.1%} of titles as its model does, with probabilities within "
             f"{MOST_DIFFERENT:g}. Got {agreement.same:.2%} and {agreement.difference:.2g} on {agreement.titles:,} "
-            "titles. Choose another format."
+            "titles. Leave it unfolded (fold=false), or choose another format."
         )
 
 

@@ -288,4 +288,5 @@ class ExportConfig:
     run: str
     format: ExportFormat
     output: str
+    fold: bool
     titles: str

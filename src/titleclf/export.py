@@ -10,10 +10,13 @@ from titleclf.config import ExportConfig
 from titleclf.embeddings import write_embeddings
 from titleclf.errors import InputError
 from titleclf.files import replacing
+from titleclf.folding import fold, why_not
 from titleclf.kinds import ExportFormat
 from titleclf.needs import needing_onnx
 from titleclf.onnx_classifier import OnnxClassifier
+from titleclf.runtime.classifier import Classifier
 from titleclf.saved import model_folder
+from titleclf.saving import save
 from titleclf.unlabelled import real_titles
 
 
@@ -25,7 +28,7 @@ def export(config: ExportConfig) -> Path:
     bundle = load_bundle(model_folder(config.run))
     match config.format:
         case ExportFormat.bundle:
-            bundle.save(output)
+            _write_bundle(bundle, config, output)
         case ExportFormat.embeddings:
             network = bundle.network
             write_embeddings(output, network.encoder, network.config, bundle.characters)
@@ -33,6 +36,18 @@ def export(config: ExportConfig) -> Path:
             _write_onnx(bundle, config, output)
     print(f"Wrote {output}")
     return output
+
+
+def _write_bundle(bundle: Bundle, config: ExportConfig, output: Path) -> None:
+    saved, reason = bundle.saved(), why_not(bundle.network.config)
+    if config.fold and reason is None:
+        saved.weights = fold(saved.weights, saved.task)
+    agreement = compare(bundle, Classifier.of(saved), real_titles(config.titles))
+    check(agreement)
+    save(saved, output)
+    print(agreement)
+    if config.fold and reason is not None:
+        print(f"Not folded: {reason}.")
 
 
 def _write_onnx(bundle: Bundle, config: ExportConfig, output: Path) -> None:
