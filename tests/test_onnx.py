@@ -129,7 +129,9 @@ def test_the_file_says_all_that_its_network_needs(run, tmp_path):
 @pytest.mark.parametrize("task", ["run", "tags_run"])
 def test_a_file_predicts_as_its_bundle_without_the_memory(request, titles_csv, tmp_path, capsys, task):
     folder = request.getfixturevalue(task)
-    path = export(ExportConfig(str(folder), ExportFormat.onnx, str(tmp_path / "new" / "model.onnx"), str(titles_csv)))
+    path = export(
+        ExportConfig(str(folder), ExportFormat.onnx, str(tmp_path / "new" / "model.onnx"), True, str(titles_csv))
+    )
     first, second, third = capsys.readouterr().out.splitlines()
     assert first.startswith("On 50 titles: 100.00% the same answer, probabilities within ")
     assert second.startswith("The network alone")
@@ -148,7 +150,7 @@ def test_a_network_that_answers_otherwise_is_not_written(run, titles_csv, tmp_pa
     wrong = {**saved.weights, "head.bias": saved.weights["head.bias"] + np.float32([0, 0.2, 0])}
     monkeypatch.setattr(Bundle, "saved", lambda _: replace(saved, weights=wrong))
     with pytest.raises(InputError, match=r"^the export must answer 99.5% of titles as its model does, with"):
-        export(ExportConfig(str(run), ExportFormat.onnx, str(tmp_path / "new" / "model.onnx"), str(titles_csv)))
+        export(ExportConfig(str(run), ExportFormat.onnx, str(tmp_path / "new" / "model.onnx"), True, str(titles_csv)))
     assert list(tmp_path.iterdir()) == []
 
 

@@ -9,20 +9,25 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from titleclf.architectures import ModelConfig, NgramConfig
 from titleclf.arrays import Bools, Floats
 from titleclf.compact import TABLE, Array, unpack
-from titleclf.config import ModelConfig, NgramConfig
 from titleclf.errors import InputError
 from titleclf.kinds import Task
 
-# Codes times scales are scores: `SCORES` (rows, columns) in int8, `SCALES` (2, columns), for fine and for coarse rows.
+# `LEVELS` of codes times scales are scores: `SCORES` (rows, columns) in int8, `SCALES` (2, columns) of fine and of
+# coarse rows.
 # Which rows are coarse, and which buckets have a row if not all have, is told in bits: a byte's highest comes first.
 FOLDED = "ngrams."
 SCORES, SCALES, COARSE, USED = (f"{FOLDED}{name}" for name in ("scores", "scales", "coarse", "used"))
 CHARACTERS, HEAD, BIAS = "encoder.embedding.characters.weight", "head.weight", "head.bias"
 _BYTE = 127
-# The largest scores are several times those of most rows, which with a scale of their own lose half as much.
-_FINE = 0.9
+# Most scores are small, and many are added: where levels lie closer to each other near zero, sums lose half as much.
+_POWER = 1.5
+_MAGNITUDES = np.arange(_BYTE + 2, dtype=np.float32) ** _POWER
+LEVELS = np.concatenate([_MAGNITUDES[:-1], -_MAGNITUDES[:0:-1]])  # by code as an unsigned byte: 0 to 127, -128 to -1
+# The largest scores are several times those of most rows: a scale of their own halves what these lose once more.
+_FINE = 0.95
 
 
 def why_not(model: ModelConfig) -> str | None:
@@ -108,7 +113,8 @@ def _reference(scores: Floats) -> int:
 def _quantised(scores: Floats) -> dict[str, Array]:
     sizes = np.abs(scores).max(axis=1, initial=0)
     coarse = sizes > (np.quantile(sizes, _FINE) if len(sizes) else 0)
-    scales = np.stack([np.abs(scores[rows]).max(axis=0, initial=0) / _BYTE for rows in (~coarse, coarse)])
+    scales = np.stack([np.abs(scores[rows]).max(axis=0, initial=0) for rows in (~coarse, coarse)]) / LEVELS[_BYTE]
     scales[scales == 0] = 1
-    codes = np.rint(scores / scales[coarse.astype(np.int64)]).astype(np.int8)
+    levels = scores / scales[coarse.astype(np.int64)]
+    codes = np.copysign(np.rint(np.abs(levels) ** (1 / _POWER)), levels).astype(np.int8)
     return {SCORES: codes, SCALES: scales.astype(np.float32), COARSE: np.packbits(coarse)}

@@ -9,17 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from titleclf.architectures import ModelConfig, NgramConfig
 from titleclf.chance import Draw, draws
 from titleclf.characters import SPACE, UNK, Batch, Characters, Ids
-from titleclf.config import (
-    CbowConfig,
-    MaskedConfig,
-    ModelConfig,
-    NgramConfig,
-    ObjectiveConfig,
-    SkipgramConfig,
-    ViewsConfig,
-)
+from titleclf.config import CbowConfig, MaskedConfig, ObjectiveConfig, SkipgramConfig, ViewsConfig
 from titleclf.distributed import gathered, share
 from titleclf.model import Conv, Encoder, Ngram, to_inputs
 from titleclf.ngrams import located

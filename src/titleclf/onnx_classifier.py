@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from titleclf.architectures import ModelConfig, NgramConfig
 from titleclf.arrays import Floats
 from titleclf.characters import Batch, Characters, Ids
 from titleclf.classifiers import BaseClassifier
-from titleclf.config import ModelConfig, NgramConfig
 from titleclf.errors import InputError
 from titleclf.facts import Facts
 from titleclf.kinds import Task

@@ -8,9 +8,9 @@ import numpy as np
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from titleclf import __version__
+from titleclf.architectures import ConvConfig, NgramConfig
 from titleclf.characters import PAD
 from titleclf.compact import SCALE, TABLE, Array, is_packed, signed
-from titleclf.config import ConvConfig, NgramConfig
 from titleclf.kinds import Combine
 from titleclf.onnx_classifier import METADATA, Meaning
 from titleclf.runtime.forward import Forward

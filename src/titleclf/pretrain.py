@@ -13,10 +13,11 @@ from torch import nn
 from tqdm import tqdm
 
 from titleclf import runs
+from titleclf.architectures import ModelConfig, NgramConfig
 from titleclf.chance import seeded
 from titleclf.characters import Batch
 from titleclf.command import command
-from titleclf.config import ModelConfig, NgramConfig, PretrainConfig, PretrainingConfig
+from titleclf.config import PretrainConfig, PretrainingConfig
 from titleclf.devices import pick_device
 from titleclf.distributed import check_same, from_first, is_first, joined
 from titleclf.embeddings import write_embeddings

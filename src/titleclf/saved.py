@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from titleclf.architectures import ConvConfig, ModelConfig, NgramConfig
 from titleclf.characters import Characters
 from titleclf.checksums import SUMS, check_sums
 from titleclf.compact import SCALE, TABLE, Array, check_packing, is_packed
-from titleclf.config import ConvConfig, ModelConfig, NgramConfig
 from titleclf.errors import InputError
 from titleclf.facts import Facts
 from titleclf.files import SHIPPED, shipped

@@ -10,9 +10,9 @@ from typing import Any
 from safetensors.numpy import save as save_tensors
 
 from titleclf import __version__
+from titleclf.architectures import EmbeddingsConfig
 from titleclf.card import model_card
 from titleclf.checksums import SUMS, sums_of
-from titleclf.config import EmbeddingsConfig
 from titleclf.errors import InputError
 from titleclf.folding import SCORES, is_folded
 from titleclf.saved import CHARACTERS, CONFIG, FORMAT, MEMORY, WEIGHTS, Saved, kind_of

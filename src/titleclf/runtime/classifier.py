@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from titleclf.architectures import NgramConfig
 from titleclf.arrays import Floats
 from titleclf.classifiers import BaseClassifier
-from titleclf.config import NgramConfig
 from titleclf.files import SHIPPED
 from titleclf.folding import is_folded
 from titleclf.runtime.features import Features

@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from titleclf.architectures import ConvConfig, ModelConfig
 from titleclf.arrays import Floats
 from titleclf.characters import Characters, normalise
-from titleclf.config import ConvConfig, ModelConfig
 from titleclf.errors import InputError
 from titleclf.explained import BEGIN, END, Explanation, Piece, Remembered, strongest_first
 from titleclf.kinds import Task

@@ -8,11 +8,11 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
+from titleclf.architectures import NgramConfig
 from titleclf.arrays import Bools, Floats, Labels
 from titleclf.characters import Ids, Line
 from titleclf.compact import Array
-from titleclf.config import NgramConfig
-from titleclf.folding import BIAS, CHARACTERS, COARSE, HEAD, SCALES, SCORES, USED, bits, has_row, says_something
+from titleclf.folding import BIAS, CHARACTERS, COARSE, HEAD, LEVELS, SCALES, SCORES, USED, bits, has_row, says_something
 from titleclf.kinds import Combine
 from titleclf.ngrams import along
 from titleclf.runtime.codes import codes_of
@@ -36,7 +36,7 @@ class Folded:
     model: NgramConfig
     scores: npt.NDArray[np.int8]  # (rows, columns)
     rows: npt.NDArray[np.int32]  # (buckets + 1,): the row of each bucket, and of none, that beyond the last
-    steps: Floats  # (2, columns): how many units a code is, in fine and in coarse rows
+    steps: Floats  # (2, columns): how many units a level is, in fine and in coarse rows
     coarse: Bools  # (rows,)
     characters: Floats  # (characters, dim)
     codes: Floats | None  # (length, dim)
@@ -56,7 +56,7 @@ class Folded:
         head = weights[HEAD][says_something(weights[HEAD])]
         rows = np.full(model.buckets + 1, len(weights[SCORES]), dtype=np.int32)
         rows[:-1][has_row(weights.get(USED), model.buckets)] = np.arange(len(weights[SCORES]))
-        largest = max(127 * float(weights[SCALES].max(initial=0)), _most(model, characters, codes, head))
+        largest = max(float(LEVELS.max() * weights[SCALES].max(initial=0)), _most(model, characters, codes, head))
         unit = largest * (len(model.orders) + 1) / _LARGEST or 1.0
         return cls(
             model,
@@ -133,15 +133,18 @@ class Folded:
         (known,) = np.nonzero(rows < len(self.scores))
         rows = rows[known]
         steps = self.steps[self.coarse.take(rows).view(np.int8)]
-        decoded[known, : len(self.columns)] = np.rint(self.scores.take(rows, axis=0) * steps)
+        decoded[known, : len(self.columns)] = np.rint(
+            LEVELS.take(self.scores.take(rows, axis=0).view(np.uint8)) * steps
+        )
         return decoded
 
     def _of_characters(self, line: Line) -> Integers:
         """Return the scores of each character at its place (places, width)."""
         starts = line.counts.cumsum() - line.counts
         places = np.arange(len(line.ids)) - np.repeat(starts, line.counts)
-        if not self._is_spelt[line.ids].all():
-            self._spell(np.unique(line.ids[~self._is_spelt[line.ids]]))
+        is_new = ~self._is_spelt.take(line.ids)
+        if is_new.any():
+            self._spell(np.flatnonzero(np.bincount(line.ids[is_new])))  # numpy's unique imports too much
         found: Integers = self._spelt.take(line.ids * self.length + places, axis=0, mode="clip")
         return found
 

@@ -6,10 +6,10 @@ from typing import Self
 
 import numpy as np
 
+from titleclf.architectures import ConvConfig, ModelConfig, NgramConfig
 from titleclf.arrays import Floats, Labels
 from titleclf.characters import Batch
 from titleclf.compact import SCALE, TABLE, Array, is_packed, signed, unpacked
-from titleclf.config import ConvConfig, ModelConfig, NgramConfig
 from titleclf.kinds import Combine
 from titleclf.ngrams import located, ngrams
 from titleclf.runtime.codes import codes_of
