@@ -69,7 +69,7 @@ def test_it_tells_its_version(said):
 def test_an_unknown_verb_is_one_line_with_advice(said, given, advice):
     code, out, err = said(given, "--model", "shipped")
     assert (code, out) == (2, "")
-    verbs = "predict, epg, train, evaluate, export, pretrain"
+    verbs = "predict, predict_dataset, epg, train, evaluate, export, pretrain"
     assert one_line(err) == f"titleclf must be given one of {verbs}. Got {given}. {advice}"
 
 

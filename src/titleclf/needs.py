@@ -1,4 +1,4 @@
-"""What only training or ONNX need: whoever predicts can do without it, and is told in one line how to get it."""
+"""What only training, ONNX or Ray need: whoever predicts can do without it, and is told in one line how to get it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,6 +8,7 @@ from titleclf.errors import InputError
 # As they are imported; pyproject.toml has them as distributions.
 _TRAINING = ("hydra", "matplotlib", "omegaconf", "pandas", "safetensors", "scipy", "sklearn", "torch")
 _ONNX = ("onnx", "onnxruntime")
+_RAY = ("ray", "pyarrow")
 
 
 def lacking(verb: str, error: BaseException) -> str | None:
@@ -29,12 +30,30 @@ def needing_onnx() -> Iterator[None]:
     InputError
         If it is not.
     """
+    with _needing("what ONNX needs", _ONNX, "onnx"):
+        yield
+
+
+@contextmanager
+def needing_ray() -> Iterator[None]:
+    """Say what a user must know if a module for data sets is imported here and is not installed.
+
+    Raises
+    ------
+    InputError
+        If it is not.
+    """
+    with _needing("what data sets need", _RAY, "ray"):
+        yield
+
+
+@contextmanager
+def _needing(what: str, names: tuple[str, ...], extra: str) -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
-        if error.name not in _ONNX:
+        if error.name not in names:
             raise
         raise InputError(
-            f"titleclf must have what ONNX needs. Got no module named {error.name}. "
-            "Install it: pip install 'titleclf[onnx]'."
+            f"titleclf must have {what}. Got no module named {error.name}. Install it: pip install 'titleclf[{extra}]'."
         ) from error
