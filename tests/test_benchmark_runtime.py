@@ -1,4 +1,4 @@
-"""How fast and small prediction is, measured on titles of the tests; figures are not judged, only that they are told."""
+"""How fast and small prediction is, measured on titles of the tests; no figure is judged, only that it is told."""
 
 import re
 import sys
@@ -15,8 +15,12 @@ from titleclf.export import export
 from titleclf.kinds import ExportFormat
 
 
+def titled(title: str) -> str:
+    return programme(title=f"<title>{title}</title>")
+
+
 def test_titles_of_a_guide_are_repeated_in_their_order(tmp_path):
-    (tmp_path / "g.xml").write_text(guide(programme("Heat"), programme("Jaws"), programme("Heat")))
+    (tmp_path / "g.xml").write_text(guide(*map(titled, ["Heat", "Jaws", "Heat"])))
     assert guide_titles(tmp_path / "g.xml", 5) == ["Heat", "Jaws", "Heat", "Heat", "Jaws"]
 
 
@@ -25,7 +29,7 @@ def measured(run, tmp_path, monkeypatch, capsys):
     """Return the tables of a small benchmark."""
     folded = export(ExportConfig(str(run), ExportFormat.bundle, str(tmp_path / "folded"), True, "shipped"))
     titles = write_csv(tmp_path / "titles.csv", rows())
-    (tmp_path / "g.xml").write_text(guide(programme("Heat"), programme("Tagesschau")))
+    (tmp_path / "g.xml").write_text(guide(titled("Heat"), titled("Tagesschau")))
     arguments = [
         "--titles",
         titles,
