@@ -40,7 +40,7 @@ class Bundle(BaseClassifier):
     def saved(self) -> Saved:
         """Return what `save` writes."""
         weights = {name: tensor.numpy() for name, tensor in pack(tensors_of(self.network)).items()}
-        return Saved(**self.known(), model=self.network.config, weights=weights)
+        return Saved(**self.by_name(), model=self.network.config, weights=weights)
 
     def save(self, folder: Path) -> None:
         """Write the bundle to `folder`, which must not exist yet, whole or not at all."""
@@ -61,7 +61,7 @@ def load_bundle(folder: Path) -> Bundle:
         raise InputError(f"{folder} must be a model as it was trained. Got a folded one. Name the run that it is from.")
     network = Network(saved.model, len(saved.characters), saved.characters.length, len(saved.categories))
     _fill(network, saved.weights)
-    return Bundle(**saved.known(), network=network)
+    return Bundle(**saved.by_name(), network=network)
 
 
 def tensors_of(network: Network) -> dict[str, Tensor]:

@@ -18,7 +18,7 @@ from titleclf.runtime.explain import check_linear, explain
 from titleclf.saved import model_folder
 from titleclf.tables import checked_lines, titles_in
 
-_CHUNK = 4096
+_CHUNK = 16_384
 _EXAMPLES = """examples:
   {program} "Match of the Day" Tagesschau
   {program} --input titles.txt --format csv > categories.csv

@@ -28,6 +28,6 @@ class Trained:
     memory: Memory | TagMemory | None
     facts: Facts
 
-    def known(self) -> dict[str, Any]:
+    def by_name(self) -> dict[str, Any]:
         """Return these values by name, for another that has them, too."""
         return {field.name: getattr(self, field.name) for field in fields(Trained)}

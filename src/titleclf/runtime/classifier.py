@@ -38,8 +38,8 @@ class Classifier(BaseClassifier):
         """Take what a bundle's folder holds, or will hold."""
         length = saved.characters.length
         if isinstance(saved.model, NgramConfig) and is_folded(saved.weights):
-            return cls(**saved.known(), network=Folded.of(saved.model, saved.weights, length))
-        return cls(**saved.known(), network=Forward.of(saved.model, saved.weights, length))
+            return cls(**saved.by_name(), network=Folded.of(saved.model, saved.weights, length))
+        return cls(**saved.by_name(), network=Forward.of(saved.model, saved.weights, length))
 
     @property
     def batch_size(self) -> int:

@@ -46,6 +46,13 @@ class Folded:
     bias: Floats  # (categories,)
     unit: float
     asked: int = field(default=0, init=False)  # places so far
+    spelt: Integers = field(init=False)  # (characters * length, width): scores of those that are needed
+    is_spelt: Bools = field(init=False)  # (characters,)
+
+    def __post_init__(self) -> None:
+        """Make room for what characters say: zeros take no memory before something else is written there."""
+        self.spelt = np.zeros((len(self.characters) * self.length, self._width), dtype=np.int16)
+        self.is_spelt = np.zeros(len(self.characters), dtype=np.bool_)
 
     @classmethod
     def of(cls, model: NgramConfig, weights: dict[str, Array], length: int) -> Self:
@@ -142,10 +149,10 @@ class Folded:
         """Return the scores of each character at its place (places, width)."""
         starts = line.counts.cumsum() - line.counts
         places = np.arange(len(line.ids)) - np.repeat(starts, line.counts)
-        is_new = ~self._is_spelt.take(line.ids)
+        is_new = ~self.is_spelt.take(line.ids)
         if is_new.any():
             self._spell(np.flatnonzero(np.bincount(line.ids[is_new])))  # numpy's unique imports too much
-        found: Integers = self._spelt.take(line.ids * self.length + places, axis=0, mode="clip")
+        found: Integers = self.spelt.take(line.ids * self.length + places, axis=0, mode="clip")
         return found
 
     def _spell(self, ids: Ids) -> None:
@@ -153,18 +160,9 @@ class Folded:
         for start in range(0, len(ids), _SPELT):
             some = ids[start : start + _SPELT]
             scores = _placed(self.model, self.characters[some][:, None], self.codes) @ self.head.T  # (some, length, .)
-            table = self._spelt.reshape(-1, self.length, self._width)
+            table = self.spelt.reshape(-1, self.length, self._width)
             table[some, :, : len(self.columns)] = np.rint(scores / self.unit)
-            self._is_spelt[some] = True
-
-    @cached_property
-    def _spelt(self) -> Integers:
-        # Zeros take no memory before something else is written there.
-        return np.zeros((len(self.characters) * self.length, self._width), dtype=np.int16)
-
-    @cached_property
-    def _is_spelt(self) -> Bools:
-        return np.zeros(len(self.characters), dtype=np.bool_)
+            self.is_spelt[some] = True  # only now: other threads may ask meanwhile
 
     @cached_property
     def _width(self) -> int:
