@@ -91,8 +91,12 @@ def reading(file: Path) -> Iterator[None]:
     """
     try:
         yield
-    except ArrowException as error:
-        raise InputError(f"{file} must be a Parquet file. Got: {str(error).splitlines()[0]} Write it again.") from error
+    except (ArrowException, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:  # the disk's; of damaged pages there is no number
+            raise
+        raise InputError(
+            f"{file} must be a Parquet file. Got: {str(error).splitlines()[0]}. Write it again."
+        ) from error
 
 
 def begin(folder: Path, manifest: Mapping[str, Any]) -> None:

@@ -3,8 +3,10 @@
 import argparse
 import logging
 import os
+import sys
 import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -74,7 +76,10 @@ def answered(blocks: Sequence["Block"], asked: "Asked", workers: int) -> Iterato
 
     if not blocks:
         return
-    with tempfile.TemporaryDirectory(prefix="titleclf", ignore_cleanup_errors=True) as scratch:
+    with (
+        tempfile.TemporaryDirectory(prefix="titleclf", ignore_cleanup_errors=True) as scratch,
+        redirect_stdout(sys.stderr),  # Ray tells there when a process was killed
+    ):
         os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # nothing of this is for others: no statistics, page, or cluster
         ray.init(
             address="local",
