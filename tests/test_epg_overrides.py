@@ -5,6 +5,7 @@ import pytest
 
 from tests.conftest import write_csv
 from titleclf.epg.overrides import Override, Overrides
+from titleclf.epg.unmarked import unmarked
 from titleclf.errors import InputError
 
 CATEGORIES = ["News", "Sports", "Movie / Drama"]
@@ -46,13 +47,37 @@ def test_patterns_have_wild_cards_and_nothing_else(tmp_path, pattern, title, mat
 
 
 @pytest.mark.parametrize(
-    "title", ["Match of teh Day", "NEW: Match of the Day (R)", "MATCH OF THE DAY - LIVE", "Match oft he Day S02E03"]
+    "title",
+    [
+        *("Match of teh Day", "Match oft he Day S02E03", "NEW: Match of the Day (R)", "MATCH OF THE DAY - LIVE"),
+        *("ᴺᴱᵂ Match of the Day [HD] (OmU)", "LIVE! Match of teh Day (12+)"),
+    ],
 )
 def test_near_copies_follow_a_title(tmp_path, title):
     found = read(tmp_path, ("Match of the Day", "", "News"), ("Heat", "", "Movie / Drama"))
     assert find(found, title) == Override(2, "News", "Match of the Day")
     assert find(found, "Day of the Jackal") is None
     assert find(found, "") is None
+
+
+@pytest.mark.parametrize(
+    ("title", "bare"),
+    [
+        *(("NEW: Heat (R)", "Heat"), ("Heat ᴺᴱᵂ", "Heat"), ("[HD] Live - Heat [OmU] 12+", "Heat"), ("Heat", "Heat")),
+        *(
+            ("New Amsterdam", "New Amsterdam"),
+            ("Live at the Apollo", "Live at the Apollo"),
+            ("Ocean's 12", "Ocean's 12"),
+        ),
+        *(("(R)", "(R)"), ("", ""), ("[Live]", "[Live]")),
+    ],
+)
+def test_marks_that_are_set_apart_are_no_part_of_a_title(title, bare):
+    assert unmarked(title) == bare
+
+
+def test_a_title_that_was_corrected_with_its_marks_has_copies_without(tmp_path):
+    assert find(read(tmp_path, ("NEW: Heat (R)", "", "News")), "Heat").category == "News"
 
 
 def test_near_copies_follow_a_pattern_before_another_title(tmp_path):

@@ -7,13 +7,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
+from titleclf.epg.unmarked import unmarked
 from titleclf.kinds import MemoryKind
 from titleclf.known import Known
 from titleclf.programmes import key_of
 from titleclf.tables import Record, is_utf8, read_records, refuse
 
-# Likeness from which on a title is a copy of one that a row names. results/near_copies.md: so alike are nine of ten
-# misspelt copies, and of the other titles that are, nineteen of twenty have the same category.
+# Likeness from which on a title is a copy of one that a row names. results/near_copies.md: 86 % of misspelt copies and
+# 85 % of reformatted ones are so alike, and 2 % of other programmes, where every fifth is corrected.
 NEAR = 0.7
 
 
@@ -75,13 +76,17 @@ class Overrides:
     def _near(self, titles: Sequence[str]) -> dict[str, Override]:
         if not self.titles or not titles:
             return {}
-        places, likeness = self._known.nearest(titles)
+        places, likeness = self._known.nearest([unmarked(title) for title in titles])
         near = zip(titles, places.tolist(), (likeness >= NEAR).tolist(), strict=True)
-        return {title: self.titles[self._known.keys[place]] for title, place, is_near in near if is_near}
+        return {title: self._by_key[self._known.keys[place]] for title, place, is_near in near if is_near}
+
+    @cached_property
+    def _by_key(self) -> dict[str, Override]:
+        return {key_of(unmarked(row.text)): row for row in self.titles.values()}
 
     @cached_property
     def _known(self) -> Known:
-        return Known(MemoryKind.fuzzy, sorted(self.titles))
+        return Known(MemoryKind.fuzzy, sorted(self._by_key))
 
     def _add(self, record: Record) -> str | None:
         category = (record.cells["category"] or "").strip()

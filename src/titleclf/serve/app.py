@@ -195,7 +195,8 @@ def _add_uploads(app: FastAPI, service: Service) -> None:
 
 
 def _add_watched(app: FastAPI, service: Service) -> None:
-    @app.api_route("/guides/{name}", methods=["GET", "HEAD"])
+    @app.head("/guides/{name}", include_in_schema=False)
+    @app.get("/guides/{name}")
     async def watched(request: Request, name: str) -> Response:
         one = service.watched.get(name) or service.watched.get(name.removesuffix(".gz"))
         if one is None:

@@ -1,12 +1,13 @@
 // The page of `titleclf serve`. Texts of guides and titles get into it as text alone (textContent), never as markup.
 
 const TYPING_MS = 150, CHOOSING_MS = 500, POLLING_MS = 400
-const SHOWN = 200  // titles
+const SHOWN = 200, ROWS = 20  // titles, and rows of a list until more are asked for
 const SHADES = 4
 const byId = id => document.getElementById(id)
 const number = value => value.toLocaleString("en")
-const percent = value => `${Math.round(value * 100)} %`
-const hours = minutes => `${(minutes / 60).toLocaleString("en", { maximumFractionDigits: 1 })} h`
+const counted = (count, name) => `${number(count)} ${name}${count === 1 ? "" : "s"}`
+const percent = value => `${Math.round(value * 100)}\u00a0%`
+const hours = minutes => `${(minutes / 60).toLocaleString("en", { maximumFractionDigits: 1 })}\u00a0h`
 
 let about = null  // what the service said of itself
 let guide = null  // { id, file }: the one that is shown
@@ -64,7 +65,7 @@ async function answer() {
   const sure = told.filter(one => one.category !== null).length
   const rest = lines.length - Math.min(SHOWN, titles.length)
   byId("titles-status").textContent = !told.length ? "" :
-    `${number(told.length)} ${told.length === 1 ? "title" : "titles"}, ${number(sure)} sure.` +
+    `${counted(told.length, "title")}, ${number(sure)} sure.` +
     (rest ? ` ${number(rest)} are not shown.` : "")
   draw(told.slice(0, SHOWN))
   if (!about.explains || !told.length) return
@@ -122,7 +123,8 @@ function painted(one) {
 function reasons(one, place) {
   const { ngrams, memory } = one.explanation
   const listed = pieces => pieces.map(piece => `“${piece.text}” ${signed(piece.contribution)}`).join(", ")
-  const rows = [["likeliest", one.top.map(({ category, probability }) => `${category} ${percent(probability)}`).join(", ")]]
+  const likely = one.top.filter(({ probability }) => probability >= 0.005)
+  const rows = [["likeliest", likely.map(({ category, probability }) => `${category} ${percent(probability)}`).join(", ")]]
   const speaking = ngrams.filter(piece => piece.contribution > 0).slice(0, 5)
   const against = ngrams.filter(piece => piece.contribution < 0).slice(-5).reverse()
   if (speaking.length) rows.push(["for it", listed(speaking)])
@@ -181,8 +183,8 @@ async function everywhere() {
 async function listCorrections() {
   const { corrections, patterns, problem } = await ask("/api/corrections")
   byId("corrections-status").textContent = problem ?? (
-    corrections.length + patterns.length ? `${number(corrections.length)} titles` +
-      (patterns.length ? ` and ${number(patterns.length)} patterns` : "") + "; near copies follow them."
+    corrections.length + patterns.length ? `${counted(corrections.length, "title")}` +
+      (patterns.length ? ` and ${counted(patterns.length, "pattern")}` : "") + "; near copies follow."
     : "None yet. Correct a title above: its copies follow, also misspelt ones.")
   byId("corrections-file").hidden = !(corrections.length + patterns.length)
   byId("corrections").replaceChildren(...corrections.slice(0, SHOWN).map(({ title, category }) => {
@@ -221,6 +223,7 @@ async function upload(file) {
   try {
     guide = { id: (await send(`/api/guides?${query}`, file)).id, file }
     byId("doubts").replaceChildren()
+    for (const list of ["doubts", "channels"]) delete byId(`${list}-all`).dataset.pressed
     await follow()
   } finally {
     byId("work").hidden = true
@@ -282,8 +285,9 @@ function drawGuide({ id, name, report }) {
   byId("genres").hidden = byId("profile").value !== "kodi"
   drawDoubts(doubts)
   const more = report.doubts_left_out
-  byId("doubts-more").textContent = more ? `${number(more)} more come after these.` : ""
+  byId("doubts-more").textContent = more ? `${number(more)} more come when these are done.` : ""
   byId("channels").replaceChildren(...channels.map(channelRow))
+  fold("channels")
   byId("channels-more").textContent = report.channels_left_out ? `${number(report.channels_left_out)} more are not shown.` : ""
 }
 
@@ -299,16 +303,34 @@ function drawDoubts(doubts) {
     }
   }
   for (const [title, row] of rows) if (!unsure.has(title)) settle(row, "follows a correction")
+  fold("doubts")
   byId("doubts-none").hidden = byId("doubts").children.length > 0
 }
 
+// Show the first rows of a list until the button below it is pressed.
+function fold(list) {
+  const button = byId(`${list}-all`)
+  const rest = button.dataset.pressed ? [] : [...byId(list).children].slice(ROWS)
+  for (const row of rest) row.hidden = true
+  button.hidden = !rest.length
+  button.textContent = `Show ${number(rest.length)} more`
+}
+
+for (const list of ["doubts", "channels"]) byId(`${list}-all`).addEventListener("click", event => {
+  event.target.dataset.pressed = "yes"
+  const hidden = [...byId(list).children].filter(row => row.hidden)
+  for (const row of hidden) row.hidden = false
+  hidden[0].querySelector("select")?.focus()
+  fold(list)
+})
+
 function doubtRow(doubt) {
-  const showings = `${number(doubt.showings)} ${doubt.showings === 1 ? "showing" : "showings"}`
+  const showings = counted(doubt.showings, "showing")
   const facts = `${hours(doubt.minutes)}, ${showings}; perhaps ${doubt.likeliest}, ${percent(doubt.probability)}`
   const row = element("li", { "data-title": doubt.title },
     element("div", { class: "name" }, doubt.title), element("div", { class: "facts" }, facts))
   const likeliest = { category: doubt.likeliest }
-  row.append(chooser(doubt.title, `doubt-${byId("doubts").children.length}-${Date.now()}`, likeliest,
+  row.append(chooser(doubt.title, `doubt-${doubt.title}`, likeliest,
     (_, category) => settle(row, category || "left alone")))
   return row
 }
@@ -325,7 +347,7 @@ function channelRow(part) {
   fillBar(bar, part)
   return element("tr", {}, cell(part.name), cell(number(part.missing), "n"), cell(number(part.filled), "n"),
     cell(number(part.unsure), "n"), cell(hours(part.unsure_minutes), "n more"), cell(number(part.programmes), "n more"),
-    cell(bar))
+    cell(bar, "more"))
 }
 
 function fillBar(bar, part) {
