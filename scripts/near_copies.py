@@ -64,11 +64,12 @@ def main() -> None:
     with arguments.titles.open(encoding="utf-8", newline="") as file:
         rows = {key_of(row["title"]): (row["title"], row["category"]) for row in csv.DictReader(file)}
     table = judge(rows, arguments.corrected, np.random.default_rng(0))
+    counts = f"{arguments.corrected:,} of {len(rows):,}"
     text = f"""# Near copies of corrected titles
 
-{arguments.corrected:,} of {len(rows):,} programmes are corrected. Which titles are at least so alike (Dice of trigrams, without marks)
-that they would follow: copies of the corrected ones, and the other programmes, and how many of these are of the category
-that they would get. Titles follow from {NEAR:g} on.
+{counts} programmes are corrected. Which titles are at least so alike (Dice of trigrams, without
+marks) that they would follow: copies of the corrected ones, and the other programmes, and how many of these are of the
+category that they would get. Titles follow from {NEAR:g} on.
 
 Made by `{shown(sys.argv[1:], [], _COMMAND)}`, {machine()}.
 

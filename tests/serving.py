@@ -23,7 +23,7 @@ PLAIN = Options(None, When.missing.value, is_marked=False)
 def settings(folder: Path, **changes: Any) -> Settings:
     """Return settings for a service whose files are in `folder`; those of `Limits` may be among the changes."""
     limits = {name: changes.pop(name) for name in list(changes) if name in Limits.__dataclass_fields__}
-    limits = {"upload_bytes": 8 << 20, "patience_seconds": 5.0} | limits
+    limits = {"upload_bytes": 8 << 20, "patience_seconds": 5.0, "look_seconds": 0.2} | limits
     values = {
         "model": MODEL,
         "precision": 0.9,

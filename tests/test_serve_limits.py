@@ -18,7 +18,7 @@ POST = b"POST /api/predict HTTP/1.1\r\n" + HOST + b"Content-Type: application/js
 
 @pytest.fixture(scope="module")
 def client(tmp_path_factory):
-    limits = {"patience_seconds": PATIENCE, "upload_bytes": 1 << 20, "json_bytes": 10_000, "connections": 20}
+    limits = {"patience_seconds": PATIENCE, "upload_bytes": 1 << 20, "json_bytes": 10 << 10, "connections": 20}
     with serving(tmp_path_factory.mktemp("service"), **limits) as client:
         yield client
 
@@ -88,7 +88,7 @@ def test_a_body_that_drips_is_given_what_it_has_earned(client):
 
 
 def test_a_body_that_is_too_large_is_refused_before_it_comes(client):
-    status, said = refused(said_to(client, POST + b"Content-Length: 10001\r\n\r\n"))
+    status, said = refused(said_to(client, POST + b"Content-Length: 11000\r\n\r\n"))
     assert (status, said) == (413, "a body must be at most 10 KB. Got 10 KB or more. Send less.")
     status, said = refused(
         said_to(client, b"POST /api/fill HTTP/1.1\r\n" + HOST + b"Content-Length: 9999999999\r\n\r\n")
@@ -132,10 +132,11 @@ def test_a_client_that_reads_nothing_is_left(tmp_path):
             time.sleep(PATIENCE * 3)
             connection.settimeout(10)
             got = 0
-            with pytest.raises((ConnectionResetError, EOFError)):
+            try:
                 while some := connection.recv(1 << 20):
                     got += len(some)
-                raise EOFError
+            except ConnectionResetError:
+                pass
             assert got < len(many)
 
 

@@ -2,6 +2,7 @@
 
 import argparse
 import math
+import os
 import socket
 import sys
 from pathlib import Path
@@ -142,7 +143,7 @@ def _bound(host: str, port: int) -> socket.socket:
     except OSError as error:
         raise InputError(
             f"--host and --port must be an address of this computer and a free port. Got {host} and {port}: "
-            f"{error.strerror}. Name others."
+            f"{os.strerror(error.errno or 0)}. Name others."
         ) from error
 
 

@@ -10,10 +10,10 @@ EXPLAINED = 50  # titles at once: each takes as long as forty others
 
 @dataclass(frozen=True)
 class Limits:
-    """How much the service takes on; what is slower than `patience_seconds` allows has to go."""
+    """How much the service takes on, and how long it waits."""
 
     upload_bytes: int
-    patience_seconds: float
+    patience_seconds: float  # for what a client owes: the head of a request, a part of its body, reading an answer
     unpacked_bytes: int = 4 << 30
     json_bytes: int = 4 << 20
     header_bytes: int = 64 << 10
@@ -23,6 +23,7 @@ class Limits:
     guides: int = 32  # that are kept
     kept_seconds: float = 3600.0  # since a guide was last asked for
     filling_seconds: float = 1800.0
+    look_seconds: float = 2.0  # between two looks at what may have changed on the disk
 
 
 class Refused(HTTPException):

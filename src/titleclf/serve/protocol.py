@@ -3,10 +3,12 @@
 import asyncio
 import json
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from titleclf.serve.limits import Limits, size
 
+# In which the rest of a refused body is thrown away: a connection that ends at once takes its answer with it.
+_LINGER_SECONDS = 1.0
 _REASONS = {408: b"Request Timeout", 431: b"Request Header Fields Too Large", 503: b"Service Unavailable"}
 
 
@@ -43,6 +45,15 @@ def patient(limits: Limits) -> type[HttpToolsProtocol]:
         def on_headers_complete(self) -> None:
             self._have_head()
             super().on_headers_complete()
+
+        def on_response_complete(self) -> None:
+            super().on_response_complete()
+            if self.cycle.more_body:  # it was refused before it had come
+                self.loop.call_later(_LINGER_SECONDS, self._part, self.cycle)
+
+        def _part(self, cycle: RequestResponseCycle) -> None:
+            if self.cycle is cycle:  # and no other request has followed
+                self.transport.close()
 
         def _expect_head(self) -> None:
             self._have_head()

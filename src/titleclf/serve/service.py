@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from titleclf.epg.genres import check_genres
 from titleclf.runtime.classifier import Classifier
 from titleclf.saved import model_folder
 from titleclf.serve.answering import Answering
@@ -17,8 +18,6 @@ from titleclf.serve.limits import Limits
 from titleclf.serve.metrics import Family, Metrics
 from titleclf.serve.uploads import Uploads
 from titleclf.serve.watch import look_at_all, watched
-
-_LOOK_SECONDS = 2.0  # between two looks at what may have changed on the disk
 
 
 @dataclass(frozen=True)
@@ -43,6 +42,8 @@ class Service:
         classifier = Classifier.load(folder)
         least = classifier.thresholds.at(settings.precision)
         self.categories = classifier.categories
+        if settings.options.profile is not None:
+            check_genres(self.categories, f"a model for --profile {settings.options.profile}")
         self.profiles = profiles_for(self.categories)
         self.corrections = Corrections(settings.overrides, self.categories)
         self.answering = Answering(classifier, least, self.corrections)
@@ -98,9 +99,9 @@ class Service:
         while True:
             self.corrections.read()
             await self.uploads.remove_idle()
-            await asyncio.sleep(_LOOK_SECONDS)
+            await asyncio.sleep(self.settings.limits.look_seconds)
 
     async def _watch(self) -> None:
         while True:
             await look_at_all(list(self.watched.values()), self.workshop)
-            await asyncio.sleep(_LOOK_SECONDS)
+            await asyncio.sleep(self.settings.limits.look_seconds)
