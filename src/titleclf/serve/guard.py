@@ -43,8 +43,11 @@ class Guard:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 MutableHeaders(scope=message).update(_HEADERS)
-            # A reader that takes nothing any more must not keep its file open for ever.
-            async with asyncio.timeout(self._limits.patience_seconds):
+            if message.get("more_body"):
+                # A reader that takes nothing any more must not keep its file open for ever.
+                async with asyncio.timeout(self._limits.patience_seconds):
+                    await send(message)
+            else:
                 await send(message)
 
         try:
