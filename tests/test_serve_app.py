@@ -1,8 +1,12 @@
 """What the routes of the service answer, and the sentences with which they refuse."""
 
+import errno
 import gzip
 import lzma
+import os
 import re
+from pathlib import Path
+from unittest.mock import AsyncMock, Mock
 
 import pytest
 
@@ -13,6 +17,7 @@ from titleclf.epg.decisions import Decider
 from titleclf.epg.fill import Filler, When, fill
 from titleclf.epg.kodi import genres_xml
 from titleclf.epg.profiles import PROFILES
+from titleclf.serve import guides
 
 TITLES = ["Match of the Day", "", "tagesshau", "Qwertz", "日本沈没", "<b>Heat</b>", "x" * 1000]
 PLAIN = guide(programme(), programme("<category>News</category>"), programme(title="<title>Qwertz zz</title>"))
@@ -304,6 +309,22 @@ def test_names_of_uploads_lead_nowhere(client, name, told):
 
 def test_kodi_s_genres_can_be_had(client):
     assert client.get("/genres.xml").text == genres_xml()
+
+
+def test_a_disk_without_room_is_told_of(tmp_path, monkeypatch):
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    with serving(tmp_path) as client:
+        with monkeypatch.context() as patch:
+            patch.setattr(guides, "fill", AsyncMock(side_effect=full))
+            assert sentence(client.post("/api/fill", content=PLAIN), 422) == (
+                "guide.xml must be filled in a process and a file of its own. Got: No space left on device. "
+                "Make room for them."
+            )
+            patch.setattr(Path, "open", Mock(side_effect=full))
+            assert sentence(client.post("/api/fill", content=PLAIN), 503) == (
+                "guide.xml must have room on the disk. Got: No space left on device. Try again later."
+            )
+        assert client.post("/api/fill", content=PLAIN).status_code == 200
 
 
 # The rest

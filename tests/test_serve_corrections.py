@@ -2,6 +2,7 @@
 
 import asyncio
 import csv
+import errno
 import json
 import os
 import signal
@@ -136,6 +137,28 @@ def test_what_makes_no_sense_is_refused(path, title, category, status, said):
         corrected(path, (title, category))
     assert (caught.value.status_code, caught.value.detail) == (status, said)
     assert not path.exists()
+
+
+def test_a_disk_that_is_full_or_a_file_that_is_closed_is_told_of(path, monkeypatch):
+    found = corrected(path, ("Heat", Genre.movie))
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", refuse)
+        with pytest.raises(Refused) as caught:
+            asyncio.run(found.correct("New", Genre.news))
+    assert (caught.value.status_code, caught.value.detail) == (
+        503,
+        f"{path} must be writable. Got: No space left on device. Check permissions and free space.",
+    )
+    assert rows(path)[1:] == [["Heat", "Movie / Drama"]]
+    path.write_text("title,category\n", encoding="utf-8")
+    monkeypatch.setattr(Overrides, "read", refuse)
+    found.read()
+    assert found.problem == f"{path} must be readable. Got: No space left on device. Check permissions."
+    assert len(found) == 1
 
 
 def test_many_at_once_are_all_kept(path):

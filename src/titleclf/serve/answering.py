@@ -39,12 +39,8 @@ class Answering:
         self._classifier, self._least, self._corrections = classifier, least, corrections
         self._waiting: deque[_Asked] = deque()
         self._is_called = False
-        try:
-            check_linear(classifier.forward.model)
-            self.explains = True
-        except InputError:
-            self.explains = False
-        classifier.predict(["the first one builds what the others use"])
+        self.explains = is_linear(classifier)
+        classifier.predict(["the first one builds what the others use"], least=least)
 
     async def answer(self, titles: Sequence[str], top: int) -> list[Answer]:
         """Return an answer a title, in their order."""
@@ -84,7 +80,7 @@ class Answering:
         try:
             self._answer(turn)
         except Exception as error:
-            for asked, _ in turn:
+            for asked in {id(asked): asked for asked, _ in turn if not asked.answered.done()}.values():
                 asked.answered.set_exception(error)
         if self._waiting:
             self._call()
@@ -100,6 +96,15 @@ class Answering:
                 self._waiting.append(asked)
             else:
                 asked.answered.set_result(asked.answers)
+
+
+def is_linear(classifier: Classifier) -> bool:
+    """Return whether answers can be explained: whether they are sums of what characters say."""
+    try:
+        check_linear(classifier.forward.model)
+    except InputError:
+        return False
+    return True
 
 
 def _as_object(prediction: Prediction, row: Override | None, top: int) -> Answer:

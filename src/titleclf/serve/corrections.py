@@ -55,6 +55,8 @@ class Corrections:
             found = Overrides.read(self.path, self.categories) if stamp else Overrides({}, [])
         except InputError as error:
             self.problem = str(error)
+        except OSError as error:
+            self.problem = f"{self.path} must be readable. Got: {error.strerror}. Check permissions."
         else:
             self.overrides, self.problem = found, None
             self.revision += 1
@@ -66,7 +68,7 @@ class Corrections:
         Raises
         ------
         Refused
-            If the title says nothing, the category is none of the model's, or the file is broken.
+            If the title says nothing, the category is none of the model's, or the file is broken or can't be written.
         """
         if not title.strip():
             raise Refused(422, "title must have characters. Got none. Name the title to correct.")
@@ -79,7 +81,7 @@ class Corrections:
         Raises
         ------
         Refused
-            If no row names it, or the file is broken.
+            If no row names it, or the file is broken or can't be written.
         """
         if key_of(title) not in self.overrides.titles:
             raise Refused(404, f"title must be one that was corrected. Got {title[:100]!r}. Reload the page.")
@@ -101,7 +103,11 @@ class Corrections:
         self.read()  # what an editor has changed meanwhile must stay
         if self.problem:
             raise Refused(409, self.problem)
-        write()
+        try:
+            write()
+        except OSError as error:
+            sentence = f"{self.path} must be writable. Got: {error.strerror}. Check permissions and free space."
+            raise Refused(503, sentence) from error
         self.read()
 
 

@@ -106,6 +106,15 @@ class Workshop:
                 sentence = str(error).replace(str(guide.source), guide.name)
                 guide.problem, guide.state = sentence.replace(str(new), "the filled copy"), State.broken
                 self.failed += 1
+            except OSError as error:
+                guide.problem, guide.state = (
+                    (
+                        f"{guide.name} must be filled in a process and a file of its own. Got: {error.strerror}. "
+                        "Make room for them."
+                    ),
+                    State.broken,
+                )
+                self.failed += 1
             else:
                 if guide.told is None or told["digest"] != guide.told["digest"]:  # else its time stays as it was
                     new.replace(guide.output)

@@ -36,8 +36,8 @@ class Refused(HTTPException):
 
 def size(count: int) -> str:
     """Return a number of bytes for people."""
-    for unit in ("bytes", "KB", "MB", "GB"):
-        if count < 1024 or unit == "GB":
-            return f"{count:,.0f} {unit}"
+    units = ["bytes", "KB", "MB", "GB"]
+    while count >= 1024 and len(units) > 1:
         count >>= 10
-    raise AssertionError
+        units.pop(0)
+    return f"{count:,} {units[0]}"

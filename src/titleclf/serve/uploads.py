@@ -44,7 +44,7 @@ class Uploads:
         Raises
         ------
         Refused
-            If there are too many already.
+            If there are too many already, or the disk is full.
         """
         self._make_room()
         number = secrets.token_urlsafe(_ID_BYTES)
@@ -57,6 +57,11 @@ class Uploads:
             with guide.source.open("wb") as file:
                 async for some in content:
                     file.write(some)
+        except OSError as error:
+            shutil.rmtree(folder)
+            raise Refused(
+                503, f"{name} must have room on the disk. Got: {error.strerror}. Try again later.", retry_seconds=60
+            ) from error
         except BaseException:
             shutil.rmtree(folder)
             raise
