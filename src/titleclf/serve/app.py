@@ -65,8 +65,8 @@ def application(service: Service) -> Guard:
     app.add_exception_handler(HTTPException, _refusal)
     app.add_exception_handler(RequestValidationError, _misfit)
     app.add_exception_handler(ClientDisconnect, _farewell)
+    _add_titles(app, service)  # asked for most, and found first
     _add_pages(app)
-    _add_titles(app, service)
     _add_corrections(app, service)
     _add_uploads(app, service)
     _add_watched(app, service)
