@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import httpx
@@ -80,6 +81,7 @@ def test_it_listens_to_this_computer_alone_unless_told_otherwise(tmp_path):
 
 def test_mistakes_are_one_line(called, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     assert one_line(called("--when", "unknown-to-profile")) == (
         "--when unknown-to-profile must have a --profile. Got none. Name the reader of the guide."
     )
@@ -92,6 +94,7 @@ def test_mistakes_are_one_line(called, tmp_path, monkeypatch):
     assert one_line(called("--watch", "a/g.xml", "--watch", "b/g.xml")).startswith("--watch must be given guides of")
     assert one_line(called("--model", "nothing")).startswith("nothing must be a folder with a model.")
     assert one_line(called("--precision", "0.999")).startswith("a wanted precision must be at most ")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_profile_needs_a_model_of_the_ten_genres(called, run):

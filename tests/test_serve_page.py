@@ -20,6 +20,7 @@ GUIDE = guide(
     programme("<category>News</category>"),
     *(programme(title=f"<title>{title}</title>") for title in ("Qwertz zz", "Qwertzz zz", "Qwertz zz", ESCAPED)),
 )
+expect.set_options(timeout=20_000)  # milliseconds: cores may have other things to do
 PHONE = {"viewport": {"width": 360, "height": 740}, "is_mobile": True, "has_touch": True}
 
 

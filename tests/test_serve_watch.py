@@ -6,11 +6,11 @@ import time
 import pytest
 
 from tests.epg import guide, programme
-from tests.serving import PLAIN, sentence, serving, wait_for
+from tests.serving import sentence, serving, wait_for
 from titleclf.epg.fill import When
 from titleclf.errors import InputError
 from titleclf.serve.guides import Options
-from titleclf.serve.watch import watched
+from titleclf.serve.watch import check_names
 
 FIRST, SECOND = guide(programme()), guide(programme(), programme(title="<title>Tagesschau</title>"))
 FILLED = FIRST.replace("</title>", "</title><category>Sports</category>")
@@ -168,5 +168,5 @@ def test_it_is_filled_as_the_service_was_told(tmp_path, path):
 
 def test_two_guides_of_one_name_are_refused(tmp_path):
     with pytest.raises(InputError) as caught:
-        watched([tmp_path / "a" / "g.xml", tmp_path / "b" / "g.xml.gz"], tmp_path, PLAIN)
+        check_names([tmp_path / "a" / "g.xml", tmp_path / "b" / "g.xml.gz"])
     assert str(caught.value) == "--watch must be given guides of different names. Got g.xml twice. Rename one."

@@ -17,7 +17,7 @@ from titleclf.serve.guides import Options, Workshop, profiles_for
 from titleclf.serve.limits import Limits
 from titleclf.serve.metrics import Family, Metrics
 from titleclf.serve.uploads import Uploads
-from titleclf.serve.watch import look_at_all, watched
+from titleclf.serve.watch import Watched, check_names, look_at_all
 
 
 @dataclass(frozen=True)
@@ -47,12 +47,14 @@ class Service:
         self.profiles = profiles_for(self.categories)
         self.corrections = Corrections(settings.overrides, self.categories)
         self.answering = Answering(classifier, least, self.corrections)
+        check_names(settings.watch)
         self._folder = Path(tempfile.mkdtemp(prefix="titleclf-"))  # nobody else may look into it
         for name in ("uploads", "watched"):
             (self._folder / name).mkdir()
         self.workshop = Workshop(folder, settings.precision, self.corrections, settings.limits)
         self.uploads = Uploads(self._folder / "uploads", self.workshop, settings.limits)
-        self.watched = watched(settings.watch, self._folder / "watched", settings.options)
+        guides = (Watched(path, self._folder / "watched", settings.options) for path in settings.watch)
+        self.watched = {guide.name: guide for guide in guides}
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:

@@ -1,6 +1,7 @@
 """Guides on the disk that are served filled: filled again when they change, the last good one as long as they don't."""
 
 import time
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,8 +22,7 @@ class Watched:
     """A guide on the disk and its filled copy, which is always gzipped: most players ask for that."""
 
     def __init__(self, path: Path, folder: Path, options: Options) -> None:
-        packing = Packing.of_name(path.name)
-        self.name = path.name[: len(path.name) - len(packing)]
+        self.name = served_name(path)
         self.guide = Guide(path.name, path, folder / f"{self.name}.gz", options)
         self.filled_at: float | None = None  # seconds since 1970
         self._seen: _Stamp | None = None
@@ -70,21 +70,22 @@ class Watched:
         self._tried = None
 
 
-def watched(paths: Iterable[Path], folder: Path, options: Options) -> dict[str, Watched]:
-    """Return guides by the names that they are served under.
+def check_names(paths: Iterable[Path]) -> None:
+    """Refuse guides that would be served under the same name.
 
     Raises
     ------
     InputError
-        If two would have the same name.
+        If there are two.
     """
-    found: dict[str, Watched] = {}
-    for path in paths:
-        one = Watched(path, folder, options)
-        if one.name in found:
-            raise InputError(f"--watch must be given guides of different names. Got {one.name} twice. Rename one.")
-        found[one.name] = one
-    return found
+    name, count = max(Counter(map(served_name, paths)).items(), key=lambda item: item[1], default=("", 0))
+    if count > 1:
+        raise InputError(f"--watch must be given guides of different names. Got {name} twice. Rename one.")
+
+
+def served_name(path: Path) -> str:
+    """Return the name that a guide is served under: guide.xml for guide.xml.gz."""
+    return path.name[: len(path.name) - len(Packing.of_name(path.name))]
 
 
 async def look_at_all(guides: Sequence[Watched], workshop: Workshop) -> None:

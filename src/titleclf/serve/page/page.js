@@ -36,11 +36,11 @@ function show(error) {
   byId("problem").hidden = !error
 }
 
-// Run what may fail; an older request that was given up is no problem.
+// Run what may fail, and forget what failed before; an older request that was given up is no problem.
 async function attempt(action) {
+  show(null)
   try {
     await action()
-    show(null)
   } catch (error) {
     if (error.name !== "AbortError") show(error)
   }
@@ -132,7 +132,7 @@ function reasons(one, place) {
   if (memory) rows.push(["resembles", `“${memory.title}” (${memory.category}), ${percent(memory.likeness)} alike`])
   const list = element("dl")
   for (const [name, text] of rows) list.append(element("dt", {}, name), element("dd", {}, text))
-  return element("details", { id: `why-${place}` }, element("summary", {}, "Why?"), list)
+  return element("details", { id: `why-${place}` }, element("summary", { id: `summary-${place}` }, "Why?"), list)
 }
 
 const signed = value => `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(2)}`
