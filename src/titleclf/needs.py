@@ -1,4 +1,4 @@
-"""What only training, the service, ONNX or Ray need: who predicts can do without, and is told in a line how to get it."""
+"""What only training, the service, ONNX or Ray need: who predicts can do without, and is told how to get it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -101,7 +101,7 @@ class Answering:
 def is_linear(classifier: Classifier) -> bool:
     """Return whether answers can be explained: whether they are sums of what characters say."""
     try:
-        check_linear(classifier.forward.model)
+        check_linear(classifier.network.model)
     except InputError:
         return False
     return True
