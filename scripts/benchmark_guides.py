@@ -5,33 +5,23 @@ python scripts/benchmark_guides.py --guide GUIDE.xml.gz [--megabytes 125 250 500
 """
 
 import argparse
-import os
 import re
-import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
-from typing import NamedTuple
 
 import pandas as pd
 from tqdm import tqdm
 
 from benchmark_report import as_table, machine, shown
+from processes import run
 from titleclf.epg.guide import Piece
 from titleclf.epg.parser import pieces
 from titleclf.epg.streams import reading
-from titleclf.errors import InputError, exit_codes
+from titleclf.errors import exit_codes
 from titleclf.files import write_text
 
 _COMMAND = ("python", "scripts/benchmark_guides.py")
-_SMALL = """
-import resource, subprocess, sys
-with open(sys.argv[1], "w") as said:
-    code = subprocess.run(sys.argv[2:], stderr=said).returncode
-print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
-sys.exit(code)
-"""
 _LXML = """
 import sys
 from lxml import etree
@@ -40,14 +30,6 @@ for _, element in etree.iterparse(sys.argv[1], tag="programme", huge_tree=False,
     while element.getprevious() is not None:
         del element.getparent()[0]
 """
-
-
-class Cost(NamedTuple):
-    """What a process took: seconds, its largest resident memory in MB, and what it said."""
-
-    seconds: float
-    megabytes: float
-    said: str
 
 
 def without_categories(guide: Path) -> tuple[bytes, bytes, bytes]:
@@ -70,24 +52,6 @@ def repeat(parts: tuple[bytes, bytes, bytes], megabytes: int, path: Path) -> Non
         for _ in range(max(1, round(megabytes * 1_000_000 / len(body)))):
             file.write(body + b"\n")
         file.write(tail)
-
-
-def run(arguments: list[str], folder: Path) -> Cost:
-    """Run a command on one core."""
-    said = folder / "said"
-    started = time.perf_counter()
-    # From a process that is small itself: a child is charged for what its parent had when it was forked.
-    done = subprocess.run(  # noqa: S603 (its arguments are ours)
-        [sys.executable, "-c", _SMALL, said, *arguments],
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        stdout=subprocess.PIPE,
-        text=True,
-        check=False,
-    )
-    seconds = time.perf_counter() - started
-    if done.returncode:
-        raise InputError(f"{' '.join(map(str, arguments[:4]))} must succeed. Got: {said.read_text()}. Mend it.")
-    return Cost(seconds, int(done.stdout) / 1024, said.read_text())
 
 
 def measure(guide: Path, megabytes: int, folder: Path) -> dict[str, float]:

@@ -82,9 +82,9 @@ def fit_ours(config: TrainConfig, data: Data, run: Path) -> tuple[Bundle, Histor
 
 def train_fasttext(config: TrainConfig, data: Data, folder: Path, settings: Settings) -> Model:
     """Train fastText on the casefolded titles of training and validation."""
-    fasttext = _import_fasttext()
+    fasttext = import_fasttext()
     rows = for_peers(data)
-    lines = zip(labels_of(rows, data.categories), _words(rows["title"]), strict=True)
+    lines = zip(labels_of(rows, data.categories), words(rows["title"]), strict=True)
     write_text(folder / "titles.txt", "".join(f"{_PREFIX}{label} {title}\n" for label, title in lines))
     started = time.perf_counter()
     model = fasttext.train_supervised(str(folder / "titles.txt"), **settings, seed=config.seed, verbose=0)
@@ -92,10 +92,10 @@ def train_fasttext(config: TrainConfig, data: Data, folder: Path, settings: Sett
     model.save_model(str(folder / "model.bin"))
 
     def scores(titles: list[str]) -> Floats:
-        return _as_columns(*model.predict(_words(titles), k=-1), len(data.categories))
+        return _as_columns(*model.predict(words(titles), k=-1), len(data.categories))
 
     def likeliest(titles: list[str]) -> object:
-        return model.predict(_words(titles))
+        return model.predict(words(titles))
 
     return Model(scores, likeliest, True, seconds, _megabytes([folder / "model.bin"]))
 
@@ -132,7 +132,8 @@ def for_peers(data: Data) -> pd.DataFrame:
     return pd.concat([data.sides.train, data.sides.validation], ignore_index=True)
 
 
-def _import_fasttext() -> Any:
+def import_fasttext() -> Any:
+    """Return the module, or say how to get it."""
     try:
         import fasttext
     except ModuleNotFoundError:
@@ -142,7 +143,8 @@ def _import_fasttext() -> Any:
     return fasttext
 
 
-def _words(titles: Iterable[str]) -> list[str]:
+def words(titles: Iterable[str]) -> list[str]:
+    """Return titles as fastText takes them."""
     return [" ".join(title.casefold().split()) for title in titles]  # a line break would end the title
 
 

@@ -28,7 +28,7 @@ class Told(BaseClassifier):
         self.known, self.sureness = known, sureness
         self.asked: list[str] = []
 
-    def batch_logits(self, batch: Any) -> Any:
+    def some_logits(self, titles: Sequence[str]) -> Any:
         raise NotImplementedError
 
     def probabilities(self, titles: Sequence[str]) -> tuple[Any, int]:

@@ -42,7 +42,7 @@ def test_all_tags_above_their_thresholds_are_named_likeliest_first(tags_run):
     found = bundle.predict(TITLES, 1, least)
     for prediction, row in zip(found, shares, strict=True):
         order = np.argsort(-row, kind="stable")
-        assert prediction.named == [bundle.categories[place] for place in order if row[place] >= least[place]]
+        assert prediction.named == tuple(bundle.categories[place] for place in order if row[place] >= least[place])
         assert set(prediction.named) <= {name for name, _ in prediction.candidates}
         assert prediction.probability == row.max()
 

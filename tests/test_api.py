@@ -17,7 +17,7 @@ def test_a_classifier_is_loaded_from_a_path_a_string_or_the_package(run):
     for classifier in (Classifier.load(run), Classifier.load(str(run)), Classifier.load()):
         (found,) = classifier.predict(["Match of the Day"], top=2)
         assert isinstance(found, Prediction)
-        assert (found.title, found.category, found.named) == ("Match of the Day", "Sports", ["Sports"])
+        assert (found.title, found.category, found.named) == ("Match of the Day", "Sports", ("Sports",))
         assert [name for name, _ in found.candidates][:1] == ["Sports"]
         assert len(found.candidates) == 2
         assert found.probability == found.candidates[0][1]
@@ -34,7 +34,7 @@ def test_titles_are_answered_in_their_order_and_none_in_none(run):
     titles = ["Tagesschau", "", "Match of the Day", "Tagesschau"]
     assert [found.title for found in classifier.predict(titles)] == titles
     assert classifier.predict([]) == []
-    assert classifier.predict(titles)[1] == Prediction("", [], [])
+    assert classifier.predict(titles)[1] == Prediction("", (), ())
 
 
 def test_by_default_tags_are_those_above_their_thresholds(tags_run):

@@ -1,13 +1,16 @@
 import json
+import re
 import shutil
+import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from titleclf import bundle as module
+from tests.conftest import reseal
 from titleclf.bundle import load_bundle
+from titleclf.checksums import SUMS
 from titleclf.errors import InputError
 
 TITLES = ["Match of the Day", "Tagesschau", "", "日本沈没", "x" * 10_000]
@@ -28,13 +31,14 @@ def test_a_saved_bundle_predicts_as_before(run, tmp_path):
     assert (copy.thresholds, copy.facts) == (bundle.thresholds, bundle.facts)
 
 
-def test_five_files_and_no_pickle(folder):
+def test_six_files_and_no_pickle(folder):
     assert {path.name for path in folder.iterdir()} == {
         "weights.safetensors",
         "characters.json",
         "config.json",
         "memory.jsonl.gz",
         "README.md",
+        "SHA256SUMS",
     }
     text = (folder / "config.json").read_text() + (folder / "README.md").read_text()
     assert str(Path.home()) not in text
@@ -73,17 +77,39 @@ def test_a_failed_save_leaves_nothing(run, tmp_path, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(module, "write_text", full)
+    monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(OSError, match="No space"):
         load_bundle(run).save(tmp_path / "new")
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("name", ["weights.safetensors", "characters.json", "config.json", "memory.jsonl.gz"])
+@pytest.mark.parametrize(
+    "name", ["weights.safetensors", "characters.json", "config.json", "memory.jsonl.gz", "SHA256SUMS"]
+)
 def test_a_missing_file_is_named(folder, name):
     (folder / name).unlink()
     with pytest.raises(InputError, match=f"bundle has no {name}. Train again or pass --model."):
         load_bundle(folder)
+
+
+@pytest.mark.parametrize("name", ["weights.safetensors", "characters.json", "config.json", "memory.jsonl.gz", SUMS])
+@pytest.mark.parametrize("damage", [lambda content: content[:-9], lambda content: content[:-9] + b"?" + content[-8:]])
+def test_files_that_are_not_as_they_were_written_are_refused(folder, name, damage):
+    (folder / name).write_bytes(damage((folder / name).read_bytes()))
+    with pytest.raises(InputError) as caught:
+        load_bundle(folder)
+    by_sum = r"/[a-zS].* must be as it was written. Got other bytes than SHA256SUMS tells of. Copy it again."
+    no_json = "/config.json must be JSON. Got: .*"
+    assert re.fullmatch(re.escape(str(folder)) + (no_json if name == "config.json" else by_sum), str(caught.value))
+
+
+def test_other_tools_can_check_a_bundle(folder):
+    subprocess.run(["sha256sum", "--check", "--strict", SUMS], cwd=folder, check=True, capture_output=True)
+
+
+def test_the_card_may_be_written_on(run, folder):
+    (folder / "README.md").write_text("mine")
+    assert load_bundle(folder).categories == load_bundle(run).categories
 
 
 def test_a_missing_folder_says_how_to_train(tmp_path):
@@ -99,7 +125,7 @@ def test_a_missing_folder_says_how_to_train(tmp_path):
         ("config.json", b"{", "config.json must be JSON. Got: "),
         ("config.json", b"\xff", "config.json must be JSON. Got: "),
         ("config.json", b"[]", "config.json must be a JSON object. Got list. Train or copy it again."),
-        ("config.json", b"{}", "config.json must be of format 2. Got None. Install the titleclf that wrote it"),
+        ("config.json", b"{}", "config.json must be of format 3. Got None. Install the titleclf that wrote it"),
         (
             "characters.json",
             b"{}",
@@ -111,6 +137,7 @@ def test_a_missing_folder_says_how_to_train(tmp_path):
 )
 def test_damaged_files_are_refused(folder, name, content, sentence):
     (folder / name).write_bytes(content)
+    reseal(folder)
     with pytest.raises(InputError) as caught:
         load_bundle(folder)
     assert sentence in str(caught.value)
@@ -119,7 +146,8 @@ def test_damaged_files_are_refused(folder, name, content, sentence):
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"format": 1}, "must be of format 2. Got 1. Install the titleclf that wrote it, or train again."),
+        ({"format": 1}, "must be of format 3. Got 1. Install the titleclf that wrote it, or train again."),
+        ({"format": 4}, "must be of format 3. Got 4. Install the titleclf that wrote it, or train again."),
         ({"task": None}, "config.json: task must be one of single, multilabel. Got None. Train or copy it again."),
         ({"categories": ["one"]}, "must have categories and a temperature above 0. Train again."),
         ({"temperature": {"value": 0.0, "slope": 0.0}}, "must have categories and a temperature above 0. Train again."),
@@ -144,6 +172,7 @@ def test_damaged_files_are_refused(folder, name, content, sentence):
 def test_a_configuration_that_does_not_fit_is_refused(folder, change, sentence):
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps({**config, **change}))
+    reseal(folder)
     with pytest.raises(InputError) as caught:
         load_bundle(folder)
     assert sentence in str(caught.value)

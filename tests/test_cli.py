@@ -10,6 +10,7 @@ import pytest
 
 from tests.conftest import FEW_BUCKETS, SMALL, command, one_line
 from titleclf import __version__, cli, needs
+from titleclf.command import compose
 from titleclf.files import CHECKOUT, PACKAGE
 
 LACK = "titleclf {} must have what training needs. Got no module named {}. Install it: pip install 'titleclf[train]'."
@@ -69,7 +70,7 @@ def test_it_tells_its_version(said):
 def test_an_unknown_verb_is_one_line_with_advice(said, given, advice):
     code, out, err = said(given, "--model", "shipped")
     assert (code, out) == (2, "")
-    verbs = "predict, epg, serve, train, evaluate, export, pretrain"
+    verbs = "predict, predict_dataset, epg, serve, train, evaluate, export, pretrain"
     assert one_line(err) == f"titleclf must be given one of {verbs}. Got {given}. {advice}"
 
 
@@ -89,6 +90,16 @@ def test_help_names_what_was_typed(said, tmp_path, verb):
     out = command(verb, "--help", cwd=tmp_path).stdout
     assert out.startswith(f"usage: python -m titleclf.{verb} ")
     assert f"  python -m titleclf.{verb} " in out.partition("examples:")[2]
+
+
+@pytest.mark.parametrize("verb", ["train", "pretrain", "evaluate", "export"])
+def test_help_of_configured_verbs_shows_examples_that_are_valid(said, verb):
+    code, out, _ = said(verb, "--help")
+    assert code == 0
+    examples = re.findall(rf"^ +titleclf {verb}(.*)$", out.partition("== Config")[0], re.MULTILINE)
+    assert examples
+    for example in examples:
+        compose(verb, example.split())
 
 
 def test_help_of_the_package_names_the_package(tmp_path):

@@ -8,10 +8,10 @@ from safetensors.torch import load_file, save_file
 
 from tests.conftest import compose_train
 from titleclf import runs
+from titleclf.architectures import EmbeddingsConfig
 from titleclf.bundle import load_bundle
 from titleclf.characters import Characters
 from titleclf.compact import SCALE, TABLE
-from titleclf.config import EmbeddingsConfig
 from titleclf.embeddings import Embeddings, load_embeddings, read_embeddings, write_embeddings
 from titleclf.errors import InputError
 from titleclf.model import Network, Ngram

@@ -209,6 +209,15 @@ def test_help_shows_examples(epg):
     assert "python -m titleclf.epg fill guide.xml.gz -o filled.xml.gz --profile tvheadend" in out
 
 
+@pytest.mark.parametrize("verb", ["fill", "undo", "lint", "harvest", "report"])
+def test_help_of_a_verb_shows_its_own_examples(epg, verb):
+    code, out, _ = epg(verb, "--help")
+    assert code == 0
+    examples = out.partition("examples:\n")[2].splitlines()
+    assert examples
+    assert all(f"python -m titleclf.epg {verb} " in line for line in examples)
+
+
 def test_guides_are_filled_without_what_only_training_needs(genres_run, tmp_path):
     (tmp_path / "g.xml").write_text(guide(programme()))
     program = f"""

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.conftest import COLUMNS, rows, write_csv
+from tests.conftest import COLUMNS, reseal, rows, write_csv
 from titleclf.bundle import load_bundle
 from titleclf.command import compose
 from titleclf.config import CategoryPrecision, EvaluateConfig
@@ -75,6 +75,7 @@ def test_a_memory_of_other_titles_does_not_tell_what_training_saw(run, tmp_path)
     copy = shutil.copytree(run / "bundle", tmp_path / "copy")
     text = (copy / "config.json").read_text()
     (copy / "config.json").write_text(text.replace('"remembers_training": true', '"remembers_training": false'))
+    reseal(copy)
     own = write_csv(tmp_path / "own.csv", rows()[:7])
     assert "judged" not in evaluate(config(run / "bundle", own, tmp_path / "one", robustness_titles=5))["robustness"]
     assert list(evaluate(config(copy, own, tmp_path / "other", robustness_titles=5))["robustness"]) == ["judged"]

@@ -21,8 +21,14 @@ def test_train_predict_evaluate_export(tmp_path, titles_csv):
     assert [line.split("  ")[-1] for line in predicted.stdout.splitlines()] == ["Match of the Day", "Tagesschau"]
     evaluated = command("evaluate", cwd=tmp_path)
     assert "Report: outputs/latest/evaluation/report.md" in evaluated.stdout
-    exported = command("export", "output=mine", cwd=tmp_path)
-    assert exported.stdout == "Wrote mine\n"
+    # Two epochs leave nothing but guesses, which the slightest rounding turns.
+    refused = command("export", "output=mine", cwd=tmp_path)
+    assert refused.returncode == 2
+    assert one_line(refused.stderr).startswith("the export must answer 99.5% of titles as its model does")
+    assert not (tmp_path / "mine").exists()
+    exported = command("export", "output=mine", "fold=false", cwd=tmp_path)
+    assert exported.stdout.startswith("On 10,000 titles: 100.00% the same answer")
+    assert exported.stdout.endswith("Wrote mine\n")
     alone = command("predict", "--model", "mine", "Match of the Day", "Tagesschau", cwd=tmp_path)
     assert alone.stdout == predicted.stdout
     names = {path.name for path in tmp_path.iterdir()}

@@ -3,7 +3,8 @@ from dataclasses import asdict
 import pytest
 
 from tests.conftest import compose_train
-from titleclf.config import ModelConfig, NgramConfig, TrainConfig
+from titleclf.architectures import ModelConfig, NgramConfig
+from titleclf.config import TrainConfig
 from titleclf.errors import InputError
 from titleclf.kinds import Combine
 from titleclf.mapping import from_mapping

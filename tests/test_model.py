@@ -3,8 +3,8 @@ import torch
 from torch import nn
 
 from tests.conftest import compose_train
+from titleclf.architectures import BagConfig, ModelConfig
 from titleclf.characters import FIRST_CHARACTER, UNK, Characters
-from titleclf.config import BagConfig, ModelConfig
 from titleclf.model import Network, to_inputs
 from titleclf.positions import alternating
 

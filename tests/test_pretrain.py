@@ -16,9 +16,10 @@ from torch import nn
 from tests.conftest import FEW_BUCKETS, command, compose_train, one_line, rows
 from titleclf import pretrain as module
 from titleclf import runs
+from titleclf.architectures import EmbeddingsConfig
 from titleclf.characters import Characters
 from titleclf.command import compose
-from titleclf.config import EmbeddingsConfig, PretrainConfig, PretrainingConfig
+from titleclf.config import PretrainConfig, PretrainingConfig
 from titleclf.data import read_data
 from titleclf.embeddings import embeddings_of, load_embeddings, read_embeddings
 from titleclf.errors import InputError

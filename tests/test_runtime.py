@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from tests.conftest import compose_train
+from tests.conftest import compose_train, reseal
 from titleclf.bundle import Bundle, load_bundle
 from titleclf.compact import SCALE, TABLE
 from titleclf.errors import InputError
@@ -106,8 +106,8 @@ def test_a_table_stays_as_small_as_it_is_saved(run, tmp_path, dim, to_nibbles, d
     if to_nibbles is not None:
         round_weights(made.network.encoder.ngrams.weight, to_nibbles=to_nibbles)
     bundle, classifier = both(made, tmp_path)
-    assert classifier.forward.weights[TABLE].dtype == dtype
-    assert (SCALE in classifier.forward.weights) == (to_nibbles is not None)
+    assert classifier.network.weights[TABLE].dtype == dtype
+    assert (SCALE in classifier.network.weights) == (to_nibbles is not None)
     assert_same(bundle, classifier)
 
 
@@ -122,11 +122,6 @@ def test_tasks_and_memories_lean_alike(request, tmp_path, task, kind):
     known = bundle.predict(TITLES, top=2)
     found = classifier.predict(TITLES, top=2)
     assert [one.named for one in found] == [one.named for one in known]
-
-
-def test_the_shipped_model_answers_alike(run):
-    titles = [*TITLES, *load_bundle(run).memory.keys, *(f"Title {number}" for number in range(300))]
-    assert_same(load_bundle(MODEL), Classifier.load(MODEL), titles)
 
 
 def test_no_titles_have_no_probabilities(run):
@@ -157,6 +152,7 @@ def config_with(**changes: object):
     def change(folder: Path) -> None:
         config = json.loads((folder / "config.json").read_text())
         (folder / "config.json").write_text(json.dumps({**config, **changes}))
+        reseal(folder)
 
     return change
 
@@ -167,6 +163,7 @@ def weights_with(**changes: torch.Tensor):
         tensors = load_file(path)
         path.unlink()  # what was read may still be mapped
         save_file(tensors | {name.replace("__", "."): tensor for name, tensor in changes.items()}, path)
+        reseal(folder)
 
     return change
 
@@ -176,7 +173,7 @@ def weights_with(**changes: torch.Tensor):
     [
         (shutil.rmtree, " must be a folder with a model. Got nothing there. Train one with: make train"),
         (lambda folder: (folder / "weights.safetensors").unlink(), " has no weights.safetensors. Train again or pass"),
-        (config_with(format=1), "/config.json must be of format 2. Got 1. Install the titleclf that wrote it, or"),
+        (config_with(format=1), "/config.json must be of format 3. Got 1. Install the titleclf that wrote it, or"),
         (config_with(facts={}), "/config.json: facts must have the keys about, fingerprint, languages"),
         (weights_with(head__bias=torch.ones(4)), "/weights.safetensors must hold the tensors that its configuration"),
         (weights_with(encoder__ngrams__scale=torch.zeros(9)), "/weights.safetensors must hold a table of int8 or"),

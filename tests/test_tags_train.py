@@ -9,7 +9,7 @@ import pytest
 import torch
 from matplotlib.image import imread
 
-from tests.conftest import tag_rows, write_csv
+from tests.conftest import reseal, tag_rows, write_csv
 from tests.test_evaluate import config as evaluation
 from tests.test_train import KilledError, same, weights
 from titleclf import runs
@@ -153,6 +153,7 @@ def test_a_configuration_that_does_not_fit_is_refused(tags_run, tmp_path, change
     folder = shutil.copytree(tags_run / "bundle", tmp_path / "bundle")
     text = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps({**text, **change}))
+    reseal(folder)
     with pytest.raises(InputError) as caught:
         load_bundle(folder)
     assert sentence in str(caught.value)

@@ -10,7 +10,7 @@ from titleclf.config import CharactersConfig
 from titleclf.errors import InputError
 from titleclf.files import shipped
 from titleclf.tables import read_records
-from titleclf.unlabelled import Unlabelled
+from titleclf.unlabelled import Unlabelled, real_titles
 
 TITLES = [title for title, _, _ in rows()]
 AS_READ = CharactersConfig(casefold=False, min_count=1)
@@ -177,3 +177,36 @@ def test_a_table_without_the_column_and_a_folder(tmp_path):
     (tmp_path / "f.txt").mkdir()
     with pytest.raises(InputError, match=r"f.txt must be a file. Got a folder. Name a file in it."):
         list(Unlabelled(str(tmp_path / "f.txt"), "title"))
+
+
+def test_real_titles_are_the_same_each_time_and_half_of_them_spoilt(tmp_path):
+    titles = sorted({*TITLES})
+    path = str(write(tmp_path, "t.csv", titles))
+    found = real_titles(path)
+    assert found == real_titles(path)
+    assert len(found) == len(titles) == 50
+    clean = found[24:]  # two quarters, rounded down, are spoilt
+    assert len({*clean} & {*titles}) == len(clean)
+    assert clean != sorted(clean)
+    assert len({*found[:24]} - {*titles}) > 20
+
+
+@pytest.mark.parametrize("titles", [["Tagesschau"], ["Tagesschau", "Newsnight", "Swan Lake"]])
+def test_few_titles_stay_as_they_are(tmp_path, titles):
+    assert sorted(real_titles(str(write(tmp_path, "t.txt", titles)))) == sorted(titles)
+
+
+def test_of_many_titles_ten_thousand_are_drawn_of_the_whole_file(tmp_path):
+    found = real_titles(str(write(tmp_path, "t.txt", [f"Title {number}" for number in range(30_000)])))
+    assert len(found) == 10_000
+    clean = [int(title.split()[1]) for title in found[5_000:]]
+    assert len({*clean}) == 5_000
+    assert 14_000 < sum(clean) / len(clean) < 16_000
+    assert len(real_titles("shipped")) == 10_000
+
+
+def test_real_titles_must_be_there(tmp_path):
+    path = write(tmp_path, "t.txt", ["", "x"])
+    with pytest.raises(InputError) as caught:
+        real_titles(str(path))
+    assert str(caught.value) == f"{path} must have titles of two characters or more. Got none. Name another file."

@@ -1,5 +1,6 @@
 """The wheel carries conf/ and the titles, and works away from the checkout, with few packages beside it."""
 
+import json
 import os
 import subprocess
 import sys
@@ -12,8 +13,8 @@ import pytest
 from tests.conftest import one_line
 from tests.epg import guide, programme
 from titleclf import __version__
-from titleclf.bundle import load_bundle
 from titleclf.files import CHECKOUT
+from titleclf.runtime.classifier import Classifier
 
 RUNTIME = ("numpy", "tqdm")
 MODEL = CHECKOUT / "data" / "model"
@@ -76,10 +77,9 @@ def test_the_wheel_carries_what_the_package_needs(unpacked):
         assert f"data/model/{path.name}" in inside
 
 
-@pytest.mark.skipif(not MODEL.exists(), reason="not trained yet")
 def test_the_shipped_model_is_small_and_answers():
-    assert sum(path.stat().st_size for path in MODEL.iterdir()) <= 8_000_000
-    assert len(load_bundle(MODEL).categories) == 10
+    assert sum(path.stat().st_size for path in MODEL.iterdir()) <= 5_000_000
+    assert len(Classifier.load(MODEL).categories) == 10
 
 
 def test_training_and_predicting_from_the_wheel(unpacked, tmp_path):
@@ -113,11 +113,14 @@ def test_the_wheel_needs_little_beside_it(installed, tmp_path):
     assert installed("titleclf", "--version", cwd=tmp_path).stdout == f"titleclf {__version__}\n"
 
 
-@pytest.mark.skipif(not MODEL.exists(), reason="not trained yet")
-def test_that_is_enough_to_predict_and_to_fill_guides(installed, tmp_path):
+def test_that_is_enough_to_predict_to_explain_and_to_fill_guides(installed, tmp_path):
     done = installed("titleclf", "predict", "Tagesschau", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, f"model: shipped (titleclf {__version__})\n")
     assert done.stdout.endswith("News / Current affairs                 Tagesschau\n")
+    done = installed("titleclf", "predict", "--explain", "--format", "jsonl", "Tagesschau", cwd=tmp_path)
+    explanation = json.loads(done.stdout)["explanation"]
+    assert explanation["category"] == "News / Current affairs"
+    assert "".join(character for character, _ in explanation["characters"]) == "Tagesschau"
     (tmp_path / "guide.xml").write_text(guide(programme()))
     done = installed("titleclf", "epg", "fill", "guide.xml", "-o", "filled.xml", "--mark", cwd=tmp_path)
     assert done.returncode == 0, done.stderr

@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from titleclf.answers import Prediction
     from titleclf.errors import InputError
+    from titleclf.onnx_classifier import OnnxClassifier
     from titleclf.runtime.classifier import Classifier
 
 __version__ = "0.1.0"
-__all__ = ["Classifier", "InputError", "Prediction", "__version__"]
+__all__ = ["Classifier", "InputError", "OnnxClassifier", "Prediction", "__version__"]
 
 _HOMES = {
     "Classifier": "titleclf.runtime.classifier",
     "InputError": "titleclf.errors",
+    "OnnxClassifier": "titleclf.onnx_classifier",
     "Prediction": "titleclf.answers",
 }
 

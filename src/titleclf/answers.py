@@ -5,8 +5,7 @@ import io
 import json
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, TextIO
+from typing import Any, NamedTuple, TextIO
 
 from titleclf.characters import printable
 from titleclf.errors import InputError
@@ -19,17 +18,16 @@ _INDENT = " " * 6
 _TAGS_WIDTH = 40  # characters: longer lists of tags push their title to the right
 
 
-@dataclass
-class Prediction:
+class Prediction(NamedTuple):
     """What the model says of one title: candidates with probabilities, best first; none for an empty title.
 
     `named` are those that are probable enough to be answers: at most the best one, or with several tags any of them.
-    `explanation` tells what speaks for the best one, where that was asked.
+    `explanation` tells what speaks for the best one, where that was asked. Equal titles may share one prediction.
     """
 
     title: str
-    candidates: list[tuple[str, float]]
-    named: list[str]
+    candidates: tuple[tuple[str, float], ...]
+    named: tuple[str, ...]
     explanation: Explanation | None = None
 
     @property

@@ -6,6 +6,8 @@ from typing import TypeVar
 import numpy as np
 import torch
 
+from titleclf.distributed import rank
+
 T = TypeVar("T")
 Draw = Callable[[], float]  # the next random number in [0, 1)
 Change = Callable[[str, Draw], str]  # returns a title that it can't change as it is
@@ -16,10 +18,11 @@ _BULK = 4096
 def seeded(*numbers: int) -> np.random.Generator:
     """Return a generator for this seed and part of a run, and seed torch for it too.
 
-    Each part has seeds of its own, so that a resumed run draws as an unbroken one does.
+    Each part has seeds of its own, so that a resumed run draws as an unbroken one does. Of several processes all have
+    this generator, but each hides numbers of its own share (dropout) by other dice.
     """
     sequence = np.random.SeedSequence(numbers)
-    torch.manual_seed(int(sequence.generate_state(1)[0]))
+    torch.manual_seed(int(sequence.generate_state(1)[0]) + rank())
     return np.random.default_rng(sequence)
 
 

@@ -19,6 +19,14 @@ _COUNTED = 128  # titles at once: more are no faster, and files may be larger th
 Ids = npt.NDArray[np.int64]
 
 
+class Line(NamedTuple):
+    """Titles one after the other: `ids` (places,), of which each title has `counts` (titles,)."""
+
+    ids: Ids
+    counts: Ids
+    cut: int  # how many titles were longer than the vocabulary's length and lost their ends
+
+
 class Batch(NamedTuple):
     """Titles as arrays: `ids` and `mask` are (batch, length), PAD where a title has ended; mask is true inside it."""
 
@@ -72,22 +80,36 @@ class Characters:
     def __len__(self) -> int:
         return FIRST_CHARACTER + len(self.known)
 
+    def line(self, titles: Sequence[str]) -> Line:
+        """Turn titles into one line of ids."""
+        room = self.length - 2 * self.boundary
+        kept = [normalise(title, casefold=self.casefold) for title in titles]
+        lengths = np.fromiter(map(len, kept), dtype=np.int64, count=len(kept))
+        too_long = np.flatnonzero(lengths > room).tolist()
+        for number in too_long:
+            kept[number] = kept[number][:room]
+        counts = np.minimum(lengths, room) + 2 * self.boundary
+        return Line(self._bounded(self._look_up("".join(kept)), counts), counts, len(too_long))
+
     def batch(self, titles: Sequence[str]) -> Batch:
         """Turn titles into one batch, as long as its longest title; no title is an empty row."""
-        room = self.length - 2 * self.boundary
-        normalised = [normalise(title, casefold=self.casefold) for title in titles]
-        cut = sum(len(title) > room for title in normalised)
-        kept = [title[:room] for title in normalised]
-        lengths = np.array([len(title) for title in kept], dtype=np.int64)
-        mask = np.arange(lengths.max(initial=1)) < lengths[:, None]  # one PAD at least: no model takes nothing
-        ids = np.full(mask.shape, PAD, dtype=np.int64)
-        ids[mask] = self._look_up("".join(kept))
-        if self.boundary:
-            ids = np.pad(ids, ((0, 0), (1, 1)))
-            ids[:, 0] = BOUNDARY
-            ids[np.arange(len(kept)), lengths + 1] = BOUNDARY
-            mask = ids != PAD
-        return Batch(ids, mask, cut)
+        ids, counts, cut = self.line(titles)
+        least = 1 + 2 * self.boundary  # one PAD at least: no model takes nothing
+        mask = np.arange(counts.max(initial=least)) < counts[:, None]
+        padded = np.full(mask.shape, PAD, dtype=np.int64)
+        padded[mask] = ids
+        return Batch(padded, mask, cut)
+
+    def _bounded(self, ids: Ids, counts: Ids) -> Ids:
+        """Set the marks of beginnings and ends, if they are wanted, between the ids of titles with so many places."""
+        if not self.boundary:
+            return ids
+        ends = counts.cumsum()
+        is_inside = np.ones(counts.sum(), dtype=np.bool_)
+        is_inside[ends - 1] = is_inside[ends - counts] = False
+        bounded = np.full(len(is_inside), BOUNDARY, dtype=np.int64)
+        bounded[is_inside] = ids
+        return bounded
 
     def _look_up(self, text: str) -> Ids:
         return self._ids.take(_code_points(text), mode="clip").astype(np.int64)
@@ -104,6 +126,8 @@ class Characters:
 
 def normalise(title: str, *, casefold: bool) -> str:
     """Return the title in NFC, runs of white space as one blank, none at the ends; optionally with its case folded."""
+    if title.isascii():  # is in NFC, whatever its case
+        return " ".join((title.casefold() if casefold else title).split())
     # Folding may take a composed character apart, so it comes before the last NFC.
     folded = unicodedata.normalize("NFC", title).casefold() if casefold else title
     return " ".join(unicodedata.normalize("NFC", folded).split())

@@ -1,49 +1,43 @@
 """What every classifier does with titles, whatever computes its network: batches, memory, and honest probabilities."""
 
+import gc
+import itertools
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
 import numpy as np
 
 from titleclf.answers import Prediction
 from titleclf.arrays import Bools, Floats, Labels
-from titleclf.characters import Batch, Characters, chunked, normalise
+from titleclf.characters import chunked
 from titleclf.kinds import Task
-from titleclf.memory import Memory
 from titleclf.tags import temperature as tag_temperature
-from titleclf.tags.memory import TagMemory
-from titleclf.tags.temperature import TagTemperature
 from titleclf.temperature import Temperature, probabilities
-from titleclf.thresholds import Thresholds
+from titleclf.trained import Trained
 
-_BATCH_SIZE = 256
+_MANY = 1000  # titles
 
 
 @dataclass
-class BaseClassifier(ABC):
-    """A trained classifier but for its network; temperature and thresholds come from titles it was not trained on."""
+class BaseClassifier(Trained, ABC):
+    """A trained classifier but for its network."""
 
-    task: Task
-    characters: Characters
-    categories: list[str]
-    temperature: Temperature | TagTemperature
-    thresholds: Thresholds
-    memory: Memory | TagMemory | None
+    @property
+    def batch_size(self) -> int:
+        """How many titles are fastest at once."""
+        return 256
 
     @abstractmethod
-    def batch_logits(self, batch: Batch) -> Floats:
-        """Return the network's logits (batch, categories)."""
+    def some_logits(self, titles: Sequence[str]) -> tuple[Floats, int]:
+        """Return the network's logits (titles, categories), and how many titles were too long and were cut."""
 
     def network_logits(self, titles: Sequence[str]) -> tuple[Floats, int]:
-        """Return logits (titles, categories), and how many titles were too long and were cut."""
-        found = []
-        cut = 0
-        for some in chunked(titles, _BATCH_SIZE):
-            batch = self.characters.batch(some)
-            found.append(self.batch_logits(batch))
-            cut += batch.cut
-        return np.concatenate(found) if found else np.zeros((0, len(self.categories)), dtype=np.float32), cut
+        """Return what `some_logits` does, of as many titles as there are."""
+        found = [self.some_logits(some) for some in chunked(titles, self.batch_size)]
+        logits = [some for some, _ in found] or [np.zeros((0, len(self.categories)), dtype=np.float32)]
+        return np.concatenate(logits), sum(cut for _, cut in found)
 
     def logits(self, titles: Sequence[str]) -> tuple[Floats, int]:
         """Return the network's logits (titles, categories) with the memory's evidence, and how many titles were cut."""
@@ -84,19 +78,55 @@ class BaseClassifier(ABC):
     def predict_counting(
         self, titles: Sequence[str], top: int = 1, least: float | Floats | None = None
     ) -> tuple[list[Prediction], int]:
-        """Return what `predict` does, and how many titles were too long and were cut."""
+        """Return what `predict` does, and how many different titles were too long and were cut."""
         if isinstance(titles, str):
             raise TypeError(f"titles must be a list of titles. Got one title. Pass [{titles!r}].")
         least = np.broadcast_to(self.thresholds.unasked() if least is None else least, len(self.categories))
-        rows, cut = self.probabilities(titles)
-        return [self._prediction(title, row, top, least) for title, row in zip(titles, rows, strict=True)], cut
+        different = list(dict.fromkeys(titles))  # guides repeat their titles
+        with _uncollected() if len(different) > _MANY else nullcontext():
+            rows, cut = self.probabilities(different)
+            predictions = self._predictions(different, rows, top, least)
+            if len(different) < len(titles):
+                by_title = dict(zip(different, predictions, strict=True))
+                predictions = [by_title[title] for title in titles]
+        return predictions, cut
 
-    def _prediction(self, title: str, row: Floats, top: int, least: Floats) -> Prediction:
-        if not normalise(title, casefold=False):
-            return Prediction(title, [], [])
-        order = (-row).argsort(kind="stable")
-        answers = order[:1] if self.task is Task.single else order
-        is_named = row[answers] >= least[answers]
-        shown = max([top, *(np.flatnonzero(is_named) + 1)])
-        candidates = [(self.categories[place], float(row[place])) for place in order[:shown]]
-        return Prediction(title, candidates, [self.categories[place] for place in answers[is_named]])
+    def _predictions(self, titles: list[str], rows: Floats, top: int, least: Floats) -> list[Prediction]:
+        is_single = self.task is Task.single
+        if is_single and top == 1:
+            order = rows.argmax(axis=1)[:, None]
+        else:
+            order = np.argsort(-rows, axis=1, kind="stable")[:, : top if is_single else None]
+        shares = np.take_along_axis(rows, order, axis=1)
+        is_named = shares >= least[order]
+        # Lists of all titles at once: number by number, from arrays, takes many times as long.
+        ranked = zip(map(self.categories.__getitem__, order.ravel().tolist()), shares.ravel().tolist(), strict=True)
+        candidates = zip(*[ranked] * order.shape[1], strict=True)  # so many to a title
+        if is_single:
+            answers = [*((category,) for category in self.categories), ()]
+            best = np.where(is_named[:, 0], order[:, 0], len(self.categories))
+            predictions = list(map(Prediction, titles, candidates, map(answers.__getitem__, best.tolist())))
+        else:
+            shown = np.maximum(top, np.where(is_named, np.arange(len(least)) + 1, 0).max(axis=1, initial=0))
+            predictions = [
+                Prediction(title, ranks[:count], tuple(name for name, _ in itertools.compress(ranks, flags)))
+                for title, ranks, flags, count in zip(
+                    titles, candidates, is_named.tolist(), shown.tolist(), strict=True
+                )
+            ]
+        for number, title in enumerate(titles):
+            if not title or title.isspace():
+                predictions[number] = Prediction(title, (), ())
+        return predictions
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Pause the collector of cycles: it would look at all predictions so far again and again, and they have none."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()

@@ -21,6 +21,11 @@ class Verb(NamedTuple):
 
 _VERBS = {
     "predict": Verb("titleclf.predict", "tell the categories of titles", 'predict "Match of the Day" Tagesschau'),
+    "predict_dataset": Verb(
+        "titleclf.predict_dataset",
+        "tell those of Parquet data sets of any size, in several processes",
+        "predict_dataset guide.parquet answers",
+    ),
     "epg": Verb(
         "titleclf.epg.__main__",
         "fill the categories that a TV guide lacks: fill, undo, lint, harvest, report",

@@ -14,15 +14,9 @@ from hydra.errors import ConfigCompositionException, HydraException, MissingConf
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigTypeError, OmegaConfBaseException, ValidationError
 
-from titleclf.config import (
-    KINDS,
-    EvaluateConfig,
-    ExportConfig,
-    ModelConfig,
-    ObjectiveConfig,
-    PretrainConfig,
-    TrainConfig,
-)
+from titleclf.architectures import ModelConfig
+from titleclf.config import KINDS, EvaluateConfig, ExportConfig, ObjectiveConfig, PretrainConfig, TrainConfig
+from titleclf.distributed import one_voice
 from titleclf.errors import InputError, exit_codes
 from titleclf.files import shipped
 from titleclf.rules import check
@@ -60,6 +54,7 @@ def command(name: str, verb: Callable[[Any], Any], alone: str | None = None) -> 
         verb(plain)
 
     @exit_codes
+    @one_voice()
     def main() -> None:
         register_schemas()
         os.environ["HYDRA_FULL_ERROR"] = "1"  # else Hydra prints errors itself, and exits with 1

@@ -4,16 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from titleclf.architectures import MODELS, ModelConfig
 from titleclf.kinds import (
-    Combine,
     Device,
     ExportFormat,
     Format,
     MemoryKind,
     Misspelling,
-    ModelKind,
     ObjectiveKind,
-    Positions,
     Task,
 )
 
@@ -46,59 +44,6 @@ class CharactersConfig:
 
     casefold: bool
     min_count: int
-
-
-@dataclass
-class EmbeddingsConfig:
-    """A file of pre-trained embeddings, which of its tables are taken, and whether they stay as they are."""
-
-    path: str | None
-    tables: list[str] | None
-    freeze: bool
-
-
-@dataclass
-class ModelConfig:
-    """What all encoders share."""
-
-    kind: ModelKind
-    dim: int
-    positions: Positions
-    combine: Combine
-    boundary: bool
-    hidden: int
-    dropout: float
-    embeddings: EmbeddingsConfig
-
-
-@dataclass
-class BagConfig(ModelConfig):
-    """The sum over positions of position times character."""
-
-
-@dataclass
-class NgramConfig(ModelConfig):
-    """Positional characters plus hashed character n-grams."""
-
-    orders: list[int]
-    across_words: bool
-    buckets: int
-    ngram_dropout: float
-
-
-@dataclass
-class ConvConfig(ModelConfig):
-    """Convolutions of several widths over positional characters."""
-
-    widths: list[int]
-    channels: int
-
-
-MODELS: dict[ModelKind, type[ModelConfig]] = {
-    ModelKind.bag: BagConfig,
-    ModelKind.ngram: NgramConfig,
-    ModelKind.conv: ConvConfig,
-}
 
 
 @dataclass
@@ -283,8 +228,10 @@ class EvaluateConfig:
 
 @dataclass
 class ExportConfig:
-    """`python -m titleclf.export`."""
+    """`python -m titleclf.export`; `titles` are asked of the model and of what is made from it."""
 
     run: str
     format: ExportFormat
     output: str
+    fold: bool
+    titles: str

@@ -10,9 +10,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
 
+from titleclf.architectures import ConvConfig, EmbeddingsConfig, ModelConfig, NgramConfig
 from titleclf.characters import FIRST_CHARACTER, Characters
 from titleclf.compact import damage, fits, unpacked
-from titleclf.config import ConvConfig, EmbeddingsConfig, ModelConfig, NgramConfig
 from titleclf.errors import InputError
 from titleclf.files import SHIPPED, replacing, shipped
 from titleclf.model import Conv, Encoder, Ngram

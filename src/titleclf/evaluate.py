@@ -7,7 +7,7 @@ import pandas as pd
 
 from titleclf import runs
 from titleclf.arrays import Floats
-from titleclf.bundle import Bundle, load_bundle
+from titleclf.classifiers import BaseClassifier
 from titleclf.command import command
 from titleclf.config import EvaluateConfig, EvaluationConfig, TrainConfig
 from titleclf.errors import InputError
@@ -19,6 +19,7 @@ from titleclf.metrics import measure
 from titleclf.programmes import key_of
 from titleclf.report import table, write_report
 from titleclf.robustness import ONE_CATEGORY, SEVERAL_TAGS, Labelled, robustness, told
+from titleclf.runtime.classifier import Classifier
 from titleclf.saved import model_folder
 from titleclf.splits import Split, split
 from titleclf.tags import metrics as tag_metrics
@@ -32,7 +33,7 @@ from titleclf.titles import fingerprint, labels_of, read_all_titles, tags_of, ta
 def evaluate(config: EvaluateConfig) -> Metrics:
     """Judge a model on a file, or without one on the test titles of its own run, and write the report."""
     model = model_folder(config.run)
-    bundle = load_bundle(model)
+    bundle = Classifier.load(model)
     if config.evaluate.category_precision:
         wishes = named_wishes(config.evaluate.category_precision, bundle.categories)
         bundle.thresholds = replace(bundle.thresholds, wishes=wishes)
@@ -55,7 +56,7 @@ def outcome(task: Task, metrics: Metrics) -> str:
 
 
 def evaluate_bundle(
-    bundle: Bundle, titles: pd.DataFrame, known: pd.DataFrame | None, folder: Path, config: EvaluationConfig
+    bundle: BaseClassifier, titles: pd.DataFrame, known: pd.DataFrame | None, folder: Path, config: EvaluationConfig
 ) -> Metrics:
     """Measure the bundle on a frame of `title, category, lang` and write metrics, report and pictures to `folder`.
 
@@ -75,7 +76,7 @@ def evaluate_bundle(
     return metrics
 
 
-def _scores(bundle: Bundle, titles: pd.DataFrame, logits: Floats, config: EvaluationConfig) -> Metrics:
+def _scores(bundle: BaseClassifier, titles: pd.DataFrame, logits: Floats, config: EvaluationConfig) -> Metrics:
     languages, categories = titles["lang"].to_numpy(dtype=str), bundle.categories
     shares, thresholds, target = bundle.calibrated(logits), bundle.thresholds, config.target_precision
     if isinstance(bundle.temperature, Temperature):
@@ -106,7 +107,7 @@ def part(titles: pd.DataFrame, known: pd.DataFrame | None, memory: Known | None)
     return {"unseen": titles[~seen], "known": titles[seen] if known is None else known}
 
 
-def _robustness(bundle: Bundle, titles: pd.DataFrame, known: pd.DataFrame | None, count: int) -> Metrics:
+def _robustness(bundle: BaseClassifier, titles: pd.DataFrame, known: pd.DataFrame | None, count: int) -> Metrics:
     memory = bundle.memory if bundle.facts.remembers_training else None  # only that one tells what training saw
     groups = {
         name: Labelled(list(frame["title"]), targets_of(frame, bundle.categories, bundle.task))
@@ -115,7 +116,7 @@ def _robustness(bundle: Bundle, titles: pd.DataFrame, known: pd.DataFrame | None
     return robustness(bundle.answers, groups, count, ONE_CATEGORY if bundle.task is Task.single else SEVERAL_TAGS)
 
 
-def _own_titles(model: Path, bundle: Bundle) -> Split:
+def _own_titles(model: Path, bundle: BaseClassifier) -> Split:
     config = runs.load_config(model, TrainConfig)
     titles = read_all_titles(config.data.path, config.data.columns, config.task)
     if fingerprint(titles) != bundle.facts.fingerprint:

@@ -1,30 +1,67 @@
-"""`python -m titleclf.export`: a run's best epoch as a bundle of its own, or as a file of embeddings."""
+"""`python -m titleclf.export`: a run's best epoch as a bundle of its own, a file of embeddings, or an ONNX network."""
 
+from dataclasses import replace
 from pathlib import Path
 
-from titleclf.bundle import load_bundle
+from titleclf.agreement import check, compare
+from titleclf.bundle import Bundle, load_bundle
 from titleclf.command import command
 from titleclf.config import ExportConfig
 from titleclf.embeddings import write_embeddings
 from titleclf.errors import InputError
+from titleclf.files import replacing
+from titleclf.folding import fold, why_not
 from titleclf.kinds import ExportFormat
+from titleclf.needs import needing_onnx
+from titleclf.onnx_classifier import OnnxClassifier
+from titleclf.runtime.classifier import Classifier
 from titleclf.saved import model_folder
+from titleclf.saving import save
+from titleclf.unlabelled import real_titles
 
 
 def export(config: ExportConfig) -> Path:
     """Write the model of a run to `config.output`, which must not exist yet."""
     output = Path(config.output)
+    if output.exists():
+        raise InputError(f"output must not exist yet. Got {output}. Name another one or remove it.")
     bundle = load_bundle(model_folder(config.run))
     match config.format:
         case ExportFormat.bundle:
-            bundle.save(output)
+            _write_bundle(bundle, config, output)
         case ExportFormat.embeddings:
-            if output.exists():
-                raise InputError(f"output must not exist yet. Got {output}. Name another one or remove it.")
             network = bundle.network
             write_embeddings(output, network.encoder, network.config, bundle.characters)
+        case ExportFormat.onnx:
+            _write_onnx(bundle, config, output)
     print(f"Wrote {output}")
     return output
+
+
+def _write_bundle(bundle: Bundle, config: ExportConfig, output: Path) -> None:
+    saved, reason = bundle.saved(), why_not(bundle.network.config)
+    if config.fold and reason is None:
+        saved.weights = fold(saved.weights, saved.task)
+    agreement = compare(bundle, Classifier.of(saved), real_titles(config.titles))
+    check(agreement)
+    save(saved, output)
+    print(agreement)
+    if config.fold and reason is not None:
+        print(f"Not folded: {reason}.")
+
+
+def _write_onnx(bundle: Bundle, config: ExportConfig, output: Path) -> None:
+    with needing_onnx():
+        from titleclf.onnx_graph import onnx_model
+
+    content = onnx_model(bundle.saved()).SerializeToString()
+    network = OnnxClassifier.from_bytes(content, str(output))
+    agreement = compare(bundle, replace(network, memory=bundle.memory), real_titles(config.titles))
+    check(agreement)
+    with replacing(output) as temporary:
+        temporary.write_bytes(content)
+    print(agreement)
+    print("The network alone: temperature and thresholds are its metadata, a memory of titles stays in the bundle.")
 
 
 main = command("export", export)

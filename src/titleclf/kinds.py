@@ -87,7 +87,8 @@ class Format(StrEnum):
 
 
 class ExportFormat(StrEnum):
-    """What `export` writes: a folder that predicts, or a file of embeddings to start another training from."""
+    """What `export` writes: a folder that predicts, embeddings to start another training from, or an ONNX network."""
 
     bundle = "bundle"
     embeddings = "embeddings"
+    onnx = "onnx"

@@ -5,8 +5,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from titleclf.architectures import BagConfig, ConvConfig, ModelConfig, NgramConfig
 from titleclf.characters import PAD, Batch
-from titleclf.config import BagConfig, ConvConfig, ModelConfig, NgramConfig
 from titleclf.kinds import Combine
 from titleclf.ngrams import ngrams
 from titleclf.positions import PositionalCode

@@ -9,17 +9,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from titleclf.architectures import ModelConfig, NgramConfig
 from titleclf.chance import Draw, draws
 from titleclf.characters import SPACE, UNK, Batch, Characters, Ids
-from titleclf.config import (
-    CbowConfig,
-    MaskedConfig,
-    ModelConfig,
-    NgramConfig,
-    ObjectiveConfig,
-    SkipgramConfig,
-    ViewsConfig,
-)
+from titleclf.config import CbowConfig, MaskedConfig, ObjectiveConfig, SkipgramConfig, ViewsConfig
+from titleclf.distributed import gathered, share
 from titleclf.model import Conv, Encoder, Ngram, to_inputs
 from titleclf.ngrams import located
 
@@ -53,14 +47,14 @@ class Views(nn.Module):
         """Return the mean loss of a half, in nats."""
         draw = draws(generator)
         halves = [halved(title, draw) for title in titles]
-        left, right = (self._directions(encoder, [pair[side] for pair in halves]) for side in (0, 1))
+        left, right = (self._directions(encoder, [pair[side] for pair in share(halves)]) for side in (0, 1))
         likeness = left @ right.T / self.temperature  # (batch, batch)
         own = torch.arange(len(titles), device=likeness.device)
         return (functional.cross_entropy(likeness, own) + functional.cross_entropy(likeness.T, own)) / 2
 
     def _directions(self, encoder: Encoder, titles: Sequence[str]) -> Tensor:
         vectors = encoder(to_inputs(self.characters.batch(titles), self.model, _device(encoder)))
-        return functional.normalize(vectors, dim=1)
+        return gathered(functional.normalize(vectors, dim=1))
 
 
 class Skipgram(nn.Module):
@@ -80,7 +74,7 @@ class Skipgram(nn.Module):
         pieces = pieces_of(self.characters.batch(titles), self.model, len(self.characters))
         centres, others = (_drawn(pieces, len(titles), self.config.pairs, generator) for _ in range(2))
         apart = (pieces.ends[centres] <= pieces.starts[others]) | (pieces.ends[others] <= pieces.starts[centres])
-        vectors = _vectors(encoder, pieces.ids[centres[apart]])  # (pairs, dim)
+        vectors = _vectors(encoder, pieces.ids[share(centres[apart])])  # (pairs, dim)
         return _sampled_loss(self.contexts, vectors, pieces.ids, others[apart], self.config.negatives, generator)
 
 
@@ -99,14 +93,16 @@ class Cbow(nn.Module):
         """Return the mean loss of a title, in nats."""
         pieces = pieces_of(self.characters.batch(titles), self.model, len(self.characters))
         hidden = _drawn(pieces, len(titles), 1, generator)  # (batch,)
-        own = hidden[pieces.titles]  # (pieces,): the hidden piece of each one's title
-        apart = (pieces.ends <= pieces.starts[own]) | (pieces.ends[own] <= pieces.starts)
-        vectors = _vectors(encoder, pieces.ids[apart])
+        missing = hidden[pieces.titles]  # (pieces,): the hidden piece of each one's title
+        apart = (pieces.ends <= pieces.starts[missing]) | (pieces.ends[missing] <= pieces.starts)
         counts = np.bincount(pieces.titles[apart], minlength=len(titles))
-        rows = torch.from_numpy(pieces.titles[apart]).to(vectors.device)
-        sums = vectors.new_zeros(len(titles), vectors.shape[1]).index_add(0, rows, vectors)
         some = np.flatnonzero(counts)  # of a title that is one n-gram long, nothing may be left
-        means = sums[some] / torch.from_numpy(counts[some]).to(sums)[:, None]  # (titles, dim)
+        own = share(some)
+        around = apart & np.isin(pieces.titles, own)
+        vectors = _vectors(encoder, pieces.ids[around])
+        rows = torch.from_numpy(pieces.titles[around]).to(vectors.device)
+        sums = vectors.new_zeros(len(titles), vectors.shape[1]).index_add(0, rows, vectors)
+        means = sums[own] / torch.from_numpy(counts[own]).to(sums)[:, None]  # (titles, dim)
         return _sampled_loss(self.contexts, means, pieces.ids, hidden[some], self.config.negatives, generator)
 
 
@@ -125,10 +121,10 @@ class Masked(nn.Module):
         batch = self.characters.batch(titles)
         # Boundary marks stand where they must, and an unknown character looks hidden: neither is worth a guess.
         hidden = (batch.ids >= SPACE) & (generator.random(batch.ids.shape) < self.share)
-        seen = batch._replace(ids=np.where(hidden, UNK, batch.ids))
+        seen = Batch(share(np.where(hidden, UNK, batch.ids)), share(batch.mask), batch.cut)
         places = encoder.places(to_inputs(seen, self.model, _device(encoder)))  # (batch, channels, length)
-        where = torch.from_numpy(hidden).to(places.device)
-        guesses = self.guess(places.transpose(1, 2)[where])  # (hidden, characters)
+        where = torch.from_numpy(share(hidden)).to(places.device)
+        guesses = gathered(self.guess(places.transpose(1, 2)[where]))  # (hidden, characters)
         targets = torch.from_numpy(batch.ids[hidden]).to(places.device)
         return functional.cross_entropy(guesses, targets, reduction="sum") / max(1, len(targets))
 
@@ -218,10 +214,14 @@ def _contexts(model: ModelConfig, characters: Characters) -> nn.Embedding:
 def _sampled_loss(
     contexts: nn.Embedding, vectors: Tensor, ids: Ids, right: Places, negatives: int, generator: np.random.Generator
 ) -> Tensor:
-    """Return the mean over vectors (pairs, dim) of -log sigma(right one) - sum of log sigma(-stranger)."""
+    """Return the mean over all pairs of -log sigma(right one) - sum of log sigma(-stranger).
+
+    `vectors` (pairs of this process, dim) are those of its share of the `right` ones.
+    """
     strangers = generator.integers(len(ids), size=(len(right), negatives))
     targets = ids[np.concatenate([right[:, None], strangers], axis=1)]  # (pairs, 1 + negatives)
-    scores = (contexts(torch.from_numpy(targets).to(vectors.device)) * vectors[:, None]).sum(dim=2)
+    own = torch.from_numpy(share(targets)).to(vectors.device)
+    scores = gathered((contexts(own) * vectors[:, None]).sum(dim=2))  # (pairs, 1 + negatives)
     signs = torch.ones_like(scores)
     signs[:, 1:] = -1
     return -functional.logsigmoid(scores * signs).sum() / max(1, len(right))

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 
 from titleclf.config import OptimConfig
+from titleclf.distributed import sum_gradients
 from titleclf.errors import InputError
 
 _EPSILON = 1e-8  # as in torch.optim.AdamW
@@ -137,6 +138,7 @@ class Optimizer:
         for optimizer in self._optimizers:
             optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
+        sum_gradients(self._parameters)
         clip_gradients(self._parameters, self._clip_norm)
         for optimizer, schedule in zip(self._optimizers, self._schedules, strict=True):
             optimizer.step()

@@ -3,7 +3,6 @@
 import argparse
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +18,7 @@ from titleclf.runtime.explain import check_linear, explain
 from titleclf.saved import model_folder
 from titleclf.tables import checked_lines, titles_in
 
-_CHUNK = 4096
+_CHUNK = 16_384
 _EXAMPLES = """examples:
   {program} "Match of the Day" Tagesschau
   {program} --input titles.txt --format csv > categories.csv
@@ -45,7 +44,7 @@ def main() -> None:
     top = min(arguments.top, len(classifier.categories))
     write = writer(arguments.format, classifier.task, top, classifier.categories, explains=arguments.explain)
     if arguments.explain:
-        check_linear(classifier.forward.model)
+        check_linear(classifier.network.model)
     all_cut = 0
     for chunk in chunked(titles, _CHUNK):
         predictions, cut = classifier.predict_counting(chunk, top, least)
@@ -105,7 +104,7 @@ def _explained(prediction: Prediction, classifier: Classifier) -> Prediction:
     if category is None:
         return prediction
     number = classifier.categories.index(category)
-    return replace(prediction, explanation=explain(classifier, prediction.title, number))
+    return prediction._replace(explanation=explain(classifier, prediction.title, number))
 
 
 def _titles(arguments: argparse.Namespace) -> Iterator[str]:

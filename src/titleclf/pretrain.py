@@ -13,14 +13,16 @@ from torch import nn
 from tqdm import tqdm
 
 from titleclf import runs
+from titleclf.architectures import ModelConfig, NgramConfig
 from titleclf.chance import seeded
 from titleclf.characters import Batch
 from titleclf.command import command
-from titleclf.config import ModelConfig, NgramConfig, PretrainConfig, PretrainingConfig
+from titleclf.config import PretrainConfig, PretrainingConfig
 from titleclf.devices import pick_device
+from titleclf.distributed import check_same, from_first, is_first, joined
 from titleclf.embeddings import write_embeddings
 from titleclf.errors import InputError
-from titleclf.files import new_run_folder, point_latest
+from titleclf.files import point_latest
 from titleclf.kinds import Combine, Positions
 from titleclf.model import Conv, Encoder, Ngram, encoder_of, to_inputs
 from titleclf.noise import noised
@@ -44,21 +46,21 @@ def pretrain(config: PretrainConfig) -> Path:
         config = replace(runs.load_config(folder, PretrainConfig), resume=config.resume)
         if (folder / EMBEDDINGS).exists():
             raise InputError(f"resume must be a run that has not ended. Got {folder}, which has {EMBEDDINGS}. Use it.")
-    device = pick_device(config.device)
+    device = joined(pick_device(config.device))
     titles = Unlabelled(config.titles, config.column)
     survey = titles.survey(config.characters, boundary=config.model.boundary)
     torch.manual_seed(config.seed)
     encoder = start(config, survey).to(device)
     objective = objective_of(config.objective, config.model, survey.characters, encoder)
     if folder is None:
-        folder = new_run_folder(Path(config.output_dir))
-        runs.save_config(folder, config)
+        folder = from_first(lambda: runs.new_run(config))
     sizes = f"{survey.titles:,} titles without labels, {len(survey.characters.known):,} characters"
     print(f"{sizes}; {config.model.kind} for {config.objective.kind}. Run: {folder} on {device}.", flush=True)
     with runs.resumable(folder, "pretrain", is_new=config.resume is None):
         history = fit(config, titles, survey, encoder, objective, folder)
         to_unit_size(encoder, config.model, survey.characters.batch(next(titles.parts(_MEASURED))))
-        finish(config, survey, encoder, history, folder)
+        if is_first():
+            finish(config, survey, encoder, history, folder)
     return folder
 
 
@@ -83,6 +85,7 @@ def fit(
     modules = nn.ModuleDict({"encoder": encoder, "objective": objective})
     optimizer = Optimizer(modules, config.optim, steps=sizes.epochs * steps_an_epoch(survey.titles, sizes))
     given = {"titles": survey.fingerprint}
+    check_same(given)
     history = runs.restore(folder, given, modules, optimizer) if config.resume is not None else []
     seen = len(history)
     parts = math.ceil(survey.titles / sizes.part_titles)
@@ -101,7 +104,8 @@ def fit(
                 optimizer.step(loss)
                 total += loss.item() * len(batch)
             history.append({"titles": _seen(history) + len(part), "loss": total / len(part)})
-            runs.save_checkpoint(folder, runs.state_of(given, history, modules, optimizer))
+            if is_first():
+                runs.save_checkpoint(folder, runs.state_of(given, history, modules, optimizer))
             print(f"{name}: loss {history[-1]['loss']:.3f}", flush=True)
     return history
 

@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections.abc import Callable
 
 
 def base_title(title: str) -> str:
@@ -17,32 +18,49 @@ def base_title(title: str) -> str:
 def key_of(title: str) -> str:
     """Return the base title without accents: what a known title is remembered by."""
     base = " ".join(base_title(unicodedata.normalize("NFC", title)).split())
-    if base.isascii():
-        return base
-    decomposed = unicodedata.normalize("NFKD", base)
-    return "".join(character for character in decomposed if not unicodedata.combining(character)).strip() or base
+    return base if base.isascii() else base.translate(_PLAIN).strip() or base
 
 
 def _fold(title: str) -> str:
-    folded = title.casefold()
-    # The table does the same as the pattern, five times as fast, but knows ASCII alone.
-    spaced = folded.translate(_ASCII_SIGNS) if folded.isascii() else _SIGNS.sub(" ", folded)
-    return " ".join(spaced.split())
+    return " ".join(title.casefold().translate(_SPACED).split())
 
 
-_DIGIT, _SIGNS = re.compile(r"\d"), re.compile(r"[\W_]+")
-_ASCII_SIGNS = {code: " " for code in range(128) if _SIGNS.match(chr(code))}
+class _Table(dict[int, int | str]):
+    """A table for `str.translate` that asks only once what becomes of a character."""
+
+    def __init__(self, becomes: Callable[[str], int | str]) -> None:
+        super().__init__()
+        self.becomes = becomes
+
+    def __missing__(self, code: int) -> int | str:
+        self[code] = found = self.becomes(chr(code))
+        return found
+
+
+def _spaced(character: str) -> int | str:
+    return ord(character) if character.isalnum() else " "
+
+
+def _plain(character: str) -> int | str:
+    decomposed = unicodedata.normalize("NFKD", character)
+    return "".join(part for part in decomposed if not unicodedata.combining(part))
+
+
+_SPACED, _PLAIN = _Table(_spaced), _Table(_plain)
+_DIGIT = re.compile(r"\d")
 _SEASON = r"season|series|staffel|saison|temporada|temp|stagione|stag|seizoen|sæson|säsong|sesong|sezon"
 _EPISODE = r"episode|episodio|episódio|épisode|eps|ep|folge|teil|part|parte|partie|puntata|aflevering|afl|avsnitt|odc"
 _MARKS = re.compile(
     rf"""
-      \bs\d+[\s.:]*ep?\d+\b                              # S12E04
-    | \b\d{{1,2}}x\d{{1,3}}\b                            # 12x04
-    | \b(?:{_SEASON})[\s.:]*\d+\b                        # Season 3, Stag. 2
-    | \b(?:{_EPISODE})[\s.:]*\d+(?:\s*/\s*\d+)?\b        # Ep. 14, Teil 2/3
-    | \b[ste]\d+\b                                       # S4, T4, E12
-    | \(\s*\d+(?:\s*/\s*\d+)?\s*\)                       # (6), (2/3)
-    | \b(?:19|20)\d\d(?:\s*[/–-]\s*(?:19|20)?\d\d)?\b    # 2019, 2025/26
+    \b(?:
+        s\d+[\s.:]*ep?\d+                              # S12E04
+      | \d{{1,2}}x\d{{1,3}}                            # 12x04
+      | (?:{_SEASON})[\s.:]*\d+                        # Season 3, Stag. 2
+      | (?:{_EPISODE})[\s.:]*\d+(?:\s*/\s*\d+)?        # Ep. 14, Teil 2/3
+      | [ste]\d+                                       # S4, T4, E12
+      | (?:19|20)\d\d(?:\s*[/–-]\s*(?:19|20)?\d\d)?    # 2019, 2025/26
+    )\b
+    | \(\s*\d+(?:\s*/\s*\d+)?\s*\)                     # (6), (2/3)
     """,
     re.VERBOSE | re.IGNORECASE,
 )

@@ -3,19 +3,16 @@
 from collections.abc import Iterator
 from typing import Any
 
+from titleclf.architectures import MODELS, ConvConfig, ModelConfig, NgramConfig
 from titleclf.config import (
-    MODELS,
     OBJECTIVES,
     CbowConfig,
-    ConvConfig,
     DataConfig,
     EvaluateConfig,
     EvaluationConfig,
     ExportConfig,
     LossConfig,
     MaskedConfig,
-    ModelConfig,
-    NgramConfig,
     NoiseConfig,
     ObjectiveConfig,
     OptimConfig,

@@ -19,8 +19,10 @@ from yaml import YAMLError
 
 from titleclf.arguments import program
 from titleclf.bundle import tensors_of
+from titleclf.config import PretrainConfig, TrainConfig
+from titleclf.distributed import is_first
 from titleclf.errors import InputError
-from titleclf.files import replacing, write_text
+from titleclf.files import new_run_folder, replacing, write_text
 from titleclf.mapping import from_mapping
 from titleclf.model import Network
 from titleclf.optim import Optimizer
@@ -30,6 +32,13 @@ CONFIG, CHECKPOINT, BEST = "config.yaml", "checkpoint.pt", "best.safetensors"
 State = dict[str, Any]
 History = list[dict[str, float]]  # a row an epoch, or a part of one
 Config = TypeVar("Config")
+
+
+def new_run(config: TrainConfig | PretrainConfig) -> Path:
+    """Make and return the folder of a new run, with its configuration."""
+    folder = new_run_folder(Path(config.output_dir))
+    save_config(folder, config)
+    return folder
 
 
 def save_config(folder: Path, config: Any) -> None:
@@ -64,7 +73,8 @@ def resumable(folder: Path, verb: str, *, is_new: bool) -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         if is_new and not (folder / CHECKPOINT).exists():
-            shutil.rmtree(folder)  # ours, and all that is in it is the configuration
+            if is_first():
+                shutil.rmtree(folder)  # ours, and all that is in it is the configuration
             raise KeyboardInterrupt("There was no checkpoint yet: nothing is left of the run.") from None
         raise KeyboardInterrupt(f"Go on with: {program(verb)} resume={folder}") from None
 

@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from titleclf.architectures import ConvConfig, ModelConfig, NgramConfig
 from titleclf.characters import Characters
+from titleclf.checksums import SUMS, check_sums
 from titleclf.compact import SCALE, TABLE, Array, check_packing, is_packed
-from titleclf.config import ConvConfig, ModelConfig, NgramConfig
 from titleclf.errors import InputError
 from titleclf.facts import Facts
 from titleclf.files import SHIPPED, shipped
+from titleclf.folding import FOLDED, check_folding, is_folded
 from titleclf.kinds import Positions, Task
 from titleclf.mapping import from_mapping
 from titleclf.memory import Memory
@@ -21,8 +23,9 @@ from titleclf.tags.thresholds import TagThresholds
 from titleclf.temperature import Temperature
 from titleclf.tensors import DamagedError, read_tensors
 from titleclf.thresholds import Thresholds
+from titleclf.trained import Trained
 
-FORMAT = 2
+FORMAT = 3
 WEIGHTS, CHARACTERS, CONFIG = "weights.safetensors", "characters.json", "config.json"
 MEMORY = "memory.jsonl.gz"  # not in every bundle
 
@@ -43,19 +46,12 @@ PARTS = {
 }
 
 
-@dataclass(frozen=True)
-class Saved:
-    """What a bundle's folder holds; among `weights`, the n-gram table may be packed, as `compact` tells."""
+@dataclass
+class Saved(Trained):
+    """What a bundle's folder holds; its weights may be packed, as `compact` tells, or those of `folding`."""
 
-    task: Task
-    characters: Characters
-    categories: list[str]
-    temperature: Temperature | TagTemperature
-    thresholds: Thresholds
-    memory: Memory | TagMemory | None
     model: ModelConfig
     weights: dict[str, Array]
-    facts: Facts
 
 
 def model_folder(model: str) -> Path:
@@ -81,6 +77,7 @@ def read_saved(folder: Path) -> Saved:
             f"{folder / CONFIG} must be of format {FORMAT}. Got {config.get('format')!r}. "
             "Install the titleclf that wrote it, or train again."
         )
+    files = _read_all(folder, has_memory=config.get("memory") is not None)
     task = _task(config.get("task"), folder / CONFIG)
     categories = config.get("categories", [])
     temperature = from_mapping(
@@ -90,18 +87,24 @@ def read_saved(folder: Path) -> Saved:
     if not _are_names(categories) or not is_rising:
         raise InputError(f"{folder / CONFIG} must have categories and a temperature above 0. Train again.")
     model = from_mapping(ModelConfig, config.get("model", {}), f"{folder / CONFIG}: model")
-    characters = Characters.from_mapping(_read_json(folder / CHARACTERS), str(folder / CHARACTERS))
+    characters = Characters.from_mapping(_parsed(files[CHARACTERS], folder / CHARACTERS), str(folder / CHARACTERS))
     shapes = shapes_of(model, len(characters), characters.length, len(categories))
-    weights = read_weights(folder / WEIGHTS, shapes)
+    weights = checked_weights(files[WEIGHTS], shapes, model, folder / WEIGHTS)
     where = f"{folder / CONFIG}: thresholds"
     thresholds = PARTS[task].thresholds.from_mapping(config.get("thresholds", {}), categories, where)
     facts = from_mapping(Facts, config.get("facts", {}), f"{folder / CONFIG}: facts")
     memory = None
-    if config.get("memory") is not None:
-        content = _read(folder / MEMORY)
+    if MEMORY in files:
         names = (str(folder / MEMORY), f"{folder / CONFIG}: memory")
-        memory = PARTS[task].memory.from_bytes(content, config["memory"], categories, *names)
-    return Saved(task, characters, categories, temperature, thresholds, memory, model, weights, facts)
+        memory = PARTS[task].memory.from_bytes(files[MEMORY], config["memory"], categories, *names)
+    return Saved(task, characters, categories, temperature, thresholds, memory, facts, model, weights)
+
+
+def _read_all(folder: Path, *, has_memory: bool) -> dict[str, bytes]:
+    """Read a bundle's files, and refuse those that have changed."""
+    files = {name: _read(folder / name) for name in (CONFIG, CHARACTERS, WEIGHTS, *([MEMORY] if has_memory else []))}
+    check_sums(files, _read(folder / SUMS), folder)
+    return files
 
 
 def shapes_of(model: ModelConfig, characters: int, length: int, categories: int) -> Shapes:
@@ -134,13 +137,32 @@ def read_weights(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> dict[str,
     InputError
         If the file is missing or damaged, or holds other weights.
     """
-    content = _read(path)
+    return _fitting(_tensors(_read(path), path), shapes, path)
+
+
+def checked_weights(
+    content: bytes, shapes: Mapping[str, tuple[int, ...]], model: ModelConfig, path: Path
+) -> dict[str, Array]:
+    """Return the weights of a bundle, folded or not; `path` names their origin."""
+    weights = _tensors(content, path)
+    if not is_folded(weights) or not isinstance(model, NgramConfig):
+        return _fitting(weights, shapes, path)
+    others = {name: array for name, array in weights.items() if not name.startswith(FOLDED)}
+    _fitting(others, {name: shape for name, shape in shapes.items() if name != TABLE}, path)
+    check_folding(weights, model.buckets, str(path))
+    return weights
+
+
+def _tensors(content: bytes, path: Path) -> dict[str, Array]:
     try:
-        weights = read_tensors(content)
+        return read_tensors(content)
     except DamagedError as error:
         raise InputError(
             f"{path} must be a whole safetensors file. Got: {str(error)[:200]}. Train or copy it again."
         ) from error
+
+
+def _fitting(weights: dict[str, Array], shapes: Mapping[str, tuple[int, ...]], path: Path) -> dict[str, Array]:
     check_packing(weights, str(path))
     found = {name: array.shape for name, array in weights.items()}
     if is_packed(weights):
@@ -177,11 +199,13 @@ def _read(path: Path) -> bytes:
 
 
 def _read_json(path: Path) -> dict[str, Any]:
+    return _parsed(_read(path), path)
+
+
+def _parsed(content: bytes, path: Path) -> dict[str, Any]:
     try:
-        values = json.loads(_read(path))
+        values = json.loads(content)
     except ValueError as error:  # not JSON, or not UTF-8
-        if isinstance(error, InputError):
-            raise
         raise InputError(f"{path} must be JSON. Got: {error}. Train or copy it again.") from error
     if not isinstance(values, dict):
         raise InputError(f"{path} must be a JSON object. Got {type(values).__name__}. Train or copy it again.")

@@ -19,11 +19,12 @@ from titleclf.command import command
 from titleclf.config import TrainConfig
 from titleclf.data import Data, read_data
 from titleclf.devices import pick_device
+from titleclf.distributed import check_same, from_first, gathered, is_first, joined, share
 from titleclf.embeddings import embeddings_path, load_embeddings, read_embeddings
 from titleclf.errors import InputError
 from titleclf.evaluate import evaluate_bundle, outcome
 from titleclf.facts import Facts
-from titleclf.files import new_run_folder, point_latest
+from titleclf.files import point_latest
 from titleclf.kinds import MemoryKind, Task
 from titleclf.loss import class_weights, classification_loss
 from titleclf.model import Network, to_inputs
@@ -32,6 +33,7 @@ from titleclf.optim import Optimizer
 from titleclf.pictures import draw_training
 from titleclf.regulariser import Regulariser, regulariser_of
 from titleclf.rounding import round_table
+from titleclf.runtime.classifier import Classifier
 from titleclf.titles import tags_of, targets_of
 from titleclf.validation import best_epoch, noisy_copies, scores_of, validate
 
@@ -44,17 +46,17 @@ def train(config: TrainConfig) -> Path:
         config = replace(runs.load_config(folder, TrainConfig), resume=config.resume)
         if (folder / "bundle").exists():
             raise InputError(f"resume must be a run that has not ended. Got {folder}, which has its bundle. Use it.")
-    device = pick_device(config.device)
+    device = joined(pick_device(config.device))
     data = read_data(config)
     bundle = build(config, data, device)
     if folder is None:
-        folder = new_run_folder(Path(config.output_dir))
-        runs.save_config(folder, config)
+        folder = from_first(lambda: runs.new_run(config))
     print(f"{_sizes(data)} Run: {folder} on {device}.", flush=True)
     with runs.resumable(folder, "train", is_new=config.resume is None):
         history = fit(config, data, bundle, folder)
-        calibrate(config, data, bundle)
-        finish(config, data, bundle, folder, history)
+        if is_first():
+            calibrate(config, data, bundle)
+            finish(config, data, bundle, folder, history)
     return folder
 
 
@@ -88,7 +90,7 @@ def build(config: TrainConfig, data: Data, device: torch.device) -> Bundle:
     )
     temperature, thresholds = uncalibrated(config.task)
     network = network.to(device)
-    return Bundle(config.task, characters, data.categories, temperature, thresholds, None, network, facts)
+    return Bundle(config.task, characters, data.categories, temperature, thresholds, None, facts, network)
 
 
 def _shares(data: Data) -> Tensor:
@@ -99,7 +101,8 @@ def _shares(data: Data) -> Tensor:
 def fit(config: TrainConfig, data: Data, bundle: Bundle, folder: Path) -> runs.History:
     """Train epoch by epoch; after each, validate, keep the best weights and leave a checkpoint to resume from.
 
-    The bundle's network has the best epoch's weights in the end, as a bundle keeps them.
+    The bundle's network has the best epoch's weights in the end, as a bundle keeps them; of several
+    processes only that of the first.
     """
     training, network, device = config.training, bundle.network, bundle.device
     titles = list(data.sides.train["title"])
@@ -110,6 +113,7 @@ def fit(config: TrainConfig, data: Data, bundle: Bundle, folder: Path) -> runs.H
     modules = network if regulariser is None else nn.ModuleDict({"network": network, "regulariser": regulariser})
     optimizer = Optimizer(modules, config.optim, steps=len(starts) * training.epochs)
     given = _given(config, data, regulariser)
+    check_same(given)
     history = runs.restore(folder, given, modules, optimizer) if config.resume is not None else []
     known = noisy_copies(data.sides.train, len(data.sides.validation), np.random.default_rng([config.seed, 0]))
 
@@ -124,29 +128,33 @@ def fit(config: TrainConfig, data: Data, bundle: Bundle, folder: Path) -> runs.H
         total = 0.0
         for start in tqdm(starts, f"epoch {epoch}", leave=False, disable=None):
             rows = order[start : start + training.batch_size]
-            inputs = to_inputs(bundle.characters.batch([written[row] for row in rows]), config.model, device)
+            own = bundle.characters.batch([written[row] for row in share(rows)])
             targets = torch.from_numpy(wanted[rows]).to(device)
-            logits = network(inputs)  # (batch, categories)
+            logits = gathered(network(to_inputs(own, config.model, device)))  # (batch, categories)
             loss = config.loss.classification * classification_loss(logits, targets, weights, training.label_smoothing)
             if regulariser is not None:
                 loss = loss + config.loss.unsupervised * regulariser(network.encoder, len(rows), generator)
             optimizer.step(loss)
             total += loss.item() * len(rows)
-        history.append({"epoch": epoch, "training_loss": total / len(titles), **validate(data, known, bundle)})
-        if best_epoch(history) == epoch:
-            runs.save_best(folder, network)
-        runs.save_checkpoint(folder, runs.state_of(given, history, modules, optimizer))
+        scores = from_first(lambda: validate(data, known, bundle))
+        history.append({"epoch": epoch, "training_loss": total / len(titles), **scores})
+        if is_first():
+            if best_epoch(history) == epoch:
+                runs.save_best(folder, network)
+            runs.save_checkpoint(folder, runs.state_of(given, history, modules, optimizer))
         print(_line(history[-1], time.perf_counter() - started), flush=True)
 
-    load_weights(network, folder / runs.BEST)
-    round_table(network)  # now, so that all that is calibrated and measured is what the bundle keeps
+    if is_first():
+        load_weights(network, folder / runs.BEST)
+        round_table(network)  # now, so that all that is calibrated and measured is what the bundle keeps
     return history
 
 
 def finish(config: TrainConfig, data: Data, bundle: Bundle, folder: Path, history: runs.History) -> None:
     """Evaluate on test, write report and bundle, and let `latest` point to them."""
     sides = data.sides
-    metrics = bundle.facts.metrics = evaluate_bundle(bundle, sides.test, sides.train, folder, config.evaluate)
+    judged = Classifier.of(bundle.saved())  # what predicts later
+    metrics = bundle.facts.metrics = evaluate_bundle(judged, sides.test, sides.train, folder, config.evaluate)
     draw_training(folder / "training.png", history, best_epoch(history))
     bundle.save(folder / "bundle")
     point_latest(folder)

@@ -1,21 +1,28 @@
 """Titles without labels: text and tables of any size, read a title at a time or a shuffled part at a time."""
 
 import hashlib
+import heapq
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy as np
 from tqdm import tqdm
 
 from titleclf.characters import Characters, chunked
 from titleclf.config import CharactersConfig
 from titleclf.errors import InputError
 from titleclf.files import SHIPPED
+from titleclf.kinds import Format, Misspelling
+from titleclf.noise import misspell, reformat
 from titleclf.tables import titles_in
 from titleclf.titles import files_of, titles_path
 
 _SHORTEST = 2  # characters: one alone has nothing beside it to learn from
 _LONGEST = 200  # characters: a file's stray page of text must not set the length of all titles
+_REAL = 10_000  # titles
+_SEED = int.from_bytes(b"real titles")  # longer than any seed of training, as that of `robustness`
+_NO_TITLES = "{} must have titles of two characters or more. Got none. Name another file."
 
 
 class Survey(NamedTuple):
@@ -69,8 +76,29 @@ class Unlabelled:
             seen(), casefold=config.casefold, min_count=config.min_count, boundary=boundary, longest=_LONGEST
         )
         if not count:
-            raise InputError(f"{self.path} must have titles of two characters or more. Got none. Name another file.")
+            raise InputError(_NO_TITLES.format(self.path))
         return Survey(characters, count, digest.hexdigest())
+
+
+def real_titles(path: str) -> list[str]:
+    """Return titles as a classifier meets them, always the same: of many 10,000 drawn, half spoilt as noise does it.
+
+    A quarter has a misspelling, a quarter is in a channel's format. `path` is a file or a pattern (`shipped`: those of
+    the package); a table must have a column `title`.
+
+    Raises
+    ------
+    InputError
+        If a file can't be read, a row is bad, or there is no title.
+    """
+    generator = np.random.default_rng(_SEED)
+    drawn = heapq.nsmallest(_REAL, Unlabelled(path, "title"), key=lambda _: generator.random())  # in no order
+    if not drawn:
+        raise InputError(_NO_TITLES.format(path))
+    quarter = len(drawn) // 4
+    misspelt = misspell(drawn[:quarter], list(Misspelling), 1, generator)
+    reformatted = reformat(drawn[quarter : 2 * quarter], list(Format), generator)
+    return [*misspelt, *reformatted, *drawn[2 * quarter :]]
 
 
 def is_long_enough(title: str) -> bool:

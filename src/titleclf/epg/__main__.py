@@ -10,15 +10,15 @@ from titleclf.epg.fill import When
 from titleclf.epg.profiles import PROFILES
 from titleclf.errors import exit_codes
 
-_EXAMPLES = """examples:
-  {program} report guide.xml.gz --html report.html
-  {program} fill guide.xml.gz -o filled.xml.gz --profile tvheadend
-  {program} fill guide.xml --in-place --mark --profile kodi
-  tv_grab_de | {program} fill - -o - > filled.xml
-  {program} undo filled.xml.gz -o guide.xml.gz
-  {program} lint guide.xml.gz --profile jellyfin
-  {program} harvest guides/*.xml.gz -o titles.csv
-"""
+_EXAMPLES = (
+    "{program} report guide.xml.gz --html report.html",
+    "{program} fill guide.xml.gz -o filled.xml.gz --profile tvheadend",
+    "{program} fill guide.xml --in-place --mark --profile kodi",
+    "tv_grab_de | {program} fill - -o - > filled.xml",
+    "{program} undo filled.xml.gz -o guide.xml.gz",
+    "{program} lint guide.xml.gz --profile jellyfin",
+    "{program} harvest guides/*.xml.gz -o titles.csv",
+)
 _GUIDE = "an XMLTV file, plain, gzipped or xz; - is standard input"
 
 
@@ -37,17 +37,27 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=program("epg"),
         description="Fill the categories that an XMLTV guide lacks, and leave the rest of it byte for byte as it is.",
-        epilog=_EXAMPLES.format(program=program("epg")),
+        epilog=_examples(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     verbs = parser.add_subparsers(required=True, metavar="fill|undo|lint|harvest|report")
-    _add_fill(verbs.add_parser("fill", help="add categories where the model is sure", allow_abbrev=False))
-    _add_undo(verbs.add_parser("undo", help="take out what fill --mark put in", allow_abbrev=False))
-    _add_lint(verbs.add_parser("lint", help="which categories a reader understands", allow_abbrev=False))
-    _add_harvest(verbs.add_parser("harvest", help="titles to train on", allow_abbrev=False))
-    _add_report(verbs.add_parser("report", help="what is missing and would be filled", allow_abbrev=False))
+    for verb, (add, about) in {
+        "fill": (_add_fill, "add categories where the model is sure"),
+        "undo": (_add_undo, "take out what fill --mark put in"),
+        "lint": (_add_lint, "which categories a reader understands"),
+        "harvest": (_add_harvest, "titles to train on"),
+        "report": (_add_report, "what is missing and would be filled"),
+    }.items():
+        epilog, shown_as = _examples(verb), argparse.RawDescriptionHelpFormatter
+        add(verbs.add_parser(verb, help=about, allow_abbrev=False, epilog=epilog, formatter_class=shown_as))
     return parser
+
+
+def _examples(verb: str = "") -> str:
+    """Return the examples of a verb, or all."""
+    shown = [line for line in _EXAMPLES if f"{{program}} {verb}" in line]
+    return "\n  ".join(["examples:", *shown]).format(program=program("epg")) + "\n"
 
 
 def _add_fill(parser: argparse.ArgumentParser) -> None:
@@ -69,8 +79,8 @@ def _add_undo(parser: argparse.ArgumentParser) -> None:
 
 def _add_lint(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "List the categories that a reader does not understand. Exit code 1 if it can place none of a programme's "
-        "although it has a word for what they mean."
+        "List the categories that a reader does not understand. Exit code 1 if it can place none of a\n"
+        "programme's although it has a word for what they mean."
     )
     parser.set_defaults(run=commands.run_lint)
     _add_guide(parser)

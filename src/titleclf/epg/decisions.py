@@ -68,4 +68,4 @@ class Decider:
 
 def _decision(prediction: Prediction) -> Decision:
     likeliest, probability = prediction.candidates[0] if prediction.candidates else ("", 0.0)
-    return Decision(tuple(prediction.named), likeliest, probability)
+    return Decision(prediction.named, likeliest, probability)

@@ -1,22 +1,26 @@
 """A bundle that predicts in numpy: torch would take seven times the memory, and seconds to be imported."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from titleclf.architectures import NgramConfig
 from titleclf.arrays import Floats
-from titleclf.characters import Batch
 from titleclf.classifiers import BaseClassifier
 from titleclf.files import SHIPPED
+from titleclf.folding import is_folded
+from titleclf.runtime.features import Features
+from titleclf.runtime.folded import Folded
 from titleclf.runtime.forward import Forward
-from titleclf.saved import model_folder, read_saved
+from titleclf.saved import Saved, model_folder, read_saved
 
 
 @dataclass
 class Classifier(BaseClassifier):
-    """A classifier that can be asked, but neither trained nor saved."""
+    """A classifier that can be asked, but not trained."""
 
-    forward: Forward
+    network: Forward | Folded
 
     @classmethod
     def load(cls, folder: Path | str | None = None) -> Self:
@@ -27,18 +31,31 @@ class Classifier(BaseClassifier):
         InputError
             If the folder or one of its files is missing, damaged, of another format, or does not fit the others.
         """
-        saved = read_saved(model_folder(SHIPPED) if folder is None else Path(folder))
-        forward = Forward.of(saved.model, saved.weights, saved.characters.length)
-        return cls(
-            saved.task,
-            saved.characters,
-            saved.categories,
-            saved.temperature,
-            saved.thresholds,
-            saved.memory,
-            forward,
-        )
+        return cls.of(read_saved(model_folder(SHIPPED) if folder is None else Path(folder)))
 
-    def batch_logits(self, batch: Batch) -> Floats:
-        """Return the network's logits (batch, categories)."""
-        return self.forward.logits(batch)
+    @classmethod
+    def of(cls, saved: Saved) -> Self:
+        """Take what a bundle's folder holds, or will hold."""
+        length = saved.characters.length
+        if isinstance(saved.model, NgramConfig) and is_folded(saved.weights):
+            return cls(**saved.by_name(), network=Folded.of(saved.model, saved.weights, length))
+        return cls(**saved.by_name(), network=Forward.of(saved.model, saved.weights, length))
+
+    @property
+    def batch_size(self) -> int:
+        """How many titles are fastest at once."""
+        return 2048 if isinstance(self.network, Folded) else super().batch_size
+
+    def some_logits(self, titles: Sequence[str]) -> tuple[Floats, int]:
+        """Return the network's logits (titles, categories), and how many titles were too long and were cut."""
+        if isinstance(self.network, Folded):
+            line = self.characters.line(titles)
+            return self.network.logits(line), line.cut
+        batch = self.characters.batch(titles)
+        return self.network.logits(batch), batch.cut
+
+    def features(self, title: str) -> Features:
+        """Return what the features of a title add to its logits, if the head is linear and follows a sum."""
+        if isinstance(self.network, Folded):
+            return self.network.features(self.characters.line([title]))
+        return self.network.features(self.characters.batch([title]))

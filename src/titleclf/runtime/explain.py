@@ -1,29 +1,16 @@
 """What each character, n-gram and remembered title adds to a category: exact where a linear head follows a sum."""
 
-from typing import NamedTuple
-
 import numpy as np
 
-from titleclf.arrays import Bools, Floats, Labels
+from titleclf.architectures import ConvConfig, ModelConfig
+from titleclf.arrays import Floats
 from titleclf.characters import Characters, normalise
-from titleclf.compact import SCALE, TABLE, is_packed, unpacked
-from titleclf.config import ConvConfig, ModelConfig, NgramConfig
 from titleclf.errors import InputError
 from titleclf.explained import BEGIN, END, Explanation, Piece, Remembered, strongest_first
 from titleclf.kinds import Task
 from titleclf.memory import Memory
-from titleclf.ngrams import located
 from titleclf.runtime.classifier import Classifier
-from titleclf.runtime.forward import Forward
-
-
-class _Said(NamedTuple):
-    """What each feature of a title adds to a lead, all (features,): its positional characters, then its n-grams."""
-
-    adds: Floats
-    starts: Labels  # among the title's characters: -1 for the mark of its beginning
-    orders: Labels
-    is_ngram: Bools
+from titleclf.runtime.features import Features
 
 
 def explain(classifier: Classifier, title: str, category: int | None = None) -> Explanation | None:
@@ -34,20 +21,24 @@ def explain(classifier: Classifier, title: str, category: int | None = None) -> 
     InputError
         If the model's answers are no sum of what its features say.
     """
-    check_linear(classifier.forward.model)
+    check_linear(classifier.network.model)
     if not normalise(title, casefold=False):
         return None
     if category is None:
         category = int(classifier.logits([title])[0][0].argmax())
     to_lead = _to_lead(category, len(classifier.categories), classifier.task)
     seen, own, cut = _seen(classifier.characters, title)
-    said = _said(classifier.forward, classifier.characters, title, to_lead)
+    features = classifier.features(title)
+    features = features._replace(
+        adds=features.adds @ to_lead,
+        starts=features.starts - classifier.characters.boundary,  # -1 for the mark of the beginning
+    )
     return Explanation(
         classifier.categories[category],
-        float(classifier.forward.weights["head.bias"] @ to_lead),
+        float(classifier.network.bias @ to_lead),
         _remembered(classifier, title, to_lead),
-        list(zip(own, _spread(said, len(own)), strict=True)),
-        _pieces(said, seen),
+        list(zip(own, _spread(features, len(own)), strict=True)),
+        _pieces(features, seen),
         cut,
     )
 
@@ -67,25 +58,6 @@ def check_linear(model: ModelConfig) -> None:
         )
 
 
-def _said(forward: Forward, characters: Characters, title: str, to_lead: Floats) -> _Said:
-    batch = characters.batch([title])
-    vectors, starts = forward.characters(batch), batch.mask.nonzero()[1]
-    orders, count, divisor = np.ones_like(starts), len(starts), 1.0
-    if isinstance(forward.model, NgramConfig):
-        wanted, buckets = forward.model.orders, forward.model.buckets
-        found = located(batch.ids, batch.mask, wanted, buckets, across_words=forward.model.across_words)
-        vectors = np.concatenate([vectors, _rows(forward, found.buckets)])
-        starts, orders = np.concatenate([starts, found.starts]), np.concatenate([orders, found.orders])
-        divisor = np.sqrt(len(vectors))
-    adds = vectors @ (forward.weights["head.weight"].T @ to_lead) / divisor
-    return _Said(adds, starts - characters.boundary, orders, np.arange(len(adds)) >= count)
-
-
-def _rows(forward: Forward, buckets: Labels) -> Floats:
-    rows = forward.weights[TABLE].take(buckets, axis=0)
-    return unpacked(rows, forward.weights[SCALE]) if is_packed(forward.weights) else rows
-
-
 def _to_lead(category: int, categories: int, task: Task) -> Floats:
     # What turns logits (categories,) into the one that is explained: a tag's own, else the distance to the mean.
     to_lead = np.zeros(categories) if task is Task.multilabel else np.full(categories, -1 / categories)
@@ -93,7 +65,7 @@ def _to_lead(category: int, categories: int, task: Task) -> Floats:
     return to_lead
 
 
-def _spread(said: _Said, length: int) -> list[float]:
+def _spread(said: Features, length: int) -> list[float]:
     """Return what each character adds (length,): an even share of each feature that it is part of.
 
     A mark of the title's beginning or end has no share: who stands beside it has.
@@ -106,7 +78,7 @@ def _spread(said: _Said, length: int) -> list[float]:
     return spread
 
 
-def _pieces(said: _Said, seen: str) -> list[Piece]:
+def _pieces(said: Features, seen: str) -> list[Piece]:
     """Return the n-grams of a title, equal ones as one at the first place, strongest for the category first."""
     marked = f"{BEGIN}{seen}{END}"
     summed: dict[str, Piece] = {}

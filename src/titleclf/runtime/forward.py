@@ -6,13 +6,14 @@ from typing import Self
 
 import numpy as np
 
+from titleclf.architectures import ConvConfig, ModelConfig, NgramConfig
 from titleclf.arrays import Floats, Labels
 from titleclf.characters import Batch
-from titleclf.compact import SCALE, TABLE, Array, is_packed, signed
-from titleclf.config import ConvConfig, ModelConfig, NgramConfig
+from titleclf.compact import SCALE, TABLE, Array, is_packed, signed, unpacked
 from titleclf.kinds import Combine
-from titleclf.ngrams import ngrams
+from titleclf.ngrams import located, ngrams
 from titleclf.runtime.codes import codes_of
+from titleclf.runtime.features import Features
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,28 @@ class Forward:
         if not self.model.hidden:
             return self._linear("head", vectors)
         return self._linear("head.2", np.maximum(self._linear("head.0", vectors), 0))
+
+    @property
+    def bias(self) -> Floats:
+        """What a linear head adds to the logits of every title (categories,)."""
+        bias: Floats = self.weights["head.bias"]
+        return bias
+
+    def features(self, batch: Batch) -> Features:
+        """Return what the features of a batch of one title add, if the head is linear and follows a sum."""
+        vectors, starts = self.characters(batch), batch.mask.nonzero()[1]
+        orders, count, divisor = np.ones_like(starts), len(starts), 1.0
+        if isinstance(self.model, NgramConfig):
+            model = self.model
+            found = located(batch.ids, batch.mask, model.orders, model.buckets, across_words=model.across_words)
+            rows = self.weights[TABLE].take(found.buckets, axis=0)
+            vectors = np.concatenate(
+                [vectors, unpacked(rows, self.weights[SCALE]) if is_packed(self.weights) else rows]
+            )
+            starts, orders = np.concatenate([starts, found.starts]), np.concatenate([orders, found.orders])
+            divisor = np.sqrt(len(vectors))
+        adds = vectors @ self.weights["head.weight"].T / divisor
+        return Features(adds, starts, orders, np.arange(len(adds)) >= count)
 
     def _encoded(self, batch: Batch) -> Floats:
         match self.model:

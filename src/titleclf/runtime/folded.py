@@ -1,0 +1,185 @@
+"""A folded model in numpy: all that a title's features say is looked up and added, in integers."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+
+from titleclf.architectures import NgramConfig
+from titleclf.arrays import Bools, Floats, Labels
+from titleclf.characters import Ids, Line
+from titleclf.compact import Array
+from titleclf.folding import BIAS, CHARACTERS, COARSE, HEAD, LEVELS, SCALES, SCORES, USED, bits, has_row, says_something
+from titleclf.kinds import Combine
+from titleclf.ngrams import along
+from titleclf.runtime.codes import codes_of
+from titleclf.runtime.features import Features
+
+_LARGEST = 2**15 - 64  # of int16, with room for rounding
+_FEW = 20_000  # places: as long as it takes to decode the whole table
+_DECODED, _SPELT = 65_536, 256  # rows and characters at once: more take more memory, and no less time
+
+Integers = npt.NDArray[np.int16]
+
+
+@dataclass
+class Folded:
+    """Scores of n-grams as they lie in a bundle, and of characters at each place as they are needed.
+
+    Scores become multiples of one unit, so small that a place of a title can't have more of them than int16 holds:
+    whatever the order and the size of batches, sums are the same to the bit.
+    """
+
+    model: NgramConfig
+    scores: npt.NDArray[np.int8]  # (rows, columns)
+    rows: npt.NDArray[np.int32]  # (buckets + 1,): the row of each bucket, and of none, that beyond the last
+    steps: Floats  # (2, columns): how many units a level is, in fine and in coarse rows
+    coarse: Bools  # (rows,)
+    characters: Floats  # (characters, dim)
+    codes: Floats | None  # (length, dim)
+    length: int
+    head: Floats  # (columns, dim)
+    columns: Labels  # (columns,): the category of each
+    bias: Floats  # (categories,)
+    unit: float
+    asked: int = field(default=0, init=False)  # places so far
+    spelt: Integers = field(init=False)  # (characters * length, width): scores of those that are needed
+    is_spelt: Bools = field(init=False)  # (characters,)
+
+    def __post_init__(self) -> None:
+        """Make room for what characters say: zeros take no memory before something else is written there."""
+        self.spelt = np.zeros((len(self.characters) * self.length, self._width), dtype=np.int16)
+        self.is_spelt = np.zeros(len(self.characters), dtype=np.bool_)
+
+    @classmethod
+    def of(cls, model: NgramConfig, weights: dict[str, Array], length: int) -> Self:
+        """Take the weights of a folded bundle for titles of at most `length` characters."""
+        learned = weights.get("encoder.embedding.positions.table")
+        codes = codes_of(model.positions, length, model.dim) if learned is None else learned
+        characters = weights[CHARACTERS].astype(np.float32)
+        head = weights[HEAD][says_something(weights[HEAD])]
+        rows = np.full(model.buckets + 1, len(weights[SCORES]), dtype=np.int32)
+        rows[:-1][has_row(weights.get(USED), model.buckets)] = np.arange(len(weights[SCORES]))
+        largest = max(float(LEVELS.max() * weights[SCALES].max(initial=0)), _most(model, characters, codes, head))
+        unit = largest * (len(model.orders) + 1) / _LARGEST or 1.0
+        return cls(
+            model,
+            weights[SCORES],
+            rows,
+            weights[SCALES] / np.float32(unit),
+            bits(weights[COARSE], len(weights[SCORES])),
+            characters,
+            codes,
+            length,
+            head,
+            np.flatnonzero(says_something(weights[HEAD])),
+            weights[BIAS],
+            unit,
+        )
+
+    def logits(self, line: Line) -> Floats:
+        """Return logits (titles, categories)."""
+        filled = line.counts > 0
+        sums = np.zeros((len(line.counts), self._width), dtype=np.int32)
+        features = line.counts.copy()
+        if filled.any():
+            added = self._of_characters(line)  # (places, width)
+            spare = np.empty_like(added)
+            for found, numbers in self._ngrams(line):
+                added[: len(found)] += self._of_ngrams(found, spare[: len(found)])
+                features += numbers
+            starts = line.counts[filled].cumsum() - line.counts[filled]
+            sums[filled] = np.add.reduceat(added, starts, axis=0, dtype=np.int32)
+        return self._as_logits(sums, features) + self.bias
+
+    def features(self, line: Line) -> Features:
+        """Return what the features of a line of one title add."""
+        integers, starts, orders = [self._of_characters(line)], [np.arange(len(line.ids))], [np.ones_like(line.ids)]
+        for order, (found, _) in zip(sorted(self.model.orders), self._ngrams(line), strict=False):
+            (places,) = np.nonzero(found < self.model.buckets)
+            integers.append(self._of_ngrams(found[places], np.empty((len(places), self._width), dtype=np.int16)))
+            starts.append(places)
+            orders.append(np.full_like(places, order))
+        every = np.concatenate(integers)
+        return Features(
+            self._as_logits(every, np.full(len(every), len(every))),
+            np.concatenate(starts),
+            np.concatenate(orders),
+            np.arange(len(every)) >= len(line.ids),
+        )
+
+    def _ngrams(self, line: Line) -> Iterator[tuple[Ids, Ids]]:
+        self.asked += len(line.ids)
+        model = self.model
+        return along(line.ids, line.counts, model.orders, model.buckets, across_words=model.across_words)
+
+    def _as_logits(self, sums: Array, features: Labels) -> Floats:
+        """Return what sums (titles, width) of so many features (titles,) add to logits (titles, categories)."""
+        logits = np.zeros((len(sums), len(self.bias)), dtype=np.float32)
+        shares = self.unit / np.sqrt(np.maximum(features, 1))
+        logits[:, self.columns] = sums[:, : len(self.columns)] * shares[:, None].astype(np.float32)
+        return logits
+
+    def _of_ngrams(self, buckets: Ids, out: Integers) -> Integers:
+        """Return the scores of n-grams (ngrams, width), in `out`: memory that is at hand is faster than new memory."""
+        if self.asked < _FEW:  # for a few titles, decoding the table would take many times as long as they do
+            return self._decoded(self.rows.take(buckets))
+        return self._table.take(buckets, axis=0, out=out, mode="clip")
+
+    @cached_property
+    def _table(self) -> Integers:
+        """The scores of all buckets (buckets + 1, width), those of none being zero."""
+        parts = [self._decoded(self.rows[start : start + _DECODED]) for start in range(0, len(self.rows), _DECODED)]
+        return np.concatenate(parts)
+
+    def _decoded(self, rows: Array) -> Integers:
+        decoded = np.zeros((len(rows), self._width), dtype=np.int16)
+        (known,) = np.nonzero(rows < len(self.scores))
+        rows = rows[known]
+        steps = self.steps[self.coarse.take(rows).view(np.int8)]
+        decoded[known, : len(self.columns)] = np.rint(
+            LEVELS.take(self.scores.take(rows, axis=0).view(np.uint8)) * steps
+        )
+        return decoded
+
+    def _of_characters(self, line: Line) -> Integers:
+        """Return the scores of each character at its place (places, width)."""
+        starts = line.counts.cumsum() - line.counts
+        places = np.arange(len(line.ids)) - np.repeat(starts, line.counts)
+        is_new = ~self.is_spelt.take(line.ids)
+        if is_new.any():
+            self._spell(np.flatnonzero(np.bincount(line.ids[is_new])))  # numpy's unique imports too much
+        found: Integers = self.spelt.take(line.ids * self.length + places, axis=0, mode="clip")
+        return found
+
+    def _spell(self, ids: Ids) -> None:
+        """Multiply characters with the codes of all places and the head, once and for all."""
+        for start in range(0, len(ids), _SPELT):
+            some = ids[start : start + _SPELT]
+            scores = _placed(self.model, self.characters[some][:, None], self.codes) @ self.head.T  # (some, length, .)
+            table = self.spelt.reshape(-1, self.length, self._width)
+            table[some, :, : len(self.columns)] = np.rint(scores / self.unit)
+            self.is_spelt[some] = True  # only now: other threads may ask meanwhile
+
+    @cached_property
+    def _width(self) -> int:
+        # numpy takes rows of 2, 4, 8, 16 or 32 bytes in half the time of others.
+        columns = len(self.columns)
+        return next((width for width in (1, 2, 4, 8, 16) if columns <= width), columns)
+
+
+def _placed(model: NgramConfig, characters: Floats, codes: Floats | None) -> Floats:
+    if codes is None:
+        return characters
+    return characters * codes if model.combine is Combine.multiply else characters + codes
+
+
+def _most(model: NgramConfig, characters: Floats, codes: Floats | None, head: Floats) -> float:
+    """Return what no character says more than, at any place."""
+    most = np.abs(characters).max(axis=0, initial=0)
+    if codes is not None:
+        most = _placed(model, most, np.abs(codes).max(axis=0, initial=0))
+    return float((np.abs(head) @ most).max(initial=0))
