@@ -3,6 +3,7 @@ import os
 import signal
 import subprocess
 import sys
+import textwrap
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -251,6 +252,34 @@ def test_a_damaged_block_ends_with_its_sentence(run, tmp_path, data):
     done = command("predict_dataset", "data", "out", "--model", str(run), "--workers", "1", cwd=tmp_path)
     assert done.returncode == 2
     assert one_line(done.stderr).startswith("data/a.parquet must be a Parquet file. Got: ")
+
+
+def test_a_block_that_kills_every_worker_ends_with_a_sentence(tmp_path):
+    program = """
+        import os
+        from titleclf import predict_dataset, shards
+        from titleclf.errors import exit_codes
+
+        class Deadly:
+            def __init__(self, asked): ...
+
+            def answer(self, block):
+                os._exit(1)
+
+        @exit_codes
+        def main():
+            shards.Worker = Deadly
+            list(predict_dataset.answered(["block"], None, 1))
+
+        main()
+    """
+    (tmp_path / "program.py").write_text(textwrap.dedent(program))
+    done = subprocess.run(
+        [sys.executable, "program.py"], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False
+    )
+    sentence = "a block must be answered in 4 tries. Got a killed process each time. Pass fewer --workers or a smaller"
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1] == f"{sentence} --batch-size, should memory have run out."
 
 
 @pytest.mark.parametrize("name", ["ray", "pyarrow"])
