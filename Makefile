@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help pretrain train evaluate export predict neighbours compare bench curve test check format wheel clean
+.PHONY: help pretrain train evaluate export predict serve neighbours compare bench curve load browser test check format wheel clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -32,6 +32,9 @@ export: $(READY)  ## Copy the newest model out: ARGS="output=my-model"
 predict: $(READY)  ## Tell categories: ARGS='"Match of the Day" Tagesschau'
 	@$(BIN)/python -m titleclf.predict $(ARGS)
 
+serve: $(READY)  ## Serve the page: ARGS="--watch guide.xml.gz"
+	@$(BIN)/python -m titleclf.serve $(ARGS)
+
 neighbours: $(READY)  ## List what a model finds alike: ARGS='"Match of the Day" --picture map.png'
 	@$(BIN)/python scripts/neighbours.py $(ARGS)
 
@@ -44,8 +47,14 @@ bench: $(READY)  ## Judge titleclf, fastText and TF-IDF + SVC on clean and spoil
 curve: $(READY)  ## Measure with how many labels: ARGS="--embeddings my.safetensors"
 	@$(BIN)/python scripts/learning_curve.py $(ARGS)
 
+load: $(READY)  ## Ask the service for titles with 200 clients for three minutes
+	@$(BIN)/python scripts/load_serve.py $(ARGS)
+
+browser:
+	@scripts/install_browser.sh
+
 # A process a core: more threads in each would only wait for one another.
-test: $(READY)  ## Run the tests
+test: $(READY) browser  ## Run the tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(or $(ARGS),--numprocesses auto --dist worksteal --cov-fail-under=95)
 
 check: $(READY)  ## Lint, check format and types, and check the titles

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import FEW_BUCKETS, SMALL, command, one_line
-from titleclf import __version__, cli
+from titleclf import __version__, cli, needs
 from titleclf.command import compose
 from titleclf.files import CHECKOUT, PACKAGE
 
@@ -49,7 +49,7 @@ def said(monkeypatch, capsys):
 def test_alone_it_lists_every_verb_with_an_example(said, arguments):
     code, out, err = said(*arguments)
     assert (code, err) == (0, "")
-    for verb in ("predict", "epg", "train", "pretrain", "evaluate", "export"):
+    for verb in ("predict", "epg", "serve", "train", "pretrain", "evaluate", "export"):
         assert len(re.findall(rf"^  {verb}  +\S", out, re.MULTILINE)) == 1
         assert len(re.findall(rf"^  titleclf {verb} \S", out, re.MULTILINE)) == 1
 
@@ -70,7 +70,7 @@ def test_it_tells_its_version(said):
 def test_an_unknown_verb_is_one_line_with_advice(said, given, advice):
     code, out, err = said(given, "--model", "shipped")
     assert (code, out) == (2, "")
-    verbs = "predict, predict_dataset, epg, train, evaluate, export, pretrain"
+    verbs = "predict, predict_dataset, epg, serve, train, evaluate, export, pretrain"
     assert one_line(err) == f"titleclf must be given one of {verbs}. Got {given}. {advice}"
 
 
@@ -80,7 +80,7 @@ def test_every_verb_is_a_module_that_can_be_run_alone():
         assert 'if __name__ == "__main__":\n    main()\n' in path.read_text()
 
 
-@pytest.mark.parametrize("verb", ["predict", "epg"])
+@pytest.mark.parametrize("verb", ["predict", "epg", "serve"])
 def test_help_names_what_was_typed(said, tmp_path, verb):
     code, out, _ = said(verb, "--help")
     assert code == 0
@@ -161,10 +161,9 @@ def test_what_is_broken_and_not_missing_keeps_its_traceback(tmp_path, error):
         assert "titleclf[train]" not in done.stderr
 
 
-def test_what_training_needs_can_be_installed():
-    from titleclf.needs import _TRAINING
-
-    extra = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]["optional-dependencies"]["train"]
-    names = {re.match(r"[\w-]+", one)[0] for one in extra}
+@pytest.mark.parametrize(("extra", "needed"), [("train", needs._TRAINING), ("serve", needs._SERVING)])
+def test_what_a_verb_needs_can_be_installed(extra, needed):
+    extras = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    names = {re.match(r"[\w-]+", one)[0] for one in extras[extra]}
     modules = {"hydra-core": {"hydra", "omegaconf"}, "scikit-learn": {"sklearn"}}
-    assert set().union(*(modules.get(name, {name}) for name in names)) == set(_TRAINING)
+    assert set().union(*(modules.get(name, {name}) for name in names)) == set(needed)

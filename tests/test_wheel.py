@@ -72,6 +72,7 @@ def test_the_wheel_carries_what_the_package_needs(unpacked):
     for path in (CHECKOUT / "conf").rglob("*.yaml"):
         assert str(path.relative_to(CHECKOUT)) in inside
     assert {"data/titles.csv", "py.typed", "train.py"} <= inside
+    assert {f"serve/page/{name}" for name in ("index.html", "page.css", "page.js", "icon.svg")} <= inside
     for path in MODEL.rglob("*.*"):
         assert f"data/model/{path.name}" in inside
 
@@ -126,6 +127,16 @@ def test_that_is_enough_to_predict_to_explain_and_to_fill_guides(installed, tmp_
     assert "<category>Sports</category>" in (tmp_path / "filled.xml").read_text()
     done = installed("titleclf", "epg", "undo", "filled.xml", "-o", "back.xml", cwd=tmp_path)
     assert (tmp_path / "back.xml").read_bytes() == (tmp_path / "guide.xml").read_bytes()
+
+
+def test_the_service_says_what_is_missing(installed, tmp_path):
+    for how in (["titleclf", "serve"], ["python", "-m", "titleclf", "serve"], ["python", "-m", "titleclf.serve"]):
+        done = installed(*how, cwd=tmp_path)
+        assert done.returncode == 2
+        assert one_line(done.stderr) == (
+            "titleclf serve must have what the service needs. Got no module named uvicorn. "
+            "Install it: pip install 'titleclf[serve]'."
+        )
 
 
 def test_training_says_what_is_missing(installed, tmp_path):

@@ -31,6 +31,11 @@ _VERBS = {
         "fill the categories that a TV guide lacks: fill, undo, lint, harvest, report",
         "epg fill guide.xml.gz -o filled.xml.gz",
     ),
+    "serve": Verb(
+        "titleclf.serve.__main__",
+        "a page and a JSON interface for titles and guides, and guides served filled",
+        "serve --watch guide.xml.gz --profile kodi",
+    ),
     "train": Verb("titleclf.train", "train a model on titles with categories", "train data.path=my.csv"),
     "evaluate": Verb("titleclf.evaluate", "judge a model on titles with categories", "evaluate path=labelled.csv"),
     "export": Verb("titleclf.export", "copy the newest model out", "export output=my-model"),

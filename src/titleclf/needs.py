@@ -1,4 +1,4 @@
-"""What only training, ONNX or Ray need: whoever predicts can do without it, and is told in one line how to get it."""
+"""What only training, the service, ONNX or Ray need: who predicts can do without, and is told how to get it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,17 +7,24 @@ from titleclf.errors import InputError
 
 # As they are imported; pyproject.toml has them as distributions.
 _TRAINING = ("hydra", "matplotlib", "omegaconf", "pandas", "safetensors", "scipy", "sklearn", "torch")
+_SERVING = ("fastapi", "httptools", "pydantic", "starlette", "uvicorn")
 _ONNX = ("onnx", "onnxruntime")
 _RAY = ("ray", "pyarrow")
 
 
 def lacking(verb: str, error: BaseException) -> str | None:
-    """Return what a user must know if `verb` ended because a module for training is not installed, else None."""
-    if not isinstance(error, ModuleNotFoundError) or error.name not in _TRAINING:
+    """Return what a user must know if `verb` ended because a module of an extra is not installed, else None."""
+    if not isinstance(error, ModuleNotFoundError):
+        return None
+    if error.name in _SERVING:  # of the one verb that serves, whatever file it is in
+        verb, what, extra = "serve", "the service", "serve"
+    elif error.name in _TRAINING:
+        what, extra = "training", "train"
+    else:
         return None
     return (
-        f"titleclf {verb} must have what training needs. Got no module named {error.name}. "
-        "Install it: pip install 'titleclf[train]'."
+        f"titleclf {verb} must have what {what} needs. Got no module named {error.name}. "
+        f"Install it: pip install 'titleclf[{extra}]'."
     )
 
 

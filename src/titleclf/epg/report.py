@@ -1,6 +1,7 @@
 """What a guide lacks by channel: what would be filled, how surely, and which unsure titles have most airtime."""
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -88,6 +89,11 @@ class Report:
             doubt.showings += 1
             doubt.minutes += programme.minutes or 0.0
 
+    def name_channels(self, names: Mapping[str, str]) -> None:
+        """Call channels by their names, as far as these are known by their ids."""
+        for channel, part in self.channels.items():
+            part.name = names.get(channel) or channel
+
     def gaps(self) -> list[Part]:
         """Return the channels that lack categories or would get some, those with most gaps first."""
         found = [part for part in self.channels.values() if part.missing or part.asked]
@@ -113,8 +119,7 @@ def report(guide: str, filler: Filler) -> Report:
             names.update(piece.channels)
             for settled in filler.settle(piece.programmes):
                 found.add(settled)
-    for channel, part in found.channels.items():
-        part.name = names.get(channel) or channel
+    found.name_channels(names)
     if filler.decider.overrides is not None:
         found.unused_overrides = filler.decider.overrides.unused()
     return found
