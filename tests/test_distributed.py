@@ -197,3 +197,15 @@ def test_more_processes_than_gpus_are_refused(monkeypatch):
         "torchrun must start a process a GPU at most. Got process 3 for 2. Pass --nproc-per-node 2, or device=cpu."
     )
     assert one_line(str(caught.value)) == sentence
+
+
+def test_a_process_that_has_ended_is_told_in_a_sentence(monkeypatch):
+    def broken(*_, **__):
+        raise RuntimeError("[../gloo/transport/tcp/pair.cc:534] Connection closed by peer [127.0.1.1]:29518")
+
+    monkeypatch.setattr("titleclf.distributed.processes", lambda: 2)
+    monkeypatch.setattr("torch.distributed.broadcast_object_list", broken)
+    with pytest.raises(InputError) as caught:
+        from_first(lambda: 1)
+    sentence = "all processes must go on to the end. Got one that has ended. See what it says, and start all again."
+    assert one_line(str(caught.value)) == sentence

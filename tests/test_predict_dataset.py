@@ -3,6 +3,7 @@ import os
 import signal
 import subprocess
 import sys
+import textwrap
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -117,26 +118,34 @@ def test_two_workers_answer_each_row_once_and_the_same_command_goes_on(run, tmp_
     assert not (out / ".a-00001.parquet.begun").exists()
 
 
-def test_a_killed_worker_loses_nothing_and_answers_nothing_twice(run, tmp_path):
+def test_neither_ctrl_c_nor_a_killed_worker_loses_a_row_or_brings_one_twice(run, tmp_path):
     many = [f"{title} {number}" for number in range(400) for title in TITLES]
     write(tmp_path / "many.parquet", many, group=1000)
+    code, out, err = signalled(run, tmp_path, signal.SIGINT, to_worker=False)
+    assert (code, out) == (130, "")
+    assert err == "Interrupted. The same command goes on with the shards that are missing.\n"
+    code, out, _ = signalled(run, tmp_path, signal.SIGKILL, to_worker=True)
+    assert (code, out.partition(":")[0]) == (0, "20,000 titles in 20 shards")
+    found = answers(tmp_path / "out")
+    assert [row["id"] for row in found] == list(range(20_000))
+    assert [row["title"] for row in found] == many
+    assert not list((tmp_path / "out").glob(".*"))
+
+
+def signalled(run: Path, folder: Path, what: signal.Signals, *, to_worker: bool) -> tuple[int, str, str]:
+    """Send a signal to the command or one of its workers, and return exit code, output and errors."""
     arguments = ["many.parquet", "out", "--model", str(run), "--workers", "2", "--batch-size", "100"]
     with subprocess.Popen(
         [sys.executable, "-m", "titleclf.predict_dataset", *arguments],
-        cwd=tmp_path,
+        cwd=folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     ) as process:
         worker = busy_worker(process.pid)
-        os.kill(worker, signal.SIGKILL)
-        out, _ = process.communicate(timeout=120)
-    assert process.returncode == 0
-    assert out == f"20,000 titles in 20 shards: out. Model: {run}.\n"
-    found = answers(tmp_path / "out")
-    assert [row["id"] for row in found] == list(range(20_000))
-    assert [row["title"] for row in found] == many
-    assert not list((tmp_path / "out").glob(".*"))
+        os.kill(worker if to_worker else process.pid, what)
+        out, err = process.communicate(timeout=120)
+    return process.returncode, out, err
 
 
 def busy_worker(pid: int) -> int:
@@ -243,6 +252,34 @@ def test_a_damaged_block_ends_with_its_sentence(run, tmp_path, data):
     done = command("predict_dataset", "data", "out", "--model", str(run), "--workers", "1", cwd=tmp_path)
     assert done.returncode == 2
     assert one_line(done.stderr).startswith("data/a.parquet must be a Parquet file. Got: ")
+
+
+def test_a_block_that_kills_every_worker_ends_with_a_sentence(tmp_path):
+    program = """
+        import os
+        from titleclf import predict_dataset, shards
+        from titleclf.errors import exit_codes
+
+        class Deadly:
+            def __init__(self, asked): ...
+
+            def answer(self, block):
+                os._exit(1)
+
+        @exit_codes
+        def main():
+            shards.Worker = Deadly
+            list(predict_dataset.answered(["block"], None, 1))
+
+        main()
+    """
+    (tmp_path / "program.py").write_text(textwrap.dedent(program))
+    done = subprocess.run(
+        [sys.executable, "program.py"], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False
+    )
+    sentence = "a block must be answered in 4 tries. Got a killed process each time. Pass fewer --workers or a smaller"
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1] == f"{sentence} --batch-size, should memory have run out."
 
 
 @pytest.mark.parametrize("name", ["ray", "pyarrow"])

@@ -94,9 +94,8 @@ def reading(file: Path) -> Iterator[None]:
     except (ArrowException, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:  # the disk's; of damaged pages there is no number
             raise
-        raise InputError(
-            f"{file} must be a Parquet file. Got: {str(error).splitlines()[0]}. Write it again."
-        ) from error
+        reason = str(error).splitlines()[0].rstrip(".")
+        raise InputError(f"{file} must be a Parquet file. Got: {reason}. Write it again.") from error
 
 
 def begin(folder: Path, manifest: Mapping[str, Any]) -> None:

@@ -101,6 +101,8 @@ def answered(blocks: Sequence["Block"], asked: "Asked", workers: int) -> Iterato
                 f"a block must be answered in {_RETRIES + 1} tries. Got a killed process each time. "
                 "Pass fewer --workers or a smaller --batch-size, should memory have run out."
             ) from error
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt("The same command goes on with the shards that are missing.") from None
         finally:
             ray.shutdown()
 
