@@ -1,6 +1,8 @@
 """The schemas of `model`: what prediction, too, must know of a network."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from titleclf.kinds import Combine, ModelKind, Positions
 
@@ -56,3 +58,6 @@ MODELS: dict[ModelKind, type[ModelConfig]] = {
     ModelKind.ngram: NgramConfig,
     ModelKind.conv: ConvConfig,
 }
+
+# Schemas whose fields depend on what their `kind` says; `config` adds those that only training knows.
+KINDS: dict[type[Any], Mapping[Any, type[Any]]] = {ModelConfig: MODELS}

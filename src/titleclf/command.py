@@ -14,8 +14,8 @@ from hydra.errors import ConfigCompositionException, HydraException, MissingConf
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigTypeError, OmegaConfBaseException, ValidationError
 
-from titleclf.architectures import ModelConfig
-from titleclf.config import KINDS, EvaluateConfig, ExportConfig, ObjectiveConfig, PretrainConfig, TrainConfig
+from titleclf.architectures import KINDS, ModelConfig
+from titleclf.config import EvaluateConfig, ExportConfig, ObjectiveConfig, PretrainConfig, TrainConfig
 from titleclf.distributed import one_voice
 from titleclf.errors import InputError, exit_codes
 from titleclf.files import shipped

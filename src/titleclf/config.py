@@ -1,10 +1,8 @@
 """What can be configured: typed schemas without values; those stand in conf/."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from titleclf.architectures import MODELS, ModelConfig
+from titleclf.architectures import KINDS, ModelConfig
 from titleclf.kinds import (
     Device,
     ExportFormat,
@@ -90,7 +88,7 @@ OBJECTIVES: dict[ObjectiveKind, type[ObjectiveConfig]] = {
 }
 
 # Which schemas stand for several, and which of them a value of `kind` means.
-KINDS: dict[type[Any], Mapping[Any, type[Any]]] = {ModelConfig: MODELS, ObjectiveConfig: OBJECTIVES}
+KINDS[ObjectiveConfig] = OBJECTIVES
 
 
 @dataclass

@@ -6,7 +6,7 @@ from enum import StrEnum
 from types import UnionType
 from typing import Any, Union, cast, get_args, get_origin, get_type_hints
 
-from titleclf.config import KINDS
+from titleclf.architectures import KINDS
 from titleclf.errors import InputError
 
 

@@ -2,15 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from titleclf.arrays import Bools, Floats, Labels
-from titleclf.config import CategoryPrecision
 from titleclf.errors import InputError
 from titleclf.facts import Metrics
 from titleclf.mapping import from_mapping
+
+if TYPE_CHECKING:  # who only predicts would wait for all schemas of training
+    from titleclf.config import CategoryPrecision
 
 PRECISIONS = (0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 0.97, 0.98, 0.99)
 REPORTED = (0.8, 0.85, 0.9, 0.95, 0.98)
@@ -96,7 +98,7 @@ class Thresholds:
         return self.least[category][place]
 
 
-def named_wishes(wishes: list[CategoryPrecision], categories: list[str]) -> dict[str, float]:
+def named_wishes(wishes: "list[CategoryPrecision]", categories: list[str]) -> dict[str, float]:
     """Return the wanted precision by category, of which each must be one of `categories`."""
     unknown = sorted({wish.category for wish in wishes} - set(categories))
     if unknown:
