@@ -59,7 +59,7 @@ def test_the_memory_of_titles_is_bounded_and_answers_stay_the_same(monkeypatch):
 
 def test_overrides_win_and_the_model_is_not_asked():
     model = model_of(KNOWN)
-    overrides = Overrides({"heat": Override(2, Genre.sports), "tagesschau": Override(3, "")}, [])
+    overrides = Overrides({"heat": Override(2, Genre.sports, "heat"), "tagesschau": Override(3, "", "tagesschau")}, [])
     found = Decider([(model, SURE)], overrides).decide(["Heat", "HEAT (1995)", "Tagesschau", "Match of the Day"])
     said = Decision((Genre.sports,), Genre.sports, 1.0, is_override=True)
     assert found[:2] == [said, said]
@@ -155,5 +155,5 @@ def test_outcomes_are_counted(tmp_path):
 def test_what_is_left_alone_by_an_override_counts_as_kept(tmp_path):
     (tmp_path / "in.xml").write_text(guide(programme()))
     filler = filler_of()
-    filler.decider.overrides = Overrides({"match of the day": Override(2, "")}, [])
+    filler.decider.overrides = Overrides({"match of the day": Override(2, "", "match of the day")}, [])
     assert fill(str(tmp_path / "in.xml"), str(tmp_path / "out.xml"), filler) == {Outcome.kept: 1}

@@ -130,7 +130,7 @@ def test_characters_that_the_encoding_lacks_are_written_as_references(tmp_path):
     content = guide(programme(), head='<?xml version="1.0" encoding="ISO-8859-1"?>').encode("iso-8859-1")
     (tmp_path / "in.xml").write_bytes(content)
     filler = filler_of()
-    filler.decider.overrides = Overrides({"match of the day": Override(2, "Спорт")}, [])
+    filler.decider.overrides = Overrides({"match of the day": Override(2, "Спорт", "match of the day")}, [])
     fill(str(tmp_path / "in.xml"), str(tmp_path / "out.xml"), filler)
     after = (tmp_path / "out.xml").read_bytes()
     assert b"&#1057;&#1087;" in after

@@ -4,7 +4,7 @@ import re
 import pytest
 
 from tests.conftest import write_csv
-from titleclf.epg.overrides import Overrides
+from titleclf.epg.overrides import Override, Overrides
 from titleclf.errors import InputError
 
 CATEGORIES = ["News", "Sports", "Movie / Drama"]
@@ -14,11 +14,15 @@ def read(tmp_path, *rows, header=("title", "pattern", "category")) -> Overrides:
     return Overrides.read(write_csv(tmp_path / "my.csv", list(rows), header), CATEGORIES)
 
 
+def find(overrides: Overrides, title: str) -> Override | None:
+    return overrides.find([title]).get(title)
+
+
 @pytest.mark.parametrize("title", ["Tatort", "TATORT", " tatort ", "Tatort (2019)", "Tatort S02E03", "Tátort"])
 def test_a_title_is_found_however_it_is_spelt(tmp_path, title):
     found = read(tmp_path, ("Tatort", "", "Movie / Drama"), ("Tagesschau", "", "News"))
-    assert found.find(title).category == "Movie / Drama"
-    assert found.find("Tatortreiniger") is None
+    assert find(found, title).category == "Movie / Drama"
+    assert find(found, "Tatortreiniger") is None
 
 
 @pytest.mark.parametrize(
@@ -38,36 +42,58 @@ def test_a_title_is_found_however_it_is_spelt(tmp_path, title):
     ],
 )
 def test_patterns_have_wild_cards_and_nothing_else(tmp_path, pattern, title, matches):
-    assert (read(tmp_path, ("", pattern, "Sports")).find(title) is not None) == matches
+    assert (find(read(tmp_path, ("", pattern, "Sports")), title) is not None) == matches
+
+
+@pytest.mark.parametrize(
+    "title", ["Match of teh Day", "NEW: Match of the Day (R)", "MATCH OF THE DAY - LIVE", "Match oft he Day S02E03"]
+)
+def test_near_copies_follow_a_title(tmp_path, title):
+    found = read(tmp_path, ("Match of the Day", "", "News"), ("Heat", "", "Movie / Drama"))
+    assert find(found, title) == Override(2, "News", "Match of the Day")
+    assert find(found, "Day of the Jackal") is None
+    assert find(found, "") is None
+
+
+def test_near_copies_follow_a_pattern_before_another_title(tmp_path):
+    found = read(tmp_path, ("Match of the Day", "", "News"), ("", "* (R)", "Sports"))
+    assert find(found, "Match of teh Day (R)").category == "Sports"
+    assert find(found, "MATCH OF THE DAY (2026)").category == "News"
+
+
+def test_many_titles_are_found_at_once(tmp_path):
+    found = read(tmp_path, ("Heat", "", "News"), ("", "b*", "Sports"))
+    assert {title: row.line for title, row in found.find(["heat", "bcd", "x", "heat"]).items()} == {"heat": 2, "bcd": 3}
+    assert found.find([]) == {}
 
 
 def test_a_title_goes_before_patterns_and_an_earlier_pattern_before_a_later_one(tmp_path):
     rows = [("", "Sport*", "Sports"), ("", "*schau", "News"), ("Sportschau", "", "Movie / Drama")]
     found = read(tmp_path, *rows)
-    assert found.find("Sportschau").category == "Movie / Drama"
-    assert read(tmp_path, *rows[:2]).find("Sportschau").category == "Sports"
+    assert find(found, "Sportschau").category == "Movie / Drama"
+    assert find(read(tmp_path, *rows[:2]), "Sportschau").category == "Sports"
 
 
 def test_an_empty_category_leaves_a_title_alone(tmp_path):
-    assert read(tmp_path, ("Werbung", "", "")).find("Werbung").category == ""
+    assert find(read(tmp_path, ("Werbung", "", "")), "Werbung").category == ""
 
 
 def test_rows_that_nobody_asked_for_are_known_by_their_lines(tmp_path):
     found = read(tmp_path, ("a", "", "News"), ("", "b*", "News"), ("c", "", "News"), ("A", "", "News"))
     assert found.unused() == [2, 3, 4]
-    found.find("bcd")
-    found.find("A (2019)")
+    find(found, "bcd")
+    find(found, "A (2019)")
     assert found.unused() == [4]
 
 
 def test_either_column_may_be_missing_and_others_don_t_matter(tmp_path):
-    assert read(tmp_path, ("Heat", "News", "x"), header=("title", "category", "note")).find("heat").category == "News"
-    assert read(tmp_path, ("H*", "News"), header=("pattern", "category")).find("heat").category == "News"
+    assert find(read(tmp_path, ("Heat", "News", "x"), header=("title", "category", "note")), "heat").category == "News"
+    assert find(read(tmp_path, ("H*", "News"), header=("pattern", "category")), "heat").category == "News"
 
 
 def test_a_packed_table_is_read_as_well(tmp_path):
     (tmp_path / "my.tsv.gz").write_bytes(gzip.compress(b"title\tcategory\nHeat\tNews\n"))
-    assert Overrides.read(tmp_path / "my.tsv.gz", CATEGORIES).find("Heat").category == "News"
+    assert find(Overrides.read(tmp_path / "my.tsv.gz", CATEGORIES), "Heat").category == "News"
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,9 @@ def reported(tmp_path) -> Report:
     ]
     (tmp_path / "g.xml").write_text(guide(channels, *programmes))
     filler = filler_of()
-    filler.decider.overrides = Overrides({"match of the day": Override(2, Genre.arts), "no": Override(3, "")}, [])
+    filler.decider.overrides = Overrides(
+        {"match of the day": Override(2, Genre.arts, "match of the day"), "no": Override(3, "", "no")}, []
+    )
     return report(str(tmp_path / "g.xml"), filler)
 
 
@@ -76,7 +78,7 @@ def test_unsure_titles_come_by_airtime(reported):
 
 def test_a_report_says_what_fill_then_does(tmp_path, reported):
     filler = filler_of()
-    filler.decider.overrides = Overrides({"match of the day": Override(2, Genre.arts)}, [])
+    filler.decider.overrides = Overrides({"match of the day": Override(2, Genre.arts, "match of the day")}, [])
     assert fill(str(tmp_path / "g.xml"), str(tmp_path / "out.xml"), filler) == reported.whole.outcomes
 
 
@@ -124,7 +126,7 @@ def test_the_page_s_corrections_read_back_as_overrides(tmp_path, reported):
     rows = list(csv.reader(io.StringIO(reader.text)))
     assert [row[0] for row in rows] == ["title", "Long", "<script>alert(1)</script>"]
     (tmp_path / "my.csv").write_text(reader.text)
-    assert Overrides.read(tmp_path / "my.csv", list(Genre)).find("long").category in list(Genre)
+    assert Overrides.read(tmp_path / "my.csv", list(Genre)).find(["long"])["long"].category in list(Genre)
 
 
 def test_a_guide_without_gaps_has_a_page_too(tmp_path):

@@ -47,7 +47,7 @@ class Decider:
         return [self._known[title] for title in cut]
 
     def _decided(self, titles: Sequence[str]) -> dict[str, Decision]:
-        found = {title: said for title in titles if (said := self._override(title)) is not None}
+        found = self._overridden(titles)
         unsure = [title for title in titles if title not in found]
         for model, least in self.models:
             for prediction in model.predict(unsure, least=least):
@@ -58,11 +58,12 @@ class Decider:
             unsure = [title for title in unsure if not found[title].categories]
         return found
 
-    def _override(self, title: str) -> Decision | None:
-        row = None if self.overrides is None else self.overrides.find(title)
-        if row is None:
-            return None
-        return Decision((row.category,) if row.category else (), row.category, 1.0, is_override=True)
+    def _overridden(self, titles: Sequence[str]) -> dict[str, Decision]:
+        rows = {} if self.overrides is None else self.overrides.find(titles)
+        return {
+            title: Decision((row.category,) if row.category else (), row.category, 1.0, is_override=True)
+            for title, row in rows.items()
+        }
 
 
 def _decision(prediction: Prediction) -> Decision:
