@@ -267,6 +267,7 @@ class TrainConfig:
     seed: int
     device: Device
     output_dir: str
+    trial: bool
     resume: str | None
 
 

@@ -12,7 +12,6 @@ from titleclf.known import Known
 from titleclf.programmes import key_of
 from titleclf.tables import Record, is_utf8, read_records, refuse
 
-
 # Likeness from which on a title is a copy of one that a row names. results/near_copies.md: so alike are nine of ten
 # misspelt copies, and of the other titles that are, nineteen of twenty have the same category.
 NEAR = 0.7
