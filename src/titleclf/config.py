@@ -35,6 +35,7 @@ class DataConfig:
     about: str | None
     path: str
     test_path: str | None
+    corrections: str | None
     columns: ColumnsConfig
     validation_fraction: float
     test_fraction: float
