@@ -72,6 +72,10 @@ from titleclf.rules import check
         ("objective=masked", "objective must be another one without convolutions (model=conv). Got masked."),
         ("memory=none memory_path=a.csv", "memory_path must be null while memory is none. Got a.csv."),
         ("seed=-1", "seed must be at least 0. Got -1."),
+        (
+            "task=multilabel data.corrections=a.csv",
+            "data.corrections must be null while task is multilabel: a row has one category. Got a.csv.",
+        ),
     ],
 )
 def test_wrong_values(override, sentence):

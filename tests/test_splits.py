@@ -12,7 +12,7 @@ from titleclf.programmes import base_title
 from titleclf.splits import learnable, split, split_beside
 from titleclf.titles import read_all_titles
 
-DATA = DataConfig(None, "unused.csv", None, COLUMNS, validation_fraction=0.1, test_fraction=0.2)
+DATA = DataConfig(None, "unused.csv", None, None, COLUMNS, validation_fraction=0.1, test_fraction=0.2)
 
 
 def titles(count: int, categories: int = 3) -> pd.DataFrame:

@@ -13,7 +13,7 @@ from titleclf.splits import split
 from titleclf.tags.cells import tags_in
 from titleclf.tags.sides import sides_of, tags_by_side
 
-DATA = DataConfig(None, "unused.csv", None, COLUMNS, validation_fraction=0.1, test_fraction=0.2)
+DATA = DataConfig(None, "unused.csv", None, None, COLUMNS, validation_fraction=0.1, test_fraction=0.2)
 
 
 def titles(count: int, seed: int = 0) -> pd.DataFrame:

@@ -11,7 +11,7 @@ from titleclf.errors import InputError
 from titleclf.programmes import base_title
 from titleclf.titles import fingerprint, read_all_titles, read_titles
 
-DATA = DataConfig(None, "unused.csv", None, COLUMNS, validation_fraction=0.1, test_fraction=0.2)
+DATA = DataConfig(None, "unused.csv", None, None, COLUMNS, validation_fraction=0.1, test_fraction=0.2)
 
 
 def titles(count: int, categories: int = 3) -> pd.DataFrame:

@@ -50,6 +50,7 @@ def test_a_run_leaves_all_that_shaped_it_and_all_that_came_out(run):
         "calibration.png",
         "robustness.png",
         "training.png",
+        "validation.json",
         "bundle",
     }
     assert (run.parent / "latest").resolve() == run.resolve()

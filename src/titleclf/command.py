@@ -19,6 +19,7 @@ from titleclf.config import EvaluateConfig, ExportConfig, ObjectiveConfig, Pretr
 from titleclf.distributed import one_voice
 from titleclf.errors import InputError, exit_codes
 from titleclf.files import shipped
+from titleclf.needs import lacking_sweeper
 from titleclf.rules import check
 
 SCHEMAS: dict[str, type[Any]] = {
@@ -36,13 +37,13 @@ def command(name: str, verb: Callable[[Any], Any], alone: str | None = None) -> 
     `alone` names a key that can't be combined with others, because it brings its own configuration.
     """
 
-    def task(config: DictConfig) -> None:
+    def task(config: DictConfig) -> Any:
         try:
-            run(config)
+            return run(config)
         except (InputError, OSError, OmegaConfBaseException) as error:
             raise _ThroughHydra(error) from error
 
-    def run(config: DictConfig) -> None:
+    def run(config: DictConfig) -> Any:
         schema = SCHEMAS[name]
         _check_keys(config, schema)
         plain: Any = OmegaConf.to_object(config)
@@ -51,7 +52,7 @@ def command(name: str, verb: Callable[[Any], Any], alone: str | None = None) -> 
         if alone and getattr(plain, alone) is not None and len(overrides) > 1:
             others = [override for override in overrides if not override.startswith(f"{alone}=")]
             raise InputError(f"{alone} must stand alone. Got also {' '.join(others)}. Leave that out.")
-        verb(plain)
+        return verb(plain)  # a sweeper wants to know it
 
     @exit_codes
     @one_voice()
@@ -130,6 +131,8 @@ def _sentence(error: Exception, schema: type[Any]) -> str:
             f"each argument must read key=value. Got {error.override}: {reason}. "
             f"Quote values with special characters twice: 'key=\"value\"'."
         )
+    if isinstance(error, MissingConfigException) and (line := lacking_sweeper(error.missing_cfg_file)):
+        return line
     if isinstance(error, MissingConfigException) and error.options is not None and error.missing_cfg_file:
         group, _, got = error.missing_cfg_file.rpartition("/")
         return f"{group} must be one of {', '.join(error.options)}. Got {got}.{_did_you_mean(got, error.options)}"

@@ -31,6 +31,7 @@ class DataConfig:
     about: str | None
     path: str
     test_path: str | None
+    corrections: str | None
     columns: ColumnsConfig
     validation_fraction: float
     test_fraction: float
@@ -210,6 +211,7 @@ class TrainConfig:
     seed: int
     device: Device
     output_dir: str
+    trial: bool
     resume: str | None
 
 

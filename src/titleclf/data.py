@@ -1,10 +1,13 @@
 """The titles of a run: read, split, and which of them its memory may keep."""
 
+import hashlib
 from dataclasses import dataclass
+from pathlib import Path
 
 import pandas as pd
 
 from titleclf.config import TrainConfig
+from titleclf.corrections import correct, relabelled
 from titleclf.errors import InputError
 from titleclf.programmes import key_of
 from titleclf.splits import Split, split
@@ -22,14 +25,24 @@ class Data:
     remembered: pd.DataFrame
 
 
-def read_data(config: TrainConfig) -> Data:
-    """Read and split the titles; a test file of one's own may only have categories that are trained."""
+def read_sides(config: TrainConfig) -> tuple[Split, str]:
+    """Read, split and correct the titles, and return them with the fingerprint of all that was read."""
     titles = read_all_titles(config.data.path, config.data.columns, config.task)
     sides = split(titles, config.data, config.seed, config.task)
+    seen, corrections = fingerprint(titles), config.data.corrections
+    if corrections is None:
+        return sides, seen
+    sides = correct(sides, corrections, config.data.columns.unnamed_lang)
+    return sides, hashlib.sha256(seen.encode() + Path(corrections).read_bytes()).hexdigest()
+
+
+def read_data(config: TrainConfig) -> Data:
+    """Read and split the titles; a test file of one's own may only have categories that are trained."""
+    sides, seen = read_sides(config)
     categories = categories_of(sides.train, config.task)
     targets_of(sides.test, categories, config.task)  # refuse other categories now, not after an hour
     named_wishes(config.evaluate.category_precision, categories)
-    return Data(sides, categories, fingerprint(titles), titles_to_remember(config, sides, categories))
+    return Data(sides, categories, seen, titles_to_remember(config, sides, categories))
 
 
 def titles_to_remember(config: TrainConfig, sides: Split, categories: list[str]) -> pd.DataFrame:
@@ -37,6 +50,8 @@ def titles_to_remember(config: TrainConfig, sides: Split, categories: list[str])
     if config.memory_path is None:
         return sides.train
     titles = read_all_titles(config.memory_path, config.data.columns, config.task)
+    if config.data.corrections is not None:
+        titles = relabelled(titles, config.data.corrections, categories)
     judged = {key_of(title) for side in (sides.validation, sides.test) for title in side["title"]}
     known = set(categories)
     trained = titles["category"].map(lambda cell: known.issuperset(categories_in(cell, config.task)))

@@ -10,6 +10,7 @@ from titleclf.arrays import Floats
 from titleclf.classifiers import BaseClassifier
 from titleclf.command import command
 from titleclf.config import EvaluateConfig, EvaluationConfig, TrainConfig
+from titleclf.data import read_sides
 from titleclf.errors import InputError
 from titleclf.facts import Metrics
 from titleclf.files import SHIPPED
@@ -21,13 +22,13 @@ from titleclf.report import table, write_report
 from titleclf.robustness import ONE_CATEGORY, SEVERAL_TAGS, Labelled, robustness, told
 from titleclf.runtime.classifier import Classifier
 from titleclf.saved import model_folder
-from titleclf.splits import Split, split
+from titleclf.splits import Split
 from titleclf.tags import metrics as tag_metrics
 from titleclf.tags import report as tag_report
 from titleclf.tags.thresholds import coverage
 from titleclf.temperature import Temperature
 from titleclf.thresholds import abstention, named_wishes
-from titleclf.titles import fingerprint, labels_of, read_all_titles, tags_of, targets_of
+from titleclf.titles import labels_of, read_all_titles, tags_of, targets_of
 
 
 def evaluate(config: EvaluateConfig) -> Metrics:
@@ -118,12 +119,11 @@ def _robustness(bundle: BaseClassifier, titles: pd.DataFrame, known: pd.DataFram
 
 def _own_titles(model: Path, bundle: BaseClassifier) -> Split:
     config = runs.load_config(model, TrainConfig)
-    titles = read_all_titles(config.data.path, config.data.columns, config.task)
-    if fingerprint(titles) != bundle.facts.fingerprint:
-        raise InputError(
-            f"{config.data.path} must be as it was in training. Got other titles. Give path=FILE to judge."
-        )
-    return split(titles, config.data, config.seed, config.task)
+    sides, seen = read_sides(config)
+    if seen != bundle.facts.fingerprint:
+        files = " and ".join(filter(None, [config.data.path, config.data.corrections]))
+        raise InputError(f"{files} must be as it was in training. Got other titles. Give path=FILE to judge.")
+    return sides
 
 
 main = command("evaluate", evaluate)

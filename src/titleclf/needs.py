@@ -8,6 +8,7 @@ from titleclf.errors import InputError
 # As they are imported; pyproject.toml has them as distributions.
 _TRAINING = ("hydra", "matplotlib", "omegaconf", "pandas", "safetensors", "scipy", "sklearn", "torch")
 _SERVING = ("fastapi", "httptools", "pydantic", "starlette", "uvicorn")
+_SWEEPER = "hydra/sweeper/optuna"  # as Hydra looks for it
 _ONNX = ("onnx", "onnxruntime")
 _RAY = ("ray", "pyarrow")
 
@@ -26,6 +27,13 @@ def lacking(verb: str, error: BaseException) -> str | None:
         f"titleclf {verb} must have what {what} needs. Got no module named {error.name}. "
         f"Install it: pip install 'titleclf[{extra}]'."
     )
+
+
+def lacking_sweeper(missing: str | None) -> str | None:
+    """Return what a user must know if Hydra misses the sweeper that searches, else None."""
+    if missing != _SWEEPER:
+        return None
+    return "A search must have hydra-optuna-sweeper. Got no such package. Install it: pip install 'titleclf[sweep]'."
 
 
 @contextmanager

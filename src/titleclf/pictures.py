@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter, StrMethodFormatter
+from matplotlib.ticker import NullFormatter, PercentFormatter, StrMethodFormatter
+from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
 from titleclf.arrays import Bools, Floats
 from titleclf.facts import Metrics
@@ -17,6 +19,8 @@ from titleclf.robustness import PARTS, Row, rows
 from titleclf.thresholds import coverage_curve
 
 _NEARLY_ALL = 0.95
+_LONG = 12  # characters
+_WIDE = 10  # times the smallest: such values are drawn by their size
 _FEW = 20  # with fewer titles answered, the share that is right says nothing
 
 
@@ -170,6 +174,45 @@ def _align(columns: Sequence[Axes]) -> None:
 def _row_label(row: Row) -> str:
     # Where few titles can be spoilt, accuracy holds for that reason alone.
     return row.label if row.changed > _NEARLY_ALL else f"{row.label} ({row.changed:.0%} of titles)"
+
+
+def draw_trials(path: Path, table: pd.DataFrame, shares: "pd.Series[float]") -> None:
+    """Draw the score of all trials, the best first, over each of their values, what mattered most first.
+
+    Where trials differ in nothing there is no picture.
+    """
+    if shares.empty:
+        return
+    columns = min(4, len(shares))
+    lines = -(-len(shares) // columns)
+    figure = Figure(figsize=(3 * columns, 0.4 + 2.8 * lines), layout="constrained")
+    grid = list(figure.subplots(lines, columns, sharey=True, squeeze=False).flat)
+    for axes, (name, share) in zip(grid, shares.items(), strict=False):
+        values = table[name]
+        if not is_numeric_dtype(values) or is_bool_dtype(values):
+            values = _named(values)
+            axes.tick_params(axis="x", rotation=20)
+        elif values.min() > 0 and values.max() > _WIDE * values.min():
+            axes.set_xscale("log")
+            axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+            axes.xaxis.set_minor_formatter(NullFormatter())
+        axes.scatter(values, table["score"], s=16, alpha=0.7)
+        axes.scatter(values[:1], table["score"][:1], s=60, marker="*", color="tab:orange", zorder=3)
+        axes.set_title(f"{name} ({share:.0%})", fontsize=10)
+        axes.yaxis.set_major_formatter(PercentFormatter(1))
+        axes.grid(alpha=0.3)
+    for axes in grid[len(shares) :]:
+        axes.remove()
+    figure.supylabel("score on validation")
+    figure.suptitle("Trials by their values, and how much of the score each explains")
+    save(path, figure)
+
+
+def _named(values: "pd.Series[Any]") -> "pd.Series[str]":
+    """Return values as names that fit under an axis, and that differ where the values do."""
+    numbers, texts = pd.factorize(values.map(str))
+    names = [text if len(text) <= _LONG else f"{text[:_LONG]}... {number}" for number, text in enumerate(texts, 1)]
+    return pd.Series([names[number] for number in numbers])
 
 
 def percent(axes: Axes) -> None:

@@ -23,7 +23,7 @@ from titleclf.config import (
 )
 from titleclf.errors import InputError
 from titleclf.files import SHIPPED
-from titleclf.kinds import MemoryKind, Positions
+from titleclf.kinds import MemoryKind, Positions, Task
 
 Rule = tuple[str, Any, bool, str]
 
@@ -42,6 +42,7 @@ def check(config: PretrainConfig | TrainConfig | EvaluateConfig | ExportConfig) 
         case TrainConfig():
             rules = [
                 *_data_rules(config.data),
+                _corrections_rule(config),
                 *_model_rules(config.model),
                 *_objective_rules(config.objective, config.model),
                 *_noise_rules(config.noise),
@@ -69,6 +70,12 @@ def _data_rules(data: DataConfig) -> Iterator[Rule]:
         rule = "leave titles to train on: validation_fraction + test_fraction below 1"
         in_range = 0 < data.validation_fraction < 1 and 0 < data.test_fraction < 1
         yield "data", f"{both:g}", both < 1 or not in_range, rule
+
+
+def _corrections_rule(config: TrainConfig) -> Rule:
+    corrections = config.data.corrections
+    fits = corrections is None or config.task is Task.single
+    return "data.corrections", corrections, fits, "be null while task is multilabel: a row has one category"
 
 
 def _model_rules(model: ModelConfig) -> Iterator[Rule]:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from titleclf import runs
+from titleclf import runs, trials
 from titleclf.bundle import Bundle, load_weights
 from titleclf.calibration import calibrate, uncalibrated
 from titleclf.chance import seeded
@@ -35,6 +35,7 @@ from titleclf.regulariser import Regulariser, regulariser_of
 from titleclf.rounding import round_table
 from titleclf.runtime.classifier import Classifier
 from titleclf.titles import tags_of, targets_of
+from titleclf.trials_report import REPORT, write_trials
 from titleclf.validation import best_epoch, noisy_copies, scores_of, validate
 
 
@@ -43,15 +44,25 @@ def train(config: TrainConfig) -> Path:
     folder = None
     if config.resume is not None:
         folder = Path(config.resume)
-        config = replace(runs.load_config(folder, TrainConfig), resume=config.resume)
+        begun = runs.load_config(folder, TrainConfig)
+        if begun.trial:
+            trials.check_kept(folder)
+        config = replace(begun, resume=config.resume, trial=False)
         if (folder / "bundle").exists():
             raise InputError(f"resume must be a run that has not ended. Got {folder}, which has its bundle. Use it.")
     device = joined(pick_device(config.device))
     data = read_data(config)
+    if config.trial and (made := trials.find(config, data.fingerprint)):
+        return made
     bundle = build(config, data, device)
     if folder is None:
         folder = from_first(lambda: runs.new_run(config))
     print(f"{_sizes(data)} Run: {folder} on {device}.", flush=True)
+    if config.trial:
+        with trials.interruptible(folder):
+            fit(config, data, bundle, folder)
+        end_trial(folder)
+        return folder
     with runs.resumable(folder, "train", is_new=config.resume is None):
         history = fit(config, data, bundle, folder)
         if is_first():
@@ -145,6 +156,7 @@ def fit(config: TrainConfig, data: Data, bundle: Bundle, folder: Path) -> runs.H
         print(_line(history[-1], time.perf_counter() - started), flush=True)
 
     if is_first():
+        trials.write_result(folder, data.fingerprint, history)
         load_weights(network, folder / runs.BEST)
         round_table(network)  # now, so that all that is calibrated and measured is what the bundle keeps
     return history
@@ -162,6 +174,17 @@ def finish(config: TrainConfig, data: Data, bundle: Bundle, folder: Path, histor
         f"\nKept epoch {best_epoch(history)}. On {metrics['titles']:,} test titles:\n\n{outcome(config.task, metrics)}"
         f"Report: {folder / 'report.md'}\nModel:  {folder / 'bundle'}"
     )
+
+
+def end_trial(folder: Path) -> None:
+    """Tell of all trials beside this one; only the best keeps its weights."""
+    made = trials.trials_in(folder.parent)
+    trials.drop_weights(made)
+    write_trials(folder.parent, made)
+    place = [trial.folder for trial in made].index(folder) + 1
+    best = trials.score_of(made[0].folder)
+    print(f"Score {trials.score_of(folder):.1%}, place {place} of {len(made)}; the best has {best:.1%}.", end=" ")
+    print(f"Table: {folder.parent / REPORT}", flush=True)
 
 
 def _given(config: TrainConfig, data: Data, regulariser: Regulariser | None) -> dict[str, str]:
@@ -188,7 +211,12 @@ def _line(row: dict[str, float], seconds: float) -> str:
     )
 
 
-main = command("train", train, alone="resume")
+def scored(config: TrainConfig) -> float:
+    """Train, and return what a sweep makes large: the score on validation titles, never on test."""
+    return trials.score_of(train(config))
+
+
+main = command("train", scored, alone="resume")
 
 if __name__ == "__main__":
     main()

@@ -35,34 +35,40 @@ def validate(data: Data, known: pd.DataFrame, bundle: Bundle) -> dict[str, float
     logits, known_logits = (bundle.network_logits(list(side["title"]))[0] for side in (unseen, known))
     judge = _one_category if bundle.task is Task.single else _several_tags
     loss, scores, known_scores = judge(logits, unseen, known_logits, known, data.categories)
-    score = main_score(scores)
+    first = main_score(scores)
     return {
         "validation_loss": loss,
-        score: scores[score],
+        first: scores[first],
         "macro_f1": scores["macro_f1"],
-        f"known_{score}": known_scores[score],
+        f"known_{first}": known_scores[first],
         "known_macro_f1": known_scores["macro_f1"],
     }
 
 
 def best_epoch(history: runs.History) -> int:
-    """Return the first epoch with the best mean of both halves' accuracy (or micro-F1) and macro-F1, 0 before any.
+    """Return the first epoch with the best score, 0 before any.
 
     Unseen titles alone would choose an epoch that is too early for the known ones.
     """
-    best = max(history, key=lambda row: sum(row[name] for name in _names(row)), default={"epoch": 0})
+    best = max(history, key=score, default={"epoch": 0})
     return int(best["epoch"])
+
+
+def score(row: dict[str, float]) -> float:
+    """Return what choosing goes by: the mean of both halves' accuracy (or micro-F1) and macro-F1."""
+    return sum(row[name] for name in names(row)) / 4
+
+
+def names(row: dict[str, float]) -> tuple[str, str, str, str]:
+    """Return which values of an epoch are scores: of unseen titles, and of copies of known ones."""
+    first = main_score(row)
+    return first, "macro_f1", f"known_{first}", "known_macro_f1"
 
 
 def scores_of(row: dict[str, float]) -> str:
     """Say how good an epoch is."""
-    score, macro, known, _ = _names(row)
-    return f"{SCORES[score]} {row[score]:.1%}  macro-F1 {row[macro]:.1%}  known {row[known]:.1%}"
-
-
-def _names(row: dict[str, float]) -> tuple[str, str, str, str]:
-    score = main_score(row)
-    return score, "macro_f1", f"known_{score}", "known_macro_f1"
+    first, macro, known, _ = names(row)
+    return f"{SCORES[first]} {row[first]:.1%}  macro-F1 {row[macro]:.1%}  known {row[known]:.1%}"
 
 
 def _one_category(
