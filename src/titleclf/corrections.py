@@ -12,9 +12,9 @@ from titleclf.programmes import key_of
 from titleclf.splits import Split
 from titleclf.titles import categories_of
 
-# How often a named title is trained on, each time with other noise: once, one misspelt copy in ten is still answered as
-# before; ten times give no more, and take more from other titles (README.md).
-_TIMES = 4
+# How often a named title is trained on, each time with other noise, so that misspelt copies are right more often, too:
+# results/corrections.md. More often would let the network bend to rows that contradict what it knows of other titles.
+TIMES = 4
 
 
 def correct(sides: Split, path: str, lang: str) -> Split:
@@ -43,7 +43,7 @@ def correct(sides: Split, path: str, lang: str) -> Split:
     known = pd.concat([side[taken] for side, taken in zip(sides, is_named, strict=True)])
     taught = pd.concat([known, pd.DataFrame(own, columns=known.columns)])
     train, validation, test = (side[~taken] for side, taken in zip(sides, is_named, strict=True))
-    sides = Split(*(side.reset_index(drop=True) for side in (pd.concat([train, *[taught] * _TIMES]), validation, test)))
+    sides = Split(*(side.reset_index(drop=True) for side in (pd.concat([train, *[taught] * TIMES]), validation, test)))
     _check(sides, categories, path)
     count = titles["title"].isin(rows).sum()
     print(f"{path}: {count:,} titles corrected, {len(own):,} new ones.{_unmatched(overrides)}")
