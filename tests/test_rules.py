@@ -193,4 +193,4 @@ def test_other_verbs_are_checked_too():
     with pytest.raises(InputError) as caught:
         check(replace(evaluate, run="shipped", evaluate=replace(bins, calibration_bins=1)))
     assert str(caught.value) == sentence
-    check(ExportConfig("outputs/latest", ExportFormat.bundle, "new", "shipped"))
+    check(ExportConfig("outputs/latest", ExportFormat.bundle, "new", True, "shipped"))

@@ -44,6 +44,7 @@ def test_a_run_leaves_all_that_shaped_it_and_all_that_came_out(tags_run):
         "calibration.png",
         "robustness.png",
         "training.png",
+        "validation.json",
         "bundle",
     }
     assert runs.load_config(tags_run, TrainConfig).task is Task.multilabel
