@@ -6,7 +6,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import redirect_stdout
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,7 +48,10 @@ def main() -> None:
     dataset.begin(folder, {"data": data.fingerprints, "titleclf": __version__, **shards.identity(asked)})
     left = [block for block in data.blocks if not block.is_done()]
     rows, missing = (sum(block.rows for block in blocks) for blocks in (data.blocks, left))
-    with tqdm(total=missing, unit=" titles", unit_scale=True, leave=False, disable=None) as bar:
+    with (
+        _only_python_on_standard_error(),
+        tqdm(total=missing, unit=" titles", unit_scale=True, leave=False, disable=None) as bar,
+    ):
         for count_of_block in answered(left, asked, arguments.workers):
             bar.update(count_of_block)
     dataset.clear_up(folder)
@@ -105,6 +108,21 @@ def answered(blocks: Sequence["Block"], asked: "Asked", workers: int) -> Iterato
             raise KeyboardInterrupt("The same command goes on with the shards that are missing.") from None
         finally:
             ray.shutdown()
+
+
+@contextmanager
+def _only_python_on_standard_error() -> Iterator[None]:
+    """Hide what compiled code writes there: Ray's, while it ends, now and then tells again what the sentence says."""
+    told = sys.stderr
+    told.flush()
+    kept = os.dup(2)
+    with Path(os.devnull).open("wb") as nowhere, os.fdopen(kept, "w", buffering=1) as sys.stderr:
+        os.dup2(nowhere.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(kept, 2)
+            sys.stderr = told
 
 
 def _parser() -> argparse.ArgumentParser:
