@@ -112,12 +112,12 @@ class Characters:
         return bounded
 
     def _look_up(self, text: str) -> Ids:
-        return self._ids.take(_code_points(text), mode="clip").astype(np.int64)
+        return self._ids.take(code_points(text), mode="clip").astype(np.int64)
 
     @cached_property
     def _ids(self) -> npt.NDArray[np.int32]:
         # By code point. Those after the last have its id.
-        known = _code_points(self.known)
+        known = code_points(self.known)
         ids = np.full(max(ord(" "), int(known.max(initial=0))) + 2, UNK, dtype=np.int32)
         ids[ord(" ")] = SPACE
         ids[known] = np.arange(len(known)) + FIRST_CHARACTER
@@ -150,6 +150,7 @@ def chunked(titles: Iterable[str], size: int) -> Iterator[list[str]]:
         yield chunk
 
 
-def _code_points(text: str) -> npt.NDArray[np.uint32]:
+def code_points(text: str) -> npt.NDArray[np.uint32]:
+    """Return the numbers of a text's characters."""
     # surrogatepass: bytes that were not UTF-8 arrive as lone surrogates, and get UNK like any unknown character.
     return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")

@@ -17,6 +17,9 @@ from titleclf.kinds import MemoryKind
 from titleclf.mapping import from_mapping
 from titleclf.neighbours import Index, Neighbours
 from titleclf.programmes import key_of
+from titleclf.skeletons import Skeletons
+
+_MANY = 1000  # titles: for fewer, skeletons would take longer than keys
 
 
 @dataclass
@@ -58,11 +61,20 @@ class Known:
 
     def nearest(self, titles: Sequence[str]) -> Neighbours:
         """Return the neighbour of each title; of equally similar ones the first of the keys."""
+        return self._same(titles) if self.kind is MemoryKind.exact else self._similar(titles)
+
+    def _same(self, titles: Sequence[str]) -> Neighbours:
+        rows = self._skeletons.promising(titles) if len(titles) > _MANY else np.arange(len(titles))
+        places = np.full(len(titles), -1)
+        places[rows] = [self._places.get(key_of(titles[row]), -1) for row in rows.tolist()]
+        return Neighbours(places, (places >= 0).astype(np.float64))
+
+    def _similar(self, titles: Sequence[str]) -> Neighbours:
         keys = [key_of(title) for title in titles]
         places = np.array([self._places.get(key, -1) for key in keys], dtype=np.int64)
         likeness = (places >= 0).astype(np.float64)
         rest = np.flatnonzero(places < 0)
-        if self.kind is MemoryKind.fuzzy and len(rest):
+        if len(rest):
             # Guides repeat their titles.
             numbers = {key: number for number, key in enumerate(dict.fromkeys(keys[row] for row in rest))}
             found = self._index.nearest(list(numbers))
@@ -85,6 +97,10 @@ class Known:
     @cached_property
     def _places(self) -> dict[str, int]:
         return {key: place for place, key in enumerate(self.keys)}
+
+    @cached_property
+    def _skeletons(self) -> Skeletons:
+        return Skeletons.of(self.keys)
 
     @cached_property
     def _index(self) -> Index:

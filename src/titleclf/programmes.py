@@ -50,6 +50,7 @@ _SPACED, _PLAIN = _Table(_spaced), _Table(_plain)
 _DIGIT = re.compile(r"\d")
 _SEASON = r"season|series|staffel|saison|temporada|temp|stagione|stag|seizoen|sæson|säsong|sesong|sezon"
 _EPISODE = r"episode|episodio|episódio|épisode|eps|ep|folge|teil|part|parte|partie|puntata|aflevering|afl|avsnitt|odc"
+MARK_WORDS = f"{_SEASON}|{_EPISODE}".split("|")  # the only words without a digit that marks have
 _MARKS = re.compile(
     rf"""
     \b(?:
