@@ -81,7 +81,7 @@ class BaseClassifier(Trained, ABC):
         """Return what `predict` does, and how many different titles were too long and were cut."""
         if isinstance(titles, str):
             raise TypeError(f"titles must be a list of titles. Got one title. Pass [{titles!r}].")
-        least = np.broadcast_to(self.thresholds.unasked() if least is None else least, len(self.categories))
+        least = np.full(len(self.categories), self.thresholds.unasked() if least is None else least)
         different = list(dict.fromkeys(titles))  # guides repeat their titles
         with _uncollected() if len(different) > _MANY else nullcontext():
             rows, cut = self.probabilities(different)
@@ -94,10 +94,10 @@ class BaseClassifier(Trained, ABC):
     def _predictions(self, titles: list[str], rows: Floats, top: int, least: Floats) -> list[Prediction]:
         is_single = self.task is Task.single
         if is_single and top == 1:
-            order = rows.argmax(axis=1)[:, None]
+            order, shares = rows.argmax(axis=1)[:, None], rows.max(axis=1)[:, None]
         else:
             order = np.argsort(-rows, axis=1, kind="stable")[:, : top if is_single else None]
-        shares = np.take_along_axis(rows, order, axis=1)
+            shares = np.take_along_axis(rows, order, axis=1)
         is_named = shares >= least[order]
         # Lists of all titles at once: number by number, from arrays, takes many times as long.
         ranked = zip(map(self.categories.__getitem__, order.ravel().tolist()), shares.ravel().tolist(), strict=True)

@@ -54,7 +54,8 @@ class Memory(Known):
         found = self.nearest(titles)
         added = np.zeros((len(titles), categories), dtype=np.float32)
         rows = np.flatnonzero(found.places >= 0)
-        added[rows, self.labels[found.places[rows]]] = strength(found.likeness[rows], self.weights)
+        if len(rows):
+            added[rows, self.labels[found.places[rows]]] = strength(found.likeness[rows], self.weights)
         return added
 
     def fit(self, samples: Sequence[Sample]) -> None:

@@ -51,21 +51,20 @@ def along(
     each place (places - order + 1,), `buckets` where there is none, and how many each title has (titles,). The next
     step writes over the first of the two.
     """
-    filled = counts[counts > 0]
-    ends = filled.cumsum()
+    filled = counts[counts > 0][:, None]
+    ends = filled.cumsum()[:, None]
     spaces = (ids == SPACE).cumsum()
     for order, hashes in _rolled(ids, orders):
         found = _buckets(hashes, buckets)
-        for back in range(1, order):  # from there on, a title has too few places left
-            late = np.maximum(ends - back, ends - filled)
-            found[late[late < len(found)]] = buckets
+        late = np.maximum(ends - np.arange(1, order), ends - filled)  # from there on, a title has too few places left
+        found[late[late < len(found)]] = buckets
         numbers = np.maximum(counts - order + 1, 0)
         if not across_words and order > 2:
             inside = spaces[order - 2 : -1] - spaces[: len(found)]
             found[inside > 0] = buckets
             numbers = np.zeros_like(counts)
             is_ngram = np.pad(found < buckets, (0, order - 1))
-            numbers[counts > 0] = np.add.reduceat(is_ngram, ends - filled, dtype=np.int64)
+            numbers[counts > 0] = np.add.reduceat(is_ngram, (ends - filled)[:, 0], dtype=np.int64)
         yield found, numbers
 
 
