@@ -44,6 +44,7 @@ def measured(run, tmp_path, monkeypatch, capsys):
     ]
     arguments += ["--count", 20, "--rounds", 1, "--output", tmp_path / "r" / "runtime.md", "--name", "Titles of tests."]
     monkeypatch.setattr(sys, "argv", ["benchmark_runtime.py", *map(str, arguments)])
+    monkeypatch.setattr(module, "FASTTEXT_SETTINGS", module.FASTTEXT_SETTINGS | {"epoch": 1, "bucket": 1000})
     module.main()
     assert (tmp_path / "r" / "runtime.md").read_text() in capsys.readouterr().out
     return (tmp_path / "r" / "runtime.md").read_text()

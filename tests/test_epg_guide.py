@@ -49,8 +49,8 @@ def test_programmes_are_what_another_parser_reads(tmp_path, name):
     assert [one.is_episode for one in found] == episodes
 
 
-@each_guide
 @pytest.mark.parametrize("size", [1, 7, 100])
+@pytest.mark.parametrize("name", [name for name, content in GUIDES.items() if len(content) < 2000])
 def test_how_a_guide_is_cut_does_not_matter(tmp_path, name, size):
     (tmp_path / "g.xml").write_bytes(GUIDES[name])
     with reading(str(tmp_path / "g.xml")) as source:
