@@ -49,6 +49,7 @@ class Waits:
 
     seconds: list[float] = field(default_factory=list)
     errors: int = 0
+    guides: int = 0  # that were filled meanwhile
 
     def milliseconds(self, share: float) -> float:
         """Return what a share of the answers took at most."""
@@ -93,11 +94,12 @@ async def misbehave(port: int, said: bytes, wait: float, ends: float) -> None:
         await asyncio.sleep(0.1)
 
 
-async def fill(port: int, guide: bytes, ends: float) -> None:
+async def fill(port: int, guide: bytes, ends: float, waits: Waits) -> None:
     """Have a guide filled again and again until it is time."""
     request = urllib.request.Request(f"http://127.0.0.1:{port}/api/fill", data=guide, method="POST")
     while time.perf_counter() < ends:
         await asyncio.to_thread(lambda: urllib.request.urlopen(request).read())  # noqa: S310 (our own service)
+        waits.guides += 1
 
 
 async def measure(
@@ -108,7 +110,7 @@ async def measure(
     ends = time.perf_counter() + seconds
     tasks = [ask(port, titles[number::clients], pause, ends, waits) for number in range(clients)]
     if guide is not None:
-        tasks += [fill(port, guide, ends), *(misbehave(port, *how, ends) for how in _MISBEHAVING * 2)]
+        tasks += [fill(port, guide, ends, waits), *(misbehave(port, *how, ends) for how in _MISBEHAVING * 2)]
     await asyncio.gather(*tasks)
     return {
         "requests a second": len(waits.seconds) / seconds,
@@ -116,6 +118,7 @@ async def measure(
         "p50, ms": waits.milliseconds(0.5),
         "p99, ms": waits.milliseconds(0.99),
         "longest, ms": waits.milliseconds(1.0),
+        "guides filled": waits.guides,
         "memory before, MB": before,
         "after, MB": resident_megabytes(port),
     }

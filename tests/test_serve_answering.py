@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tests.epg import KNOWN, Told
+from titleclf import Classifier
 from titleclf.epg.genres import Genre
 from titleclf.serve.answering import Answering
 from titleclf.serve.corrections import Corrections
@@ -88,3 +89,10 @@ def test_what_goes_wrong_is_told_to_those_who_asked_and_the_next_are_answered(an
     (first, second), answers = asyncio.run(ask())
     assert (type(first), type(second)) == (ZeroDivisionError, ZeroDivisionError)
     assert answers[0]["category"] == Genre.movie
+
+
+def test_nobody_waits_while_what_many_titles_need_is_built(tmp_path):
+    classifier = Classifier.load()
+    assert "_table" not in vars(classifier.network)
+    Answering(classifier, np.full(len(Genre), 0.9), Corrections(tmp_path / "my.csv", list(Genre)))
+    assert "_table" in vars(classifier.network)

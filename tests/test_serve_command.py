@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from unittest.mock import Mock
 
 import httpx
 import pytest
@@ -159,7 +160,6 @@ def order(tmp_path, **changes):
 def test_a_filling_process_tells_how_far_it_is_and_what_it_found(tmp_path, monkeypatch, capsys):
     (tmp_path / "g.xml").write_text(guide(programme(), programme(title="<title>Qwertz</title>")))
     (tmp_path / "my.csv").write_text("title,category\nQwertz,\n")
-    monkeypatch.setattr(os, "nice", lambda steps: steps)
     monkeypatch.setattr(sys, "argv", ["filling", json.dumps(vars(order(tmp_path)))])
     filling.main()
     *counts, told = map(json.loads, capsys.readouterr().out.splitlines())
@@ -171,6 +171,18 @@ def test_a_filling_process_tells_how_far_it_is_and_what_it_found(tmp_path, monke
         filling.main()
     assert left.value.code == 2
     assert "must unpack to at most 0 MB." in one_line(capsys.readouterr().err)
+
+
+def test_a_filling_process_takes_only_the_time_that_is_left_over(tmp_path, monkeypatch):
+    (tmp_path / "g.xml").write_text(guide(programme()))
+    told = Mock(side_effect=ProcessLookupError)  # it may have ended before it is told
+    monkeypatch.setattr(os, "sched_setscheduler", told)
+    asyncio.run(filling.fill(order(tmp_path), 30, print))
+    assert told.call_args.args[1] == os.SCHED_IDLE
+    monkeypatch.delattr(os, "SCHED_IDLE")  # as elsewhere than on Linux
+    monkeypatch.setattr(os, "setpriority", told)
+    asyncio.run(filling.fill(order(tmp_path), 30, print))
+    assert told.call_args.args[::2] == (os.PRIO_PROCESS, 19)
 
 
 def test_a_filling_process_that_breaks_down_is_no_end_of_the_service(tmp_path, capfd):

@@ -1,6 +1,7 @@
 """`python -m titleclf.serve`: a service for titles and guides, and its page."""
 
 import argparse
+import gc
 import math
 import os
 import socket
@@ -40,7 +41,9 @@ def main() -> None:
             host, port = listener.getsockname()[:2]
             shown = f"[{host}]" if ":" in host else host
             sys.stderr.write(f"model: {service.settings.model}\nserving: http://{shown}:{port}/ (Ctrl-C ends it)\n")
-            server(service).run(sockets=[listener])
+            serving = server(service)
+            gc.freeze()  # else the collector looks at all of it again and again, for 50 ms in which nobody is answered
+            serving.run(sockets=[listener])
     finally:
         service.close()
 

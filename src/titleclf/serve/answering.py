@@ -14,6 +14,7 @@ from titleclf.explained import as_object
 from titleclf.runtime.classifier import Classifier
 from titleclf.runtime.explain import check_linear, explain
 from titleclf.serve.corrections import Corrections
+from titleclf.serve.limits import TITLES
 
 _AT_ONCE = 64  # titles: some milliseconds, after which it is the turn of whatever else has come
 _SHARE = 16  # titles of one client among them: who asks for a thousand must not keep those waiting who ask for one
@@ -40,7 +41,8 @@ class Answering:
         self._waiting: deque[_Asked] = deque()
         self._is_called = False
         self.explains = is_linear(classifier)
-        classifier.predict(["the first one builds what the others use"], least=least)
+        # What is kept for many titles is built now, and not while somebody waits.
+        classifier.predict([f"{number} build what the others use" for number in range(TITLES)], least=least)
 
     async def answer(self, titles: Sequence[str], top: int) -> list[Answer]:
         """Return an answer a title, in their order."""

@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from titleclf.errors import BAD_INPUT, InputError, exit_codes
 from titleclf.runtime.classifier import Classifier
 
 _CHANNELS, _DOUBTS = 500, 200  # that are told of
-_NICE = 10  # steps behind the service, which answers people
+_LAST = 19  # of the steps of niceness
 _LONGEST_LINE = 8 << 20  # bytes
 
 Told = dict[str, Any]
@@ -57,6 +58,7 @@ async def fill(order: Order, seconds: float, tell: Callable[[int], None]) -> Tol
         stderr=asyncio.subprocess.PIPE,
         limit=_LONGEST_LINE,
     )
+    _step_back(process.pid)
     try:
         async with asyncio.timeout(seconds):
             told = await _listen(process, tell)
@@ -81,6 +83,18 @@ async def fill(order: Order, seconds: float, tell: Callable[[int], None]) -> Tol
     )
 
 
+def _step_back(pid: int) -> None:
+    """Let a process have no more time than the service leaves, which answers people.
+
+    It is told from outside, because its imports alone would keep those waiting who ask for a title.
+    """
+    with suppress(ProcessLookupError):  # it has ended already
+        if hasattr(os, "SCHED_IDLE"):  # Linux
+            os.sched_setscheduler(pid, os.SCHED_IDLE, os.sched_param(0))
+        else:
+            os.setpriority(os.PRIO_PROCESS, pid, _LAST)
+
+
 async def _listen(process: asyncio.subprocess.Process, tell: Callable[[int], None]) -> Told | None:
     told: Told | None = None
     while process.stdout and (line := await process.stdout.readline()):
@@ -95,7 +109,6 @@ async def _listen(process: asyncio.subprocess.Process, tell: Callable[[int], Non
 @exit_codes
 def main() -> None:
     """Run the order that the first argument is (JSON): print counts of programmes, and at last what is told of all."""
-    os.nice(_NICE)
     order = Order(**json.loads(sys.argv[1]))
     print(json.dumps(_filled(order)))
 
