@@ -36,11 +36,24 @@ def browser():
         chromium.close()
 
 
-@pytest.fixture
-def client(tmp_path):
-    (tmp_path / "watched.xml").write_text(GUIDE)
-    with serving(tmp_path, watch=[tmp_path / "watched.xml"]) as client:
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("service")
+
+
+@pytest.fixture(scope="module")
+def service(folder):
+    (folder / "watched.xml").write_text(GUIDE)
+    with serving(folder, watch=[folder / "watched.xml"]) as client:
         yield client
+
+
+@pytest.fixture
+def client(service):
+    """Return the service that all tests share; what one of them has corrected, the next one does not find."""
+    yield service
+    for row in service.get("/api/corrections").json()["corrections"]:
+        service.delete("/api/corrections", params={"title": row["title"]}).raise_for_status()
 
 
 @pytest.fixture
@@ -100,7 +113,7 @@ def test_many_titles_can_be_pasted(opened):
     expect(page.locator("#answers > li")).to_have_count(200)
 
 
-def test_a_guide_is_dropped_corrected_and_downloaded(opened, path, tmp_path, client):
+def test_a_guide_is_dropped_corrected_and_downloaded(opened, path, tmp_path, client, folder):
     page = opened()
     with path.open("rb") as file:
         content = list(file.read())
@@ -117,6 +130,7 @@ def test_a_guide_is_dropped_corrected_and_downloaded(opened, path, tmp_path, cli
     summary = page.locator("#summary")
     expect(summary).to_contain_text("8 programmes, 7 without a category. 3 are filled; 4 are unsure (6")
     channel = page.locator("#channels tr")
+    assert page.locator("#file").evaluate("file => file.files[0].name") == "guide.xml.gz"
     expect(channel.locator("td").first).to_have_text("Channel One")
     expect(channel.locator("td.n")).to_have_text(["7", "3", "4", re.compile("6.h"), "8"])
     doubts = page.locator("#doubts > li")
@@ -138,7 +152,7 @@ def test_a_guide_is_dropped_corrected_and_downloaded(opened, path, tmp_path, cli
     assert text.count("<category>Leisure hobbies</category>") == 3
     assert re.sub("<category>(Sports|Leisure hobbies)</category>", "", text) == GUIDE
     categories = client.get("/api/about").json()["categories"]
-    found = Overrides.read(tmp_path / "overrides.csv", categories).find(["Qwertz zz", ATTACK])
+    found = Overrides.read(folder / "overrides.csv", categories).find(["Qwertz zz", ATTACK])
     assert [row.category for row in found.values()] == ["Leisure hobbies", ""]
 
     page.get_by_role("button", name="Take back the correction of “Qwertz zz”").click()
@@ -183,6 +197,7 @@ def test_what_has_the_focus_is_outlined(opened):
 def test_arrow_keys_pass_by_categories_without_choosing_them(opened, client):
     page = opened()
     page.get_by_label("Type or paste titles, one a line").fill("Qwertz zz")
+    before = client.get("/api/corrections").json()["revision"]
     select = page.get_by_label("Correct “Qwertz zz”")
     select.evaluate(
         """select => {
@@ -193,16 +208,19 @@ def test_arrow_keys_pass_by_categories_without_choosing_them(opened, client):
         }"""
     )
     wait_for(lambda: client.get("/api/corrections").json()["corrections"])
-    assert client.get("/api/corrections").json()["revision"] == 1
+    assert client.get("/api/corrections").json()["revision"] == before + 1
 
 
 def test_a_broken_guide_is_told_of(opened, tmp_path):
-    page = opened()
+    page = opened(**PHONE)
+    page.get_by_label("Type or paste titles, one a line").fill("Tagesschau\n" * 20)
+    expect(page.locator("#answers > li")).to_have_count(20)
     (tmp_path / "<b>.xml").write_bytes(b"<tv><programme>")
     page.get_by_label("Drop an XMLTV guide here, or choose one").set_input_files(tmp_path / "<b>.xml")
     expect(page.get_by_role("alert")).to_have_text(
         "_b_.xml:1: must be whole, well-formed XML. Got: no element found. Fetch it again."
     )
+    expect(page.get_by_role("alert")).to_be_in_viewport()  # though the page is scrolled
     expect(page.locator("#guide")).to_be_hidden()
     expect(page.locator("#work")).to_be_hidden()
 
@@ -222,7 +240,7 @@ def test_options_fill_it_again_and_kodi_gets_its_genres(opened, path):
     page.get_by_label("Drop an XMLTV guide here, or choose one").set_input_files(path)
     expect(page.locator("#summary")).to_contain_text("8 programmes")
     expect(page.get_by_text("genres.xml for Kodi")).to_be_hidden()
-    page.get_by_label("In the words of").select_option("kodi")
+    page.get_by_label("In words that are read by").select_option("kodi")
     expect(page.get_by_text("genres.xml for Kodi")).to_be_visible()
 
 
@@ -244,15 +262,55 @@ def test_long_lists_are_folded(opened, tmp_path):
 def test_watched_guides_are_listed(opened, client):
     wait_for(lambda: client.get("/guides/watched.xml").status_code == 200)
     page = opened()
-    expect(page.locator("#watched-guides")).to_contain_text("8 programmes, 3 filled")
-    assert page.get_by_role("link", name="watched.xml").get_attribute("href") == "/guides/watched.xml"
+    expect(page.locator("#watched-guides .facts")).to_have_text("8 programmes, 3 filled")
+    link = page.get_by_role("link", name=f"{client.base_url}/guides/watched.xml")  # to be given to a player
+    assert link.get_attribute("href") == "/guides/watched.xml"
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_watched_guides_are_told_of_as_they_change(opened, client):
+    page = opened()
+    page.clock.install()
+    page.reload()
+    client.post("/api/corrections", json={"title": "Qwertz zz", "category": "Sports"}).raise_for_status()
+    wait_for(lambda: client.get("/guides/watched.xml").text.count("<category>Sports") == 6)
+    link = page.locator("#watched-guides a")
+    link.focus()
+    page.clock.run_for(6000)
+    expect(page.locator("#watched-guides .facts")).to_have_text("8 programmes, 6 filled")
+    expect(link).to_be_focused()
+
+
+def test_what_is_not_read_of_a_long_title_is_shown_as_such(opened):
+    page = opened()
+    title = " ".join(f"part {number}" for number in range(60))
+    page.get_by_label("Type or paste titles, one a line").fill(title)
+    rest = page.locator("#answers .unread")
+    expect(rest).to_have_text(re.compile(r"part 59$"))
+    expect(page.locator("#answers .said")).to_have_text(title)
+    page.locator("#answers summary").click()
+    expect(page.locator("#answers dl")).to_contain_text(f"all after the first {len(title) - len(rest.text_content())}")
+
+
+def test_a_service_that_has_gone_is_told_of(browser, client):
+    with browser.new_context() as context:
+        page = context.new_page()
+        page.goto(str(client.base_url))
+        expect(page.locator("#about")).to_contain_text("titleclf")
+        context.set_offline(True)
+        page.get_by_label("Type or paste titles, one a line").fill("Tagesschau")
+        expect(page.get_by_role("alert")).to_have_text(
+            "The service must be reachable. Got no answer. Is it still running?"
+        )
+        context.set_offline(False)
+        page.get_by_label("Type or paste titles, one a line").fill("Tagesschau!")
+        expect(page.locator("#answers > li")).to_have_count(1)
+        expect(page.get_by_role("alert")).to_be_hidden()
+
+
 @pytest.mark.parametrize("size", [{"viewport": {"width": 1000, "height": 800}}, PHONE], ids=["wide", "phone"])
-def test_everybody_can_use_it(opened, path, scheme, size):
-    page = opened(color_scheme=scheme, **size)
-    assert Axe().run(page).violations_count == 0
+def test_everybody_can_use_it(opened, path, size):
+    page = opened(**size)
+    check_in_light_and_dark(page)
     page.get_by_label("Type or paste titles, one a line").fill("Match of teh Day\nQwertz zz")
     expect(page.locator("#answers .for-4").first).to_be_visible()
     page.locator("#answers summary").first.click()
@@ -260,8 +318,15 @@ def test_everybody_can_use_it(opened, path, scheme, size):
     expect(page.locator("#summary")).to_contain_text("8 programmes")
     page.get_by_label("Correct “Qwertz zz”").last.select_option("Leisure hobbies")
     expect(page.locator("#corrections > li")).to_have_count(1)
-    found = Axe().run(page)
-    assert found.violations_count == 0, found.generate_report()
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    background = page.evaluate("getComputedStyle(document.body).backgroundColor")
-    assert (background == "rgb(20, 23, 29)") == (scheme == "dark")
+    check_in_light_and_dark(page)
+
+
+def check_in_light_and_dark(page: Page) -> None:
+    """Assert that nothing on the page keeps anybody out, and that nothing is cut off."""
+    for scheme, paper in {"light": "rgb(251, 251, 253)", "dark": "rgb(20, 23, 29)"}.items():
+        page.emulate_media(color_scheme=scheme)
+        assert page.evaluate("getComputedStyle(document.body).backgroundColor") == paper
+        found = Axe().run(page)
+        assert found.violations_count == 0, found.generate_report()
+        for box in ("document.documentElement", "document.querySelector('.wide')"):
+            assert page.evaluate(f"{box}.scrollWidth <= {box}.clientWidth")

@@ -28,7 +28,8 @@ from titleclf.serve.uploads import filled_name
 from titleclf.serve.watch import Watched
 
 _PAGE = Path(__file__).parent / "page"
-_PAGES = {"/": "index.html", "/page.css": "page.css", "/page.js": "page.js", "/icon.svg": "icon.svg"}
+_SCRIPTS = ("page.js", "titles.js", "guides.js", "corrections.js", "common.js")
+_PAGES = {"/": "index.html"} | {f"/{name}": name for name in ("page.css", "icon.svg", *_SCRIPTS)}
 _KINDS = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 _GUIDE_KINDS = {".gz": "application/gzip", ".xz": "application/x-xz"}
 _CHUNK = 1 << 18  # bytes
