@@ -1,39 +1,29 @@
 """The routes of the service: which there are, what they take and what they answer."""
 
 import csv
-import gzip
 import io
-import os
-import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from email.utils import formatdate, parsedate_to_datetime
 from pathlib import Path
-from typing import IO, Annotated, Any
-from urllib.parse import quote
+from typing import Annotated, Any
 
 from fastapi import FastAPI, Request
-from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
+from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from pydantic import BaseModel, Field
-from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect
 
 from titleclf import __version__
 from titleclf.epg.kodi import genres_xml
 from titleclf.serve.guard import Guard
 from titleclf.serve.limits import CHARACTERS, EXPLAINED, TITLES, TOP, Refused
+from titleclf.serve.refusals import add_refusals
+from titleclf.serve.sending import attached, watched_guide, whole_file
 from titleclf.serve.service import Service
 from titleclf.serve.uploads import filled_name
-from titleclf.serve.watch import Watched
 
 _PAGE = Path(__file__).parent / "page"
 _SCRIPTS = ("page.js", "titles.js", "guides.js", "corrections.js", "common.js")
 _PAGES = {"/": "index.html"} | {f"/{name}": name for name in ("page.css", "icon.svg", *_SCRIPTS)}
 _KINDS = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
-_GUIDE_KINDS = {".gz": "application/gzip", ".xz": "application/x-xz"}
-_CHUNK = 1 << 18  # bytes
-_SHOULD = re.compile(r"^(\w+ )*?should ")  # what a sentence of pydantic begins with
 
 Title = Annotated[str, Field(max_length=CHARACTERS)]
 
@@ -63,9 +53,7 @@ def application(service: Service) -> Guard:
 
     # FastAPI's pages about the routes load their code from elsewhere.
     app = FastAPI(title="titleclf", version=__version__, docs_url=None, redoc_url=None, lifespan=lifespan)
-    app.add_exception_handler(HTTPException, _refusal)
-    app.add_exception_handler(RequestValidationError, _misfit)
-    app.add_exception_handler(ClientDisconnect, _farewell)
+    add_refusals(app)
     _add_titles(app, service)  # asked for most, and found first
     _add_pages(app)
     _add_corrections(app, service)
@@ -152,7 +140,7 @@ def _add_corrections(app: FastAPI, service: Service) -> None:
         rows = [("", row.text, row.category) for _, row in overrides.patterns]
         rows += [(row.text, "", row.category) for row in overrides.titles.values()]
         csv.writer(text, lineterminator="\n").writerows([("title", "pattern", "category"), *rows])
-        return Response(text.getvalue(), media_type="text/csv", headers=_attached("corrections.csv"))
+        return Response(text.getvalue(), media_type="text/csv", headers=attached("corrections.csv"))
 
 
 def _add_uploads(app: FastAPI, service: Service) -> None:
@@ -179,20 +167,20 @@ def _add_uploads(app: FastAPI, service: Service) -> None:
     @app.get("/api/guides/{number}/file")
     async def file(number: str) -> Response:
         guide = await uploads.filled(number)
-        return _file(guide.output, _attached(filled_name(guide.name)))
+        return whole_file(guide.output, attached(filled_name(guide.name)))
 
     @app.post("/api/fill")
     async def fill(request: Request) -> Response:
         number = await received(request)
         try:
             guide = await uploads.filled(number)
-            return _file(guide.output, _attached(filled_name(guide.name)))
+            return whole_file(guide.output, attached(filled_name(guide.name)))
         finally:  # what is open can still be read to its end
             await uploads.remove(number)
 
     @app.get("/genres.xml")
     async def genres() -> Response:
-        return Response(genres_xml(), media_type="application/xml", headers=_attached("genres.xml"))
+        return Response(genres_xml(), media_type="application/xml", headers=attached("genres.xml"))
 
 
 def _add_watched(app: FastAPI, service: Service) -> None:
@@ -203,33 +191,7 @@ def _add_watched(app: FastAPI, service: Service) -> None:
         if one is None:
             listed = ", ".join(service.watched) or "none"
             raise Refused(404, f"a guide must be one that is watched: {listed}. Got {name[:100]}. Name one of these.")
-        return _watched(request, one, is_file=name != one.name)
-
-
-def _watched(request: Request, one: Watched, *, is_file: bool) -> Response:
-    """Answer with the filled copy: as a .gz file, or as a guide, packed on its way if the reader can unpack it."""
-    if one.guide.told is None:
-        problem = one.guide.problem or "It is being filled."
-        raise Refused(503, f"{one.name} must have been filled once. Got none yet. {problem}", retry_seconds=5)
-    packed = is_file or "gzip" in request.headers.get("accept-encoding", "")
-    file = one.guide.output.open("rb")
-    changed = os.fstat(file.fileno()).st_mtime
-    headers = {
-        "ETag": f'"{one.guide.told["digest"][:32]}{"-gz" if packed else ""}"',
-        "Last-Modified": formatdate(changed, usegmt=True),
-        "Cache-Control": "no-cache",  # ask each time: what has not changed costs nothing
-        "Vary": "Accept-Encoding",
-        "Content-Type": _GUIDE_KINDS[".gz"] if is_file else "application/xml",
-    }
-    if packed and not is_file:
-        headers["Content-Encoding"] = "gzip"
-    if _is_known(request, headers["ETag"], changed):
-        file.close()
-        return Response(status_code=304, headers=headers)
-    if request.method == "HEAD":
-        file.close()
-        return Response(headers=headers)
-    return _streamed(file if packed else gzip.open(file), headers, file)
+        return watched_guide(request, one, is_file=name != one.name)
 
 
 def _add_state(app: FastAPI, service: Service) -> None:
@@ -246,69 +208,3 @@ def _add_state(app: FastAPI, service: Service) -> None:
     @app.get("/metrics")
     async def metrics() -> Response:
         return PlainTextResponse(service.metrics.text(service.samples()), media_type="text/plain; version=0.0.4")
-
-
-async def _refusal(_: Request, error: Any) -> Response:
-    sentences = {
-        404: "a route must be one that there is. Got another. /openapi.json lists them.",
-        405: "a route must be asked with one of its methods. Got another. /openapi.json lists them.",
-    }
-    sentence = error.detail if isinstance(error, Refused) else sentences.get(error.status_code, error.detail)
-    return JSONResponse({"error": sentence}, error.status_code, error.headers)
-
-
-async def _misfit(request: Request, error: Any) -> Response:
-    """Answer with what is wrong first: `titles.3 must have at most 1000 characters. Got ... .`."""
-    first = error.errors()[0]
-    if first["type"] == "json_invalid":
-        return JSONResponse({"error": f"a body must be JSON. Got: {first['ctx']['error']}. Mend it."}, 400)
-    kind = request.headers.get("content-type", "none")
-    where = ".".join(map(str, first["loc"][1:])) or "a body"
-    if where == "a body" and not kind.startswith("application/json"):
-        return JSONResponse({"error": f"Content-Type must be application/json. Got {kind[:60]}. Send JSON."}, 415)
-    if first["type"] == "missing":
-        return JSONResponse({"error": f"{where} must be given. Got none. /openapi.json shows how."}, 422)
-    got = str(first["input"]).encode(errors="backslashreplace").decode()
-    got = f"{got[:60]}…" if len(got) > 60 else got
-    rule = _SHOULD.sub("", first["msg"])
-    return JSONResponse({"error": f"{where} must {rule}. Got {got}. /openapi.json shows how."}, 422)
-
-
-async def _farewell(_: Request, __: Exception) -> Response:
-    return Response(status_code=400)  # which nobody hears
-
-
-def _attached(name: str) -> dict[str, str]:
-    plain = name.encode("ascii", "replace").decode().replace("?", "_")
-    return {"Content-Disposition": f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"}
-
-
-def _file(path: Path, headers: dict[str, str]) -> Response:
-    file = path.open("rb")
-    kind = _GUIDE_KINDS.get(path.suffix, "application/xml")
-    return _streamed(file, headers | {"Content-Type": kind}, file)
-
-
-def _streamed(content: IO[bytes] | gzip.GzipFile, headers: dict[str, str], file: IO[bytes]) -> Response:
-    # Opened before: whatever takes the file's place meanwhile, it is read to its end.
-    if content is file:
-        headers["Content-Length"] = str(os.fstat(file.fileno()).st_size)
-
-    def chunks() -> Iterator[bytes]:
-        with file:
-            while some := content.read(_CHUNK):
-                yield some
-
-    return StreamingResponse(chunks(), headers=headers)
-
-
-def _is_known(request: Request, tag: str, changed: float) -> bool:
-    """Tell whether the client has this already (RFC 9110, section 13.2.2)."""
-    known = request.headers.get("if-none-match")
-    if known is not None:
-        return known.strip() == "*" or tag in (one.strip().removeprefix("W/") for one in known.split(","))
-    since = request.headers.get("if-modified-since")
-    try:
-        return since is not None and int(changed) <= parsedate_to_datetime(since).timestamp()
-    except ValueError:
-        return False
