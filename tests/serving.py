@@ -46,7 +46,10 @@ def serving(folder: Path, **changes: Any) -> Iterator[httpx.Client]:
         thread.start()
         try:
             wait_for(lambda: served.started)
-            with httpx.Client(base_url=f"http://127.0.0.1:{listener.getsockname()[1]}", timeout=60) as client:
+            # A connection that is kept might be given up by the service in the moment in which it is used again.
+            limits = httpx.Limits(max_keepalive_connections=0)
+            url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+            with httpx.Client(base_url=url, timeout=60, limits=limits) as client:
                 yield client
         finally:
             served.should_exit = True

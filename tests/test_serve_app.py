@@ -5,6 +5,7 @@ import gzip
 import lzma
 import os
 import re
+import socket
 from pathlib import Path
 from unittest.mock import AsyncMock, Mock
 
@@ -17,11 +18,13 @@ from titleclf.epg.decisions import Decider
 from titleclf.epg.fill import Filler, When, fill
 from titleclf.epg.kodi import genres_xml
 from titleclf.epg.profiles import PROFILES
-from titleclf.serve import guides
+from titleclf.serve import guides, refusals, service
 
 TITLES = ["Match of the Day", "", "tagesshau", "Qwertz", "日本沈没", "<b>Heat</b>", "x" * 1000]
 PLAIN = guide(programme(), programme("<category>News</category>"), programme(title="<title>Qwertz zz</title>"))
 SHOWS_HOW = "/openapi.json shows how."
+COMMON = "neither nested deeply nor with endless numbers."
+UNREADABLE = (b'{"titles": ["\xff"]}', b"[" * 100_000, b'{"titles": [], "top": %b}' % (b"9" * 5000))
 
 
 @pytest.fixture(scope="module")
@@ -101,6 +104,7 @@ def test_a_model_of_several_tags_names_them_all(tmp_path, tags_run):
     ("body", "status", "said"),
     [
         (b"{", 400, "a body must be JSON. Got: Expecting property name enclosed in double quotes. Mend it."),
+        *((body, 400, f"a body must be JSON in UTF-8, {COMMON} Got another. Mend it.") for body in UNREADABLE),
         (b"{}", 422, f"titles must be given. Got none. {SHOWS_HOW}"),
         (b'{"titles": "Heat"}', 422, f"titles must be a valid list. Got Heat. {SHOWS_HOW}"),
         (b'{"titles": ["a", 1]}', 422, f"titles.1 must be a valid string. Got 1. {SHOWS_HOW}"),
@@ -129,6 +133,11 @@ def test_too_many_titles_and_half_characters_are_refused(client):
     body = rb'{"titles": ["\ud800"]}'
     said = sentence(client.post("/api/predict", content=body, headers={"Content-Type": "application/json"}), 422)
     assert said.startswith("titles.0 must be a valid string, unable to parse raw data as a unicode string.")
+
+
+def test_of_what_is_refused_only_the_beginning_is_looked_at():
+    late = Mock(__repr__=Mock(side_effect=AssertionError))  # nobody waits for a million items to be written down
+    assert refusals._shown(["Heat"] * 60 + [late]) == "['Heat', 'Heat', 'Heat', 'Heat', 'Heat', 'Heat', 'Heat', 'He…"
 
 
 def test_what_is_not_json_is_refused(client):
@@ -212,6 +221,18 @@ def test_guides_that_are_none_are_refused_and_nothing_of_the_service_is_told(tmp
         state = wait_for(lambda: _unless_filling(client, state["id"]))
         assert (state["state"], state["problem"], state["report"]) == ("broken", said, None)
         assert sentence(client.get(f"/api/guides/{state['id']}/file"), 422) == said
+
+
+def test_a_guide_that_nobody_waits_for_any_more_keeps_nobody_waiting(client):
+    many = guide(*(programme(title=f"<title>Title {number} {number * 7}</title>") for number in range(20_000))).encode()
+    before = guides_filled(client)
+    head = b"POST /api/fill HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(many)
+    for _ in range(3):
+        with socket.create_connection((client.base_url.host, client.base_url.port)) as connection:
+            connection.sendall(head + many)
+            wait_for(lambda: "titleclf_uploaded_guides 1\n" in client.get("/metrics").text)
+        wait_for(lambda: "titleclf_uploaded_guides 0\n" in client.get("/metrics").text)
+    assert guides_filled(client) == before
 
 
 def test_a_guide_that_takes_too_long_is_given_up(tmp_path):
@@ -329,15 +350,19 @@ def test_a_disk_without_room_is_told_of(tmp_path, monkeypatch):
 
 # The rest
 
+SCRIPTS = {f"/{path.name}": "text/javascript" for path in (Path(service.__file__).parent / "page").glob("*.js")}
+KINDS = {"/": "text/html", "/page.css": "text/css"} | SCRIPTS
+
 
 def test_the_page_is_served_whole_and_may_load_nothing_else(client):
-    for url, kind in {"/": "text/html", "/page.js": "text/javascript", "/page.css": "text/css"}.items():
+    for url, kind in KINDS.items():
         answer = client.get(url)
         assert answer.status_code == 200
         assert answer.headers["content-type"].startswith(kind)
         assert answer.headers["content-security-policy"].startswith("default-src 'none'; script-src 'self'; ")
         assert answer.headers["x-content-type-options"] == "nosniff"
         assert "access-control-allow-origin" not in answer.headers
+        assert (client.head(url).status_code, client.head(url).content) == (200, b"")
         assert not re.search(r"https?://|innerHTML|insertAdjacentHTML|document\.write|eval\(", answer.text)
     assert client.get("/icon.svg").headers["content-type"] == "image/svg+xml"
 
@@ -370,6 +395,7 @@ def test_routes_that_are_none_are_refused(client):
 
 def test_health_and_metrics_tell_how_it_is(tmp_path):
     with serving(tmp_path) as client:
+        assert client.head("/health").status_code == 200  # what watches over services asks so
         assert client.get("/health").json() == {
             "status": "ok",
             "version": __version__,
@@ -396,3 +422,7 @@ def test_health_and_metrics_tell_how_it_is(tmp_path):
 def _unless_filling(client, number):
     state = client.get(f"/api/guides/{number}").json()
     return None if state["state"] in ("waiting", "filling") else state
+
+
+def guides_filled(client) -> str:
+    return re.search(r"^titleclf_guides_filled_total (\d+)$", client.get("/metrics").text, re.MULTILINE)[1]

@@ -80,6 +80,16 @@ def test_it_listens_to_this_computer_alone_unless_told_otherwise(tmp_path):
         process.communicate(timeout=30)
 
 
+@pytest.mark.parametrize(
+    ("host", "shown", "is_open"),
+    [("127.0.0.1", "127.0.0.1", False), ("::1", "[::1]", False), ("0.0.0.0", "0.0.0.0", True), ("::", "[::]", True)],
+)
+def test_who_can_use_it_is_said_where_it_is_more_than_this_computer(host, shown, is_open):
+    note = "note: whoever reaches this address can use it; there is no log-in\n"
+    expected = f"serving: http://{shown}:80/ (Ctrl-C ends it)\n"
+    assert module._place(host, 80) == expected + (note if is_open else "")
+
+
 def test_mistakes_are_one_line(called, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))

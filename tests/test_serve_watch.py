@@ -1,7 +1,10 @@
 """Guides on the disk that are served filled, whatever becomes of them."""
 
 import gzip
+import os
+import shutil
 import time
+from pathlib import Path
 
 import pytest
 
@@ -120,6 +123,20 @@ def test_the_last_good_one_stays_when_a_new_one_is_broken(client, path, content,
     wait_for(lambda: state_of(client)[0] == "ok")
     assert client.get(URL).text.count("<category>") == 2
     assert 'titleclf_watched_guide_good{guide="my guide.xml"} 1\n' in client.get("/metrics").text
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo])
+def test_what_is_no_file_is_not_waited_for(tmp_path, path, make):
+    other = tmp_path / "other.xml"
+    make(other)
+    with serving(tmp_path, watch=[other, path]) as client:
+        wait_for(lambda: client.get(URL).status_code == 200)
+        assert client.get("/health").json()["problems"] == [
+            "other.xml must be a file that can be read. Got: a folder, a pipe or a device. Check the path."
+        ]
+        shutil.rmtree(other) if other.is_dir() else other.unlink()
+        other.write_text(FIRST)
+        wait_for(lambda: client.get("/guides/other.xml").text == FILLED)
 
 
 def test_a_guide_that_is_still_being_written_is_given_time(client, path):

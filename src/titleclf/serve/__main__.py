@@ -6,6 +6,7 @@ import math
 import os
 import socket
 import sys
+from ipaddress import ip_address
 from pathlib import Path
 
 import uvicorn
@@ -38,14 +39,19 @@ def main() -> None:
     service = Service(_settings(arguments))
     try:
         with _bound(arguments.host, arguments.port) as listener:
-            host, port = listener.getsockname()[:2]
-            shown = f"[{host}]" if ":" in host else host
-            sys.stderr.write(f"model: {service.settings.model}\nserving: http://{shown}:{port}/ (Ctrl-C ends it)\n")
+            sys.stderr.write(f"model: {service.settings.model}\n{_place(*listener.getsockname()[:2])}")
             serving = server(service)
             gc.freeze()  # else the collector looks at all of it again and again, for 50 ms in which nobody is answered
             serving.run(sockets=[listener])
     finally:
         service.close()
+
+
+def _place(host: str, port: int) -> str:
+    """Return where it is served, and for whom."""
+    shown = f"[{host}]" if ":" in host else host
+    note = "" if ip_address(host).is_loopback else "note: whoever reaches this address can use it; there is no log-in\n"
+    return f"serving: http://{shown}:{port}/ (Ctrl-C ends it)\n{note}"
 
 
 def server(service: Service) -> uvicorn.Server:

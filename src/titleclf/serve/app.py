@@ -1,8 +1,9 @@
 """The routes of the service: which there are, what they take and what they answer."""
 
+import asyncio
 import csv
 import io
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,10 +11,12 @@ from typing import Annotated, Any
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from pydantic import BaseModel, Field
+from starlette.requests import ClientDisconnect
 
 from titleclf import __version__
 from titleclf.epg.kodi import genres_xml
 from titleclf.serve.guard import Guard
+from titleclf.serve.guides import Guide
 from titleclf.serve.limits import CHARACTERS, EXPLAINED, TITLES, TOP, Refused
 from titleclf.serve.refusals import add_refusals
 from titleclf.serve.sending import attached, watched_guide, whole_file
@@ -66,7 +69,8 @@ def application(service: Service) -> Guard:
 def _add_pages(app: FastAPI) -> None:
     for url, name in _PAGES.items():
         path = _PAGE / name
-        app.add_api_route(url, _page(path.read_bytes(), _KINDS[path.suffix]), include_in_schema=False)
+        page = _page(path.read_bytes(), _KINDS[path.suffix])
+        app.add_api_route(url, page, methods=["GET", "HEAD"], include_in_schema=False)
 
 
 def _page(content: bytes, kind: str) -> Any:
@@ -173,7 +177,7 @@ def _add_uploads(app: FastAPI, service: Service) -> None:
     async def fill(request: Request) -> Response:
         number = await received(request)
         try:
-            guide = await uploads.filled(number)
+            guide = await _unless_left(request, uploads.filled(number))
             return whole_file(guide.output, attached(filled_name(guide.name)))
         finally:  # what is open can still be read to its end
             await uploads.remove(number)
@@ -181,6 +185,24 @@ def _add_uploads(app: FastAPI, service: Service) -> None:
     @app.get("/genres.xml")
     async def genres() -> Response:
         return Response(genres_xml(), media_type="application/xml", headers=attached("genres.xml"))
+
+
+async def _unless_left(request: Request, wanted: Coroutine[Any, Any, Guide]) -> Guide:
+    """Wait for a guide as long as its client does: else others would wait for what nobody wants any more."""
+    left, found = asyncio.create_task(_farewell(request)), asyncio.create_task(wanted)
+    try:
+        await asyncio.wait([left, found], return_when=asyncio.FIRST_COMPLETED)
+        if not found.done():
+            raise ClientDisconnect
+        return found.result()
+    finally:
+        left.cancel()
+        found.cancel()
+
+
+async def _farewell(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
 
 
 def _add_watched(app: FastAPI, service: Service) -> None:
@@ -195,6 +217,7 @@ def _add_watched(app: FastAPI, service: Service) -> None:
 
 
 def _add_state(app: FastAPI, service: Service) -> None:
+    @app.head("/health", include_in_schema=False)
     @app.get("/health")
     async def health() -> dict[str, Any]:
         problems = service.problems()

@@ -11,6 +11,7 @@ from starlette.requests import ClientDisconnect
 
 from titleclf.serve.limits import Refused
 
+_SHOWN = 60  # characters of what was got
 _SHOULD = re.compile(r"^(\w+ )*?should ")  # what a sentence of pydantic begins with
 
 
@@ -23,6 +24,7 @@ def add_refusals(app: FastAPI) -> None:
 
 async def _refusal(_: Request, error: Any) -> Response:
     sentences = {
+        400: "a body must be JSON in UTF-8, neither nested deeply nor with endless numbers. Got another. Mend it.",
         404: "a route must be one that there is. Got another. /openapi.json lists them.",
         405: "a route must be asked with one of its methods. Got another. /openapi.json lists them.",
     }
@@ -41,10 +43,15 @@ async def _misfit(request: Request, error: Any) -> Response:
         return JSONResponse({"error": f"Content-Type must be application/json. Got {kind[:60]}. Send JSON."}, 415)
     if first["type"] == "missing":
         return JSONResponse({"error": f"{where} must be given. Got none. /openapi.json shows how."}, 422)
-    got = str(first["input"]).encode(errors="backslashreplace").decode()
-    got = f"{got[:60]}…" if len(got) > 60 else got
     rule = _SHOULD.sub("", first["msg"])
-    return JSONResponse({"error": f"{where} must {rule}. Got {got}. /openapi.json shows how."}, 422)
+    return JSONResponse({"error": f"{where} must {rule}. Got {_shown(first['input'])}. /openapi.json shows how."}, 422)
+
+
+def _shown(value: Any) -> str:
+    # Not all of what may be a million items: others are waiting.
+    beginning = value[:_SHOWN] if isinstance(value, (str, list)) else value
+    shown = str(beginning).encode(errors="backslashreplace").decode()
+    return shown if len(shown) <= _SHOWN and beginning == value else f"{shown[:_SHOWN]}…"
 
 
 async def _farewell(_: Request, __: Exception) -> Response:

@@ -1,5 +1,6 @@
 """Guides on the disk that are served filled: filled again when they change, the last good one as long as they don't."""
 
+import stat
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -35,12 +36,9 @@ class Watched:
 
     async def look(self, workshop: Workshop) -> None:
         """Fill the guide if it has changed and is at rest, or if there are corrections that its copy does not know."""
-        try:
-            found = self.guide.source.stat()
-        except OSError as error:
-            self._miss(error)
+        stamp = self._stamp()
+        if stamp is None:
             return
-        stamp = _Stamp(found.st_mtime_ns, found.st_size)
         # What is still being written is given until the next look; at the first one nothing is known of it.
         is_at_rest = self._seen in (None, stamp)
         self._seen = stamp
@@ -62,11 +60,20 @@ class Watched:
             "whole": whole,
         }
 
-    def _miss(self, error: OSError) -> None:
+    def _stamp(self) -> _Stamp | None:
+        try:
+            found = self.guide.source.stat()
+        except OSError as error:
+            self._miss(error.strerror or "nothing")
+            return None
+        if not stat.S_ISREG(found.st_mode):  # who opens a pipe waits until somebody writes, and all others behind
+            self._miss("a folder, a pipe or a device")
+            return None
+        return _Stamp(found.st_mtime_ns, found.st_size)
+
+    def _miss(self, got: str) -> None:
         self.guide.state = State.broken
-        self.guide.problem = (
-            f"{self.guide.name} must be a file that can be read. Got: {error.strerror}. Check the path."
-        )
+        self.guide.problem = f"{self.guide.name} must be a file that can be read. Got: {got}. Check the path."
         self._tried = None
 
 
