@@ -3,14 +3,16 @@
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import httpx
 
 from titleclf.epg.fill import When
+from titleclf.serve import filling
 from titleclf.serve.__main__ import server
 from titleclf.serve.guides import Options
 from titleclf.serve.limits import Limits
@@ -41,7 +43,8 @@ def serving(folder: Path, **changes: Any) -> Iterator[httpx.Client]:
     """Run a service until the block ends, and yield a client of it."""
     service = Service(settings(folder, **changes))
     served = server(service)
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+    # The cores of tests are never idle: who takes only the time that is left over might wait for ever.
+    with socket.create_server(("127.0.0.1", 0)) as listener, patch.object(filling, "_step_back"):
         thread = threading.Thread(target=served.run, kwargs={"sockets": [listener]})
         thread.start()
         try:
@@ -66,7 +69,7 @@ def wait_for(is_so: Callable[[], Any], seconds: float = 30.0) -> Any:
     return found
 
 
-def said_to(client: httpx.Client, *parts: bytes, pause_seconds: float = 0.0) -> bytes:
+def said_to(client: httpx.Client, parts: Iterable[bytes], pause_seconds: float = 0.0) -> bytes:
     """Send bytes as they are, and return all that comes back until the service ends the connection."""
     with closing(socket.create_connection((client.base_url.host, client.base_url.port))) as connection:
         connection.settimeout(30)

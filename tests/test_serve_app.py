@@ -34,6 +34,12 @@ def client(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
+def strict(tmp_path_factory):
+    with serving(tmp_path_factory.mktemp("strict"), unpacked_bytes=2 << 20) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
 def classifier():
     return Classifier.load()
 
@@ -86,7 +92,7 @@ def test_an_explanation_has_the_title_s_characters(client):
 def test_models_that_are_no_sum_are_not_explained(tmp_path, small):
     from titleclf.train import train
 
-    model = train(small("model=conv", "data.test_fraction=0.1"))
+    model = train(small("model=conv", "data.test_fraction=0.1", "training.epochs=1"))
     with serving(tmp_path, model=str(model), precision=0.5) as client:
         assert client.get("/api/about").json()["explains"] is False
         assert client.get("/api/about").json()["profiles"] == []
@@ -213,14 +219,12 @@ BOMB = gzip.compress(b"<tv>" + b"<!-- " + b" " * (3 << 20) + b"--></tv>")
         (BOMB, "my.xml must unpack to at most 2 MB. Got more. Fill it with titleclf epg fill."),
     ],
 )
-def test_guides_that_are_none_are_refused_and_nothing_of_the_service_is_told(tmp_path, content, said):
-    with serving(tmp_path, unpacked_bytes=2 << 20) as client:
-        answer = client.post("/api/fill", params={"name": "my.xml"}, content=content)
-        assert sentence(answer, 422) == said
-        state = client.post("/api/guides", params={"name": "../../my.xml"}, content=content).json()
-        state = wait_for(lambda: _unless_filling(client, state["id"]))
-        assert (state["state"], state["problem"], state["report"]) == ("broken", said, None)
-        assert sentence(client.get(f"/api/guides/{state['id']}/file"), 422) == said
+def test_guides_that_are_none_are_refused_and_nothing_of_the_service_is_told(strict, content, said):
+    assert sentence(strict.post("/api/fill", params={"name": "my.xml"}, content=content), 422) == said
+    state = strict.post("/api/guides", params={"name": "../../my.xml"}, content=content).json()
+    state = wait_for(lambda: _unless_filling(strict, state["id"]))
+    assert (state["state"], state["problem"], state["report"]) == ("broken", said, None)
+    assert sentence(strict.get(f"/api/guides/{state['id']}/file"), 422) == said
 
 
 def test_a_guide_that_nobody_waits_for_any_more_keeps_nobody_waiting(client):

@@ -8,11 +8,14 @@ import load_serve
 
 def test_many_clients_get_their_own_answers_while_others_misbehave(tmp_path, monkeypatch, capsys):
     output = tmp_path / "serve.md"
-    short = ["--seconds", "1.5", "--clients", "60", "--pause", "0.5"]
+    titles = tmp_path / "titles.csv"
+    titles.write_text("\n".join(["title", *(f"Title {number}" for number in range(300))]), encoding="utf-8")
+    short = ["--seconds", "0.8", "--clients", "60", "--pause", "0.3", "--titles", str(titles)]
     monkeypatch.setattr(sys, "argv", ["load_serve.py", *short, "--output", str(output)])
     load_serve.main()
     text = output.read_text()
     assert capsys.readouterr().out.startswith(text)
-    rows = re.findall(r"^\| (each|the same).* \| ([\d,]+) \| (\d+) \| [\d.,]+ \| [\d.,]+ \|", text, re.MULTILINE)
-    assert [errors for _, _, errors in rows] == ["0", "0", "0"]
-    assert all(int(rate.replace(",", "")) > 0 for _, rate, _ in rows)
+    rows = re.findall(r"^\| (?:each|the same)[^|]*" + r"\| ([\d.,]+) " * 6, text, re.MULTILINE)
+    assert [errors for _, errors, *_ in rows] == ["0", "0", "0"]
+    assert all(int(rate.replace(",", "")) > 0 for rate, *_ in rows)
+    assert [int(guides) > 0 for *_, guides in rows] == [False, True, False]
