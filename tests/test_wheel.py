@@ -72,7 +72,7 @@ def test_the_wheel_carries_what_the_package_needs(unpacked):
     for path in (CHECKOUT / "conf").rglob("*.yaml"):
         assert str(path.relative_to(CHECKOUT)) in inside
     assert {"data/titles.csv", "py.typed", "train.py"} <= inside
-    assert {f"serve/page/{name}" for name in ("index.html", "page.css", "page.js", "icon.svg")} <= inside
+    assert {f"serve/page/{name}" for name in ("index.html", "page.css", "page.js", "guides.js", "icon.svg")} <= inside
     for path in MODEL.rglob("*.*"):
         assert f"data/model/{path.name}" in inside
 
