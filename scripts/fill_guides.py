@@ -40,7 +40,7 @@ from titleclf.train import train
 PRECISION = 0.9
 MODELS = SHIPPED_MODEL, HARVESTED, BOTH = "shipped", "harvested", "harvested, then shipped"
 _COMMAND = ("python", "scripts/fill_guides.py")
-_COLUMNS = ColumnsConfig("title", "category", "lang", "und")
+_COLUMNS = ColumnsConfig("title", "category", "lang", "und", channel=None, duration=None)
 
 
 class Taken(NamedTuple):

@@ -18,7 +18,7 @@ from titleclf.config import ColumnsConfig, TrainConfig
 from titleclf.saving import CARD
 from titleclf.train import train
 
-COLUMNS = ColumnsConfig("title", "category", "lang", "und")
+COLUMNS = ColumnsConfig("title", "category", "lang", "und", channel=None, duration=None)
 
 # Twenty real titles of each of two kinds, ten of a third: enough to learn by heart in a second.
 SPORTS = """Match of the Day, Monday Night Football, Snooker World Championship, Tour de France, Ryder Cup Golf,

@@ -16,8 +16,8 @@ from titleclf.tags.temperature import TagTemperature
 from titleclf.tags.thresholds import TagThresholds
 from titleclf.temperature import NO_TEMPERATURE, Temperature, probabilities
 from titleclf.thresholds import Thresholds, named_wishes
-from titleclf.titles import labels_of, tags_of, targets_of
-from titleclf.validation import noisy_copies
+from titleclf.titles import context_ids_of, labels_of, tags_of, targets_of
+from titleclf.validation import network_logits, noisy_copies
 
 _MEMORY_TITLES = 4000  # of each kind are enough to fit a few numbers
 
@@ -33,7 +33,7 @@ def calibrate(config: TrainConfig, data: Data, bundle: Bundle) -> None:
     """Remember titles, and fit memory, temperature and thresholds, one on top of the other."""
     bundle.memory = remember(config, data, bundle)
     validation, categories = data.sides.validation, data.categories
-    logits = bundle.logits(list(validation["title"]))[0]
+    logits = bundle.logits(list(validation["title"]), context_ids_of(validation, bundle.contexts))[0]
     wishes = named_wishes(config.evaluate.category_precision, categories)
     more = [config.evaluate.target_precision]
     if config.task is Task.single:
@@ -63,9 +63,13 @@ def remember(config: TrainConfig, data: Data, bundle: Bundle) -> Memory | TagMem
     ]
     memory.fit(
         [
-            Sample(titles, bundle.network_logits(titles)[0], targets_of(side, data.categories, config.task), weight)
+            Sample(
+                list(side["title"]),
+                network_logits(bundle, side),
+                targets_of(side, data.categories, config.task),
+                weight,
+            )
             for side, weight in sides
-            for titles in [list(side["title"])]
         ]
     )
     return memory

@@ -6,12 +6,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from titleclf.answers import Prediction
 from titleclf.arrays import Bools, Floats, Labels
-from titleclf.characters import chunked
+from titleclf.context import Context, contexts_of
 from titleclf.kinds import Task
 from titleclf.tags import temperature as tag_temperature
 from titleclf.temperature import Temperature, probabilities
@@ -30,23 +31,27 @@ class BaseClassifier(Trained, ABC):
         return 256
 
     @abstractmethod
-    def some_logits(self, titles: Sequence[str]) -> tuple[Floats, int]:
-        """Return the network's logits (titles, categories), and how many titles were too long and were cut."""
+    def some_logits(self, titles: Sequence[str], context_ids: Labels | None = None) -> tuple[Floats, int]:
+        """Return the network's logits (titles, categories), and how many titles were too long and were cut.
 
-    def network_logits(self, titles: Sequence[str]) -> tuple[Floats, int]:
+        `context_ids` (titles, 2), here and below, is None where nothing is known, and for a model without `contexts`.
+        """
+
+    def network_logits(self, titles: Sequence[str], context_ids: Labels | None = None) -> tuple[Floats, int]:
         """Return what `some_logits` does, of as many titles as there are."""
-        found = [self.some_logits(some) for some in chunked(titles, self.batch_size)]
+        slices = [slice(start, start + self.batch_size) for start in range(0, len(titles), self.batch_size)]
+        found = [self.some_logits(titles[some], None if context_ids is None else context_ids[some]) for some in slices]
         logits = [some for some, _ in found] or [np.zeros((0, len(self.categories)), dtype=np.float32)]
         return np.concatenate(logits), sum(cut for _, cut in found)
 
-    def logits(self, titles: Sequence[str]) -> tuple[Floats, int]:
+    def logits(self, titles: Sequence[str], context_ids: Labels | None = None) -> tuple[Floats, int]:
         """Return the network's logits (titles, categories) with the memory's evidence, and how many titles were cut."""
-        logits, cut = self.network_logits(titles)
+        logits, cut = self.network_logits(titles, context_ids)
         return (logits if self.memory is None else logits + self.memory.evidence(titles, len(self.categories))), cut
 
-    def probabilities(self, titles: Sequence[str]) -> tuple[Floats, int]:
+    def probabilities(self, titles: Sequence[str], context_ids: Labels | None = None) -> tuple[Floats, int]:
         """Return calibrated probabilities (titles, categories), and how many titles were cut."""
-        logits, cut = self.logits(titles)
+        logits, cut = self.logits(titles, context_ids)
         return self.calibrated(logits), cut
 
     def calibrated(self, logits: Floats) -> Floats:
@@ -55,41 +60,66 @@ class BaseClassifier(Trained, ABC):
             return probabilities(logits, self.temperature)
         return tag_temperature.probabilities(logits, self.temperature)
 
-    def answers(self, titles: Sequence[str]) -> Labels | Bools:
+    def answers(self, titles: Sequence[str], context_ids: Labels | None = None) -> Labels | Bools:
         """Return the number of each title's likeliest category (titles,), or which tags it has (titles, categories)."""
-        logits, _ = self.logits(titles)
+        logits, _ = self.logits(titles, context_ids)
         likeliest: Labels = logits.argmax(axis=1)
         return likeliest if self.task is Task.single else self.calibrated(logits) >= self.thresholds.unasked()
 
-    def predict(self, titles: Sequence[str], top: int = 1, least: float | Floats | None = None) -> list[Prediction]:
+    def predict(
+        self,
+        titles: Sequence[str],
+        top: int = 1,
+        least: float | Floats | None = None,
+        *,
+        channels: Sequence[str | None] | None = None,
+        durations: Sequence[float | None] | None = None,
+    ) -> list[Prediction]:
         """Return the predictions of `titles` in their order, each with its `top` likeliest categories as candidates.
 
         No title gets a category that is less probable than `least`, which may have a value for each (categories,), as
         `thresholds.at(0.9)` has; without it, the likeliest is named, or of several tags those above their thresholds.
         With several tags a title gets all that are probable enough, and all of them are among the candidates.
+        `channels` that show them and their `durations` in minutes, None where one is not known, are for models that
+        have learnt from such; others take no notice of them.
 
         Raises
         ------
         TypeError
             If `titles` is a single title: its characters would be taken for titles.
+        InputError
+            If channels or durations are not as many as titles, or not what they should be.
         """
-        return self.predict_counting(titles, top, least)[0]
+        return self.predict_counting(titles, top, least, contexts_of(len(titles), channels, durations))[0]
 
     def predict_counting(
-        self, titles: Sequence[str], top: int = 1, least: float | Floats | None = None
+        self,
+        titles: Sequence[str],
+        top: int = 1,
+        least: float | Floats | None = None,
+        contexts: Sequence[Context] | None = None,
     ) -> tuple[list[Prediction], int]:
         """Return what `predict` does, and how many different titles were too long and were cut."""
         if isinstance(titles, str):
             raise TypeError(f"titles must be a list of titles. Got one title. Pass [{titles!r}].")
         least = np.full(len(self.categories), self.thresholds.unasked() if least is None else least)
-        different = list(dict.fromkeys(titles))  # guides repeat their titles
+        inputs: Sequence[Any] = titles
+        if (ids := self.context_ids(contexts)) is not None:  # the same title on another channel is another input
+            inputs = list(zip(titles, map(tuple, ids.tolist()), strict=True))
+        different = list(dict.fromkeys(inputs))  # guides repeat their titles
+        names = different if ids is None else [title for title, _ in different]
+        own = None if ids is None else np.array([pair for _, pair in different], dtype=np.int64).reshape(-1, 2)
         with _uncollected() if len(different) > _MANY else nullcontext():
-            rows, cut = self.probabilities(different)
-            predictions = self._predictions(different, rows, top, least)
+            rows, cut = self.probabilities(names, own)
+            predictions = self._predictions(names, rows, top, least)
             if len(different) < len(titles):
-                by_title = dict(zip(different, predictions, strict=True))
-                predictions = [by_title[title] for title in titles]
+                by_input = dict(zip(different, predictions, strict=True))
+                predictions = [by_input[one] for one in inputs]
         return predictions, cut
+
+    def context_ids(self, contexts: Sequence[Context] | None) -> Labels | None:
+        """Return the ids of contexts (titles, 2); None where there are none, or for a model that looks at none."""
+        return None if self.contexts is None or contexts is None else self.contexts.ids(contexts)
 
     def _predictions(self, titles: list[str], rows: Floats, top: int, least: Floats) -> list[Prediction]:
         is_single = self.task is Task.single
