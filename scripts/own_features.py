@@ -14,6 +14,7 @@ import sys
 import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from textwrap import wrap
 from typing import NamedTuple
 
 import numpy as np
@@ -169,18 +170,17 @@ def report(arguments: argparse.Namespace, made_by: str) -> str:
 
 
 def _intro(arguments: argparse.Namespace, made_by: str) -> str:
-    return f"""# Channel and duration beside the title
-
-{arguments.name or "Real guides"}. Of each guide's programmes with a genre (its own categories, mapped by data/labels.csv)
-a part was held out, drawn by seed ({", ".join(map(str, arguments.seeds))}): {NEW_CHANNELS:.0%} of the channels; of what is left {NEW_TITLES:.0%} of the
-titles with all their episodes, and {KNOWN_TITLES:.0%} of the other programmes. The rest was trained on, a row for each title on
-each channel, the same rows and the same seed for every model of a guide. Accuracy: the likeliest genre is right, of
-programmes as often as they are shown; "by title" each title counts once. Coverage and precision: what `--precision
-{PRECISION}` would fill in, and how much of that is right. Means over {len(arguments.seeds)} seeds. What `context.min_titles`,
-`context.dropout` and the optimiser do was chosen on validation titles of another seed (11).
-
-Made by `{made_by}.
-"""
+    seeds = ", ".join(map(str, arguments.seeds))
+    about = f"""{arguments.name or "Real guides"}. Of each guide's programmes that have a genre (their own categories,
+    mapped by data/labels.csv) a part was held out, drawn by seed ({seeds}): {NEW_CHANNELS:.0%} of the channels; on the
+    others {NEW_TITLES:.0%} of the titles with all their episodes; and of the programmes that are left
+    {KNOWN_TITLES:.0%}. The rest was trained on, a row for each title on each channel: the same rows and the same seed for
+    all models of a guide. Accuracy: the likeliest genre is right, of programmes as often as they are shown; "by title"
+    each title counts once. Coverage and precision: how many programmes `epg fill --precision {PRECISION}` would fill, and
+    how many of these rightly. All seeds together; `context.min_titles` and `context.dropout` were chosen on validation
+    titles, with another seed (11)."""
+    lines = wrap(" ".join(about.split()), 120)
+    return "\n".join(["# Channel and duration beside the title", "", *lines, "", f"Made by `{made_by}.", ""])
 
 
 @exit_codes

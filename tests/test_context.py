@@ -1,5 +1,6 @@
 """Channel and duration: what they become, what they add, and that all who answer say the same of them."""
 
+import asyncio
 import json
 import shutil
 import sys
@@ -35,6 +36,8 @@ from titleclf.onnx_graph import onnx_model
 from titleclf.optim import group_parameters
 from titleclf.runtime.classifier import Classifier
 from titleclf.runtime.explain import explain
+from titleclf.serve.answering import Answering
+from titleclf.serve.corrections import Corrections
 from titleclf.titles import context_ids_of, contexts_known, read_all_titles, read_titles
 from titleclf.train import build, train
 
@@ -433,6 +436,29 @@ def test_a_model_without_contexts_decides_a_title_once(context_run):
     found = decider.decide(["Qwertz"] * 2, contexts)
     assert [one.categories for one in found] == [(Genre.sports,)] * 2
     assert told.asked == ["Qwertz"]
+
+
+# The service
+
+
+@pytest.fixture
+def client(context_run, tmp_path):
+    classifier = Classifier.load(context_run)
+    return Answering(classifier, np.zeros(3), Corrections(tmp_path / "corrections.csv", classifier.categories))
+
+
+def test_clients_are_answered_with_their_own_contexts(client):
+    async def asked():
+        return await asyncio.gather(
+            client.answer(["Qwertz"] * 70, 1, [Context("sport.one", 100)] * 70),
+            client.answer(["Qwertz"] * 20, 1, [Context("news.24", 15)] * 20),
+            client.explanations(["Qwertz"], [Context("sport.one", 100)]),
+        )
+
+    sports, news, (told,) = asyncio.run(asked())
+    assert [one["category"] for one in sports] == ["Sports"] * 70
+    assert [one["category"] for one in news] == ["News"] * 20
+    assert told["channel"] > 0
 
 
 # Export
