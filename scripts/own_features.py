@@ -174,11 +174,11 @@ def _intro(arguments: argparse.Namespace, made_by: str) -> str:
     about = f"""{arguments.name or "Real guides"}. Of each guide's programmes that have a genre (their own categories,
     mapped by data/labels.csv) a part was held out, drawn by seed ({seeds}): {NEW_CHANNELS:.0%} of the channels; on the
     others {NEW_TITLES:.0%} of the titles with all their episodes; and of the programmes that are left
-    {KNOWN_TITLES:.0%}. The rest was trained on, a row for each title on each channel: the same rows and the same seed for
-    all models of a guide. Accuracy: the likeliest genre is right, of programmes as often as they are shown; "by title"
-    each title counts once. Coverage and precision: how many programmes `epg fill --precision {PRECISION}` would fill, and
-    how many of these rightly. All seeds together; `context.min_titles` and `context.dropout` were chosen on validation
-    titles, with another seed (11)."""
+    {KNOWN_TITLES:.0%}. The rest was trained on, a row for each title on each channel: the same rows and the same seed
+    for all models of a guide. Accuracy: the likeliest genre is right, of programmes as often as they are shown; "by
+    title" each title counts once. Coverage and precision: how many programmes `epg fill --precision {PRECISION}` would
+    fill, and how many of these rightly. All seeds together; `context.min_titles` and `context.dropout` were chosen on
+    validation titles, with another seed (11)."""
     lines = wrap(" ".join(about.split()), 120)
     return "\n".join(["# Channel and duration beside the title", "", *lines, "", f"Made by `{made_by}.", ""])
 

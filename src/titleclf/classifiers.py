@@ -103,13 +103,11 @@ class BaseClassifier(Trained, ABC):
         if isinstance(titles, str):
             raise TypeError(f"titles must be a list of titles. Got one title. Pass [{titles!r}].")
         least = np.full(len(self.categories), self.thresholds.unasked() if least is None else least)
-        inputs: Sequence[Any] = titles
-        if (ids := self.context_ids(contexts)) is not None:  # the same title on another channel is another input
-            inputs = list(zip(titles, map(tuple, ids.tolist()), strict=True))
+        ids = self.context_ids(contexts)
+        inputs: Sequence[Any] = titles if ids is None else list(zip(titles, map(tuple, ids.tolist()), strict=True))
         different = list(dict.fromkeys(inputs))  # guides repeat their titles
-        names = different if ids is None else [title for title, _ in different]
-        own = None if ids is None else np.array([pair for _, pair in different], dtype=np.int64).reshape(-1, 2)
         with _uncollected() if len(different) > _MANY else nullcontext():
+            names, own = _parted(different)
             rows, cut = self.probabilities(names, own)
             predictions = self._predictions(names, rows, top, least)
             if len(different) < len(titles):
@@ -148,6 +146,14 @@ class BaseClassifier(Trained, ABC):
             if not title or title.isspace():
                 predictions[number] = Prediction(title, (), ())
         return predictions
+
+
+def _parted(inputs: list[Any]) -> tuple[list[str], Labels | None]:
+    """Return the titles of inputs, and the ids (titles, 2) of those that are pairs with such."""
+    if not inputs or isinstance(inputs[0], str):
+        return inputs, None
+    titles, ids = zip(*inputs, strict=True)
+    return list(titles), np.array(ids, dtype=np.int64)
 
 
 @contextmanager

@@ -69,7 +69,9 @@ class OnnxClassifier(BaseClassifier):
         if metadata is None:
             raise InputError(f"{where} must be a network of titleclf. Got another one. Export one with format=onnx.")
         where = f"{where}: metadata"
-        meaning = from_mapping(Meaning, {"contexts": None, **metadata}, where)  # older files tell nothing of them
+        if isinstance(metadata, dict):
+            metadata.setdefault("contexts", None)  # only networks that look at such tell of them
+        meaning = from_mapping(Meaning, metadata, where)
         parts = PARTS[meaning.task]
         return cls(
             meaning.task,
