@@ -105,7 +105,7 @@ def trained(rows: Path, folder: Path, seed: int, overrides: Sequence[str]) -> Cl
 def judge(model: Classifier, some: Sequence[Programme], labels: Labels, *, by_title: bool = False) -> pd.DataFrame:
     """Return a row a programme: its title, whether the likeliest genre is right, and whether it is sure enough."""
     beside = {} if by_title else {"channels": [one.channel for one in some], "durations": [one.minutes for one in some]}
-    found = model.predict([one.title for one in some], least=model.thresholds.at(PRECISION), **beside)
+    found = model.predict([one.title for one in some], least=model.least_at(PRECISION), **beside)
     genres = [labels.genre_of(own_categories(one)) for one in some]
     return pd.DataFrame(
         {

@@ -25,7 +25,7 @@ class Told(BaseClassifier):
 
     def __init__(self, known: Mapping[str, Genre], sureness: float) -> None:
         self.task, self.categories = Task.single, sorted(Genre)
-        self.contexts = None
+        self.contexts = self.alone = None
         self.known, self.sureness = known, sureness
         self.asked: list[str] = []
 

@@ -56,7 +56,7 @@ def with_contexts(run, kind="ngram", *overrides: str) -> Bundle:
         nn.init.normal_(parameter, std=0.3)
         if name.startswith("context."):
             parameter.data[0] = 0  # as training leaves it
-    return replace(bundle, network=network, contexts=KNOWN)
+    return replace(bundle, network=network, contexts=KNOWN, alone=bundle.thresholds)
 
 
 def drawn(titles: int = len(TITLES)) -> np.ndarray:
@@ -273,6 +273,27 @@ def test_the_same_title_on_another_channel_may_be_something_else(context_run):
     assert [one.category for one in by_length] == ["Sports", "News"]
 
 
+def test_what_is_not_known_has_thresholds_of_its_own(context_run):
+    classifier = Classifier.load(context_run)
+    known, others = classifier.least_at(0.9)
+    assert np.array_equal(known, classifier.thresholds.at(0.9))
+    assert np.array_equal(others, classifier.alone.at(0.9))
+    apart = np.stack([np.zeros(3), np.full(3, 1.1)])  # all are named, or none
+    shown = {"channels": ["news.24", "news.24", "x", None], "durations": [15, None, 15, 15]}
+    found = classifier.predict(["Qwertz"] * 4, 1, apart, **shown)
+    assert [one.category is not None for one in found] == [True, False, False, False]
+    assert classifier.predict(["Qwertz"], 3, apart)[0].named == ()
+    assert classifier.predict(["Qwertz"], 1, 0.0)[0].named
+    of_channels = Contexts(["news.24"], [])
+    assert of_channels.lacks(np.array([[1, 0], [0, 0]])).tolist() == [False, True]
+
+
+def test_a_model_without_contexts_has_one_threshold_a_category(run):
+    classifier = Classifier.load(run)
+    assert classifier.alone is None
+    assert np.array_equal(classifier.least_at(0.9), classifier.thresholds.at(0.9))
+
+
 def test_what_is_the_same_input_is_answered_once(context_run, monkeypatch):
     classifier, asked = Classifier.load(context_run), []
     plain = classifier.some_logits
@@ -294,7 +315,7 @@ def test_a_model_without_contexts_takes_no_notice(run):
 def test_a_run_without_contexts_has_the_old_format_and_one_with_them_a_new_one(run, context_run):
     plain, other = (json.loads((one / "bundle" / "config.json").read_text()) for one in (run, context_run))
     assert (plain["format"], other["format"]) == (3, 4)
-    assert set(other) - set(plain) == {"contexts"}
+    assert set(other) - set(plain) == {"contexts", "alone"}
     assert other["contexts"]["channels"] == ["music.tv", "news.24", "sport.one"]
     assert "looks at 3 channels and durations" in (context_run / "bundle" / "README.md").read_text()
 
@@ -352,7 +373,7 @@ def test_every_kind_of_model_learns_from_them(small, contexts_csv, more):
     assert classifier.contexts is not None
     ids = classifier.context_ids([Context("news.24", 5)])
     assert not np.array_equal(classifier.logits(["a"])[0], classifier.logits(["a"], ids)[0])
-    assert len(classifier.predict(["a"], channels=["news.24"])) == 1
+    assert len(classifier.predict(["a"], 2, classifier.least_at(0.5), channels=["news.24"])) == 1
 
 
 def test_an_interrupted_run_reaches_the_same_weights(small, contexts_csv, monkeypatch):

@@ -77,9 +77,9 @@ class BaseClassifier(Trained, ABC):
     ) -> list[Prediction]:
         """Return the predictions of `titles` in their order, each with its `top` likeliest categories as candidates.
 
-        No title gets a category that is less probable than `least`, which may have a value for each (categories,), as
-        `thresholds.at(0.9)` has; without it, the likeliest is named, or of several tags those above their thresholds.
-        With several tags a title gets all that are probable enough, and all of them are among the candidates.
+        No title gets a category that is less probable than `least`, which may have a value for each (categories,), or
+        be what `least_at(0.9)` returns; without it, the likeliest is named, or of several tags those above their
+        thresholds. With several tags a title gets all that are probable enough, and all are among the candidates.
         `channels` that show them and their `durations` in minutes, None where one is not known, are for models that
         have learnt from such; others take no notice of them.
 
@@ -102,18 +102,36 @@ class BaseClassifier(Trained, ABC):
         """Return what `predict` does, and how many different titles were too long and were cut."""
         if isinstance(titles, str):
             raise TypeError(f"titles must be a list of titles. Got one title. Pass [{titles!r}].")
-        least = np.full(len(self.categories), self.thresholds.unasked() if least is None else least)
         ids = self.context_ids(contexts)
         inputs: Sequence[Any] = titles if ids is None else list(zip(titles, map(tuple, ids.tolist()), strict=True))
         different = list(dict.fromkeys(inputs))  # guides repeat their titles
         with _uncollected() if len(different) > _MANY else nullcontext():
             names, own = _parted(different)
             rows, cut = self.probabilities(names, own)
-            predictions = self._predictions(names, rows, top, least)
+            predictions = self._predictions(names, rows, top, self._least_of(own, least))
             if len(different) < len(titles):
                 by_input = dict(zip(different, predictions, strict=True))
                 predictions = [by_input[one] for one in inputs]
         return predictions, cut
+
+    def least_at(self, precision: float) -> Floats:
+        """Return the least probabilities at which answers are right that often.
+
+        They are (categories,), or for a model with contexts (2, categories): of titles whose channel and duration it
+        knows, and of others, about which it is as sure and less often right.
+        """
+        least = self.thresholds.at(precision)
+        return least if self.alone is None else np.stack([least, self.alone.at(precision)])
+
+    def _least_of(self, context_ids: Labels | None, least: float | Floats | None) -> Floats:
+        """Return what `predict` is given for all titles (categories,), or for each (titles, categories)."""
+        if least is None or np.ndim(least) < 2:
+            return np.full(len(self.categories), self.thresholds.unasked() if least is None else least)
+        known, others = np.asarray(least)
+        if self.contexts is not None and context_ids is not None:
+            others = np.where(self.contexts.lacks(context_ids)[:, None], others, known)
+        chosen: Floats = others
+        return chosen
 
     def context_ids(self, contexts: Sequence[Context] | None) -> Labels | None:
         """Return the ids of contexts (titles, 2); None where there are none, or for a model that looks at none."""
@@ -126,7 +144,7 @@ class BaseClassifier(Trained, ABC):
         else:
             order = np.argsort(-rows, axis=1, kind="stable")[:, : top if is_single else None]
             shares = np.take_along_axis(rows, order, axis=1)
-        is_named = shares >= least[order]
+        is_named = shares >= (least[order] if least.ndim == 1 else np.take_along_axis(least, order, axis=1))
         # Lists of all titles at once: number by number, from arrays, takes many times as long.
         ranked = zip(map(self.categories.__getitem__, order.ravel().tolist()), shares.ravel().tolist(), strict=True)
         candidates = zip(*[ranked] * order.shape[1], strict=True)  # so many to a title
@@ -135,7 +153,7 @@ class BaseClassifier(Trained, ABC):
             best = np.where(is_named[:, 0], order[:, 0], len(self.categories))
             predictions = list(map(Prediction, titles, candidates, map(answers.__getitem__, best.tolist())))
         else:
-            shown = np.maximum(top, np.where(is_named, np.arange(len(least)) + 1, 0).max(axis=1, initial=0))
+            shown = np.maximum(top, np.where(is_named, np.arange(least.shape[-1]) + 1, 0).max(axis=1, initial=0))
             predictions = [
                 Prediction(title, ranks[:count], tuple(name for name, _ in itertools.compress(ranks, flags)))
                 for title, ranks, flags, count in zip(

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from titleclf.arrays import Labels
+from titleclf.arrays import Bools, Labels
 from titleclf.errors import InputError
 from titleclf.mapping import from_mapping
 
@@ -67,6 +67,12 @@ class Contexts:
         buckets = np.where(np.isnan(minutes), 0, np.searchsorted(self.edges, minutes, side="right"))
         channels = [self._numbers.get(context.channel, 0) for context in contexts]
         return np.stack([np.array(channels, dtype=np.int64), buckets.astype(np.int64)], axis=1)
+
+    def lacks(self, ids: Labels) -> Bools:
+        """Tell of which titles (titles,) with such ids (titles, 2) something is not known that a model looks at."""
+        is_looked_at = np.array(self.sizes) > 1
+        lacks: Bools = ((ids == 0) & is_looked_at).any(axis=1)
+        return lacks
 
     def drawn(self, titles: int, generator: np.random.Generator) -> Labels:
         """Return ids (titles, 2) drawn from all that there are."""

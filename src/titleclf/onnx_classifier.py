@@ -40,6 +40,7 @@ class Meaning:
     facts: Facts
     model: ModelConfig
     contexts: Contexts | None
+    alone: dict[str, Any] | None
 
 
 @dataclass
@@ -70,18 +71,20 @@ class OnnxClassifier(BaseClassifier):
             raise InputError(f"{where} must be a network of titleclf. Got another one. Export one with format=onnx.")
         where = f"{where}: metadata"
         if isinstance(metadata, dict):
-            metadata.setdefault("contexts", None)  # only networks that look at such tell of them
+            metadata = {"contexts": None, "alone": None, **metadata}  # only networks that look at such tell of them
         meaning = from_mapping(Meaning, metadata, where)
         parts = PARTS[meaning.task]
+        read = parts.thresholds.from_mapping
         return cls(
             meaning.task,
             Characters.from_mapping(meaning.characters, where),
             meaning.categories,
             from_mapping(parts.temperature, meaning.temperature, f"{where}.temperature"),
-            parts.thresholds.from_mapping(meaning.thresholds, meaning.categories, f"{where}.thresholds"),
+            read(meaning.thresholds, meaning.categories, f"{where}.thresholds"),
             memory=None,
             facts=meaning.facts,
             contexts=meaning.contexts,
+            alone=None if meaning.alone is None else read(meaning.alone, meaning.categories, f"{where}.alone"),
             model=meaning.model,
             session=session,
         )

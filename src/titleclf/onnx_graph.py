@@ -51,7 +51,7 @@ def onnx_model(saved: Saved) -> ModelProto:
     )
     meaning = asdict(_meaning(saved))
     if saved.contexts is None:
-        del meaning["contexts"]  # so that also those can read it who know of none
+        del meaning["contexts"], meaning["alone"]  # so that also those can read it who know of none
     helper.set_model_props(model, {METADATA: json.dumps(meaning, ensure_ascii=False)})
     return model
 
@@ -67,6 +67,7 @@ def _meaning(saved: Saved) -> Meaning:
         saved.facts,
         saved.model,
         saved.contexts,
+        None if saved.alone is None else asdict(saved.alone),
     )
 
 

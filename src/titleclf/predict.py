@@ -41,7 +41,7 @@ def main() -> None:
     sys.stderr.write(f"model: {shown}\n")  # in one piece, should Ctrl-C come now
     asked = arguments.precision
     least = np.maximum(
-        arguments.min_confidence, classifier.thresholds.unasked() if asked is None else classifier.thresholds.at(asked)
+        arguments.min_confidence, classifier.thresholds.unasked() if asked is None else classifier.least_at(asked)
     )
     top = min(arguments.top, len(classifier.categories))
     write = writer(arguments.format, classifier.task, top, classifier.categories, explains=arguments.explain)

@@ -90,9 +90,11 @@ def read_saved(folder: Path) -> Saved:
         raise InputError(f"{folder / CONFIG} must have categories and a temperature above 0. Train again.")
     model = from_mapping(ModelConfig, config.get("model", {}), f"{folder / CONFIG}: model")
     characters = Characters.from_mapping(_parsed(files[CHARACTERS], folder / CHARACTERS), str(folder / CHARACTERS))
-    contexts = None
+    contexts, alone = None, None
     if config["format"] == WITH_CONTEXTS:
         contexts = Contexts.from_mapping(config.get("contexts", {}), f"{folder / CONFIG}: contexts")
+        where = f"{folder / CONFIG}: alone"
+        alone = PARTS[task].thresholds.from_mapping(config.get("alone", {}), categories, where)
     sizes = None if contexts is None else contexts.sizes
     shapes = shapes_of(model, len(characters), characters.length, len(categories), sizes)
     weights = checked_weights(files[WEIGHTS], shapes, model, folder / WEIGHTS)
@@ -103,7 +105,8 @@ def read_saved(folder: Path) -> Saved:
     if MEMORY in files:
         names = (str(folder / MEMORY), f"{folder / CONFIG}: memory")
         memory = PARTS[task].memory.from_bytes(files[MEMORY], config["memory"], categories, *names)
-    return Saved(task, characters, categories, temperature, thresholds, memory, facts, contexts, model, weights)
+    trained = (task, characters, categories, temperature, thresholds, memory, facts, contexts, alone)
+    return Saved(*trained, model, weights)
 
 
 def _read_all(folder: Path, *, has_memory: bool) -> dict[str, bytes]:

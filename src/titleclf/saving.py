@@ -80,8 +80,14 @@ def _config(saved: Saved) -> dict[str, Any]:
         "thresholds": asdict(saved.thresholds),
         "memory": None if saved.memory is None else asdict(saved.memory.settings()),
         "facts": asdict(saved.facts),
-        **({} if saved.contexts is None else {"contexts": asdict(saved.contexts)}),
+        **_of_contexts(saved),
     }
+
+
+def _of_contexts(saved: Saved) -> dict[str, Any]:
+    if saved.contexts is None or saved.alone is None:
+        return {}
+    return {"contexts": asdict(saved.contexts), "alone": asdict(saved.alone)}
 
 
 def _to_json(values: dict[str, Any]) -> bytes:

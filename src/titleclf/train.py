@@ -104,7 +104,8 @@ def build(config: TrainConfig, data: Data, device: torch.device) -> Bundle:
     )
     temperature, thresholds = uncalibrated(config.task)
     network = network.to(device)
-    return Bundle(config.task, characters, data.categories, temperature, thresholds, None, facts, contexts, network)
+    trained = (config.task, characters, data.categories, temperature, thresholds, None, facts)
+    return Bundle(*trained, contexts, alone=None if contexts is None else thresholds, network=network)
 
 
 def _shares(data: Data) -> Tensor:

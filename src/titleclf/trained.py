@@ -29,6 +29,7 @@ class Trained:
     memory: Memory | TagMemory | None
     facts: Facts
     contexts: Contexts | None  # None: titles are all that it looks at
+    alone: Thresholds | None  # with contexts: of titles whose channel or duration it doesn't know
 
     def by_name(self) -> dict[str, Any]:
         """Return these values by name, for another that has them, too."""
