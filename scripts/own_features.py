@@ -1,6 +1,6 @@
 """Train on real guides with and without channel and duration, and compare on programmes that were held out.
 
-python scripts/own_features.py --guides GUIDE.xml.gz ... [--name TEXT] [--seeds 1 2 3]
+python scripts/own_features.py --guides GUIDE.xml.gz ... [--seeds 1 2 3] [--name TEXT]
     [--output results/own_features.md] [key=value ...]
 
 All models of a guide and a seed are trained on the same rows, one for each title on each channel.
