@@ -157,7 +157,9 @@ def scale(config: TrainConfig, titles: pd.DataFrame, sizes: list[int], seed: int
         with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
             path = Path(folder) / "titles.csv"
             titles.sample(size, random_state=seed).to_csv(path, index=False)
-            own = replace(config.data, path=str(path), test_path=None, columns=ColumnsConfig(*titles.columns, "und"))
+            own = replace(
+                config.data, path=str(path), test_path=None, columns=ColumnsConfig(*titles.columns, "und", None, None)
+            )
             data = read_data(replace(config, data=own))
             bundle = build(config, data, pick_device(config.device))
             started = time.perf_counter()

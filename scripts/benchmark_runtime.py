@@ -38,7 +38,7 @@ from titleclf.titles import read_all_titles
 
 ALONE = 2_000  # titles that are asked one at a time
 _COMMAND = ("python", "scripts/benchmark_runtime.py")
-_COLUMNS = ColumnsConfig("title", "category", "lang", "und")
+_COLUMNS = ColumnsConfig("title", "category", "lang", "und", channel=None, duration=None)
 _NUMPY, _START = "import numpy", "titleclf.predict TITLE"
 
 Ask = Callable[[list[str]], object]

@@ -32,7 +32,7 @@ CATEGORIES = (
     "Education / Science / Factual topics",
     "Leisure hobbies",
 )
-COLUMNS = ColumnsConfig("title", "category", "lang", "und")
+COLUMNS = ColumnsConfig("title", "category", "lang", "und", channel=None, duration=None)
 _ROWS_AT_ONCE = 1000
 
 

@@ -40,7 +40,7 @@ from titleclf.train import train
 PRECISION = 0.9
 MODELS = SHIPPED_MODEL, HARVESTED, BOTH = "shipped", "harvested", "harvested, then shipped"
 _COMMAND = ("python", "scripts/fill_guides.py")
-_COLUMNS = ColumnsConfig("title", "category", "lang", "und")
+_COLUMNS = ColumnsConfig("title", "category", "lang", "und", channel=None, duration=None)
 
 
 class Taken(NamedTuple):
@@ -86,7 +86,7 @@ def train_on(guide: Path, overrides: Sequence[str], seed: int, folder: Path) -> 
 
 def judge(models: Sequence[Classifier], taken: Taken, known: set[str]) -> pd.DataFrame:
     """Return a row a programme: its genre, the likeliest one, whether that is filled in, and who knows its title."""
-    decider = Decider([(model, model.thresholds.at(PRECISION)) for model in models])
+    decider = Decider([(model, model.least_at(PRECISION)) for model in models])
     decisions = decider.decide(taken.titles)
     keys = [key_of(title) for title in taken.titles]
     return pd.DataFrame(

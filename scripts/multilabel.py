@@ -109,7 +109,7 @@ def measure(config: TrainConfig, titles: pd.DataFrame, block: str) -> tuple[pd.D
         path = Path(folder) / "titles.csv"
         titles.to_csv(path, index=False)
         config = replace(
-            config, data=replace(config.data, path=str(path), columns=ColumnsConfig(*titles.columns, "und"))
+            config, data=replace(config.data, path=str(path), columns=ColumnsConfig(*titles.columns, "und", None, None))
         )
         data = read_data(config)
     rows, hows = [], []

@@ -18,7 +18,7 @@ from titleclf.config import ColumnsConfig, TrainConfig
 from titleclf.saving import CARD
 from titleclf.train import train
 
-COLUMNS = ColumnsConfig("title", "category", "lang", "und")
+COLUMNS = ColumnsConfig("title", "category", "lang", "und", channel=None, duration=None)
 
 # Twenty real titles of each of two kinds, ten of a third: enough to learn by heart in a second.
 SPORTS = """Match of the Day, Monday Night Football, Snooker World Championship, Tour de France, Ryder Cup Golf,
@@ -108,6 +108,26 @@ def run(titles_csv: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder of a finished run on the fifty titles; tests must not change it."""
     outputs = tmp_path_factory.mktemp("run") / "outputs"
     overrides = [f"data.path={titles_csv}", f"output_dir={outputs}", "training.epochs=8"]
+    return train(compose_train(*SMALL, FEW_BUCKETS, *overrides, "evaluate.robustness_titles=1000"))
+
+
+CHANNELS = {"Sports": ("sport.one", 100), "News": ("news.24", 15), "Music": ("music.tv", 60)}
+CONTEXT = ("data.columns.channel=channel", "data.columns.duration=duration", "context.min_titles=2")
+
+
+@pytest.fixture(scope="session")
+def contexts_csv(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write the fifty titles, each category on a channel of its own and as long as such programmes are."""
+    table = [(*row, channel, str(minutes)) for row in rows() for channel, minutes in [CHANNELS[row[1]]]]
+    header = ("title", "category", "lang", "channel", "duration")
+    return write_csv(tmp_path_factory.mktemp("contexts") / "titles.csv", table, header)
+
+
+@pytest.fixture(scope="session")
+def context_run(contexts_csv: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of a finished run that looks at channels and durations, too; tests must not change it."""
+    outputs = tmp_path_factory.mktemp("context_run") / "outputs"
+    overrides = [f"data.path={contexts_csv}", f"output_dir={outputs}", "training.epochs=8", *CONTEXT]
     return train(compose_train(*SMALL, FEW_BUCKETS, *overrides, "evaluate.robustness_titles=1000"))
 
 

@@ -25,13 +25,14 @@ class Told(BaseClassifier):
 
     def __init__(self, known: Mapping[str, Genre], sureness: float) -> None:
         self.task, self.categories = Task.single, sorted(Genre)
+        self.contexts = self.alone = None
         self.known, self.sureness = known, sureness
         self.asked: list[str] = []
 
-    def some_logits(self, titles: Sequence[str]) -> Any:
+    def some_logits(self, titles: Sequence[str], context_ids: Any = None) -> Any:
         raise NotImplementedError
 
-    def probabilities(self, titles: Sequence[str]) -> tuple[Any, int]:
+    def probabilities(self, titles: Sequence[str], _: Any = None) -> tuple[Any, int]:
         self.asked += titles
         rows = np.full((len(titles), len(self.categories)), 0.1)
         for row, title in zip(rows, titles, strict=True):

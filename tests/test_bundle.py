@@ -125,7 +125,7 @@ def test_a_missing_folder_says_how_to_train(tmp_path):
         ("config.json", b"{", "config.json must be JSON. Got: "),
         ("config.json", b"\xff", "config.json must be JSON. Got: "),
         ("config.json", b"[]", "config.json must be a JSON object. Got list. Train or copy it again."),
-        ("config.json", b"{}", "config.json must be of format 3. Got None. Install the titleclf that wrote it"),
+        ("config.json", b"{}", "config.json must be of format 3 or 4. Got None. Install the titleclf that wrote it"),
         (
             "characters.json",
             b"{}",
@@ -146,8 +146,8 @@ def test_damaged_files_are_refused(folder, name, content, sentence):
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"format": 1}, "must be of format 3. Got 1. Install the titleclf that wrote it, or train again."),
-        ({"format": 4}, "must be of format 3. Got 4. Install the titleclf that wrote it, or train again."),
+        ({"format": 1}, "must be of format 3 or 4. Got 1. Install the titleclf that wrote it, or train again."),
+        ({"format": 5}, "must be of format 3 or 4. Got 5. Install the titleclf that wrote it, or train again."),
         ({"task": None}, "config.json: task must be one of single, multilabel. Got None. Train or copy it again."),
         ({"categories": ["one"]}, "must have categories and a temperature above 0. Train again."),
         ({"temperature": {"value": 0.0, "slope": 0.0}}, "must have categories and a temperature above 0. Train again."),

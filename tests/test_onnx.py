@@ -182,7 +182,7 @@ def saying(text: str):
         (lambda _: foreign(), " must be a network of titleclf. Got another one. Export one with format=onnx."),
         (saying("{"), " must be a whole ONNX file. Got: Expecting property name"),
         (saying("[]"), ": metadata must be a mapping. Got []."),
-        (saying("{}"), ": metadata must have the keys categories, characters, facts, model, task, temperature,"),
+        (saying("{}"), ": metadata must have the keys alone, categories, characters, contexts, facts, model, task,"),
     ],
 )
 def test_what_is_no_network_of_ours_is_refused(run, tmp_path, damage, sentence):

@@ -16,6 +16,16 @@ from titleclf.rules import check
         ("data.validation_fraction=0", "data.validation_fraction must be in (0, 1). Got 0.0."),
         ("data.test_fraction=1", "data.test_fraction must be in (0, 1). Got 1.0."),
         ("characters.min_count=0", "characters.min_count must be at least 1. Got 0."),
+        ("context.min_titles=0", "context.min_titles must be at least 1. Got 0."),
+        ("context.dropout=1", "context.dropout must be in [0, 1). Got 1.0."),
+        (
+            "data.columns.channel=c",
+            "data.columns.channel must be null while data.path is shipped, whose titles have none. Got c.",
+        ),
+        (
+            "data.columns.duration=d",
+            "data.columns.duration must be null while data.path is shipped, whose titles have none. Got d.",
+        ),
         ("model.dim=0", "model.dim must be at least 1. Got 0."),
         ("model.hidden=-1", "model.hidden must be at least 0. Got -1."),
         (

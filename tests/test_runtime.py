@@ -173,7 +173,7 @@ def weights_with(**changes: torch.Tensor):
     [
         (shutil.rmtree, " must be a folder with a model. Got nothing there. Train one with: make train"),
         (lambda folder: (folder / "weights.safetensors").unlink(), " has no weights.safetensors. Train again or pass"),
-        (config_with(format=1), "/config.json must be of format 3. Got 1. Install the titleclf that wrote it, or"),
+        (config_with(format=1), "/config.json must be of format 3 or 4. Got 1. Install the titleclf that wrote it, or"),
         (config_with(facts={}), "/config.json: facts must have the keys about, fingerprint, languages"),
         (weights_with(head__bias=torch.ones(4)), "/weights.safetensors must hold the tensors that its configuration"),
         (weights_with(encoder__ngrams__scale=torch.zeros(9)), "/weights.safetensors must hold a table of int8 or"),

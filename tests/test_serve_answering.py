@@ -19,7 +19,7 @@ class Counting(Told):
         super().__init__(KNOWN, 0.95)
         self.batches: list[int] = []
 
-    def probabilities(self, titles):
+    def probabilities(self, titles, _=None):
         self.batches.append(len(titles))
         if "beyond me" in titles:
             raise ZeroDivisionError

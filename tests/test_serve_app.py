@@ -70,6 +70,15 @@ def test_titles_get_the_answers_of_the_classifier_in_their_order(client, classif
         assert one["correction"] is None
 
 
+def test_channels_and_durations_are_as_many_as_titles(client):
+    body = {"titles": ["Match of the Day", "Heat"], "channels": ["one", None], "durations": [100, 5.5]}
+    assert len(client.post("/api/predict", json=body).json()["predictions"]) == 2
+    said = sentence(client.post("/api/predict", json=body | {"channels": ["one"]}), 422)
+    assert said == "channels must be as many as titles. Got 1 for 2. Pass None where one is not known."
+    said = sentence(client.post("/api/predict", json=body | {"durations": [-5, 5]}), 422)
+    assert said == "durations must be minutes, 0 or more. Got -5.0. Pass None where one is not known."
+
+
 def test_a_large_batch_is_answered_whole(client):
     titles = [f"Title {number}" for number in range(1000)]
     found = client.post("/api/predict", json={"titles": titles}).json()["predictions"]

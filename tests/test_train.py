@@ -235,7 +235,7 @@ def test_a_changed_configuration_is_refused(run, small, tmp_path):
     with pytest.raises(InputError, match=r"config.yaml must be YAML. Got: .*Mend it or train again."):
         train(small(f"resume={folder}"))
     (folder / "config.yaml").write_text("seed: 1\n")
-    with pytest.raises(InputError, match=r"config.yaml must have the keys .*Missing or unknown: characters, data"):
+    with pytest.raises(InputError, match=r"config.yaml must have the keys .*Missing or unknown: characters, context, "):
         train(small(f"resume={folder}"))
 
 

@@ -32,11 +32,16 @@ class Agreement:
 
 
 def compare(trained: BaseClassifier, exported: BaseClassifier, titles: Sequence[str]) -> Agreement:
-    """Ask both for one title or more. The same answer is the same likeliest category, or the same set of tags."""
+    """Ask both for one title or more, in contexts drawn at random if they look at such.
+
+    The same answer is the same likeliest category, or the same set of tags.
+    """
     same, difference = 0, 0.0
     chunks = list(chunked(titles, _AT_ONCE))
-    for some in tqdm(chunks, "comparing", leave=False, disable=None):
-        shares, others = (classifier.probabilities(some)[0] for classifier in (trained, exported))
+    for number, some in enumerate(tqdm(chunks, "comparing", leave=False, disable=None)):
+        generator = np.random.default_rng(number)
+        contexts = None if trained.contexts is None else trained.contexts.drawn(len(some), generator)
+        shares, others = (classifier.probabilities(some, contexts)[0] for classifier in (trained, exported))
         differing = _answers(trained, shares) != _answers(exported, others)
         same += int((~differing.any(axis=1)).sum())
         difference = float(np.maximum(difference, np.abs(shares - others).max()))  # unlike max, keeps what is no number

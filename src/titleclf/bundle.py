@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from titleclf.arrays import Floats
+from titleclf.arrays import Floats, Labels
 from titleclf.classifiers import BaseClassifier
 from titleclf.compact import Array, unpack
 from titleclf.errors import InputError
@@ -29,12 +29,13 @@ class Bundle(BaseClassifier):
         """Where the network's weights are."""
         return next(self.network.parameters()).device
 
-    def some_logits(self, titles: Sequence[str]) -> tuple[Floats, int]:
+    def some_logits(self, titles: Sequence[str], context_ids: Labels | None = None) -> tuple[Floats, int]:
         """Return the network's logits (titles, categories), and how many titles were too long and were cut."""
         batch = self.characters.batch(titles)
         self.network.eval()
         with torch.inference_mode():
-            logits: Floats = self.network(to_inputs(batch, self.network.config, self.device)).cpu().numpy()
+            inputs = to_inputs(batch, self.network.config, self.device, context_ids)
+            logits: Floats = self.network(inputs).cpu().numpy()
         return logits, batch.cut
 
     def saved(self) -> Saved:
@@ -59,7 +60,8 @@ def load_bundle(folder: Path) -> Bundle:
     saved = read_saved(folder)
     if is_folded(saved.weights):
         raise InputError(f"{folder} must be a model as it was trained. Got a folded one. Name the run that it is from.")
-    network = Network(saved.model, len(saved.characters), saved.characters.length, len(saved.categories))
+    sizes = None if saved.contexts is None else saved.contexts.sizes
+    network = Network(saved.model, len(saved.characters), saved.characters.length, len(saved.categories), sizes)
     _fill(network, saved.weights)
     return Bundle(**saved.by_name(), network=network)
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from titleclf.arrays import Floats
 from titleclf.bundle import Bundle
 from titleclf.config import TrainConfig
 from titleclf.data import Data
@@ -14,10 +15,10 @@ from titleclf.tags import temperature as tag_temperature
 from titleclf.tags.memory import TagMemory
 from titleclf.tags.temperature import TagTemperature
 from titleclf.tags.thresholds import TagThresholds
-from titleclf.temperature import NO_TEMPERATURE, Temperature, probabilities
+from titleclf.temperature import NO_TEMPERATURE, Temperature
 from titleclf.thresholds import Thresholds, named_wishes
-from titleclf.titles import labels_of, tags_of, targets_of
-from titleclf.validation import noisy_copies
+from titleclf.titles import context_ids_of, labels_of, tags_of, targets_of
+from titleclf.validation import network_logits, noisy_copies
 
 _MEMORY_TITLES = 4000  # of each kind are enough to fit a few numbers
 
@@ -33,19 +34,24 @@ def calibrate(config: TrainConfig, data: Data, bundle: Bundle) -> None:
     """Remember titles, and fit memory, temperature and thresholds, one on top of the other."""
     bundle.memory = remember(config, data, bundle)
     validation, categories = data.sides.validation, data.categories
-    logits = bundle.logits(list(validation["title"]))[0]
+    logits = bundle.logits(list(validation["title"]), context_ids_of(validation, bundle.contexts))[0]
+    if config.task is Task.single:
+        bundle.temperature = fit_temperature(logits, labels_of(validation, categories))
+    else:
+        bundle.temperature = tag_metrics.fit_temperature(logits, tags_of(validation, categories))
+    bundle.thresholds = _thresholds(config, data, bundle.calibrated(logits))
+    if bundle.contexts is not None:
+        bundle.alone = _thresholds(config, data, bundle.probabilities(list(validation["title"]))[0])
+
+
+def _thresholds(config: TrainConfig, data: Data, shares: Floats) -> Thresholds:
+    """Fit thresholds to probabilities (titles, categories) of the validation titles."""
+    validation, categories = data.sides.validation, data.categories
     wishes = named_wishes(config.evaluate.category_precision, categories)
     more = [config.evaluate.target_precision]
     if config.task is Task.single:
-        labels = labels_of(validation, categories)
-        bundle.temperature = fit_temperature(logits, labels)
-        shares = probabilities(logits, bundle.temperature)
-        bundle.thresholds = Thresholds.fit(shares, labels, categories, wishes, more=more)
-    else:
-        tags = tags_of(validation, categories)
-        bundle.temperature = tag_metrics.fit_temperature(logits, tags)
-        shares = tag_temperature.probabilities(logits, bundle.temperature)
-        bundle.thresholds = TagThresholds.of_tags(shares, tags, categories, wishes, more)
+        return Thresholds.fit(shares, labels_of(validation, categories), categories, wishes, more=more)
+    return TagThresholds.of_tags(shares, tags_of(validation, categories), categories, wishes, more)
 
 
 def remember(config: TrainConfig, data: Data, bundle: Bundle) -> Memory | TagMemory | None:
@@ -63,9 +69,13 @@ def remember(config: TrainConfig, data: Data, bundle: Bundle) -> Memory | TagMem
     ]
     memory.fit(
         [
-            Sample(titles, bundle.network_logits(titles)[0], targets_of(side, data.categories, config.task), weight)
+            Sample(
+                list(side["title"]),
+                network_logits(bundle, side),
+                targets_of(side, data.categories, config.task),
+                weight,
+            )
             for side, weight in sides
-            for titles in [list(side["title"])]
         ]
     )
     return memory

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,7 @@ FIRST_CHARACTER = 4
 _COUNTED = 128  # titles at once: more are no faster, and files may be larger than memory
 
 Ids = npt.NDArray[np.int64]
+Item = TypeVar("Item")
 
 
 class Line(NamedTuple):
@@ -138,9 +139,9 @@ def printable(title: str) -> str:
     return "".join(mark if mark.isprintable() else repr(mark)[1:-1] for mark in title)
 
 
-def chunked(titles: Iterable[str], size: int) -> Iterator[list[str]]:
-    """Yield lists of at most `size` titles from a stream."""
-    chunk: list[str] = []
+def chunked(titles: Iterable[Item], size: int) -> Iterator[list[Item]]:
+    """Yield lists of at most `size` titles, or what else there is, from a stream."""
+    chunk: list[Item] = []
     for title in titles:
         chunk.append(title)
         if len(chunk) == size:

@@ -6,12 +6,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from titleclf.answers import Prediction
 from titleclf.arrays import Bools, Floats, Labels
-from titleclf.characters import chunked
+from titleclf.context import Context, contexts_of
 from titleclf.kinds import Task
 from titleclf.tags import temperature as tag_temperature
 from titleclf.temperature import Temperature, probabilities
@@ -30,23 +31,27 @@ class BaseClassifier(Trained, ABC):
         return 256
 
     @abstractmethod
-    def some_logits(self, titles: Sequence[str]) -> tuple[Floats, int]:
-        """Return the network's logits (titles, categories), and how many titles were too long and were cut."""
+    def some_logits(self, titles: Sequence[str], context_ids: Labels | None = None) -> tuple[Floats, int]:
+        """Return the network's logits (titles, categories), and how many titles were too long and were cut.
 
-    def network_logits(self, titles: Sequence[str]) -> tuple[Floats, int]:
+        `context_ids` (titles, 2), here and below, is None where nothing is known, and for a model without `contexts`.
+        """
+
+    def network_logits(self, titles: Sequence[str], context_ids: Labels | None = None) -> tuple[Floats, int]:
         """Return what `some_logits` does, of as many titles as there are."""
-        found = [self.some_logits(some) for some in chunked(titles, self.batch_size)]
+        slices = [slice(start, start + self.batch_size) for start in range(0, len(titles), self.batch_size)]
+        found = [self.some_logits(titles[some], None if context_ids is None else context_ids[some]) for some in slices]
         logits = [some for some, _ in found] or [np.zeros((0, len(self.categories)), dtype=np.float32)]
         return np.concatenate(logits), sum(cut for _, cut in found)
 
-    def logits(self, titles: Sequence[str]) -> tuple[Floats, int]:
+    def logits(self, titles: Sequence[str], context_ids: Labels | None = None) -> tuple[Floats, int]:
         """Return the network's logits (titles, categories) with the memory's evidence, and how many titles were cut."""
-        logits, cut = self.network_logits(titles)
+        logits, cut = self.network_logits(titles, context_ids)
         return (logits if self.memory is None else logits + self.memory.evidence(titles, len(self.categories))), cut
 
-    def probabilities(self, titles: Sequence[str]) -> tuple[Floats, int]:
+    def probabilities(self, titles: Sequence[str], context_ids: Labels | None = None) -> tuple[Floats, int]:
         """Return calibrated probabilities (titles, categories), and how many titles were cut."""
-        logits, cut = self.logits(titles)
+        logits, cut = self.logits(titles, context_ids)
         return self.calibrated(logits), cut
 
     def calibrated(self, logits: Floats) -> Floats:
@@ -55,41 +60,82 @@ class BaseClassifier(Trained, ABC):
             return probabilities(logits, self.temperature)
         return tag_temperature.probabilities(logits, self.temperature)
 
-    def answers(self, titles: Sequence[str]) -> Labels | Bools:
+    def answers(self, titles: Sequence[str], context_ids: Labels | None = None) -> Labels | Bools:
         """Return the number of each title's likeliest category (titles,), or which tags it has (titles, categories)."""
-        logits, _ = self.logits(titles)
+        logits, _ = self.logits(titles, context_ids)
         likeliest: Labels = logits.argmax(axis=1)
         return likeliest if self.task is Task.single else self.calibrated(logits) >= self.thresholds.unasked()
 
-    def predict(self, titles: Sequence[str], top: int = 1, least: float | Floats | None = None) -> list[Prediction]:
+    def predict(
+        self,
+        titles: Sequence[str],
+        top: int = 1,
+        least: float | Floats | None = None,
+        *,
+        channels: Sequence[str | None] | None = None,
+        durations: Sequence[float | None] | None = None,
+    ) -> list[Prediction]:
         """Return the predictions of `titles` in their order, each with its `top` likeliest categories as candidates.
 
-        No title gets a category that is less probable than `least`, which may have a value for each (categories,), as
-        `thresholds.at(0.9)` has; without it, the likeliest is named, or of several tags those above their thresholds.
-        With several tags a title gets all that are probable enough, and all of them are among the candidates.
+        No title gets a category that is less probable than `least`, which may have a value for each (categories,), or
+        be what `least_at(0.9)` returns; without it, the likeliest is named, or of several tags those above their
+        thresholds. With several tags a title gets all that are probable enough, and all are among the candidates.
+        `channels` that show them and their `durations` in minutes, None where one is not known, are for models that
+        have learnt from such; others take no notice of them.
 
         Raises
         ------
         TypeError
             If `titles` is a single title: its characters would be taken for titles.
+        InputError
+            If channels or durations are not as many as titles, or not what they should be.
         """
-        return self.predict_counting(titles, top, least)[0]
+        return self.predict_counting(titles, top, least, contexts_of(len(titles), channels, durations))[0]
 
     def predict_counting(
-        self, titles: Sequence[str], top: int = 1, least: float | Floats | None = None
+        self,
+        titles: Sequence[str],
+        top: int = 1,
+        least: float | Floats | None = None,
+        contexts: Sequence[Context] | None = None,
     ) -> tuple[list[Prediction], int]:
         """Return what `predict` does, and how many different titles were too long and were cut."""
         if isinstance(titles, str):
             raise TypeError(f"titles must be a list of titles. Got one title. Pass [{titles!r}].")
-        least = np.full(len(self.categories), self.thresholds.unasked() if least is None else least)
-        different = list(dict.fromkeys(titles))  # guides repeat their titles
+        ids = self.context_ids(contexts)
+        inputs: Sequence[Any] = titles if ids is None else list(zip(titles, map(tuple, ids.tolist()), strict=True))
+        different = list(dict.fromkeys(inputs))  # guides repeat their titles
         with _uncollected() if len(different) > _MANY else nullcontext():
-            rows, cut = self.probabilities(different)
-            predictions = self._predictions(different, rows, top, least)
+            names, own = _parted(different)
+            rows, cut = self.probabilities(names, own)
+            predictions = self._predictions(names, rows, top, self._least_of(own, least))
             if len(different) < len(titles):
-                by_title = dict(zip(different, predictions, strict=True))
-                predictions = [by_title[title] for title in titles]
+                by_input = dict(zip(different, predictions, strict=True))
+                predictions = [by_input[one] for one in inputs]
         return predictions, cut
+
+    def least_at(self, precision: float) -> Floats:
+        """Return the least probabilities at which answers are right that often.
+
+        They are (categories,), or for a model with contexts (2, categories): of titles whose channel and duration it
+        knows, and of others, about which it is as sure and less often right.
+        """
+        least = self.thresholds.at(precision)
+        return least if self.alone is None else np.stack([least, self.alone.at(precision)])
+
+    def _least_of(self, context_ids: Labels | None, least: float | Floats | None) -> Floats:
+        """Return what `predict` is given for all titles (categories,), or for each (titles, categories)."""
+        if least is None or np.ndim(least) < 2:
+            return np.full(len(self.categories), self.thresholds.unasked() if least is None else least)
+        known, others = np.asarray(least)
+        if self.contexts is not None and context_ids is not None:
+            others = np.where(self.contexts.lacks(context_ids)[:, None], others, known)
+        chosen: Floats = others
+        return chosen
+
+    def context_ids(self, contexts: Sequence[Context] | None) -> Labels | None:
+        """Return the ids of contexts (titles, 2); None where there are none, or for a model that looks at none."""
+        return None if self.contexts is None or contexts is None else self.contexts.ids(contexts)
 
     def _predictions(self, titles: list[str], rows: Floats, top: int, least: Floats) -> list[Prediction]:
         is_single = self.task is Task.single
@@ -98,7 +144,7 @@ class BaseClassifier(Trained, ABC):
         else:
             order = np.argsort(-rows, axis=1, kind="stable")[:, : top if is_single else None]
             shares = np.take_along_axis(rows, order, axis=1)
-        is_named = shares >= least[order]
+        is_named = shares >= (least[order] if least.ndim == 1 else np.take_along_axis(least, order, axis=1))
         # Lists of all titles at once: number by number, from arrays, takes many times as long.
         ranked = zip(map(self.categories.__getitem__, order.ravel().tolist()), shares.ravel().tolist(), strict=True)
         candidates = zip(*[ranked] * order.shape[1], strict=True)  # so many to a title
@@ -107,7 +153,7 @@ class BaseClassifier(Trained, ABC):
             best = np.where(is_named[:, 0], order[:, 0], len(self.categories))
             predictions = list(map(Prediction, titles, candidates, map(answers.__getitem__, best.tolist())))
         else:
-            shown = np.maximum(top, np.where(is_named, np.arange(len(least)) + 1, 0).max(axis=1, initial=0))
+            shown = np.maximum(top, np.where(is_named, np.arange(least.shape[-1]) + 1, 0).max(axis=1, initial=0))
             predictions = [
                 Prediction(title, ranks[:count], tuple(name for name, _ in itertools.compress(ranks, flags)))
                 for title, ranks, flags, count in zip(
@@ -118,6 +164,14 @@ class BaseClassifier(Trained, ABC):
             if not title or title.isspace():
                 predictions[number] = Prediction(title, (), ())
         return predictions
+
+
+def _parted(inputs: list[Any]) -> tuple[list[str], Labels | None]:
+    """Return the titles of inputs, and the ids (titles, 2) of those that are pairs with such."""
+    if not inputs or isinstance(inputs[0], str):
+        return inputs, None
+    titles, ids = zip(*inputs, strict=True)
+    return list(titles), np.array(ids, dtype=np.int64)
 
 
 @contextmanager

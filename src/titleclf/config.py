@@ -16,12 +16,17 @@ from titleclf.kinds import (
 
 @dataclass
 class ColumnsConfig:
-    """The names of the columns in a user's file, and the language of titles that have none there."""
+    """The names of the columns in a user's file, and the language of titles that have none there.
+
+    `channel` and `duration` (in minutes) are None where a model shall not look at them.
+    """
 
     title: str
     category: str
     lang: str
     unnamed_lang: str
+    channel: str | None
+    duration: str | None
 
 
 @dataclass
@@ -43,6 +48,14 @@ class CharactersConfig:
 
     casefold: bool
     min_count: int
+
+
+@dataclass
+class ContextConfig:
+    """Which channels are worth an id, and which share of the titles of an epoch loses its channel, or its duration."""
+
+    min_titles: int
+    dropout: float
 
 
 @dataclass
@@ -199,6 +212,7 @@ class TrainConfig:
     task: Task
     data: DataConfig
     characters: CharactersConfig
+    context: ContextConfig
     model: ModelConfig
     noise: NoiseConfig
     objective: ObjectiveConfig

@@ -41,7 +41,7 @@ def correct(sides: Split, path: str, lang: str) -> Split:
     is_named = [side["title"].map(key_of).isin(named) for side in sides]  # so no programme gets on two sides
     sides = Split(*(_relabelled(side, rows) for side in sides))
     known = pd.concat([side[taken] for side, taken in zip(sides, is_named, strict=True)])
-    taught = pd.concat([known, pd.DataFrame(own, columns=known.columns)])
+    taught = pd.concat([known, pd.DataFrame(own, columns=["title", "category", "lang"])])  # of no known channel
     train, validation, test = (side[~taken] for side, taken in zip(sides, is_named, strict=True))
     sides = Split(*(side.reset_index(drop=True) for side in (pd.concat([train, *[taught] * TIMES]), validation, test)))
     _check(sides, categories, path)

@@ -28,7 +28,7 @@ from titleclf.tags import report as tag_report
 from titleclf.tags.thresholds import coverage
 from titleclf.temperature import Temperature
 from titleclf.thresholds import abstention, named_wishes
-from titleclf.titles import labels_of, read_all_titles, tags_of, targets_of
+from titleclf.titles import context_ids_of, labels_of, read_all_titles, tags_of, targets_of
 
 
 def evaluate(config: EvaluateConfig) -> Metrics:
@@ -64,7 +64,7 @@ def evaluate_bundle(
     `known` are the titles of its training, where they are at hand: noise spoils them too, and differently.
     """
     targets_of(titles, bundle.categories, bundle.task)  # refuse other categories first
-    logits, cut = bundle.logits(list(titles["title"]))
+    logits, cut = bundle.logits(list(titles["title"]), context_ids_of(titles, bundle.contexts))
     metrics = {
         **_scores(bundle, titles, logits, config),
         "cut": cut,
@@ -111,7 +111,11 @@ def part(titles: pd.DataFrame, known: pd.DataFrame | None, memory: Known | None)
 def _robustness(bundle: BaseClassifier, titles: pd.DataFrame, known: pd.DataFrame | None, count: int) -> Metrics:
     memory = bundle.memory if bundle.facts.remembers_training else None  # only that one tells what training saw
     groups = {
-        name: Labelled(list(frame["title"]), targets_of(frame, bundle.categories, bundle.task))
+        name: Labelled(
+            list(frame["title"]),
+            targets_of(frame, bundle.categories, bundle.task),
+            context_ids_of(frame, bundle.contexts),
+        )
         for name, frame in part(titles, known, memory).items()
     }
     return robustness(bundle.answers, groups, count, ONE_CATEGORY if bundle.task is Task.single else SEVERAL_TAGS)

@@ -5,7 +5,7 @@ import math
 import os
 import sys
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from titleclf.characters import printable
@@ -55,6 +55,7 @@ class Explanation:
     characters: list[tuple[str, float]]
     ngrams: list[Piece]
     cut: str
+    context: dict[str, float] = field(default_factory=dict)  # what the channel and the duration add, if they are known
 
     @property
     def by_characters(self) -> float:
@@ -64,7 +65,8 @@ class Explanation:
     @property
     def lead(self) -> float:
         """What all adds up to."""
-        return self.bias + self.by_characters + (self.memory.contribution if self.memory else 0)
+        by_memory = self.memory.contribution if self.memory else 0
+        return self.bias + self.by_characters + sum(self.context.values()) + by_memory
 
 
 def has_colours() -> bool:
@@ -87,6 +89,7 @@ def as_text(explanation: Explanation, indent: str) -> str:
     """Return lines for people: what adds up to the lead, what is strongest for and against, and what is remembered."""
     memory = explanation.memory
     terms = [f"bias {explanation.bias:+.2f}", f"title {explanation.by_characters:+.2f}"]
+    terms += [f"{name} {contribution:+.2f}" for name, contribution in explanation.context.items()]
     terms += [f"memory {memory.contribution:+.2f}"] if memory else []
     pieces = explanation.ngrams or _characters(explanation)
     for_it = [piece for piece in pieces if piece.contribution > 0][:_STRONGEST]
@@ -104,6 +107,7 @@ def as_object(explanation: Explanation) -> dict[str, Any]:
     return {
         "category": explanation.category,
         "bias": _rounded(explanation.bias),
+        **{name: _rounded(contribution) for name, contribution in explanation.context.items()},
         "memory": _as_remembered(explanation.memory),
         "characters": [[mark, _rounded(contribution)] for mark, contribution in explanation.characters],
         "ngrams": [piece._asdict() | {"contribution": _rounded(piece.contribution)} for piece in explanation.ngrams],

@@ -21,6 +21,8 @@ from titleclf.kinds import Task
 FOLDED = "ngrams."
 SCORES, SCALES, COARSE, USED = (f"{FOLDED}{name}" for name in ("scores", "scales", "coarse", "used"))
 CHARACTERS, HEAD, BIAS = "encoder.embedding.characters.weight", "head.weight", "head.bias"
+# What channels and durations add to a title's vector, and folded (under its own name) to its logits.
+CONTEXTS = {f"context.{name}.weight": f"context.{name}.scores" for name in ("channels", "durations")}
 _BYTE = 127
 # Most scores are small, and many are added: where levels lie closer to each other near zero, sums lose half as much.
 _POWER = 1.5
@@ -50,13 +52,25 @@ def fold(weights: Mapping[str, Array], task: Task) -> dict[str, Array]:
         head = head - head[_reference(table @ head.T)]
     scores = table @ head[says_something(head)].T  # (buckets, columns)
     used = scores.any(axis=1)
+    of_contexts = {name: weights.pop(table) @ head.T for table, name in CONTEXTS.items() if table in weights}
     return {
         **weights,
+        **of_contexts,
         # Half as exact as it was: three digits, where a score has two.
         CHARACTERS: weights[CHARACTERS].astype(np.float16),
         HEAD: head,
         **_quantised(scores[used]),
         **({} if used.all() else {USED: np.packbits(used)}),
+    }
+
+
+def folded_shapes(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
+    """Return what becomes of the shapes of a model's weights, but for the table that `check_folding` looks at."""
+    categories = shapes[BIAS]
+    return {
+        CONTEXTS.get(name, name): (shape[0], *categories) if name in CONTEXTS else shape
+        for name, shape in shapes.items()
+        if name != TABLE
     }
 
 

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from titleclf.architectures import BagConfig, ConvConfig, ModelConfig, NgramConfig
+from titleclf.arrays import Labels
 from titleclf.characters import PAD, Batch
 from titleclf.kinds import Combine
 from titleclf.ngrams import ngrams
@@ -16,22 +17,25 @@ class Inputs(NamedTuple):
     """A batch on the model's device.
 
     `ids` and `mask` are (batch, length). `grams` holds the n-grams of all titles one after the other, `gram_counts`
-    (batch,) how many each title has; both are empty for models without n-grams.
+    (batch,) how many each title has; both are empty for models without n-grams. `context` (batch, 2) are the ids of
+    channels and durations, if there are any.
     """
 
     ids: Tensor
     mask: Tensor
     grams: Tensor
     gram_counts: Tensor
+    context: Tensor | None = None
 
 
-def to_inputs(batch: Batch, config: ModelConfig, device: torch.device) -> Inputs:
+def to_inputs(batch: Batch, config: ModelConfig, device: torch.device, context_ids: Labels | None = None) -> Inputs:
     """Add the n-grams that the model wants, and move everything to its device."""
     if isinstance(config, NgramConfig):
         grams, counts = ngrams(batch.ids, batch.mask, config.orders, config.buckets, across_words=config.across_words)
     else:
         grams, counts = ngrams(batch.ids, batch.mask, [], 1, across_words=True)
-    return Inputs(*(torch.from_numpy(array).to(device) for array in (batch.ids, batch.mask, grams, counts)))
+    inputs = Inputs(*(torch.from_numpy(array).to(device) for array in (batch.ids, batch.mask, grams, counts)))
+    return inputs if context_ids is None else inputs._replace(context=torch.from_numpy(context_ids).to(device))
 
 
 class PositionalCharacters(nn.Module):
@@ -129,10 +133,36 @@ class Conv(nn.Module):
 Encoder = Bag | Ngram | Conv
 
 
-class Network(nn.Module):
-    """Logits of titles: an encoder and a head, linear or with one hidden layer."""
+class ContextEmbedding(nn.Module):
+    """What a channel and a duration add to a title's vector.
 
-    def __init__(self, config: ModelConfig, characters: int, length: int, categories: int) -> None:
+    Nothing, where they are not known, or were in no title of training. Tables are sparse for the same reason as that of
+    n-grams: most channels are seldom in a batch, and must then move far.
+    """
+
+    def __init__(self, sizes: tuple[int, int], dim: int) -> None:
+        super().__init__()
+        self.channels, self.durations = (
+            nn.Embedding(size, dim, padding_idx=0, sparse=True, _weight=torch.zeros(size, dim)) for size in sizes
+        )
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """Return the sum of both (batch, dim) for ids (batch, 2)."""
+        vectors: Tensor = self.channels(ids[:, 0]) + self.durations(ids[:, 1])
+        return vectors
+
+
+class Network(nn.Module):
+    """Logits of titles: an encoder and a head, linear or with one hidden layer; between them, what a context adds."""
+
+    def __init__(
+        self,
+        config: ModelConfig,
+        characters: int,
+        length: int,
+        categories: int,
+        context_sizes: tuple[int, int] | None = None,
+    ) -> None:
         super().__init__()
         self.config = config
         self.encoder = encoder_of(config, characters, length)
@@ -142,6 +172,7 @@ class Network(nn.Module):
             self.head: nn.Module = nn.Sequential(hidden, nn.ReLU(), nn.Linear(config.hidden, categories))
         else:
             self.head = nn.Linear(self.encoder.dim, categories)
+        self.context = None if context_sizes is None else ContextEmbedding(context_sizes, self.encoder.dim)
 
     def start_at(self, shares: Tensor) -> None:
         """Let the network begin with these probabilities (categories,) for any title.
@@ -155,7 +186,10 @@ class Network(nn.Module):
 
     def forward(self, inputs: Inputs) -> Tensor:
         """Return logits (batch, categories)."""
-        logits: Tensor = self.head(self.dropout(self.encoder(inputs)))
+        vectors = self.encoder(inputs)  # (batch, dim)
+        if self.context is not None and inputs.context is not None:
+            vectors = vectors + self.context(inputs.context)
+        logits: Tensor = self.head(self.dropout(vectors))
         return logits
 
 

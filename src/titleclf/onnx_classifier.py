@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from titleclf.architectures import ModelConfig, NgramConfig
-from titleclf.arrays import Floats
+from titleclf.arrays import Floats, Labels
 from titleclf.characters import Batch, Characters, Ids
 from titleclf.classifiers import BaseClassifier
+from titleclf.context import Contexts
 from titleclf.errors import InputError
 from titleclf.facts import Facts
 from titleclf.kinds import Task
@@ -38,6 +39,8 @@ class Meaning:
     characters: dict[str, Any]
     facts: Facts
     model: ModelConfig
+    contexts: Contexts | None
+    alone: dict[str, Any] | None
 
 
 @dataclass
@@ -67,24 +70,33 @@ class OnnxClassifier(BaseClassifier):
         if metadata is None:
             raise InputError(f"{where} must be a network of titleclf. Got another one. Export one with format=onnx.")
         where = f"{where}: metadata"
+        if isinstance(metadata, dict):
+            metadata = {"contexts": None, "alone": None, **metadata}  # only networks that look at such tell of them
         meaning = from_mapping(Meaning, metadata, where)
         parts = PARTS[meaning.task]
+        read = parts.thresholds.from_mapping
         return cls(
             meaning.task,
             Characters.from_mapping(meaning.characters, where),
             meaning.categories,
             from_mapping(parts.temperature, meaning.temperature, f"{where}.temperature"),
-            parts.thresholds.from_mapping(meaning.thresholds, meaning.categories, f"{where}.thresholds"),
+            read(meaning.thresholds, meaning.categories, f"{where}.thresholds"),
             memory=None,
             facts=meaning.facts,
+            contexts=meaning.contexts,
+            alone=None if meaning.alone is None else read(meaning.alone, meaning.categories, f"{where}.alone"),
             model=meaning.model,
             session=session,
         )
 
-    def some_logits(self, titles: Sequence[str]) -> tuple[Floats, int]:
+    def some_logits(self, titles: Sequence[str], context_ids: Labels | None = None) -> tuple[Floats, int]:
         """Return the network's logits (titles, categories), and how many titles were too long and were cut."""
         batch = self.characters.batch(titles)
-        return self.session.run(["logits"], self._inputs(batch))[0], batch.cut
+        inputs = self._inputs(batch)
+        if self.contexts is not None:
+            known = np.zeros((len(titles), 2), dtype=np.int64) if context_ids is None else context_ids
+            inputs |= {"channels": known[:, 0], "durations": known[:, 1]}
+        return self.session.run(["logits"], inputs)[0], batch.cut
 
     def _inputs(self, batch: Batch) -> dict[str, Ids]:
         if not isinstance(self.model, NgramConfig):

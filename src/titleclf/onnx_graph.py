@@ -11,6 +11,7 @@ from titleclf import __version__
 from titleclf.architectures import ConvConfig, NgramConfig
 from titleclf.characters import PAD
 from titleclf.compact import SCALE, TABLE, Array, is_packed, signed
+from titleclf.folding import CONTEXTS
 from titleclf.kinds import Combine
 from titleclf.onnx_classifier import METADATA, Meaning
 from titleclf.runtime.forward import Forward
@@ -25,11 +26,14 @@ def onnx_model(saved: Saved) -> ModelProto:
     """Return the network and what it means.
 
     `ids` (batch, length) are PAD where a title has ended; `ngrams` (batch, most), which only models with n-grams take,
-    hold the bucket of each and then the number of buckets. The answer is `logits` (batch, categories).
+    hold the bucket of each and then the number of buckets; `channels` and `durations` (batch,), which only models with
+    contexts take, are 0 where one is not known. The answer is `logits` (batch, categories).
     """
     axes = {"ids": ["batch", "length"]}
     if isinstance(saved.model, NgramConfig):
         axes["ngrams"] = ["batch", "most"]
+    if saved.contexts is not None:
+        axes |= {"channels": ["batch"], "durations": ["batch"]}
     graph = _Graph(Forward.of(saved.model, saved.weights, saved.characters.length))
     graph.logits()
     model = helper.make_model(
@@ -45,7 +49,10 @@ def onnx_model(saved: Saved) -> ModelProto:
         producer_name="titleclf",
         producer_version=__version__,
     )
-    helper.set_model_props(model, {METADATA: json.dumps(asdict(_meaning(saved)), ensure_ascii=False)})
+    meaning = asdict(_meaning(saved))
+    if saved.contexts is None:
+        del meaning["contexts"], meaning["alone"]  # so that also those can read it who know of none
+    helper.set_model_props(model, {METADATA: json.dumps(meaning, ensure_ascii=False)})
     return model
 
 
@@ -59,6 +66,8 @@ def _meaning(saved: Saved) -> Meaning:
         saved.characters.to_mapping(),
         saved.facts,
         saved.model,
+        saved.contexts,
+        None if saved.alone is None else asdict(saved.alone),
     )
 
 
@@ -72,6 +81,9 @@ class _Graph:
 
     def logits(self) -> str:
         vectors = self._encoded()
+        for table, ids in zip(CONTEXTS, ("channels", "durations"), strict=True):
+            if table in self.network.weights:
+                vectors = self._add("Add", vectors, self._add("Gather", self._weight(table), ids))
         if not self.model.hidden:
             return self._linear("head", vectors, output="logits")
         return self._linear("head.2", self._add("Relu", self._linear("head.0", vectors)), output="logits")

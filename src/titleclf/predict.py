@@ -11,12 +11,14 @@ from titleclf import __version__
 from titleclf.answers import Prediction, reconfigure, writer
 from titleclf.arguments import LATEST, count, default_model, precision, program, share
 from titleclf.characters import chunked
+from titleclf.context import UNKNOWN, Context, Contexts
+from titleclf.context_cells import titles_with_contexts
 from titleclf.errors import InputError, exit_codes
 from titleclf.files import SHIPPED
 from titleclf.runtime.classifier import Classifier
 from titleclf.runtime.explain import check_linear, explain
 from titleclf.saved import model_folder
-from titleclf.tables import checked_lines, titles_in
+from titleclf.tables import checked_lines, is_plain, titles_in
 
 _CHUNK = 16_384
 _EXAMPLES = """examples:
@@ -39,18 +41,18 @@ def main() -> None:
     sys.stderr.write(f"model: {shown}\n")  # in one piece, should Ctrl-C come now
     asked = arguments.precision
     least = np.maximum(
-        arguments.min_confidence, classifier.thresholds.unasked() if asked is None else classifier.thresholds.at(asked)
+        arguments.min_confidence, classifier.thresholds.unasked() if asked is None else classifier.least_at(asked)
     )
     top = min(arguments.top, len(classifier.categories))
     write = writer(arguments.format, classifier.task, top, classifier.categories, explains=arguments.explain)
     if arguments.explain:
         check_linear(classifier.network.model)
     all_cut = 0
-    for chunk in chunked(titles, _CHUNK):
-        predictions, cut = classifier.predict_counting(chunk, top, least)
+    for chunk, contexts in _chunks(arguments, titles, classifier.contexts):
+        predictions, cut = classifier.predict_counting(chunk, top, least, contexts)
         all_cut += cut
-        for prediction in predictions:
-            write(_explained(prediction, classifier) if arguments.explain else prediction)
+        for prediction, context in zip(predictions, contexts or [UNKNOWN] * len(chunk), strict=True):
+            write(_explained(prediction, context, classifier) if arguments.explain else prediction)
     if all_cut:
         print(f"cut: {all_cut:,} titles longer than the longest of training", file=sys.stderr)
 
@@ -68,7 +70,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--input",
         metavar="FILE",
-        help="a .txt with a title a line, a table with a column `title`, or - (standard input)",
+        help="a .txt with a title a line, a table with a column `title` (for models that know them also `channel` and "
+        "`duration`, in minutes), or - (standard input)",
     )
     parser.add_argument(
         "--model",
@@ -99,12 +102,23 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _explained(prediction: Prediction, classifier: Classifier) -> Prediction:
+def _explained(prediction: Prediction, context: Context, classifier: Classifier) -> Prediction:
     category = prediction.candidates[0][0] if prediction.candidates else None
     if category is None:
         return prediction
     number = classifier.categories.index(category)
-    return prediction._replace(explanation=explain(classifier, prediction.title, number))
+    return prediction._replace(explanation=explain(classifier, prediction.title, number, context))
+
+
+def _chunks(
+    arguments: argparse.Namespace, titles: Iterator[str], contexts: Contexts | None
+) -> Iterator[tuple[list[str], list[Context] | None]]:
+    """Yield some titles at a time, with their contexts if they come from a table and the model looks at such."""
+    if contexts is None or arguments.input in (None, "-") or is_plain(Path(arguments.input)):
+        yield from ((chunk, None) for chunk in chunked(titles, _CHUNK))
+        return
+    for rows in chunked(titles_with_contexts(Path(arguments.input), contexts), _CHUNK):
+        yield [title for title, _ in rows], [context for _, context in rows]
 
 
 def _titles(arguments: argparse.Namespace) -> Iterator[str]:

@@ -1,6 +1,6 @@
 """How accuracy, or of tags micro-F1, holds when titles are misspelt, and when channels dress them up."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -22,14 +22,24 @@ _ABOUT = {"accuracy": "Right of", "micro_f1": "Micro-F1 of"}
 _SEED = int.from_bytes(b"robustness")  # longer than any seed of training: what it drew is never what is judged
 
 Targets = Labels | Bools  # category numbers (titles,), or tags (titles, categories)
-Classify = Callable[[Sequence[str]], Targets]
+Classify = Callable[..., Targets]  # of titles, and of their context where a group has one
 
 
 class Labelled(NamedTuple):
-    """Titles and what shall be answered."""
+    """Titles and what shall be answered; and the ids of their channels and durations (titles, 2), if any."""
 
     titles: list[str]
     labels: Targets
+    context_ids: Labels | None = None
+
+    def rows(self, rows: Labels) -> "Labelled":
+        """Return some of them."""
+        context_ids = None if self.context_ids is None else self.context_ids[rows]
+        return Labelled([self.titles[row] for row in rows], self.labels[rows], context_ids)
+
+    def answers(self, classify: Classify) -> Targets:
+        """Return what is answered."""
+        return classify(self.titles) if self.context_ids is None else classify(self.titles, self.context_ids)
 
 
 class Judge(NamedTuple):
@@ -71,7 +81,7 @@ def robustness(classify: Classify, groups: Mapping[str, Labelled], titles: int, 
     where there are none).
     """
     samples = {name: _sample(group, titles) for name, group in groups.items() if titles and group.titles}
-    clean = {name: classify(group.titles) for name, group in samples.items()}
+    clean = {name: group.answers(classify) for name, group in samples.items()}
     found: Metrics = {
         name: {"clean": judge.summary(clean[name], group.labels), **{part: {} for part in PARTS}}
         for name, group in samples.items()
@@ -120,14 +130,13 @@ def told(groups: Metrics) -> str:
 
 def _sample(group: Labelled, titles: int) -> Labelled:
     count = len(group.titles)
-    rows = np.sort(np.random.default_rng(_SEED).permutation(count)[:titles])
-    return Labelled([group.titles[row] for row in rows], group.labels[rows])
+    return group.rows(np.sort(np.random.default_rng(_SEED).permutation(count)[:titles]))
 
 
 def _scores(classify: Classify, group: Labelled, clean: Targets, spoilt: list[str], judge: Judge) -> Metrics:
     changed = np.array([after != before for after, before in zip(spoilt, group.titles, strict=True)])
     predicted = clean.copy()  # a title that stays as it is keeps its answer
-    predicted[changed] = classify([spoilt[row] for row in np.flatnonzero(changed)])
+    predicted[changed] = group._replace(titles=spoilt).rows(np.flatnonzero(changed)).answers(classify)
     loss = judge.lost(clean[changed], predicted[changed], group.labels[changed]) if changed.any() else None
     return {**judge.summary(predicted, group.labels), "changed": float(changed.mean()), "loss": loss}
 

@@ -43,6 +43,7 @@ def check(config: PretrainConfig | TrainConfig | EvaluateConfig | ExportConfig) 
             rules = [
                 *_data_rules(config.data),
                 _corrections_rule(config),
+                *_context_rules(config),
                 *_model_rules(config.model),
                 *_objective_rules(config.objective, config.model),
                 *_noise_rules(config.noise),
@@ -70,6 +71,15 @@ def _data_rules(data: DataConfig) -> Iterator[Rule]:
         rule = "leave titles to train on: validation_fraction + test_fraction below 1"
         in_range = 0 < data.validation_fraction < 1 and 0 < data.test_fraction < 1
         yield "data", f"{both:g}", both < 1 or not in_range, rule
+
+
+def _context_rules(config: TrainConfig) -> Iterator[Rule]:
+    for name in ("channel", "duration"):
+        column = getattr(config.data.columns, name)
+        has_columns = column is None or config.data.path != SHIPPED
+        yield f"data.columns.{name}", column, has_columns, "be null while data.path is shipped, whose titles have none"
+    yield _at_least("context.min_titles", config.context.min_titles, 1)
+    yield _from_to("context.dropout", config.context.dropout, 0, 1)
 
 
 def _corrections_rule(config: TrainConfig) -> Rule:

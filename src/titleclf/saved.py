@@ -10,10 +10,11 @@ from titleclf.architectures import ConvConfig, ModelConfig, NgramConfig
 from titleclf.characters import Characters
 from titleclf.checksums import SUMS, check_sums
 from titleclf.compact import SCALE, TABLE, Array, check_packing, is_packed
+from titleclf.context import Contexts
 from titleclf.errors import InputError
 from titleclf.facts import Facts
 from titleclf.files import SHIPPED, shipped
-from titleclf.folding import FOLDED, check_folding, is_folded
+from titleclf.folding import CONTEXTS, FOLDED, check_folding, folded_shapes, is_folded
 from titleclf.kinds import Positions, Task
 from titleclf.mapping import from_mapping
 from titleclf.memory import Memory
@@ -26,6 +27,7 @@ from titleclf.thresholds import Thresholds
 from titleclf.trained import Trained
 
 FORMAT = 3
+WITH_CONTEXTS = 4  # of bundles that look at channels or durations: who can't, must not read them
 WEIGHTS, CHARACTERS, CONFIG = "weights.safetensors", "characters.json", "config.json"
 MEMORY = "memory.jsonl.gz"  # not in every bundle
 
@@ -72,9 +74,9 @@ def read_saved(folder: Path) -> Saved:
     if not folder.is_dir():
         raise InputError(f"{folder} must be a folder with a model. Got {kind_of(folder)}. Train one with: make train")
     config = _read_json(folder / CONFIG)
-    if config.get("format") != FORMAT:
+    if config.get("format") not in (FORMAT, WITH_CONTEXTS):
         raise InputError(
-            f"{folder / CONFIG} must be of format {FORMAT}. Got {config.get('format')!r}. "
+            f"{folder / CONFIG} must be of format {FORMAT} or {WITH_CONTEXTS}. Got {config.get('format')!r}. "
             "Install the titleclf that wrote it, or train again."
         )
     files = _read_all(folder, has_memory=config.get("memory") is not None)
@@ -88,7 +90,13 @@ def read_saved(folder: Path) -> Saved:
         raise InputError(f"{folder / CONFIG} must have categories and a temperature above 0. Train again.")
     model = from_mapping(ModelConfig, config.get("model", {}), f"{folder / CONFIG}: model")
     characters = Characters.from_mapping(_parsed(files[CHARACTERS], folder / CHARACTERS), str(folder / CHARACTERS))
-    shapes = shapes_of(model, len(characters), characters.length, len(categories))
+    contexts, alone = None, None
+    if config["format"] == WITH_CONTEXTS:
+        contexts = Contexts.from_mapping(config.get("contexts", {}), f"{folder / CONFIG}: contexts")
+        where = f"{folder / CONFIG}: alone"
+        alone = PARTS[task].thresholds.from_mapping(config.get("alone", {}), categories, where)
+    sizes = None if contexts is None else contexts.sizes
+    shapes = shapes_of(model, len(characters), characters.length, len(categories), sizes)
     weights = checked_weights(files[WEIGHTS], shapes, model, folder / WEIGHTS)
     where = f"{folder / CONFIG}: thresholds"
     thresholds = PARTS[task].thresholds.from_mapping(config.get("thresholds", {}), categories, where)
@@ -97,7 +105,8 @@ def read_saved(folder: Path) -> Saved:
     if MEMORY in files:
         names = (str(folder / MEMORY), f"{folder / CONFIG}: memory")
         memory = PARTS[task].memory.from_bytes(files[MEMORY], config["memory"], categories, *names)
-    return Saved(task, characters, categories, temperature, thresholds, memory, facts, model, weights)
+    trained = (task, characters, categories, temperature, thresholds, memory, facts, contexts, alone)
+    return Saved(*trained, model, weights)
 
 
 def _read_all(folder: Path, *, has_memory: bool) -> dict[str, bytes]:
@@ -107,7 +116,9 @@ def _read_all(folder: Path, *, has_memory: bool) -> dict[str, bytes]:
     return files
 
 
-def shapes_of(model: ModelConfig, characters: int, length: int, categories: int) -> Shapes:
+def shapes_of(
+    model: ModelConfig, characters: int, length: int, categories: int, context_sizes: tuple[int, int] | None = None
+) -> Shapes:
     """Return the names and shapes of the weights that `model.Network` has."""
     encoded = model.dim
     shapes: Shapes = {"encoder.embedding.characters.weight": (characters, model.dim)}
@@ -120,6 +131,8 @@ def shapes_of(model: ModelConfig, characters: int, length: int, categories: int)
         for number, width in enumerate(model.widths):
             shapes[f"encoder.convolutions.{number}.weight"] = (model.channels, model.dim, width)
             shapes[f"encoder.convolutions.{number}.bias"] = (model.channels,)
+    if context_sizes is not None:
+        shapes |= {name: (size, encoded) for name, size in zip(CONTEXTS, context_sizes, strict=True)}
     if model.hidden:
         layers = {"head.0": (model.hidden, encoded), "head.2": (categories, model.hidden)}
     else:
@@ -148,7 +161,7 @@ def checked_weights(
     if not is_folded(weights) or not isinstance(model, NgramConfig):
         return _fitting(weights, shapes, path)
     others = {name: array for name, array in weights.items() if not name.startswith(FOLDED)}
-    _fitting(others, {name: shape for name, shape in shapes.items() if name != TABLE}, path)
+    _fitting(others, folded_shapes(shapes), path)
     check_folding(weights, model.buckets, str(path))
     return weights
 

@@ -13,9 +13,10 @@ from titleclf import __version__
 from titleclf.architectures import EmbeddingsConfig
 from titleclf.card import model_card
 from titleclf.checksums import SUMS, sums_of
+from titleclf.context import Contexts
 from titleclf.errors import InputError
 from titleclf.folding import SCORES, is_folded
-from titleclf.saved import CHARACTERS, CONFIG, FORMAT, MEMORY, WEIGHTS, Saved, kind_of
+from titleclf.saved import CHARACTERS, CONFIG, FORMAT, MEMORY, WEIGHTS, WITH_CONTEXTS, Saved, kind_of
 
 CARD = "README.md"
 
@@ -54,16 +55,23 @@ def _card(saved: Saved) -> str:
         what = f"folded into {rows:,} x {columns} scores of n-grams in eight bits"
     else:
         what = f"{sum(array.size for array in saved.weights.values()):,} weights"
-    model = f"{saved.model.kind}, {what}, {len(saved.characters):,} characters"
+    model = f"{saved.model.kind}, {what}, {len(saved.characters):,} characters{_beside(saved.contexts)}"
     remembered = None if saved.memory is None else len(saved.memory.keys)
     return model_card(saved.facts, saved.task, model, saved.categories, remembered)
+
+
+def _beside(contexts: Contexts | None) -> str:
+    if contexts is None:
+        return ""
+    known = [f"{len(contexts.channels):,} channels"] if contexts.channels else []
+    return f"; beside the title it looks at {' and '.join([*known, *(['durations'] if contexts.edges else [])])}"
 
 
 def _config(saved: Saved) -> dict[str, Any]:
     # The file that embeddings came from is no part of the bundle: they are among its weights.
     architecture = replace(saved.model, embeddings=EmbeddingsConfig(path=None, tables=None, freeze=False))
     return {
-        "format": FORMAT,
+        "format": FORMAT if saved.contexts is None else WITH_CONTEXTS,
         "version": __version__,
         "task": saved.task,
         "categories": saved.categories,
@@ -72,7 +80,14 @@ def _config(saved: Saved) -> dict[str, Any]:
         "thresholds": asdict(saved.thresholds),
         "memory": None if saved.memory is None else asdict(saved.memory.settings()),
         "facts": asdict(saved.facts),
+        **_of_contexts(saved),
     }
+
+
+def _of_contexts(saved: Saved) -> dict[str, Any]:
+    if saved.contexts is None or saved.alone is None:
+        return {}
+    return {"contexts": asdict(saved.contexts), "alone": asdict(saved.alone)}
 
 
 def _to_json(values: dict[str, Any]) -> bytes:

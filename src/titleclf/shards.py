@@ -40,7 +40,7 @@ class Worker:
 
     def __init__(self, asked: Asked) -> None:
         self.asked, self.classifier = asked, Classifier.load(model_folder(asked.model))
-        self.least = None if asked.precision is None else self.classifier.thresholds.at(asked.precision)
+        self.least = None if asked.precision is None else self.classifier.least_at(asked.precision)
         self.added = _added(self.classifier.task, asked.top)
 
     def answer(self, block: Block) -> int:

@@ -4,7 +4,7 @@ import csv
 import gzip
 import json
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, NamedTuple
@@ -84,21 +84,28 @@ def titles_in(path: Path, column: str = "title") -> Iterator[str]:
     InputError
         If the file can't be read or a row is bad; it is named with its line.
     """
-    if path.name.lower().removesuffix(".gz").endswith(".txt"):
+    if is_plain(path):
         with open_text(path) as text:
             for line in checked_lines(text, str(path)):
                 yield line.rstrip("\r\n")
         return
     for record in read_records(path, [column]):
-        title = record.cells.get(column) or ""
-        problem = record.problem
-        if not isinstance(title, str):
-            problem = f"{column} must be text. Got {title!r}. Put it in quotes."
-        elif not is_utf8(title):
-            problem = f"{column} must be UTF-8. Got other bytes. Save the file as UTF-8."
-        if problem:
+        if problem := record.problem or text_problem(record.cells, column):
             raise InputError(f"{path}:{record.line}: {problem}")
-        yield title
+        yield record.cells[column] or ""
+
+
+def is_plain(path: Path) -> bool:
+    """Tell whether a file is one with a title a line, and no table."""
+    return path.name.lower().removesuffix(".gz").endswith(".txt")
+
+
+def text_problem(cells: Mapping[str, Any], column: str) -> str | None:
+    """Return what is wrong with a cell that shall be text; one that is empty or not there is right."""
+    value = cells.get(column) or ""
+    if not isinstance(value, str):
+        return f"{column} must be text. Got {value!r}. Put it in quotes."
+    return None if is_utf8(value) else f"{column} must be UTF-8. Got other bytes. Save the file as UTF-8."
 
 
 def checked_lines(lines: Iterable[str], where: str) -> Iterator[str]:

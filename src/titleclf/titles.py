@@ -5,23 +5,26 @@ import hashlib
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from titleclf.arrays import Bools, Labels
 from titleclf.config import ColumnsConfig
+from titleclf.context import EDGES, Context, Contexts
+from titleclf.context_cells import ContextColumns
 from titleclf.epg.harvest import harvest
 from titleclf.epg.labels import Labels as GenreLabels
 from titleclf.epg.streams import is_guide
 from titleclf.errors import InputError
 from titleclf.files import SHIPPED, shipped
 from titleclf.kinds import Task
-from titleclf.tables import Record, is_utf8, read_records, refuse
+from titleclf.tables import Record, read_records, refuse, text_problem
 from titleclf.tags import cells
 
 LEAST_PROGRAMMES = 3  # of a category, one for each side of the split
-_SHIPPED_COLUMNS = ColumnsConfig("title", "category", "lang", "und")
+_SHIPPED_COLUMNS = ColumnsConfig("title", "category", "lang", "und", channel=None, duration=None)
 
 
 def titles_path(path: str) -> Path:
@@ -32,7 +35,8 @@ def titles_path(path: str) -> Path:
 def read_all_titles(path: str, columns: ColumnsConfig, task: Task = Task.single) -> pd.DataFrame:
     """Read the titles that `data.path` means, from one file or as one from all that match a pattern, in sorted order.
 
-    What an earlier file has under the same category is left out. Guides are harvested, all together as the last file.
+    What an earlier file has under the same category (channel, duration) is left out. Guides are harvested, all together
+    as the last file.
 
     Raises
     ------
@@ -47,7 +51,8 @@ def read_all_titles(path: str, columns: ColumnsConfig, task: Task = Task.single)
     if guides:
         frames.append(_harvested(guides, columns))
     titles = pd.concat([frame.assign(file=number) for number, frame in enumerate(frames)])
-    first = titles.groupby(["title", "category"])["file"].transform("min")
+    same = list(titles.columns.difference(["lang", "file"]))
+    first = titles.groupby(same, dropna=False)["file"].transform("min")
     return titles[titles["file"] == first].drop(columns="file").reset_index(drop=True)
 
 
@@ -68,17 +73,20 @@ def files_of(path: Path) -> list[Path]:
 
 
 def read_titles(path: Path, columns: ColumnsConfig, task: Task = Task.single) -> pd.DataFrame:
-    """Read labelled titles into a frame of `title, category, lang`; several tags are one category, joined in order.
+    """Read labelled titles into a frame of `title, category, lang`, with `channel` and `minutes` where these are named.
+
+    Several tags are one category, joined in order.
 
     Raises
     ------
     InputError
         If the file can't be read, lacks a column, or has bad rows; up to ten of them are named with their lines.
     """
-    kept: list[tuple[str, str, str]] = []
+    kept: list[tuple[Any, ...]] = []
     bad: list[tuple[int, str]] = []
-    for record in read_records(path, [columns.title, columns.category]):
-        problem = record.problem or _problem(record, columns, task)
+    beside = ContextColumns(columns.channel, columns.duration)
+    for record in read_records(path, [columns.title, columns.category, *beside.named]):
+        problem = record.problem or _problem(record, columns, task) or beside.problem(record.cells)
         if problem:
             bad.append((record.line, problem))
         else:
@@ -87,24 +95,51 @@ def read_titles(path: Path, columns: ColumnsConfig, task: Task = Task.single) ->
             category = row[columns.category].strip()
             if task is Task.multilabel:
                 category = cells.joined(cells.tags_in(category))
-            kept.append((row[columns.title].strip(), category, lang.strip()))
+            kept.append((row[columns.title].strip(), category, lang.strip(), *beside.context(row)))
     refuse(path, bad)
     if not kept:
         raise InputError(f"{path} must have at least one titled row. Got none. Add rows below the header.")
-    return pd.DataFrame(kept, columns=["title", "category", "lang"])
+    return _frame(kept, columns)
 
 
 def _harvested(guides: list[Path], columns: ColumnsConfig) -> pd.DataFrame:
-    found = harvest(map(str, guides), GenreLabels.shipped())
-    rows = [(title, genre.value, lang or columns.unnamed_lang) for title, genre, lang in found.titles()]
-    titles = pd.DataFrame(rows, columns=["title", "category", "lang"])
-    enough = titles.groupby("category")["title"].transform("size") >= LEAST_PROGRAMMES
+    by_channel, with_minutes = columns.channel is not None, columns.duration is not None
+    found = harvest(map(str, guides), GenreLabels.shipped(), by_channel=by_channel, with_minutes=with_minutes)
+    rows = [(one.title, one.genre.value, one.lang or columns.unnamed_lang, *one.context) for one in found.rows()]
+    titles = _frame(rows, columns)
+    enough = titles.groupby("category")["title"].transform("nunique") >= LEAST_PROGRAMMES
     rare = f"; {(~enough).sum():,} more, of genres with fewer than {LEAST_PROGRAMMES}" if not enough.all() else ""
     print(f"{found}{rare}", file=sys.stderr)
     if not enough.any():
         names = ", ".join(map(str, guides))
         raise InputError(f"{names} must have programmes with categories. Got too few. Name a guide that has them.")
     return titles[enough]
+
+
+def _frame(rows: list[tuple[Any, ...]], columns: ColumnsConfig) -> pd.DataFrame:
+    """Return a frame of rows of `title, category, lang, channel, minutes`, without the last two unless named."""
+    unnamed = {"channel": columns.channel, "minutes": columns.duration}
+    titles = pd.DataFrame(rows, columns=["title", "category", "lang", *unnamed])
+    return titles.drop(columns=[name for name, column in unnamed.items() if column is None])
+
+
+def contexts_known(titles: pd.DataFrame, min_titles: int) -> Contexts | None:
+    """Return the vocabulary of a frame: channels of so many titles, and edges of durations; None if it has neither."""
+    if not {"channel", "minutes"} & set(titles.columns):
+        return None
+    channels: list[str] = []
+    if "channel" in titles:
+        counts = titles.groupby("channel")["title"].nunique()
+        channels = sorted(counts.index[counts >= min_titles])
+    return Contexts(channels, list(map(float, EDGES)) if "minutes" in titles else [])
+
+
+def context_ids_of(titles: pd.DataFrame, contexts: Contexts | None) -> Labels | None:
+    """Return the ids of channels and durations (titles, 2) of a frame; None for a model that looks at neither."""
+    if contexts is None:
+        return None
+    pairs = titles.reindex(columns=["channel", "minutes"]).itertuples(index=False)
+    return contexts.ids([Context(*pair) for pair in pairs])
 
 
 def targets_of(titles: pd.DataFrame, categories: list[str], task: Task) -> Labels | Bools:
@@ -161,11 +196,8 @@ def fingerprint(titles: pd.DataFrame) -> str:
 
 def _problem(record: Record, columns: ColumnsConfig, task: Task) -> str | None:
     for column in (columns.title, columns.category, columns.lang):
-        value = record.cells.get(column) or ""
-        if not isinstance(value, str):
-            return f"{column} must be text. Got {value!r}. Put it in quotes."
-        if not value.strip() and column != columns.lang:
+        if problem := text_problem(record.cells, column):
+            return problem
+        if column != columns.lang and not (record.cells.get(column) or "").strip():
             return f"{column} is empty. Remove the row or fill it."
-        if not is_utf8(value):
-            return f"{column} must be UTF-8. Got other bytes. Save the file as UTF-8."
     return cells.problem(columns.category, record.cells[columns.category]) if task is Task.multilabel else None

@@ -17,6 +17,7 @@ from titleclf.chance import seeded
 from titleclf.characters import Characters
 from titleclf.command import command
 from titleclf.config import TrainConfig
+from titleclf.context import without
 from titleclf.data import Data, read_data
 from titleclf.devices import pick_device
 from titleclf.distributed import check_same, from_first, gathered, is_first, joined, share
@@ -34,7 +35,7 @@ from titleclf.pictures import draw_training
 from titleclf.regulariser import Regulariser, regulariser_of
 from titleclf.rounding import round_table
 from titleclf.runtime.classifier import Classifier
-from titleclf.titles import tags_of, targets_of
+from titleclf.titles import context_ids_of, contexts_known, tags_of, targets_of
 from titleclf.trials_report import REPORT, write_trials
 from titleclf.validation import best_epoch, noisy_copies, scores_of, validate
 
@@ -83,8 +84,10 @@ def build(config: TrainConfig, data: Data, device: torch.device) -> Bundle:
     if config.model.embeddings.path is not None:
         embeddings = read_embeddings(embeddings_path(config.model.embeddings.path))
         characters = replace(characters, known=embeddings.known)
+    contexts = contexts_known(data.sides.train, config.context.min_titles)
     torch.manual_seed(config.seed)
-    network = Network(config.model, len(characters), characters.length, len(data.categories))
+    sizes = None if contexts is None else contexts.sizes
+    network = Network(config.model, len(characters), characters.length, len(data.categories), sizes)
     if config.task is Task.multilabel:
         network.start_at(_shares(data))
     if embeddings is not None:
@@ -101,7 +104,8 @@ def build(config: TrainConfig, data: Data, device: torch.device) -> Bundle:
     )
     temperature, thresholds = uncalibrated(config.task)
     network = network.to(device)
-    return Bundle(config.task, characters, data.categories, temperature, thresholds, None, facts, network)
+    trained = (config.task, characters, data.categories, temperature, thresholds, None, facts)
+    return Bundle(*trained, contexts, alone=None if contexts is None else thresholds, network=network)
 
 
 def _shares(data: Data) -> Tensor:
@@ -116,7 +120,7 @@ def fit(config: TrainConfig, data: Data, bundle: Bundle, folder: Path) -> runs.H
     processes only that of the first.
     """
     training, network, device = config.training, bundle.network, bundle.device
-    titles = list(data.sides.train["title"])
+    titles, contexts = list(data.sides.train["title"]), context_ids_of(data.sides.train, bundle.contexts)
     wanted = targets_of(data.sides.train, data.categories, config.task)
     weights = class_weights(wanted, len(data.categories), training.class_balance).to(device)
     starts = range(0, len(titles), training.batch_size)
@@ -135,13 +139,15 @@ def fit(config: TrainConfig, data: Data, bundle: Bundle, folder: Path) -> runs.H
         generator = seeded(config.seed, epoch)
         order = generator.permutation(len(titles))
         written = noised(titles, config.noise, generator)
+        told = None if contexts is None else without(contexts, config.context.dropout, generator)
         network.train()
         total = 0.0
         for start in tqdm(starts, f"epoch {epoch}", leave=False, disable=None):
             rows = order[start : start + training.batch_size]
             own = bundle.characters.batch([written[row] for row in share(rows)])
+            beside = None if told is None else told[share(rows)]
             targets = torch.from_numpy(wanted[rows]).to(device)
-            logits = gathered(network(to_inputs(own, config.model, device)))  # (batch, categories)
+            logits = gathered(network(to_inputs(own, config.model, device, beside)))  # (batch, categories)
             loss = config.loss.classification * classification_loss(logits, targets, weights, training.label_smoothing)
             if regulariser is not None:
                 loss = loss + config.loss.unsupervised * regulariser(network.encoder, len(rows), generator)

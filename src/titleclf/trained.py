@@ -4,6 +4,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from titleclf.characters import Characters
+from titleclf.context import Contexts
 from titleclf.facts import Facts
 from titleclf.kinds import Task
 from titleclf.memory import Memory
@@ -27,6 +28,8 @@ class Trained:
     thresholds: Thresholds
     memory: Memory | TagMemory | None
     facts: Facts
+    contexts: Contexts | None  # None: titles are all that it looks at
+    alone: Thresholds | None  # with contexts: of titles whose channel or duration it doesn't know
 
     def by_name(self) -> dict[str, Any]:
         """Return these values by name, for another that has them, too."""

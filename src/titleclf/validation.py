@@ -14,7 +14,7 @@ from titleclf.noise import misspell, reformat
 from titleclf.tags import metrics as tag_metrics
 from titleclf.tags.temperature import NO_TEMPERATURE, probabilities
 from titleclf.tags.thresholds import best_for_all
-from titleclf.titles import labels_of, tags_of
+from titleclf.titles import context_ids_of, labels_of, tags_of
 
 
 def noisy_copies(titles: pd.DataFrame, count: int, generator: np.random.Generator) -> pd.DataFrame:
@@ -32,7 +32,7 @@ def validate(data: Data, known: pd.DataFrame, bundle: Bundle) -> dict[str, float
     Of titles with several tags, it is micro-F1 in place of accuracy.
     """
     unseen = data.sides.validation
-    logits, known_logits = (bundle.network_logits(list(side["title"]))[0] for side in (unseen, known))
+    logits, known_logits = (network_logits(bundle, side) for side in (unseen, known))
     judge = _one_category if bundle.task is Task.single else _several_tags
     loss, scores, known_scores = judge(logits, unseen, known_logits, known, data.categories)
     first = main_score(scores)
@@ -43,6 +43,11 @@ def validate(data: Data, known: pd.DataFrame, bundle: Bundle) -> dict[str, float
         f"known_{first}": known_scores[first],
         "known_macro_f1": known_scores["macro_f1"],
     }
+
+
+def network_logits(bundle: Bundle, titles: pd.DataFrame) -> Floats:
+    """Return the network's logits (titles, categories) of a frame."""
+    return bundle.network_logits(list(titles["title"]), context_ids_of(titles, bundle.contexts))[0]
 
 
 def best_epoch(history: runs.History) -> int:

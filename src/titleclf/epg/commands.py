@@ -92,7 +92,7 @@ def _decider(arguments: argparse.Namespace, profile: Profile | None) -> Decider:
     if profile is not None:
         check_genres(categories, f"a model for --profile {profile.name}")
     overrides = Overrides.read(Path(arguments.overrides), categories) if arguments.overrides else None
-    return Decider([(model, model.thresholds.at(arguments.precision)) for model in models], overrides)
+    return Decider([(model, model.least_at(arguments.precision)) for model in models], overrides)
 
 
 def _write_genres(arguments: argparse.Namespace, output: str) -> None:

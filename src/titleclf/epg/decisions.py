@@ -7,10 +7,14 @@ from typing import NamedTuple
 from titleclf.answers import Prediction
 from titleclf.arrays import Floats
 from titleclf.classifiers import BaseClassifier
+from titleclf.context import UNKNOWN, Context
 from titleclf.epg.overrides import Overrides
 
 _LONGEST = 1000  # characters of a title that count
 _REMEMBERED = 500_000  # titles: a guide of any size has fewer, and no guide may fill the memory
+
+
+Asked = tuple[str, Context]  # a title, and where it is shown
 
 
 class Decision(NamedTuple):
@@ -31,38 +35,48 @@ class Decision(NamedTuple):
 class Decider:
     """Models with the least probability of each of their categories, the first asked first; and overrides.
 
-    A title is decided once: it has the same categories wherever it stands in a guide, and in every guide.
+    A title is decided once: it has the same categories wherever it stands in a guide, and in every guide. If a model
+    looks at more than titles, that is so of each title on each channel, as long as it lasts there.
     """
 
     models: Sequence[tuple[BaseClassifier, Floats]]
     overrides: Overrides | None = None
-    _known: dict[str, Decision] = field(default_factory=dict)
+    _known: dict[Asked, Decision] = field(default_factory=dict)
 
-    def decide(self, titles: Iterable[str]) -> list[Decision]:
-        """Return a decision a title, in their order."""
+    @property
+    def looks_at_contexts(self) -> bool:
+        """Whether a model looks at channels or durations."""
+        return any(model.contexts is not None for model, _ in self.models)
+
+    def decide(self, titles: Iterable[str], contexts: Iterable[Context] | None = None) -> list[Decision]:
+        """Return a decision a title, in their order; their contexts count only if `looks_at_contexts`."""
         cut = [title[:_LONGEST] for title in titles]
+        asked = [(title, UNKNOWN) for title in cut] if contexts is None else list(zip(cut, contexts, strict=True))
         if len(self._known) > _REMEMBERED:
             self._known.clear()
-        self._known.update(self._decided([title for title in dict.fromkeys(cut) if title not in self._known]))
-        return [self._known[title] for title in cut]
+        self._known.update(self._decided([one for one in dict.fromkeys(asked) if one not in self._known]))
+        return [self._known[one] for one in asked]
 
-    def _decided(self, titles: Sequence[str]) -> dict[str, Decision]:
-        found = self._overridden(titles)
-        unsure = [title for title in titles if title not in found]
+    def _decided(self, asked: Sequence[Asked]) -> dict[Asked, Decision]:
+        found = self._overridden(asked)
+        unsure = [one for one in asked if one not in found]
         for model, least in self.models:
-            for prediction in model.predict(unsure, least=least):
-                decision = _decision(prediction)
-                before = found.get(prediction.title)
+            titles, contexts = [title for title, _ in unsure], [context for _, context in unsure]
+            predictions, _ = model.predict_counting(titles, least=least, contexts=contexts)
+            for one, prediction in zip(unsure, predictions, strict=True):
+                decision, before = _decision(prediction), found.get(one)
                 if before is None or decision.categories or decision.probability > before.probability:
-                    found[prediction.title] = decision
-            unsure = [title for title in unsure if not found[title].categories]
+                    found[one] = decision
+            unsure = [one for one in unsure if not found[one].categories]
         return found
 
-    def _overridden(self, titles: Sequence[str]) -> dict[str, Decision]:
-        rows = {} if self.overrides is None else self.overrides.find(titles)
+    def _overridden(self, asked: Sequence[Asked]) -> dict[Asked, Decision]:
+        # What the user says of a title holds wherever it is shown.
+        rows = {} if self.overrides is None else self.overrides.find(title for title, _ in asked)
         return {
-            title: Decision((row.category,) if row.category else (), row.category, 1.0, is_override=True)
-            for title, row in rows.items()
+            one: Decision((row.category,) if row.category else (), row.category, 1.0, is_override=True)
+            for one in asked
+            if (row := rows.get(one[0]))
         }
 
 

@@ -52,8 +52,9 @@ class Filler:
     def settle(self, programmes: Sequence[Programme]) -> Iterator[Settled]:
         """Yield what becomes of each programme, in their order."""
         wanting = [self._wants(programme) for programme in programmes]
-        titles = [programme.title for programme, wants in zip(programmes, wanting, strict=True) if wants]
-        decisions = iter(self.decider.decide(titles))
+        asked = [programme for programme, wants in zip(programmes, wanting, strict=True) if wants]
+        contexts = [programme.context for programme in asked] if self.decider.looks_at_contexts else None
+        decisions = iter(self.decider.decide([programme.title for programme in asked], contexts))
         for programme, wants in zip(programmes, wanting, strict=True):
             if wants:
                 yield self._settled(programme, next(decisions))

@@ -10,6 +10,8 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 from xml.sax.saxutils import escape, quoteattr
 
+from titleclf.context import Context
+
 _BLANKS = b" \t\r\n"
 Edit = tuple[int, int, bytes]  # the bytes from here to there become these
 
@@ -51,6 +53,11 @@ class Programme:
         except (TypeError, ValueError):
             return None
         return length / timedelta(minutes=1) if length > timedelta(0) else None
+
+    @property
+    def context(self) -> Context:
+        """Where it is shown, and how long it lasts."""
+        return Context(self.channel or None, self.minutes)
 
 
 class Piece(NamedTuple):

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Self
 
 from titleclf.architectures import NgramConfig
-from titleclf.arrays import Floats
+from titleclf.arrays import Floats, Labels
 from titleclf.classifiers import BaseClassifier
 from titleclf.files import SHIPPED
 from titleclf.folding import is_folded
@@ -46,13 +46,13 @@ class Classifier(BaseClassifier):
         """How many titles are fastest at once."""
         return 2048 if isinstance(self.network, Folded) else super().batch_size
 
-    def some_logits(self, titles: Sequence[str]) -> tuple[Floats, int]:
+    def some_logits(self, titles: Sequence[str], context_ids: Labels | None = None) -> tuple[Floats, int]:
         """Return the network's logits (titles, categories), and how many titles were too long and were cut."""
         if isinstance(self.network, Folded):
             line = self.characters.line(titles)
-            return self.network.logits(line), line.cut
+            return self.network.logits(line, context_ids), line.cut
         batch = self.characters.batch(titles)
-        return self.network.logits(batch), batch.cut
+        return self.network.logits(batch, context_ids), batch.cut
 
     def features(self, title: str) -> Features:
         """Return what the features of a title add to its logits, if the head is linear and follows a sum."""

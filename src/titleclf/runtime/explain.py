@@ -3,8 +3,9 @@
 import numpy as np
 
 from titleclf.architectures import ConvConfig, ModelConfig
-from titleclf.arrays import Floats
+from titleclf.arrays import Floats, Labels
 from titleclf.characters import Characters, normalise
+from titleclf.context import UNKNOWN, Context
 from titleclf.errors import InputError
 from titleclf.explained import BEGIN, END, Explanation, Piece, Remembered, strongest_first
 from titleclf.kinds import Task
@@ -13,7 +14,9 @@ from titleclf.runtime.classifier import Classifier
 from titleclf.runtime.features import Features
 
 
-def explain(classifier: Classifier, title: str, category: int | None = None) -> Explanation | None:
+def explain(
+    classifier: Classifier, title: str, category: int | None = None, context: Context = UNKNOWN
+) -> Explanation | None:
     """Tell what speaks for and against a category of a title, by default its likeliest; nothing for an empty title.
 
     Raises
@@ -24,8 +27,9 @@ def explain(classifier: Classifier, title: str, category: int | None = None) -> 
     check_linear(classifier.network.model)
     if not normalise(title, casefold=False):
         return None
+    ids = classifier.context_ids([context])
     if category is None:
-        category = int(classifier.logits([title])[0][0].argmax())
+        category = int(classifier.logits([title], ids)[0][0].argmax())
     to_lead = _to_lead(category, len(classifier.categories), classifier.task)
     seen, own, cut = _seen(classifier.characters, title)
     features = classifier.features(title)
@@ -40,6 +44,7 @@ def explain(classifier: Classifier, title: str, category: int | None = None) -> 
         list(zip(own, _spread(features, len(own)), strict=True)),
         _pieces(features, seen),
         cut,
+        {} if ids is None else _of_context(classifier, ids, to_lead),
     )
 
 
@@ -63,6 +68,11 @@ def _to_lead(category: int, categories: int, task: Task) -> Floats:
     to_lead = np.zeros(categories) if task is Task.multilabel else np.full(categories, -1 / categories)
     to_lead[category] += 1
     return to_lead
+
+
+def _of_context(classifier: Classifier, ids: Labels, to_lead: Floats) -> dict[str, float]:
+    added = zip(("channel", "duration"), ids[0], classifier.network.of_contexts(ids), strict=True)
+    return {name: float(logits[0] @ to_lead) for name, known, logits in added if known}
 
 
 def _spread(said: Features, length: int) -> list[float]:

@@ -12,7 +12,20 @@ from titleclf.architectures import NgramConfig
 from titleclf.arrays import Bools, Floats, Labels
 from titleclf.characters import Ids, Line
 from titleclf.compact import Array
-from titleclf.folding import BIAS, CHARACTERS, COARSE, HEAD, LEVELS, SCALES, SCORES, USED, bits, has_row, says_something
+from titleclf.folding import (
+    BIAS,
+    CHARACTERS,
+    COARSE,
+    CONTEXTS,
+    HEAD,
+    LEVELS,
+    SCALES,
+    SCORES,
+    USED,
+    bits,
+    has_row,
+    says_something,
+)
 from titleclf.kinds import Combine
 from titleclf.ngrams import along
 from titleclf.runtime.codes import codes_of
@@ -45,6 +58,7 @@ class Folded:
     columns: Labels  # (columns,): the category of each
     bias: Floats  # (categories,)
     unit: float
+    contexts: list[Floats]  # of channels and of durations (ids, categories), or none
     asked: int = field(default=0, init=False)  # places so far
     spelt: Integers = field(init=False)  # (characters * length, width): scores of those that are needed
     is_spelt: Bools = field(init=False)  # (characters,)
@@ -78,10 +92,22 @@ class Folded:
             np.flatnonzero(says_something(weights[HEAD])),
             weights[BIAS],
             unit,
+            [weights[name] for name in CONTEXTS.values() if name in weights],
         )
 
-    def logits(self, line: Line) -> Floats:
+    def logits(self, line: Line, context_ids: Labels | None = None) -> Floats:
         """Return logits (titles, categories)."""
+        logits = self._of_titles(line)
+        if context_ids is not None:
+            for added in self.of_contexts(context_ids):
+                logits += added
+        return logits
+
+    def of_contexts(self, context_ids: Labels) -> list[Floats]:
+        """Return what channels and what durations (titles, categories) add."""
+        return [scores.take(ids, axis=0) for scores, ids in zip(self.contexts, context_ids.T, strict=True)]
+
+    def _of_titles(self, line: Line) -> Floats:
         filled = line.counts > 0
         sums = np.zeros((len(line.counts), self._width), dtype=np.int32)
         features = line.counts.copy()

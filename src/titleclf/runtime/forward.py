@@ -10,6 +10,7 @@ from titleclf.architectures import ConvConfig, ModelConfig, NgramConfig
 from titleclf.arrays import Floats, Labels
 from titleclf.characters import Batch
 from titleclf.compact import SCALE, TABLE, Array, is_packed, signed, unpacked
+from titleclf.folding import CONTEXTS
 from titleclf.kinds import Combine
 from titleclf.ngrams import located, ngrams
 from titleclf.runtime.codes import codes_of
@@ -30,9 +31,11 @@ class Forward:
         learned = weights.get("encoder.embedding.positions.table")
         return cls(model, weights, codes_of(model.positions, length, model.dim) if learned is None else learned)
 
-    def logits(self, batch: Batch) -> Floats:
+    def logits(self, batch: Batch, context_ids: Labels | None = None) -> Floats:
         """Return logits (batch, categories)."""
         vectors = self._encoded(batch)
+        if context_ids is not None:
+            vectors = sum(self._of_contexts(context_ids), vectors)
         if not self.model.hidden:
             return self._linear("head", vectors)
         return self._linear("head.2", np.maximum(self._linear("head.0", vectors), 0))
@@ -42,6 +45,10 @@ class Forward:
         """What a linear head adds to the logits of every title (categories,)."""
         bias: Floats = self.weights["head.bias"]
         return bias
+
+    def of_contexts(self, context_ids: Labels) -> list[Floats]:
+        """Return what channels and what durations (titles, categories) add, if the head is linear."""
+        return [vectors @ self.weights["head.weight"].T for vectors in self._of_contexts(context_ids)]
 
     def features(self, batch: Batch) -> Features:
         """Return what the features of a batch of one title add, if the head is linear and follows a sum."""
@@ -58,6 +65,9 @@ class Forward:
             divisor = np.sqrt(len(vectors))
         adds = vectors @ self.weights["head.weight"].T / divisor
         return Features(adds, starts, orders, np.arange(len(adds)) >= count)
+
+    def _of_contexts(self, context_ids: Labels) -> list[Floats]:
+        return [self.weights[name].take(ids, axis=0) for name, ids in zip(CONTEXTS, context_ids.T, strict=True)]
 
     def _encoded(self, batch: Batch) -> Floats:
         match self.model:

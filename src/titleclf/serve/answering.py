@@ -8,6 +8,7 @@ from typing import Any
 
 from titleclf.answers import Prediction
 from titleclf.arrays import Floats
+from titleclf.context import UNKNOWN, Context
 from titleclf.epg.overrides import Override
 from titleclf.errors import InputError
 from titleclf.explained import as_object
@@ -25,6 +26,7 @@ Answer = dict[str, Any]
 @dataclass
 class _Asked:
     titles: Sequence[str]
+    contexts: Sequence[Context]
     top: int
     answered: "asyncio.Future[list[Answer]]"
     answers: list[Answer] = field(default_factory=list)
@@ -44,20 +46,23 @@ class Answering:
         # What is kept for many titles is built now, and not while somebody waits.
         classifier.predict([f"{number} build what the others use" for number in range(TITLES)], least=least)
 
-    async def answer(self, titles: Sequence[str], top: int) -> list[Answer]:
+    async def answer(self, titles: Sequence[str], top: int, contexts: Sequence[Context] | None = None) -> list[Answer]:
         """Return an answer a title, in their order."""
         if not titles:
             return []
-        asked = _Asked(titles, top, asyncio.get_running_loop().create_future())
+        future = asyncio.get_running_loop().create_future()
+        asked = _Asked(titles, contexts or [UNKNOWN] * len(titles), top, future)
         self._waiting.append(asked)
         self._call()
         return await asked.answered
 
-    async def explanations(self, titles: Sequence[str]) -> list[Answer | None]:
+    async def explanations(
+        self, titles: Sequence[str], contexts: Sequence[Context] | None = None
+    ) -> list[Answer | None]:
         """Return what speaks for the likeliest category of each title, None where nothing can be told."""
         found = []
-        for title in titles:
-            explanation = explain(self._classifier, title) if self.explains else None
+        for title, context in zip(titles, contexts or [UNKNOWN] * len(titles), strict=True):
+            explanation = explain(self._classifier, title, context=context) if self.explains else None
             found.append(as_object(explanation) if explanation else None)
             await asyncio.sleep(0)  # the others' turn
         return found
@@ -70,15 +75,16 @@ class Answering:
     def _turn(self) -> None:
         """Answer a share of what each asks for, the longest waiting first."""
         self._is_called = False
-        turn: list[tuple[_Asked, Sequence[str]]] = []
+        turn: list[tuple[_Asked, slice]] = []
         room = _AT_ONCE
         while self._waiting and room > 0:
             asked = self._waiting.popleft()
             if asked.answered.done():  # the client has left
                 continue
             done = len(asked.answers)
-            turn.append((asked, asked.titles[done : done + min(_SHARE, room)]))
-            room -= len(turn[-1][1])
+            share = min(_SHARE, room, len(asked.titles) - done)
+            turn.append((asked, slice(done, done + share)))
+            room -= share
         try:
             self._answer(turn)
         except Exception as error:
@@ -87,13 +93,15 @@ class Answering:
         if self._waiting:
             self._call()
 
-    def _answer(self, turn: Sequence[tuple[_Asked, Sequence[str]]]) -> None:
-        titles = [title for _, some in turn for title in some]
+    def _answer(self, turn: Sequence[tuple[_Asked, slice]]) -> None:
+        titles = [title for asked, some in turn for title in asked.titles[some]]
+        contexts = [context for asked, some in turn for context in asked.contexts[some]]
         rows = self._corrections.overrides.find(titles)
         top = max((asked.top for asked, _ in turn), default=1)
-        predictions = iter(self._classifier.predict(titles, top, self._least))
+        predictions = iter(self._classifier.predict_counting(titles, top, self._least, contexts)[0])
         for asked, some in turn:
-            asked.answers += [_as_object(next(predictions), rows.get(title), asked.top) for title in some]
+            own = asked.titles[some]
+            asked.answers += [_as_object(next(predictions), rows.get(title), asked.top) for title in own]
             if len(asked.answers) < len(asked.titles):
                 self._waiting.append(asked)
             else:

@@ -14,7 +14,9 @@ from pydantic import BaseModel, Field
 from starlette.requests import ClientDisconnect
 
 from titleclf import __version__
+from titleclf.context import Context, contexts_of
 from titleclf.epg.kodi import genres_xml
+from titleclf.errors import InputError
 from titleclf.serve.guard import Guard
 from titleclf.serve.guides import Guide
 from titleclf.serve.limits import CHARACTERS, EXPLAINED, TITLES, TOP, Refused
@@ -32,9 +34,14 @@ Title = Annotated[str, Field(max_length=CHARACTERS)]
 
 
 class Titles(BaseModel):
-    """Titles to answer, each with its `top` likeliest categories, and on demand with what speaks for the likeliest."""
+    """Titles to answer, each with its `top` likeliest categories, and on demand with what speaks for the likeliest.
+
+    `channels` and `durations` in minutes, as many as titles, are for models that have learnt from such.
+    """
 
     titles: list[Title] = Field(max_length=TITLES)
+    channels: list[Title | None] | None = None
+    durations: list[float | None] | None = None
     top: int = Field(default=3, ge=1, le=TOP)
     explain: bool = False
 
@@ -87,10 +94,11 @@ def _add_titles(app: FastAPI, service: Service) -> None:
             raise Refused(
                 422, f"titles must be at most {EXPLAINED} with explain. Got {len(asked.titles):,}. Send fewer at once."
             )
-        answers = await service.answering.answer(asked.titles, asked.top)
+        contexts = _contexts(asked)
+        answers = await service.answering.answer(asked.titles, asked.top, contexts)
         service.metrics.titles += len(answers)
         if asked.explain:
-            explanations = await service.answering.explanations(asked.titles)
+            explanations = await service.answering.explanations(asked.titles, contexts)
             answers = [answer | {"explanation": one} for answer, one in zip(answers, explanations, strict=True)]
         return JSONResponse({"predictions": answers})
 
@@ -112,6 +120,13 @@ def _add_titles(app: FastAPI, service: Service) -> None:
                 "upload_bytes": limits.upload_bytes,
             },
         }
+
+
+def _contexts(asked: Titles) -> list[Context] | None:
+    try:
+        return contexts_of(len(asked.titles), asked.channels, asked.durations)
+    except InputError as error:
+        raise Refused(422, str(error)) from error
 
 
 def _add_corrections(app: FastAPI, service: Service) -> None:

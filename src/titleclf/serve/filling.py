@@ -141,7 +141,7 @@ def _filler(order: Order) -> Filler:
     classifier = Classifier.load(order.model)
     path = Path(order.overrides)
     overrides = Overrides.read(path, classifier.categories) if path.exists() else None
-    decider = Decider([(classifier, classifier.thresholds.at(order.precision))], overrides)
+    decider = Decider([(classifier, classifier.least_at(order.precision))], overrides)
     profile = PROFILES[order.profile] if order.profile else None
     return Filler(decider, profile, When(order.when), order.is_marked)
 

@@ -40,7 +40,7 @@ class Service:
         self.settings, self.metrics = settings, Metrics()
         folder = model_folder(settings.model)
         classifier = Classifier.load(folder)
-        least = classifier.thresholds.at(settings.precision)
+        least = classifier.least_at(settings.precision)
         self.categories = classifier.categories
         if settings.options.profile is not None:
             check_genres(self.categories, f"a model for --profile {settings.options.profile}")
