@@ -244,6 +244,40 @@ def test_every_mistake_is_one_line(data, run, tmp_path, refused, here):
     assert here == []
 
 
+def test_a_model_that_knows_channels_and_durations_looks_at_them(context_run, tmp_path, said, here):
+    contexts = {"channel": ["sport.one", "news.24", None], "duration": [59, 15, None]}
+    write(tmp_path / "a.parquet", ["Qwertz"] * 3, **contexts)
+    write(tmp_path / "alone.parquet", ["Qwertz"])
+    for name in ("a", "alone"):
+        said(tmp_path / f"{name}.parquet", tmp_path / name, "--model", context_run, "--precision", "0.8")
+    model = Classifier.load(context_run)
+    expected = model.predict(
+        ["Qwertz"] * 3, 1, model.least_at(0.8), channels=contexts["channel"], durations=[59, 15, None]
+    )
+    assert [one.category for one in expected[:2]] == ["Sports", "News"]
+    found = answers(tmp_path / "a")
+    assert [row["category"] for row in found] == [one.category for one in expected]
+    assert [row["probability"] for row in found] == pytest.approx([one.probability for one in expected])
+    (alone,) = answers(tmp_path / "alone")
+    assert (alone["category"], alone["probability"]) == (found[2]["category"], found[2]["probability"])
+    assert len(here) == 2
+
+
+@pytest.mark.parametrize(
+    ("columns", "problem"),
+    [
+        ({"duration": [60, -5]}, "duration must be minutes, 0 or more, or empty. Got -5. Write how long it lasts."),
+        ({"channel": [1, 2]}, "channel must be text. Got 1. Put it in quotes."),
+    ],
+)
+@pytest.mark.usefixtures("here")
+def test_a_wrong_channel_or_duration_is_refused(context_run, run, tmp_path, said, refused, columns, problem):
+    path = write(tmp_path / "a.parquet", ["Qwertz", "Live"], **columns)
+    assert refused(path, tmp_path / "out", "--model", context_run) == f"{path}, row group 0: {problem}"
+    assert answers(tmp_path / "out") == []
+    said(path, tmp_path / "other", "--model", run)  # which looks at neither
+
+
 def test_a_damaged_block_ends_with_its_sentence(run, tmp_path, data):
     path = data / "a.parquet"
     content = bytearray(path.read_bytes())

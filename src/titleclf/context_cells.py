@@ -37,6 +37,11 @@ class ContextColumns(NamedTuple):
         return Context(channel.strip() or None, _minutes(self.duration and cells.get(self.duration)))
 
 
+def columns_asked(contexts: Contexts) -> ContextColumns:
+    """Return the columns that a model is asked by: `channel` and `duration`, if it looks at them."""
+    return ContextColumns("channel" if contexts.channels else None, "duration" if contexts.edges else None)
+
+
 def titles_with_contexts(path: Path, contexts: Contexts) -> Iterator[tuple[str, Context]]:
     """Yield the titles of a table with what its columns `channel` and `duration`, if it has them, say to a model.
 
@@ -45,7 +50,7 @@ def titles_with_contexts(path: Path, contexts: Contexts) -> Iterator[tuple[str, 
     InputError
         If the file can't be read or a row is bad; it is named with its line.
     """
-    columns = ContextColumns("channel" if contexts.channels else None, "duration" if contexts.edges else None)
+    columns = columns_asked(contexts)
     for record in read_records(path, ["title"]):
         problem = record.problem or text_problem(record.cells, "title") or columns.problem(record.cells)
         if problem:

@@ -130,7 +130,7 @@ def _parser() -> argparse.ArgumentParser:
         prog=program("predict_dataset"),
         description="Tell the categories of the titles of a Parquet data set of any size: each row group becomes a "
         "shard with its rows, in their order, and the columns category (or categories, of a model of several tags) and "
-        "probability.",
+        "probability. Models that know them look at the columns channel and duration (in minutes), too.",
         epilog=_EXAMPLES.format(program=program("predict_dataset")),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,

@@ -8,7 +8,10 @@ from pyarrow import Table, parquet
 
 from titleclf.answers import Prediction
 from titleclf.checksums import SUMS
+from titleclf.context import Context, Contexts
+from titleclf.context_cells import ContextColumns, columns_asked
 from titleclf.dataset import Block, reading
+from titleclf.errors import InputError
 from titleclf.files import replacing
 from titleclf.kinds import Task
 from titleclf.runtime.classifier import Classifier
@@ -49,16 +52,36 @@ class Worker:
             schema = pyarrow.schema([*source.schema_arrow, *self.added], source.schema_arrow.metadata)
             with replacing(block.shard) as temporary, parquet.ParquetWriter(temporary, schema) as target:
                 for batch in source.iter_batches(self.asked.batch_size, row_groups=[block.group]):
-                    target.write_table(self._answered(Table.from_batches([batch])))
+                    target.write_table(self._answered(Table.from_batches([batch]), block))
         return block.rows
 
-    def _answered(self, rows: Table) -> Table:
+    def _answered(self, rows: Table, block: Block) -> Table:
         titles = [title or "" for title in rows[self.asked.column].to_pylist()]
-        predictions = self.classifier.predict(titles, self.asked.top, self.least)
+        contexts = _contexts(rows, self.classifier.contexts, f"{block.file}, row group {block.group}")
+        predictions, _ = self.classifier.predict_counting(titles, self.asked.top, self.least, contexts)
         for field in self.added:
             cells = [_cell(field.name, prediction, self.asked.top) for prediction in predictions]
             rows = rows.append_column(field, pyarrow.array(cells, field.type))
         return rows
+
+
+def _contexts(rows: Table, known: Contexts | None, where: str) -> list[Context] | None:
+    """Return what the columns `channel` and `duration` say of each row; None where there is neither.
+
+    Raises
+    ------
+    InputError
+        If a cell is not what it should be.
+    """
+    columns = ContextColumns(None, None) if known is None else columns_asked(known)
+    there = [name for name in columns.named if name in rows.column_names]
+    if not there:
+        return None
+    found = rows.select(there).to_pylist()
+    problem = next(filter(None, map(columns.problem, found)), None)
+    if problem:
+        raise InputError(f"{where}: {problem}")
+    return [columns.context(cells) for cells in found]
 
 
 def _added(task: Task, top: int) -> list[Any]:
