@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
 READY := $(VENV)/.ready
 ARGS ?=
 
@@ -11,10 +12,17 @@ ARGS ?=
 help:  ## Show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
 
-# Made once, and again only when what is to be installed changes.
-$(READY): pyproject.toml constraints.txt
+# Made once, and again only when what is to be installed changes. What compiles is pinned, too: older pips take it from the
+# first variable, newer ones from the second. Nothing is compiled yet, since pip would hide why it could not be.
+$(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt TITLECLF_PURE=1 \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+# Seconds, without network: what is editable is compiled beside its source.
+$(READY): $(INSTALLED) hatch_build.py $(wildcard src/titleclf/*.pyx)
+	$(BIN)/python -m hatchling build --target wheel:editable --directory $(VENV)/editable
 	@touch $@
 
 train: $(READY)  ## Train on data/titles.csv, or with ARGS="data.path=my.csv"
@@ -67,8 +75,8 @@ format: $(READY)  ## Format the code
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
 
-wheel: $(READY)  ## Build the wheel into dist/
+wheel: $(READY)  ## Build the wheel into dist/: for this machine, or with TITLECLF_PURE=1 for all
 	$(BIN)/python -m build --wheel --no-isolation
 
 clean:  ## Remove the environment and what tools left; outputs/ stays
-	rm -rf $(VENV) dist .coverage .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) dist src/titleclf/*.so .coverage .mypy_cache .pytest_cache .ruff_cache

@@ -1,10 +1,16 @@
-"""The wheel carries conf/ and the titles, and works away from the checkout, with few packages beside it."""
+"""The wheel, compiled or not, carries conf/ and the titles, and works elsewhere with few packages beside it."""
 
 import json
 import os
+import shutil
+import signal
 import subprocess
 import sys
+import sysconfig
+import tarfile
+import time
 import zipfile
+from collections.abc import Callable
 from importlib.metadata import distribution
 from pathlib import Path
 
@@ -18,15 +24,52 @@ from titleclf.runtime.classifier import Classifier
 
 RUNTIME = ("numpy", "tqdm")
 MODEL = CHECKOUT / "data" / "model"
+COMPILED = f"_speedups{sysconfig.get_config_var('EXT_SUFFIX')}"
+WHAT_WAS_COMPILED = "from titleclf import _speedups; print(_speedups.__file__)"
+WITHOUT_COMPILER = {"CC": "false"}
 
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("wheel")
-    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(CHECKOUT)]
-    subprocess.run(build, check=True, capture_output=True)
-    (wheel,) = folder.glob("*.whl")
-    return wheel
+    """Build the wheel that this machine makes, compiled if it can be."""
+    return built(tmp_path_factory.mktemp("wheel"))[0]
+
+
+@pytest.fixture(scope="module")
+def pure(tmp_path_factory):
+    """Build the wheel for all machines, and return it with what was said."""
+    return built(tmp_path_factory.mktemp("pure"), TITLECLF_PURE="1")
+
+
+@pytest.fixture(scope="module")
+def failed(tmp_path_factory):
+    """Build the wheel with a compiler that fails, and return it with what was said."""
+    return built(tmp_path_factory.mktemp("failed"), **WITHOUT_COMPILER)
+
+
+def built(folder: Path, kind: str = "wheel", **environment: str) -> tuple[Path, str]:
+    build = [sys.executable, "-m", "build", f"--{kind}", "--no-isolation", "--outdir", str(folder), str(CHECKOUT)]
+    done = subprocess.run(
+        build,
+        env=without_choices(**environment),
+        check=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    (result,) = folder.iterdir()
+    return result, done.stdout
+
+
+def without_choices(**environment: str) -> dict[str, str]:
+    """Return this environment without what a user may have set for builds, and with `environment`."""
+    return {name: value for name, value in os.environ.items() if name not in {"TITLECLF_PURE", "CC"}} | environment
+
+
+def speedups_in(wheel: Path) -> list[str]:
+    """List the files of the compiled module, stubs apart."""
+    with zipfile.ZipFile(wheel) as archive:
+        return [name for name in archive.namelist() if "/_speedups." in name and not name.endswith(".pyi")]
 
 
 @pytest.fixture(scope="module")
@@ -38,12 +81,20 @@ def unpacked(wheel):
 
 @pytest.fixture(scope="module")
 def installed(wheel, tmp_path_factory):
+    return environment_with(wheel, tmp_path_factory.mktemp("environment"))
+
+
+@pytest.fixture(scope="module")
+def installed_pure(pure, tmp_path_factory):
+    return environment_with(pure[0], tmp_path_factory.mktemp("environment"))
+
+
+def environment_with(wheel: Path, folder: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Install the wheel beside RUNTIME alone, and return what calls a program of that environment.
 
     No test reaches out to the network: what the present environment has is linked, and pip takes it for installed. It
     fails if the wheel asks for more.
     """
-    folder = tmp_path_factory.mktemp("environment")
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
     site = Path(said_by(folder / "bin" / "python", "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"))
     for name in RUNTIME:
@@ -127,6 +178,110 @@ def test_that_is_enough_to_predict_to_explain_and_to_fill_guides(installed, tmp_
     assert "<category>Sports</category>" in (tmp_path / "filled.xml").read_text()
     done = installed("titleclf", "epg", "undo", "filled.xml", "-o", "back.xml", cwd=tmp_path)
     assert (tmp_path / "back.xml").read_bytes() == (tmp_path / "guide.xml").read_bytes()
+
+
+def test_the_wheel_is_compiled_and_finds_it(wheel, installed, tmp_path):
+    assert wheel.name.endswith(f"{sysconfig.get_platform().replace('-', '_')}.whl")
+    assert speedups_in(wheel) == [f"titleclf/{COMPILED}"]
+    done = installed("python", "-c", WHAT_WAS_COMPILED, cwd=tmp_path)
+    assert Path(done.stdout.strip()).name == COMPILED, done.stderr
+    assert not Path(done.stdout).is_relative_to(CHECKOUT)
+
+
+def test_a_pure_wheel_is_for_all_machines_and_says_nothing_of_compilers(pure):
+    wheel, said = pure
+    assert wheel.name == f"titleclf-{__version__}-py3-none-any.whl"
+    assert speedups_in(wheel) == []
+    assert "compiler" not in said
+
+
+def test_a_pure_wheel_answers_the_same(installed, installed_pure, tmp_path):
+    done = installed_pure("python", "-c", WHAT_WAS_COMPILED, cwd=tmp_path)
+    assert "ImportError" in done.stderr
+    answers = [call("titleclf", "predict", "Tagesschau", cwd=tmp_path) for call in (installed, installed_pure)]
+    assert answers[0].stdout.endswith("Tagesschau\n")
+    assert answers[0].stdout == answers[1].stdout
+
+
+def test_without_a_compiler_the_wheel_is_pure_and_the_builder_is_told(failed):
+    wheel, said = failed
+    assert wheel.name == f"titleclf-{__version__}-py3-none-any.whl"
+    assert speedups_in(wheel) == []
+    (warning,) = [line for line in said.splitlines() if line.startswith("titleclf must have")]
+    assert warning.startswith("titleclf must have a C compiler and Python.h to be compiled. Got ")
+    assert warning.endswith(
+        ". It answers the same without, only slower; "
+        "install them (sudo apt-get install gcc python3-dev) and pip install again."
+    )
+
+
+def test_the_source_distribution_carries_what_compiles_and_nothing_compiled(tmp_path):
+    with tarfile.open(built(tmp_path, "sdist")[0]) as archive:
+        inside = {name.split("/", 1)[-1] for name in archive.getnames()}
+    assert {"hatch_build.py", "src/titleclf/_speedups.pyx"} <= inside
+    assert not [name for name in inside if name.endswith((".c", ".so", ".pyd"))]
+
+
+@pytest.fixture
+def project(tmp_path):
+    """Return a small project that is built as this one is: nothing may write into src/ here."""
+    for name in ("pyproject.toml", "hatch_build.py", "README.md", "LICENSE"):
+        shutil.copy(CHECKOUT / name, tmp_path)
+    for folder in ("conf", "data", "src/titleclf"):
+        (tmp_path / folder).mkdir(parents=True)
+    package = tmp_path / "src" / "titleclf"
+    (package / "__init__.py").touch()
+    (package / "_speedups.pyx").write_text("def answer():\n    return 42\n")
+    return tmp_path
+
+
+EDITABLE = [sys.executable, "-m", "hatchling", "build", "--target", "wheel:editable", "--directory", "built"]
+
+
+def made_editable(project: Path, **environment: str) -> str:
+    done = subprocess.run(
+        EDITABLE, cwd=project, env=without_choices(**environment), check=True, capture_output=True, text=True
+    )
+    return done.stderr
+
+
+def test_an_editable_install_compiles_beside_the_source_alone(project):
+    package = project / "src" / "titleclf"
+    assert "compiler" not in made_editable(project)
+    assert {path.name for path in package.iterdir()} == {"__init__.py", "_speedups.pyx", COMPILED}
+    answer = [sys.executable, "-c", "from titleclf import _speedups; print(_speedups.answer())"]
+    done = subprocess.run(answer, env={**os.environ, "PYTHONPATH": str(package.parent)}, capture_output=True, text=True)
+    assert done.stdout == "42\n", done.stderr
+
+
+@pytest.mark.parametrize(("environment", "told"), [({"TITLECLF_PURE": "1"}, False), (WITHOUT_COMPILER, True)])
+def test_an_editable_install_that_compiles_nothing_leaves_nothing_old(project, environment, told):
+    old = project / "src" / "titleclf" / COMPILED
+    old.touch()
+    assert ("must have a C compiler" in made_editable(project, **environment)) == told
+    assert not old.exists()
+
+
+def test_who_interrupts_the_compiler_interrupts_the_build(project):
+    slow = project / "slow-cc"
+    slow.write_text("#!/bin/sh\ntouch started\nexec sleep 60\n")
+    slow.chmod(0o755)
+    build = subprocess.Popen(
+        EDITABLE,
+        cwd=project,
+        env=without_choices(CC=str(slow)),
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    until = time.monotonic() + 60
+    while not (project / "started").exists() and time.monotonic() < until:
+        time.sleep(0.05)
+    os.killpg(build.pid, signal.SIGINT)  # as Ctrl-C does
+    _, said = build.communicate(timeout=60)
+    assert build.returncode != 0
+    assert "must have a C compiler" not in said
+    assert not (project / "built").exists() or not list((project / "built").glob("*.whl"))
 
 
 def test_the_service_says_what_is_missing(installed, tmp_path):

@@ -113,11 +113,11 @@ class Characters:
         return bounded
 
     def _look_up(self, text: str) -> Ids:
-        return self._ids.take(code_points(text), mode="clip").astype(np.int64)
+        return self.by_code.take(code_points(text), mode="clip").astype(np.int64)
 
     @cached_property
-    def _ids(self) -> npt.NDArray[np.int32]:
-        # By code point. Those after the last have its id.
+    def by_code(self) -> npt.NDArray[np.int32]:
+        """The ids of all characters up to the last known one by code point, and last that of all others."""
         known = code_points(self.known)
         ids = np.full(max(ord(" "), int(known.max(initial=0))) + 2, UNK, dtype=np.int32)
         ids[ord(" ")] = SPACE

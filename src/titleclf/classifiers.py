@@ -6,10 +6,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from titleclf import speedups
 from titleclf.answers import Prediction
 from titleclf.arrays import Bools, Floats, Labels
 from titleclf.context import Context, contexts_of
@@ -39,15 +41,18 @@ class BaseClassifier(Trained, ABC):
 
     def network_logits(self, titles: Sequence[str], context_ids: Labels | None = None) -> tuple[Floats, int]:
         """Return what `some_logits` does, of as many titles as there are."""
+        if len(titles) <= self.batch_size:
+            return self.some_logits(titles, context_ids)
         slices = [slice(start, start + self.batch_size) for start in range(0, len(titles), self.batch_size)]
         found = [self.some_logits(titles[some], None if context_ids is None else context_ids[some]) for some in slices]
-        logits = [some for some, _ in found] or [np.zeros((0, len(self.categories)), dtype=np.float32)]
-        return np.concatenate(logits), sum(cut for _, cut in found)
+        return np.concatenate([some for some, _ in found]), sum(cut for _, cut in found)
 
     def logits(self, titles: Sequence[str], context_ids: Labels | None = None) -> tuple[Floats, int]:
         """Return the network's logits (titles, categories) with the memory's evidence, and how many titles were cut."""
         logits, cut = self.network_logits(titles, context_ids)
-        return (logits if self.memory is None else logits + self.memory.evidence(titles, len(self.categories))), cut
+        if self.memory is not None and len(rows := self.memory.promising(titles)):
+            logits[rows] += self.memory.evidence([titles[row] for row in rows.tolist()], len(self.categories))
+        return logits, cut
 
     def probabilities(self, titles: Sequence[str], context_ids: Labels | None = None) -> tuple[Floats, int]:
         """Return calibrated probabilities (titles, categories), and how many titles were cut."""
@@ -125,8 +130,10 @@ class BaseClassifier(Trained, ABC):
 
     def _least_of(self, context_ids: Labels | None, least: float | Floats | None) -> Floats:
         """Return what `predict` is given for all titles (categories,), or for each (titles, categories)."""
-        if least is None or np.ndim(least) < 2:
-            return np.full(len(self.categories), self.thresholds.unasked() if least is None else least)
+        if least is None:
+            return self.thresholds.unasked()
+        if np.ndim(least) < 2:
+            return np.full(len(self.categories), least)
         known, others = np.asarray(least)
         if self.contexts is not None and context_ids is not None:
             others = np.where(self.contexts.lacks(context_ids)[:, None], others, known)
@@ -138,20 +145,28 @@ class BaseClassifier(Trained, ABC):
         return None if self.contexts is None or contexts is None else self.contexts.ids(contexts)
 
     def _predictions(self, titles: list[str], rows: Floats, top: int, least: Floats) -> list[Prediction]:
-        is_single = self.task is Task.single
-        if is_single and top == 1:
-            order, shares = rows.argmax(axis=1)[:, None], rows.max(axis=1)[:, None]
+        if self.task is Task.single and top == 1:
+            ranked, shares, named = _best(rows, least)
+            # Lists of all titles at once: number by number, from arrays, takes many times as long.
+            candidates = zip(zip(map(self.categories.__getitem__, ranked), shares, strict=True), strict=True)
+            predictions = list(map(Prediction, titles, candidates, map(self._answers.__getitem__, named)))
         else:
-            order = np.argsort(-rows, axis=1, kind="stable")[:, : top if is_single else None]
-            shares = np.take_along_axis(rows, order, axis=1)
+            predictions = self._ranked(titles, rows, top, least)
+        for number, title in enumerate(titles):
+            if not title or title.isspace():
+                predictions[number] = Prediction(title, (), ())
+        return predictions
+
+    def _ranked(self, titles: list[str], rows: Floats, top: int, least: Floats) -> list[Prediction]:
+        is_single = self.task is Task.single
+        order = np.argsort(-rows, axis=1, kind="stable")[:, : top if is_single else None]
+        shares = np.take_along_axis(rows, order, axis=1)
         is_named = shares >= (least[order] if least.ndim == 1 else np.take_along_axis(least, order, axis=1))
-        # Lists of all titles at once: number by number, from arrays, takes many times as long.
         ranked = zip(map(self.categories.__getitem__, order.ravel().tolist()), shares.ravel().tolist(), strict=True)
         candidates = zip(*[ranked] * order.shape[1], strict=True)  # so many to a title
         if is_single:
-            answers = [*((category,) for category in self.categories), ()]
             best = np.where(is_named[:, 0], order[:, 0], len(self.categories))
-            predictions = list(map(Prediction, titles, candidates, map(answers.__getitem__, best.tolist())))
+            predictions = list(map(Prediction, titles, candidates, map(self._answers.__getitem__, best.tolist())))
         else:
             shown = np.maximum(top, np.where(is_named, np.arange(least.shape[-1]) + 1, 0).max(axis=1, initial=0))
             predictions = [
@@ -160,10 +175,27 @@ class BaseClassifier(Trained, ABC):
                     titles, candidates, is_named.tolist(), shown.tolist(), strict=True
                 )
             ]
-        for number, title in enumerate(titles):
-            if not title or title.isspace():
-                predictions[number] = Prediction(title, (), ())
         return predictions
+
+    @cached_property
+    def _answers(self) -> list[tuple[str, ...]]:
+        """What is named where a category is likeliest, and last, where it is not probable enough."""
+        return [*((category,) for category in self.categories), ()]
+
+
+def _best(rows: Floats, least: Floats) -> tuple[list[int], list[float], list[int]]:
+    """Return lists of each title's likeliest category, its share, and that category if it is probable enough.
+
+    Else it is the number of categories.
+    """
+    if speedups.compiled is not None:
+        found: tuple[list[int], list[float], list[int]] = speedups.compiled.best(
+            rows, np.asarray(least[None] if least.ndim == 1 else least, dtype=np.float64)
+        )
+        return found
+    best, shares = rows.argmax(axis=1), rows.max(axis=1)
+    is_named = shares >= (least[best] if least.ndim == 1 else least[np.arange(len(rows)), best])
+    return best.tolist(), shares.tolist(), np.where(is_named, best, rows.shape[1]).tolist()
 
 
 def _parted(inputs: list[Any]) -> tuple[list[str], Labels | None]:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from titleclf import speedups
 from titleclf.arrays import Bools, Floats, Labels
 from titleclf.errors import InputError
 from titleclf.kinds import MemoryKind
@@ -19,7 +20,7 @@ from titleclf.neighbours import Index, Neighbours
 from titleclf.programmes import key_of
 from titleclf.skeletons import Skeletons
 
-_MANY = 1000  # titles: for fewer, skeletons would take longer than keys
+_MANY = 1000  # titles: for fewer, skeletons that are not compiled take longer than keys
 
 
 @dataclass
@@ -64,10 +65,16 @@ class Known:
         return self._same(titles) if self.kind is MemoryKind.exact else self._similar(titles)
 
     def _same(self, titles: Sequence[str]) -> Neighbours:
-        rows = self._skeletons.promising(titles) if len(titles) > _MANY else np.arange(len(titles))
+        rows = self.promising(titles)
         places = np.full(len(titles), -1)
         places[rows] = [self._places.get(key_of(titles[row]), -1) for row in rows.tolist()]
         return Neighbours(places, (places >= 0).astype(np.float64))
+
+    def promising(self, titles: Sequence[str]) -> Labels:
+        """Return the places, rising, of all titles that may have a neighbour."""
+        if self.kind is MemoryKind.exact and (speedups.compiled or len(titles) > _MANY):
+            return self._skeletons.promising(titles)
+        return np.arange(len(titles))
 
     def _similar(self, titles: Sequence[str]) -> Neighbours:
         keys = [key_of(title) for title in titles]

@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from titleclf.architectures import NgramConfig
 from titleclf.arrays import Floats, Labels
@@ -14,6 +15,8 @@ from titleclf.runtime.features import Features
 from titleclf.runtime.folded import Folded
 from titleclf.runtime.forward import Forward
 from titleclf.saved import Saved, model_folder, read_saved
+
+_FEW = 100  # titles
 
 
 @dataclass
@@ -49,10 +52,25 @@ class Classifier(BaseClassifier):
     def some_logits(self, titles: Sequence[str], context_ids: Labels | None = None) -> tuple[Floats, int]:
         """Return the network's logits (titles, categories), and how many titles were too long and were cut."""
         if isinstance(self.network, Folded):
-            line = self.characters.line(titles)
-            return self.network.logits(line, context_ids), line.cut
+            return self._folded_logits(self.network, titles, context_ids)
         batch = self.characters.batch(titles)
         return self.network.logits(batch, context_ids), batch.cut
+
+    def _folded_logits(self, network: Folded, titles: Sequence[str], context_ids: Labels | None) -> tuple[Floats, int]:
+        # For a few titles, what is compiled takes longer to be made ready than they do.
+        is_many = len(titles) > _FEW or network.is_warm
+        if not is_many or self._scorer is None:
+            line = self.characters.line(titles)
+            return network.logits(line, context_ids), line.cut
+        logits, cut = self._scorer.logits(titles)
+        if context_ids is not None:
+            for added in network.of_contexts(context_ids):
+                logits += added
+        return logits, cut
+
+    @cached_property
+    def _scorer(self) -> Any:
+        return self.network.scorer(self.characters) if isinstance(self.network, Folded) else None
 
     def features(self, title: str) -> Features:
         """Return what the features of a title add to its logits, if the head is linear and follows a sum."""

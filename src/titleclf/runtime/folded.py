@@ -3,14 +3,15 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
+from titleclf import speedups
 from titleclf.architectures import NgramConfig
 from titleclf.arrays import Bools, Floats, Labels
-from titleclf.characters import Ids, Line
+from titleclf.characters import Characters, Ids, Line
 from titleclf.compact import Array
 from titleclf.folding import (
     BIAS,
@@ -103,6 +104,43 @@ class Folded:
                 logits += added
         return logits
 
+    def scorer(self, characters: Characters) -> Any:
+        """Return what is compiled to tell what `logits` does, of titles without contexts; None if nothing is."""
+        if speedups.compiled is None:
+            return None
+        return speedups.compiled.Scorer(
+            ids=characters.by_code,
+            rows=self._packed(),
+            units=np.rint(LEVELS[:, None] * self.steps[:, None]).astype(np.int16),
+            spelt=self.spelt,
+            is_spelt=self.is_spelt.view(np.uint8),
+            columns=self.columns,
+            bias=self.bias,
+            orders=self.model.orders,
+            spell=self._spell,
+            unit=self.unit,
+            length=self.length,
+            casefold=characters.casefold,
+            boundary=characters.boundary,
+            across_words=self.model.across_words,
+        )
+
+    def _packed(self) -> npt.NDArray[np.uint8]:
+        """Return of each bucket its codes, zeros if it has none, and whether it is coarse (buckets, columns + 1).
+
+        Side by side and aligned, they are fetched at once: most of the time goes into waiting for memory.
+        """
+        width = len(self.columns)
+        packed = np.zeros((len(self.rows) - 1, -(-(width + 1) // 16) * 16), dtype=np.uint8)
+        if len(self.scores) == len(packed):
+            packed[:, :width] = self.scores.view(np.uint8)
+            packed[:, width] = self.coarse
+        elif len(self.scores):
+            (known,) = np.nonzero(self.rows[:-1] < len(self.scores))
+            packed[known, :width] = self.scores.view(np.uint8)[self.rows[known]]
+            packed[known, width] = self.coarse[self.rows[known]]
+        return packed
+
     def of_contexts(self, context_ids: Labels) -> list[Floats]:
         """Return what channels and what durations (titles, categories) add."""
         return [scores.take(ids, axis=0) for scores, ids in zip(self.contexts, context_ids.T, strict=True)]
@@ -120,6 +158,11 @@ class Folded:
             starts = line.counts[filled].cumsum() - line.counts[filled]
             sums[filled] = np.add.reduceat(added, starts, axis=0, dtype=np.int32)
         return self._as_logits(sums, features) + self.bias
+
+    @property
+    def is_warm(self) -> bool:
+        """Whether so much was asked that what takes long to be made ready is worth it."""
+        return self.asked >= _FEW
 
     def features(self, line: Line) -> Features:
         """Return what the features of a line of one title add."""
@@ -151,7 +194,7 @@ class Folded:
 
     def _of_ngrams(self, buckets: Ids, out: Integers) -> Integers:
         """Return the scores of n-grams (ngrams, width), in `out`: memory that is at hand is faster than new memory."""
-        if self.asked < _FEW:  # for a few titles, decoding the table would take many times as long as they do
+        if not self.is_warm:  # for a few titles, decoding the table would take many times as long as they do
             return self._decoded(self.rows.take(buckets))
         return self._table.take(buckets, axis=0, out=out, mode="clip")
 

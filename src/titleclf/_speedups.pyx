@@ -1,0 +1,301 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
+"""What takes most time in prediction, compiled; each function does what its twin in Python does, to the bit if it can.
+
+Who calls them checks nothing more than for their twins: ids, buckets and rows are what loading a bundle has checked.
+"""
+
+from cpython.mem cimport PyMem_Free, PyMem_Malloc
+from libc.math cimport exp, log, sqrt
+from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint32_t, uint64_t
+
+import numpy as np
+
+from titleclf.characters import normalise
+
+cdef extern from *:
+    """
+    #ifdef __GNUC__
+    #define PREFETCH(address) __builtin_prefetch(address)
+    #else
+    #define PREFETCH(address)
+    #endif
+    """
+    void PREFETCH(const void* address) noexcept
+
+cdef enum:
+    BOUNDARY = 2  # and SPACE: as in characters
+    SPACE = 3
+    UNSEEN = 0  # and those below: as in skeletons
+    GAP = 1
+    DIGIT = 2
+    UNSURE = 3
+
+cdef uint64_t FACTOR = 0x9E3779B97F4A7C15  # as in ngrams and in skeletons
+
+
+cdef class Scorer:
+    """The logits of a folded model: twin of `Characters.line` and `Folded.logits`."""
+
+    cdef const int32_t[::1] ids  # by code point; those after the last have its id
+    cdef const uint8_t[:, ::1] rows  # (buckets, columns + 1 or more): of each, its codes and whether it is coarse
+    cdef const int16_t[:, :, ::1] units  # (2, 256, columns): of each code as an unsigned byte, fine and coarse
+    cdef const int16_t[:, ::1] spelt  # (characters * length, width)
+    cdef const uint8_t[::1] is_spelt  # (characters,)
+    cdef const int64_t[::1] columns
+    cdef const float[::1] bias  # (categories,)
+    cdef uint8_t[::1] is_order  # (highest order + 1,)
+    cdef object spell
+    cdef double unit
+    cdef int64_t length
+    cdef bint casefold, boundary, across_words
+
+    def __init__(
+        self, ids, rows, units, spelt, is_spelt, columns, bias, orders, spell, unit, length,
+        casefold, boundary, across_words,
+    ):
+        self.ids, self.rows, self.units = ids, rows, units
+        self.spelt, self.is_spelt, self.columns, self.bias = spelt, is_spelt, columns, bias
+        self.is_order = np.isin(np.arange(max(orders, default=0) + 1), orders).astype(np.uint8)
+        self.spell, self.unit, self.length = spell, unit, length
+        self.casefold, self.boundary, self.across_words = casefold, boundary, across_words
+
+    def logits(self, titles):
+        """Return logits (titles, categories), and how many titles were too long and were cut."""
+        cdef Py_ssize_t number = 0, column, columns = self.columns.shape[0], categories = self.bias.shape[0]
+        cdef int64_t count, features, cut = 0, room = self.length - 2 * self.boundary
+        cdef float share
+        found = np.zeros((len(titles), categories), dtype=np.float32)
+        cdef float[:, ::1] logits = found
+        cdef int32_t* ids = <int32_t*>PyMem_Malloc(self.length * sizeof(int32_t))
+        cdef int32_t* sums = <int32_t*>PyMem_Malloc((columns + 1) * sizeof(int32_t))
+        cdef int32_t* buckets = <int32_t*>PyMem_Malloc(self.length * self.is_order.shape[0] * sizeof(int32_t))
+        try:
+            if ids == NULL or sums == NULL or buckets == NULL:
+                raise MemoryError
+            for title in titles:
+                count = self.number(title, ids)
+                if count > room:
+                    count, cut = room, cut + 1
+                if self.boundary:
+                    ids[0] = ids[count + 1] = BOUNDARY
+                    count += 2
+                self.spell_new(ids, count)
+                features = count + self.hash(ids, count, buckets)
+                self.add(ids, count, buckets, features - count, sums)
+                share = <float>(self.unit / sqrt(<double>max(features, 1)))
+                for column in range(columns):
+                    logits[number, self.columns[column]] = <float>(sums[column] * <double>share)
+                for column in range(categories):
+                    logits[number, column] += self.bias[column]
+                number += 1
+        finally:
+            PyMem_Free(ids)
+            PyMem_Free(sums)
+            PyMem_Free(buckets)
+        return found, cut
+
+    cdef int64_t number(self, object given, int32_t* ids) except -1:
+        """Write the ids of a title's characters, as many as there is room for, and return how many it has."""
+        cdef int64_t count = 0, room = self.length - 2 * self.boundary
+        cdef Py_UCS4 character
+        cdef bint is_parted = False
+        cdef str title = text(given)
+        ids += self.boundary
+        if not title.isascii():
+            for character in <str>normalise(title, casefold=self.casefold):
+                if count < room:
+                    ids[count] = self.id_of(<Py_ssize_t>character)
+                count += 1
+            return count
+        for character in title:
+            if character == 32 or 9 <= character <= 13 or 28 <= character <= 31:  # what str.split takes for space
+                is_parted = count > 0
+                continue
+            if is_parted:
+                if count < room:
+                    ids[count] = SPACE
+                count += 1
+                is_parted = False
+            if count < room:
+                ids[count] = self.id_of(<Py_ssize_t>character + 32 * (self.casefold and 65 <= character <= 90))
+            count += 1
+        return count
+
+    cdef inline int32_t id_of(self, Py_ssize_t code) noexcept:
+        return self.ids[min(code, self.ids.shape[0] - 1)]
+
+    cdef int spell_new(self, const int32_t* ids, int64_t count) except -1:
+        cdef int64_t place
+        new = None
+        for place in range(count):
+            if not self.is_spelt[ids[place]]:
+                new = {ids[place]} if new is None else new | {ids[place]}
+        if new is not None:
+            self.spell(np.array(sorted(new), dtype=np.int64))
+        return 0
+
+    cdef int64_t hash(self, const int32_t* ids, int64_t count, int32_t* found) noexcept:
+        """Write the buckets of a title's n-grams, and return how many there are."""
+        cdef int64_t start, order, number = 0, orders = self.is_order.shape[0] - 1
+        cdef uint64_t rolled, hashed, buckets = self.rows.shape[0]
+        cdef bint is_power = buckets & (buckets - 1) == 0  # as most are: then this is the remainder, in no time
+        for start in range(count):
+            rolled = 0
+            for order in range(1, min(orders, count - start) + 1):
+                if order > 2 and not self.across_words and ids[start + order - 2] == SPACE:
+                    break
+                rolled = mixed(rolled ^ <uint64_t>ids[start + order - 1])
+                if self.is_order[order]:
+                    hashed = mixed(rolled + <uint64_t>order) >> 32
+                    found[number] = <int32_t>(hashed & (buckets - 1) if is_power else hashed % buckets)
+                    PREFETCH(&self.rows[found[number], 0])
+                    number += 1
+        return number
+
+    cdef void add(
+        self, const int32_t* ids, int64_t count, int32_t* found, int64_t ngrams, int32_t* sums
+    ) noexcept:
+        """Write the sums (columns,) of what characters and n-grams say."""
+        cdef int64_t number
+        cdef Py_ssize_t column, columns = self.columns.shape[0]
+        cdef const int16_t* said
+        cdef const uint8_t* codes
+        for column in range(columns):
+            sums[column] = 0
+        for number in range(count):
+            said = &self.spelt[ids[number] * self.length + number, 0]
+            for column in range(columns):
+                sums[column] += said[column]
+        for number in range(ngrams):
+            codes = &self.rows[found[number], 0]
+            said = &self.units[codes[columns], 0, 0]
+            for column in range(columns):
+                sums[column] += said[codes[column] * columns + column]
+
+cdef inline uint64_t mixed(uint64_t value) noexcept:
+    value = (value + 1) * FACTOR
+    return value ^ (value >> 32)
+
+
+def probabilities(const double[:, ::1] logits, double value, double slope):
+    """Return the probabilities of logits (titles, categories): twin of `temperature.probabilities`."""
+    cdef Py_ssize_t title, category, categories = logits.shape[1]
+    cdef double most, total, factor
+    found = np.empty((logits.shape[0], categories))
+    cdef double[:, ::1] shares = found
+    for title in range(logits.shape[0]):
+        most, total = logits[title, 0], 0
+        for category in range(categories):
+            most = max(most, logits[title, category])
+        for category in range(categories):
+            total += exp(logits[title, category] - most)
+        # The likeliest category's log-probability is -log(total): so large is the doubt.
+        factor, total = (1 + slope * log(total)) / value, 0
+        for category in range(categories):
+            shares[title, category] = exp((logits[title, category] - most) * factor)
+            total += shares[title, category]
+        for category in range(categories):
+            shares[title, category] /= total
+    return found
+
+
+def best(const double[:, ::1] shares, const double[:, ::1] least):
+    """Return lists of each title's likeliest category, its share, and that category if it is probable enough.
+
+    Else it is the number of categories. `least` (1, categories) is for all titles, or (titles, categories) for each.
+    Twin of `classifiers.best`.
+    """
+    cdef Py_ssize_t title, category, likeliest, categories = shares.shape[1]
+    cdef bint is_each = least.shape[0] > 1
+    ranked, of_them, named = [], [], []
+    for title in range(shares.shape[0]):
+        likeliest = 0
+        for category in range(1, categories):
+            if shares[title, category] > shares[title, likeliest]:
+                likeliest = category
+        ranked.append(likeliest)
+        of_them.append(shares[title, likeliest])
+        named.append(likeliest if shares[title, likeliest] >= least[title if is_each else 0, likeliest] else categories)
+    return ranked, of_them, named
+
+
+cdef class Skeletons:
+    """The skeletons of titles: twin of `skeletons`."""
+
+    cdef uint32_t[::1] kinds  # by code point
+    cdef const uint64_t[::1] marks  # sorted
+    cdef object kind_of
+
+    def __init__(self, kinds, marks, kind_of):
+        self.kinds, self.marks, self.kind_of = kinds, marks, kind_of
+
+    def of(self, titles):
+        """Return the skeleton of each title (titles,)."""
+        found = np.empty(len(titles), dtype=np.uint64)
+        cdef uint64_t[::1] skeletons = found
+        cdef Py_ssize_t number = 0
+        cdef bint is_unsure
+        for title in titles:
+            self.skeleton(title, &skeletons[number], &is_unsure)
+            number += 1
+        return found
+
+    def promising(self, titles, const uint64_t[::1] known):
+        """Return the places of titles whose skeletons are among those that are known, and sorted, or may be."""
+        cdef uint64_t skeleton
+        cdef bint is_unsure
+        places = []
+        for number, title in enumerate(titles):
+            self.skeleton(title, &skeleton, &is_unsure)
+            if is_unsure or is_among(known, skeleton):
+                places.append(number)
+        return places
+
+    cdef int skeleton(self, object title, uint64_t* skeleton, bint* is_unsure) except -1:
+        """Tell the skeleton of a title, and whether it may be another one."""
+        cdef uint64_t hashed = 0, power = 1, total = 0
+        cdef uint32_t kind
+        cdef bint is_word = False, has_digit = False, has_words = False
+        cdef Py_UCS4 character
+        is_unsure[0] = False
+        for character in text(title):
+            kind = self.kinds[character]
+            if kind == UNSEEN:
+                kind = self.kinds[character] = self.kind_of(character)
+            if kind == GAP:
+                if is_word:
+                    total += self.kept(hashed, has_digit)
+                    hashed, power, is_word, has_digit = 0, 1, False, False
+                continue
+            is_word = has_words = True
+            has_digit |= kind == DIGIT
+            is_unsure[0] |= kind == UNSURE
+            hashed += kind * power
+            power *= FACTOR
+        if is_word:
+            total += self.kept(hashed, has_digit)
+        skeleton[0] = total
+        is_unsure[0] |= not has_words  # then it is its own key, whatever it has
+        return 0
+
+    cdef inline uint64_t kept(self, uint64_t hashed, bint has_digit) noexcept:
+        """Return what a word adds to skeletons: nothing if it may belong to a mark."""
+        hashed = (hashed ^ (hashed >> 32)) * FACTOR
+        return 0 if has_digit or is_among(self.marks, hashed) else hashed
+
+
+cdef inline bint is_among(const uint64_t[::1] known, uint64_t wanted) noexcept:
+    cdef Py_ssize_t first = 0, last = known.shape[0], middle
+    while first < last:
+        middle = (first + last) // 2
+        if known[middle] < wanted:
+            first = middle + 1
+        else:
+            last = middle
+    return first < known.shape[0] and known[first] == wanted
+
+
+cdef inline str text(object title):
+    if not isinstance(title, str):
+        raise TypeError(f"titles must be text. Got {title!r}. Pass str.")
+    return <str>title  # unchecked, as it may be of a class of its own, like numpy's
