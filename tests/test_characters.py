@@ -98,6 +98,16 @@ def test_a_mapping_that_is_no_vocabulary(change):
         Characters.from_mapping({**vocabulary().to_mapping(), **change}, "here")
 
 
+@pytest.mark.parametrize(("boundary", "least"), [(True, 3), (False, 1)])
+def test_a_vocabulary_without_room_for_a_character(boundary, least):
+    values = vocabulary(boundary=boundary).to_mapping()
+    assert Characters.from_mapping({**values, "length": least}, "here").length == least
+    with pytest.raises(
+        InputError, match=rf"^here must have a length of at least {least}\. Got {least - 1}\. Train again"
+    ):
+        Characters.from_mapping({**values, "length": least - 1}, "here")
+
+
 def test_chunks_keep_order_and_lose_nothing():
     titles = list("abcdefg")
     assert list(chunked(iter(titles), 3)) == [["a", "b", "c"], ["d", "e", "f"], ["g"]]

@@ -162,6 +162,15 @@ def test_damaged_scores_are_refused(run, tmp_path, damage, fault):
     assert fault in str(caught.value)
 
 
+def test_a_folded_model_without_buckets_is_refused(run, tmp_path):
+    saved = folded(load_bundle(run))
+    weights = {**saved.weights, SCORES: saved.weights[SCORES][:0], COARSE: saved.weights[COARSE][:0]}
+    weights.pop(USED, None)
+    save(replace(saved, model=replace(saved.model, buckets=0), weights=weights), tmp_path / "damaged")
+    with pytest.raises(InputError, match=r"Got no buckets\. Export or copy it again\."):
+        Classifier.load(tmp_path / "damaged")
+
+
 def test_weights_of_a_folded_model_are_told_by_their_names(run):
     saved = load_bundle(run).saved()
     assert not is_folded(saved.weights)

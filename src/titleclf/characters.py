@@ -72,6 +72,8 @@ class Characters:
         if wrong or set(values) != set(types):
             names = ", ".join(types)
             raise InputError(f"{where} must describe a vocabulary with {names}. Got {', '.join(values)}. Train again.")
+        if (least := 1 + 2 * values["boundary"]) > values["length"]:
+            raise InputError(f"{where} must have a length of at least {least}. Got {values['length']}. Train again.")
         return cls(**values)
 
     def to_mapping(self) -> dict[str, Any]:

@@ -92,6 +92,8 @@ def check_folding(weights: Mapping[str, Array], buckets: int, where: str) -> Non
     columns = np.count_nonzero(says_something(weights[HEAD]))
     if scores is None or scales is None or coarse is None:
         fault = "only some of them"
+    elif buckets < 1:
+        fault = "no buckets"
     elif scores.dtype != np.int8 or any(one.dtype != np.uint8 for one in (coarse, used) if one is not None):
         dtypes = ", ".join(str(one.dtype) for one in (coarse, used) if one is not None)
         fault = f"scores of {scores.dtype}, and bits of {dtypes}"
