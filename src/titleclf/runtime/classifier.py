@@ -58,8 +58,8 @@ class Classifier(BaseClassifier):
 
     def _folded_logits(self, network: Folded, titles: Sequence[str], context_ids: Labels | None) -> tuple[Floats, int]:
         # For a few titles, what is compiled takes longer to be made ready than they do.
-        is_many = len(titles) > _FEW or network.is_warm
-        if not is_many or self._scorer is None:
+        is_ready = len(titles) > _FEW or network.is_warm or "_scorer" in vars(self)
+        if not is_ready or self._scorer is None:
             line = self.characters.line(titles)
             return network.logits(line, context_ids), line.cut
         logits, cut = self._scorer.logits(titles)
