@@ -40,7 +40,7 @@ class CompileHook(BuildHookInterface[Any]):
         try:
             return compile_module(Path(self.root, SOURCE), Path(self._folder.name))
         except (Exception, SystemExit) as error:  # whatever compilers raise, the package works without
-            got = textwrap.shorten(f"{type(error).__name__}: {error}", 100, placeholder=" ...")
+            got = textwrap.shorten(f"{type(error).__name__}: {error}", 100)
             self.app.display_warning(
                 f"titleclf must have a C compiler and Python.h to be compiled. Got {got.rstrip('.')}. It answers the "
                 "same without, only slower; install them (sudo apt-get install gcc python3-dev) and pip install again."

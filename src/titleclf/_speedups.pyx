@@ -203,7 +203,7 @@ def best(const double[:, ::1] shares, const double[:, ::1] least):
     """Return lists of each title's likeliest category, its share, and that category if it is probable enough.
 
     Else it is the number of categories. `least` (1, categories) is for all titles, or (titles, categories) for each.
-    Twin of `classifiers.best`.
+    Twin of `classifiers._best`.
     """
     cdef Py_ssize_t title, category, likeliest, categories = shares.shape[1]
     cdef bint is_each = least.shape[0] > 1
@@ -220,7 +220,7 @@ def best(const double[:, ::1] shares, const double[:, ::1] least):
 
 
 cdef class Skeletons:
-    """The skeletons of titles: twin of `skeletons`."""
+    """The skeletons of titles: twin of `skeletons._skeletons`."""
 
     cdef uint32_t[::1] kinds  # by code point
     cdef const uint64_t[::1] marks  # sorted

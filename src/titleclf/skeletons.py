@@ -62,7 +62,7 @@ def _compiled() -> Any:
 
 @cache
 def _of_titles(compiled: ModuleType) -> Any:
-    return compiled.Skeletons(_table(), _mark_words(), lambda character: _kind(character))
+    return compiled.Skeletons(_table(), _mark_words(), _kind)
 
 
 class _Words(NamedTuple):

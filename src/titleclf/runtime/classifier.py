@@ -63,10 +63,7 @@ class Classifier(BaseClassifier):
             line = self.characters.line(titles)
             return network.logits(line, context_ids), line.cut
         logits, cut = self._scorer.logits(titles)
-        if context_ids is not None:
-            for added in network.of_contexts(context_ids):
-                logits += added
-        return logits, cut
+        return network.with_contexts(logits, context_ids), cut
 
     @cached_property
     def _scorer(self) -> Any:

@@ -98,7 +98,10 @@ class Folded:
 
     def logits(self, line: Line, context_ids: Labels | None = None) -> Floats:
         """Return logits (titles, categories)."""
-        logits = self._of_titles(line)
+        return self.with_contexts(self._of_titles(line), context_ids)
+
+    def with_contexts(self, logits: Floats, context_ids: Labels | None) -> Floats:
+        """Return logits (titles, categories), in place, with what contexts add."""
         if context_ids is not None:
             for added in self.of_contexts(context_ids):
                 logits += added
@@ -128,7 +131,7 @@ class Folded:
     def _packed(self) -> npt.NDArray[np.uint8]:
         """Return of each bucket its codes, zeros if it has none, and whether it is coarse (buckets, columns + 1).
 
-        Side by side and aligned, they are fetched at once: most of the time goes into waiting for memory.
+        Side by side and aligned, they are fetched from memory at once.
         """
         width = len(self.columns)
         packed = np.zeros((len(self.rows) - 1, -(-(width + 1) // 16) * 16), dtype=np.uint8)
