@@ -1,8 +1,23 @@
+import sys
+import unicodedata
+
 import numpy as np
 import pytest
 
-from titleclf.characters import BOUNDARY, FIRST_CHARACTER, PAD, SPACE, UNK, Characters, chunked, normalise
+from titleclf.characters import (
+    BOUNDARY,
+    FIRST_CHARACTER,
+    PAD,
+    SPACE,
+    UNK,
+    Characters,
+    chunked,
+    may_compose,
+    normalise,
+)
 from titleclf.errors import InputError
+
+ALL = [one for one in map(chr, range(sys.maxunicode + 1)) if unicodedata.category(one) not in {"Cn", "Co"}]
 
 A, B, C = range(FIRST_CHARACTER, FIRST_CHARACTER + 3)
 
@@ -113,3 +128,32 @@ def test_chunks_keep_order_and_lose_nothing():
     assert list(chunked(iter(titles), 3)) == [["a", "b", "c"], ["d", "e", "f"], ["g"]]
     assert [len(some) for some in chunked(titles, 3)] == [3, 3, 1]
     assert list(chunked([], 3)) == []
+
+
+def test_all_characters_that_compose_with_those_before_them_are_told():
+    decomposed = [unicodedata.decomposition(character).split() for character in ALL]
+    pairs = [[chr(int(code, 16)) for code in codes] for codes in decomposed if len(codes) == 2 and "<" not in codes[0]]
+    assert len(pairs) > 900
+    assert all(may_compose(second) for pair in pairs if len(normalised(pair)) == 1 for second in pair[1:])
+    assert all(may_compose(character) for character in ALL if unicodedata.combining(character))
+    syllables = [normalised(["\u1100\u1161", last]) for last in ALL if len(normalised(["\u1100\u1161", last])) == 1]
+    assert len(syllables) == 27
+
+
+def normalised(parts):
+    return unicodedata.normalize("NFC", "".join(parts))
+
+
+@pytest.mark.parametrize("casefold", [True, False])
+def test_characters_that_stand_alone_have_their_ids_beside_others_too(casefold):
+    known = "".join(sorted({*"aæéßΣσς", *ALL[::7]} - {" "}))
+    characters = Characters(known, casefold, False, len(ALL))
+    alone = [(character, characters.alone(character)) for character in ALL]
+    titles = [character for character, own in alone if own >= 0 and own != SPACE]
+    ids, _, cut = characters.line(["".join(titles)])
+    assert cut == 0
+    assert ids.tolist() == [own for _, own in alone if own >= 0 and own != SPACE]
+    assert len(titles) > 0.95 * len(ALL)
+    assert {character for character, own in alone if own == SPACE} == {one for one in ALL if one.isspace()}
+    assert characters.alone("\u0301") == characters.alone("\u1161") == -1
+    assert (characters.alone("ß") == -1) == casefold

@@ -10,67 +10,91 @@ from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint32_t, uint64_t
 
 import numpy as np
 
-from titleclf.characters import normalise
-
 cdef extern from *:
     """
     #ifdef __GNUC__
     #define PREFETCH(address) __builtin_prefetch(address)
+    typedef int16_t lanes __attribute__((vector_size(16), aligned(2), may_alias));
+    #define ADD(sums, numbers) (*(lanes*)(sums) += *(const lanes*)(numbers))
     #else
     #define PREFETCH(address)
+    #define ADD(sums, numbers) for (int lane = 0; lane < 8; lane++) (sums)[lane] += (numbers)[lane]
     #endif
     """
-    void PREFETCH(const void* address) noexcept
+    void ADD(int16_t* sums, const int16_t* numbers) noexcept nogil  # compilers don't find this in a loop
+    void PREFETCH(const void* address) noexcept nogil
 
 cdef enum:
     BOUNDARY = 2  # and SPACE: as in characters
     SPACE = 3
+    NOT_ASKED = 0  # an id that no character has
     UNSEEN = 0  # and those below: as in skeletons
     GAP = 1
     DIGIT = 2
     UNSURE = 3
+    LANES = 8  # as in folded: so many columns are added at once
 
 cdef uint64_t FACTOR = 0x9E3779B97F4A7C15  # as in ngrams and in skeletons
+
+
+def decode(const uint8_t[:, ::1] scores, const int32_t[::1] rows, const uint8_t[::1] coarse, units, out):
+    """Write what `rows` (buckets,) of scores (rows, columns) say to `out` (buckets, width): twin of `Folded._decoded`.
+
+    `units` (2, 256, columns) is what each code says in fine and in coarse rows.
+    """
+    cdef const int16_t[:, :, ::1] said = units
+    cdef int16_t[:, ::1] table = out
+    cdef Py_ssize_t bucket, row, column, columns = scores.shape[1]
+    for bucket in range(rows.shape[0]):
+        row = rows[bucket]
+        if row < scores.shape[0]:
+            for column in range(columns):
+                table[bucket, column] = said[coarse[row], scores[row, column], column]
+        for column in range(columns if row < scores.shape[0] else 0, table.shape[1]):
+            table[bucket, column] = 0
 
 
 cdef class Scorer:
     """The logits of a folded model: twin of `Characters.line` and `Folded.logits`."""
 
-    cdef const int32_t[::1] ids  # by code point; those after the last have its id
-    cdef const uint8_t[:, ::1] rows  # (buckets, columns + 1 or more): of each, its codes and whether it is coarse
-    cdef const int16_t[:, :, ::1] units  # (2, 256, columns): of each code as an unsigned byte, fine and coarse
+    cdef int32_t[::1] ids  # by code point: NOT_ASKED, or what `alone` has answered
+    cdef const int16_t[:, ::1] table  # (buckets, width)
     cdef const int16_t[:, ::1] spelt  # (characters * length, width)
     cdef const uint8_t[::1] is_spelt  # (characters,)
     cdef const int64_t[::1] columns
     cdef const float[::1] bias  # (categories,)
     cdef uint8_t[::1] is_order  # (highest order + 1,)
-    cdef object spell
+    cdef object alone, line, spell
     cdef double unit
-    cdef int64_t length
-    cdef bint casefold, boundary, across_words
+    cdef uint64_t buckets
+    cdef int64_t length, most  # the most rows of which int16 holds the sum
+    cdef bint boundary, across_words
 
     def __init__(
-        self, ids, rows, units, spelt, is_spelt, columns, bias, orders, spell, unit, length,
-        casefold, boundary, across_words,
+        self, ids, table, buckets, spelt, is_spelt, columns, bias, orders, alone, line, spell, unit, length, most,
+        boundary, across_words,
     ):
-        self.ids, self.rows, self.units = ids, rows, units
+        self.ids, self.table, self.buckets = ids, table, buckets
         self.spelt, self.is_spelt, self.columns, self.bias = spelt, is_spelt, columns, bias
         self.is_order = np.isin(np.arange(max(orders, default=0) + 1), orders).astype(np.uint8)
-        self.spell, self.unit, self.length = spell, unit, length
-        self.casefold, self.boundary, self.across_words = casefold, boundary, across_words
+        self.alone, self.line, self.spell = alone, line, spell
+        self.unit, self.length, self.most = unit, length, most
+        self.boundary, self.across_words = boundary, across_words
 
     def logits(self, titles):
         """Return logits (titles, categories), and how many titles were too long and were cut."""
         cdef Py_ssize_t number = 0, column, columns = self.columns.shape[0], categories = self.bias.shape[0]
-        cdef int64_t count, features, cut = 0, room = self.length - 2 * self.boundary
+        cdef Py_ssize_t width = self.table.shape[1]
+        cdef int64_t count, ngrams, cut = 0, room = self.length - 2 * self.boundary
         cdef float share
         found = np.zeros((len(titles), categories), dtype=np.float32)
         cdef float[:, ::1] logits = found
         cdef int32_t* ids = <int32_t*>PyMem_Malloc(self.length * sizeof(int32_t))
-        cdef int32_t* sums = <int32_t*>PyMem_Malloc((columns + 1) * sizeof(int32_t))
-        cdef int32_t* buckets = <int32_t*>PyMem_Malloc(self.length * self.is_order.shape[0] * sizeof(int32_t))
+        cdef int32_t* places = <int32_t*>PyMem_Malloc(self.length * sizeof(int32_t))
+        cdef int32_t* hashed = <int32_t*>PyMem_Malloc(self.length * self.is_order.shape[0] * sizeof(int32_t))
+        cdef int32_t* sums = <int32_t*>PyMem_Malloc(width * sizeof(int32_t))
         try:
-            if ids == NULL or sums == NULL or buckets == NULL:
+            if ids == NULL or places == NULL or hashed == NULL or sums == NULL:
                 raise MemoryError
             for title in titles:
                 count = self.number(title, ids)
@@ -80,9 +104,14 @@ cdef class Scorer:
                     ids[0] = ids[count + 1] = BOUNDARY
                     count += 2
                 self.spell_new(ids, count)
-                features = count + self.hash(ids, count, buckets)
-                self.add(ids, count, buckets, features - count, sums)
-                share = <float>(self.unit / sqrt(<double>max(features, 1)))
+                ngrams = self.hash(ids, count, hashed)
+                for column in range(count):
+                    places[column] = ids[column] * <int32_t>self.length + <int32_t>column
+                for column in range(width):
+                    sums[column] = 0
+                add(&self.spelt[0, 0], width, places, count, self.most, sums)
+                add(&self.table[0, 0], width, hashed, ngrams, self.most, sums)
+                share = <float>(self.unit / sqrt(<double>max(count + ngrams, 1)))
                 for column in range(columns):
                     logits[number, self.columns[column]] = <float>(sums[column] * <double>share)
                 for column in range(categories):
@@ -90,25 +119,26 @@ cdef class Scorer:
                 number += 1
         finally:
             PyMem_Free(ids)
+            PyMem_Free(places)
+            PyMem_Free(hashed)
             PyMem_Free(sums)
-            PyMem_Free(buckets)
         return found, cut
 
     cdef int64_t number(self, object given, int32_t* ids) except -1:
         """Write the ids of a title's characters, as many as there is room for, and return how many it has."""
         cdef int64_t count = 0, room = self.length - 2 * self.boundary
+        cdef int32_t one
         cdef Py_UCS4 character
         cdef bint is_parted = False
         cdef str title = text(given)
         ids += self.boundary
-        if not title.isascii():
-            for character in <str>normalise(title, casefold=self.casefold):
-                if count < room:
-                    ids[count] = self.id_of(<Py_ssize_t>character)
-                count += 1
-            return count
         for character in title:
-            if character == 32 or 9 <= character <= 13 or 28 <= character <= 31:  # what str.split takes for space
+            one = self.ids[character]
+            if one == NOT_ASKED:
+                one = self.ids[character] = self.alone(character)
+            if one < 0:
+                return self.number_together(title, ids)
+            if one == SPACE:
                 is_parted = count > 0
                 continue
             if is_parted:
@@ -117,12 +147,18 @@ cdef class Scorer:
                 count += 1
                 is_parted = False
             if count < room:
-                ids[count] = self.id_of(<Py_ssize_t>character + 32 * (self.casefold and 65 <= character <= 90))
+                ids[count] = one
             count += 1
         return count
 
-    cdef inline int32_t id_of(self, Py_ssize_t code) noexcept:
-        return self.ids[min(code, self.ids.shape[0] - 1)]
+    cdef int64_t number_together(self, str title, int32_t* ids) except -1:
+        """Do what `number` does, of a title with characters whose ids depend on what stands beside them."""
+        cdef int64_t place
+        found, _, cut = self.line([title])
+        cdef const int64_t[::1] inside = found[self.boundary : len(found) - self.boundary]
+        for place in range(inside.shape[0]):
+            ids[place] = <int32_t>inside[place]
+        return inside.shape[0] + <int64_t>cut
 
     cdef int spell_new(self, const int32_t* ids, int64_t count) except -1:
         cdef int64_t place
@@ -134,11 +170,11 @@ cdef class Scorer:
             self.spell(np.array(sorted(new), dtype=np.int64))
         return 0
 
-    cdef int64_t hash(self, const int32_t* ids, int64_t count, int32_t* found) noexcept:
+    cdef int64_t hash(self, const int32_t* ids, int64_t count, int32_t* found) noexcept nogil:
         """Write the buckets of a title's n-grams, and return how many there are."""
         cdef int64_t start, order, number = 0, orders = self.is_order.shape[0] - 1
-        cdef uint64_t rolled, hashed, buckets = self.rows.shape[0]
-        cdef bint is_power = buckets & (buckets - 1) == 0  # as most are: then this is the remainder, in no time
+        cdef uint64_t rolled, hashed
+        cdef bint is_power = self.buckets & (self.buckets - 1) == 0  # as most: then this is the remainder, in no time
         for start in range(count):
             rolled = 0
             for order in range(1, min(orders, count - start) + 1):
@@ -147,32 +183,34 @@ cdef class Scorer:
                 rolled = mixed(rolled ^ <uint64_t>ids[start + order - 1])
                 if self.is_order[order]:
                     hashed = mixed(rolled + <uint64_t>order) >> 32
-                    found[number] = <int32_t>(hashed & (buckets - 1) if is_power else hashed % buckets)
-                    PREFETCH(&self.rows[found[number], 0])
+                    found[number] = <int32_t>(hashed & (self.buckets - 1) if is_power else hashed % self.buckets)
+                    PREFETCH(&self.table[found[number], 0])
                     number += 1
         return number
 
-    cdef void add(
-        self, const int32_t* ids, int64_t count, int32_t* found, int64_t ngrams, int32_t* sums
-    ) noexcept:
-        """Write the sums (columns,) of what characters and n-grams say."""
-        cdef int64_t number
-        cdef Py_ssize_t column, columns = self.columns.shape[0]
-        cdef const int16_t* said
-        cdef const uint8_t* codes
-        for column in range(columns):
-            sums[column] = 0
-        for number in range(count):
-            said = &self.spelt[ids[number] * self.length + number, 0]
-            for column in range(columns):
-                sums[column] += said[column]
-        for number in range(ngrams):
-            codes = &self.rows[found[number], 0]
-            said = &self.units[codes[columns], 0, 0]
-            for column in range(columns):
-                sums[column] += said[codes[column] * columns + column]
 
-cdef inline uint64_t mixed(uint64_t value) noexcept:
+cdef void add(
+    const int16_t* table, Py_ssize_t width, const int32_t* rows, int64_t count, int64_t most, int32_t* sums
+) noexcept nogil:
+    """Add rows of a table (rows, width) to sums (width,), the `most` at a time of which int16 holds the sum."""
+    cdef Py_ssize_t block = 0, lane
+    cdef int64_t number, last
+    cdef int16_t some[LANES]
+    while block < width:
+        number = last = 0
+        while number < count:
+            for lane in range(LANES):
+                some[lane] = 0
+            last = min(last + most, count)
+            while number < last:
+                ADD(some, table + rows[number] * width + block)
+                number += 1
+            for lane in range(LANES):
+                sums[block + lane] += some[lane]
+        block += LANES
+
+
+cdef inline uint64_t mixed(uint64_t value) noexcept nogil:
     value = (value + 1) * FACTOR
     return value ^ (value >> 32)
 
@@ -284,7 +322,7 @@ cdef class Skeletons:
         return 0 if has_digit or is_among(self.marks, hashed) else hashed
 
 
-cdef inline bint is_among(const uint64_t[::1] known, uint64_t wanted) noexcept:
+cdef inline bint is_among(const uint64_t[::1] known, uint64_t wanted) noexcept nogil:
     cdef Py_ssize_t first = 0, last = known.shape[0], middle
     while first < last:
         middle = (first + last) // 2

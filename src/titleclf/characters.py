@@ -14,6 +14,7 @@ from titleclf.errors import InputError
 
 PAD, UNK, BOUNDARY, SPACE = 0, 1, 2, 3  # what every vocabulary has
 FIRST_CHARACTER = 4
+_COMPOSING = range(0x1100, 0x1200), range(0x16D63, 0x16D6B)  # Hangul Jamo and, from Unicode 16 on, Kirat Rai
 _COUNTED = 128  # titles at once: more are no faster, and files may be larger than memory
 
 Ids = npt.NDArray[np.int64]
@@ -103,6 +104,13 @@ class Characters:
         padded[mask] = ids
         return Batch(padded, mask, cut)
 
+    def alone(self, character: str) -> int:
+        """Return the id that a character has whatever stands beside it, or -1 if that matters; of white space SPACE."""
+        normalised = normalise(character, casefold=self.casefold) or " "
+        if len(normalised) > 1 or may_compose(character) or may_compose(normalised):
+            return -1
+        return int(self._look_up(normalised)[0])
+
     def _bounded(self, ids: Ids, counts: Ids) -> Ids:
         """Set the marks of beginnings and ends, if they are wanted, between the ids of titles with so many places."""
         if not self.boundary:
@@ -115,10 +123,10 @@ class Characters:
         return bounded
 
     def _look_up(self, text: str) -> Ids:
-        return self.by_code.take(code_points(text), mode="clip").astype(np.int64)
+        return self._by_code.take(code_points(text), mode="clip").astype(np.int64)
 
     @cached_property
-    def by_code(self) -> npt.NDArray[np.int32]:
+    def _by_code(self) -> npt.NDArray[np.int32]:
         """The ids of all characters up to the last known one by code point, and last that of all others."""
         known = code_points(self.known)
         ids = np.full(max(ord(" "), int(known.max(initial=0))) + 2, UNK, dtype=np.int32)
@@ -134,6 +142,11 @@ def normalise(title: str, *, casefold: bool) -> str:
     # Folding may take a composed character apart, so it comes before the last NFC.
     folded = unicodedata.normalize("NFC", title).casefold() if casefold else title
     return " ".join(unicodedata.normalize("NFC", folded).split())
+
+
+def may_compose(character: str) -> bool:
+    """Tell whether NFC may make one character of this one and others before it."""
+    return unicodedata.category(character).startswith("M") or any(ord(character) in letters for letters in _COMPOSING)
 
 
 def printable(title: str) -> str:

@@ -16,12 +16,11 @@ import numpy.typing as npt
 
 from titleclf import speedups
 from titleclf.arrays import Bools, Labels
-from titleclf.characters import chunked, code_points
+from titleclf.characters import chunked, code_points, may_compose
 from titleclf.programmes import MARK_WORDS, key_of
 
 _UNSEEN, _GAP, _DIGIT, _UNSURE = range(4)  # what a character may be that is no letter
 _UNICODE = 0x110000
-_JAMO = range(0x1100, 0x1200)
 _TITLES = 2048  # at once: what a processor keeps near
 _FACTOR = 0x9E3779B97F4A7C15  # odd, so it can be divided by
 _FACTOR_INVERSE = pow(_FACTOR, -1, 2**64)
@@ -136,9 +135,9 @@ def _kind(character: str) -> int:
     """Return the number of the letter that a character is in keys, or what else it is."""
     composed = unicodedata.normalize("NFC", character)
     folded = composed.casefold()
-    may_be_composed = unicodedata.category(character).startswith("M") or ord(character) in _JAMO
-    # In regular expressions that ignore case, the i without a dot is an i, too.
-    if may_be_composed or len(composed) > 1 or len(folded) > 1 or character == "\N{LATIN SMALL LETTER DOTLESS I}":
+    if may_compose(character) or len(composed) > 1 or len(folded) > 1:
+        return _UNSURE
+    if character == "\N{LATIN SMALL LETTER DOTLESS I}":  # in regular expressions that ignore case, it is an i, too
         return _UNSURE
     if not folded.isalnum():
         return _GAP

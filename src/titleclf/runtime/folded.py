@@ -1,5 +1,6 @@
 """A folded model in numpy: all that a title's features say is looked up and added, in integers."""
 
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -32,8 +33,10 @@ from titleclf.ngrams import along
 from titleclf.runtime.codes import codes_of
 from titleclf.runtime.features import Features
 
+LANES = 8  # a processor adds so many columns at once
 _LARGEST = 2**15 - 64  # of int16, with room for rounding
 _FEW = 20_000  # places: as long as it takes to decode the whole table
+_LINE = 32  # numbers of two bytes: what a processor fetches at once
 _DECODED, _SPELT = 65_536, 256  # rows and characters at once: more take more memory, and no less time
 
 Integers = npt.NDArray[np.int16]
@@ -66,7 +69,8 @@ class Folded:
 
     def __post_init__(self) -> None:
         """Make room for what characters say: zeros take no memory before something else is written there."""
-        self.spelt = np.zeros((len(self.characters) * self.length, self._width), dtype=np.int16)
+        room = np.zeros(len(self.characters) * self.length * self._width + _LINE, dtype=np.int16)
+        self.spelt = _aligned(room, self._width)
         self.is_spelt = np.zeros(len(self.characters), dtype=np.bool_)
 
     @classmethod
@@ -112,37 +116,23 @@ class Folded:
         if speedups.compiled is None:
             return None
         return speedups.compiled.Scorer(
-            ids=characters.by_code,
-            rows=self._packed(),
-            units=np.rint(LEVELS[:, None] * self.steps[:, None]).astype(np.int16),
+            ids=np.zeros(sys.maxunicode + 1, dtype=np.int32),
+            table=self._table,
+            buckets=self.model.buckets,
             spelt=self.spelt,
             is_spelt=self.is_spelt.view(np.uint8),
             columns=self.columns,
             bias=self.bias.astype(np.float32),
             orders=[order for order in self.model.orders if 0 < order <= self.length],
+            alone=characters.alone,
+            line=characters.line,
             spell=self._spell,
             unit=self.unit,
             length=self.length,
-            casefold=characters.casefold,
+            most=len(self.model.orders) + 1,
             boundary=characters.boundary,
             across_words=self.model.across_words,
         )
-
-    def _packed(self) -> npt.NDArray[np.uint8]:
-        """Return of each bucket its codes, zeros if it has none, and whether it is coarse (buckets, columns + 1).
-
-        Side by side and aligned, they are fetched from memory at once.
-        """
-        width = len(self.columns)
-        packed = np.zeros((len(self.rows) - 1, -(-(width + 1) // 16) * 16), dtype=np.uint8)
-        if len(self.scores) == len(packed):
-            packed[:, :width] = self.scores.view(np.uint8)
-            packed[:, width] = self.coarse
-        elif len(self.scores):
-            (known,) = np.nonzero(self.rows[:-1] < len(self.scores))
-            packed[known, :width] = self.scores.view(np.uint8)[self.rows[known]]
-            packed[known, width] = self.coarse[self.rows[known]]
-        return packed
 
     def of_contexts(self, context_ids: Labels) -> list[Floats]:
         """Return what channels and what durations (titles, categories) add."""
@@ -204,8 +194,14 @@ class Folded:
     @cached_property
     def _table(self) -> Integers:
         """The scores of all buckets (buckets + 1, width), those of none being zero."""
-        parts = [self._decoded(self.rows[start : start + _DECODED]) for start in range(0, len(self.rows), _DECODED)]
-        return np.concatenate(parts)
+        table = _aligned(np.empty(len(self.rows) * self._width + _LINE, dtype=np.int16), self._width)
+        if speedups.compiled is not None:
+            units = np.rint(LEVELS[:, None] * self.steps[:, None]).astype(np.int16)
+            speedups.compiled.decode(self.scores.view(np.uint8), self.rows, self.coarse.view(np.uint8), units, table)
+            return table
+        for start in range(0, len(self.rows), _DECODED):
+            table[start : start + _DECODED] = self._decoded(self.rows[start : start + _DECODED])
+        return table
 
     def _decoded(self, rows: Array) -> Integers:
         decoded = np.zeros((len(rows), self._width), dtype=np.int16)
@@ -236,11 +232,19 @@ class Folded:
             table[some, :, : len(self.columns)] = np.rint(scores / self.unit)
             self.is_spelt[some] = True  # only now: other threads may ask meanwhile
 
-    @cached_property
+    @property
     def _width(self) -> int:
-        # numpy takes rows of 2, 4, 8, 16 or 32 bytes in half the time of others.
-        columns = len(self.columns)
-        return next((width for width in (1, 2, 4, 8, 16) if columns <= width), columns)
+        return max(-(-len(self.columns) // LANES), 1) * LANES
+
+
+def _aligned(room: Integers, width: int) -> Integers:
+    """Return rows (rows, width) of as much memory as fits, the first beginning where a processor's line of it does.
+
+    What lies on two lines takes twice the time to be fetched.
+    """
+    first = -room.ctypes.data % (_LINE * room.itemsize) // room.itemsize
+    rows = (len(room) - _LINE) // width
+    return room[first : first + rows * width].reshape(rows, width)
 
 
 def _placed(model: NgramConfig, characters: Floats, codes: Floats | None) -> Floats:
