@@ -4,6 +4,7 @@
 Who calls them checks nothing more than for their twins: ids, buckets and rows are what loading a bundle has checked.
 """
 
+from cython cimport floating
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from libc.math cimport exp, log, sqrt
 from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint32_t, uint64_t
@@ -32,6 +33,8 @@ cdef enum:
     GAP = 1
     DIGIT = 2
     UNSURE = 3
+    WIDE = 256
+    FIRST_BITS = 16
     LANES = 8  # as in folded: so many columns are added at once
 
 cdef uint64_t FACTOR = 0x9E3779B97F4A7C15  # as in ngrams and in skeletons
@@ -215,12 +218,19 @@ cdef inline uint64_t mixed(uint64_t value) noexcept nogil:
     return value ^ (value >> 32)
 
 
-def probabilities(const double[:, ::1] logits, double value, double slope):
+def probabilities(logits, double value, double slope):
     """Return the probabilities of logits (titles, categories): twin of `temperature.probabilities`."""
+    found = np.empty(logits.shape)
+    if logits.dtype == np.float32:
+        share[float](logits, value, slope, found)
+    else:
+        share[double](logits, value, slope, found)
+    return found
+
+
+cdef void share(const floating[:, ::1] logits, double value, double slope, double[:, ::1] shares):
     cdef Py_ssize_t title, category, categories = logits.shape[1]
     cdef double most, total, factor
-    found = np.empty((logits.shape[0], categories))
-    cdef double[:, ::1] shares = found
     for title in range(logits.shape[0]):
         most, total = logits[title, 0], 0
         for category in range(categories):
@@ -234,38 +244,34 @@ def probabilities(const double[:, ::1] logits, double value, double slope):
             total += shares[title, category]
         for category in range(categories):
             shares[title, category] /= total
-    return found
 
 
-def best(const double[:, ::1] shares, const double[:, ::1] least):
-    """Return lists of each title's likeliest category, its share, and that category if it is probable enough.
-
-    Else it is the number of categories. `least` (1, categories) is for all titles, or (titles, categories) for each.
-    Twin of `classifiers._best`.
-    """
-    cdef Py_ssize_t title, category, likeliest, categories = shares.shape[1]
+def likeliest(kind, titles, const double[:, ::1] shares, const double[:, ::1] least, categories, answers):
+    """Return predictions, each of `kind`: twin of `classifiers._likeliest`."""
+    cdef Py_ssize_t number = 0, category, best, columns = shares.shape[1]
     cdef bint is_each = least.shape[0] > 1
-    ranked, of_them, named = [], [], []
-    for title in range(shares.shape[0]):
-        likeliest = 0
-        for category in range(1, categories):
-            if shares[title, category] > shares[title, likeliest]:
-                likeliest = category
-        ranked.append(likeliest)
-        of_them.append(shares[title, likeliest])
-        named.append(likeliest if shares[title, likeliest] >= least[title if is_each else 0, likeliest] else categories)
-    return ranked, of_them, named
+    cdef list names = categories, answered = answers, found = []
+    new = tuple.__new__  # what is behind Python's constructor of named tuples
+    for title in titles:
+        best = 0
+        for category in range(1, columns):
+            if shares[number, category] > shares[number, best]:
+                best = category
+        category = best if shares[number, best] >= least[number if is_each else 0, best] else columns
+        found.append(new(kind, (title, ((names[best], shares[number, best]),), answered[category], None)))
+        number += 1
+    return found
 
 
 cdef class Skeletons:
     """The skeletons of titles: twin of `skeletons._skeletons`."""
 
     cdef uint32_t[::1] kinds  # by code point
-    cdef const uint64_t[::1] marks  # sorted
     cdef object kind_of
+    cdef Hashes marks, known
 
-    def __init__(self, kinds, marks, kind_of):
-        self.kinds, self.marks, self.kind_of = kinds, marks, kind_of
+    def __init__(self, kinds, kind_of, marks, known):
+        self.kinds, self.kind_of, self.marks, self.known = kinds, kind_of, Hashes(marks), Hashes(known)
 
     def of(self, titles):
         """Return the skeleton of each title (titles,)."""
@@ -278,22 +284,24 @@ cdef class Skeletons:
             number += 1
         return found
 
-    def promising(self, titles, const uint64_t[::1] known):
-        """Return the places of titles whose skeletons are among those that are known, and sorted, or may be."""
+    def promising(self, titles):
+        """Return the places of titles whose skeletons are known, or may be."""
         cdef uint64_t skeleton
+        cdef Py_ssize_t number = 0
         cdef bint is_unsure
         places = []
-        for number, title in enumerate(titles):
+        for title in titles:
             self.skeleton(title, &skeleton, &is_unsure)
-            if is_unsure or is_among(known, skeleton):
+            if is_unsure or self.known.has(skeleton):
                 places.append(number)
+            number += 1
         return places
 
     cdef int skeleton(self, object title, uint64_t* skeleton, bint* is_unsure) except -1:
         """Tell the skeleton of a title, and whether it may be another one."""
         cdef uint64_t hashed = 0, power = 1, total = 0
         cdef uint32_t kind
-        cdef bint is_word = False, has_digit = False, has_words = False
+        cdef bint is_word = False, has_digit = False, has_wide = False, has_words = False
         cdef Py_UCS4 character
         is_unsure[0] = False
         for character in text(title):
@@ -302,35 +310,48 @@ cdef class Skeletons:
                 kind = self.kinds[character] = self.kind_of(character)
             if kind == GAP:
                 if is_word:
-                    total += self.kept(hashed, has_digit)
-                    hashed, power, is_word, has_digit = 0, 1, False, False
+                    total += self.kept(hashed, has_digit, has_wide)
+                    hashed, power, is_word, has_digit, has_wide = 0, 1, False, False, False
                 continue
             is_word = has_words = True
             has_digit |= kind == DIGIT
+            has_wide |= kind >= WIDE
             is_unsure[0] |= kind == UNSURE
             hashed += kind * power
             power *= FACTOR
         if is_word:
-            total += self.kept(hashed, has_digit)
+            total += self.kept(hashed, has_digit, has_wide)
         skeleton[0] = total
         is_unsure[0] |= not has_words  # then it is its own key, whatever it has
         return 0
 
-    cdef inline uint64_t kept(self, uint64_t hashed, bint has_digit) noexcept:
+    cdef inline uint64_t kept(self, uint64_t hashed, bint has_digit, bint has_wide) noexcept:
         """Return what a word adds to skeletons: nothing if it may belong to a mark."""
         hashed = (hashed ^ (hashed >> 32)) * FACTOR
-        return 0 if has_digit or is_among(self.marks, hashed) else hashed
+        return 0 if has_digit and not has_wide or self.marks.has(hashed) else hashed
 
 
-cdef inline bint is_among(const uint64_t[::1] known, uint64_t wanted) noexcept nogil:
-    cdef Py_ssize_t first = 0, last = known.shape[0], middle
-    while first < last:
-        middle = (first + last) // 2
-        if known[middle] < wanted:
-            first = middle + 1
-        else:
-            last = middle
-    return first < known.shape[0] and known[first] == wanted
+cdef class Hashes:
+    """A sorted array of hashes, most of which differ in their first bits."""
+
+    cdef const uint64_t[::1] hashes
+    cdef uint8_t[::1] are_begun  # by the first bits
+
+    def __init__(self, hashes):
+        self.hashes = hashes
+        self.are_begun = np.isin(np.arange(2**FIRST_BITS), hashes >> (64 - FIRST_BITS)).astype(np.uint8)
+
+    cdef inline bint has(self, uint64_t wanted) noexcept:
+        cdef Py_ssize_t first = 0, last = self.hashes.shape[0], middle
+        if not self.are_begun[wanted >> (64 - FIRST_BITS)]:  # nearly always, and sooner told
+            return False
+        while first < last:
+            middle = (first + last) // 2
+            if self.hashes[middle] < wanted:
+                first = middle + 1
+            else:
+                last = middle
+        return first < self.hashes.shape[0] and self.hashes[first] == wanted
 
 
 cdef inline str text(object title):

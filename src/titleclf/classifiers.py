@@ -21,6 +21,7 @@ from titleclf.temperature import Temperature, probabilities
 from titleclf.trained import Trained
 
 _MANY = 1000  # titles
+_AT_ONCE = 2048  # titles: what a processor keeps near from one step to the next
 
 
 @dataclass
@@ -50,8 +51,8 @@ class BaseClassifier(Trained, ABC):
     def logits(self, titles: Sequence[str], context_ids: Labels | None = None) -> tuple[Floats, int]:
         """Return the network's logits (titles, categories) with the memory's evidence, and how many titles were cut."""
         logits, cut = self.network_logits(titles, context_ids)
-        if self.memory is not None and len(rows := self.memory.promising(titles)):
-            logits[rows] += self.memory.evidence([titles[row] for row in rows.tolist()], len(self.categories))
+        if self.memory is not None and (rows := self.memory.promising(titles)):
+            logits[rows] += self.memory.evidence([titles[row] for row in rows], len(self.categories))
         return logits, cut
 
     def probabilities(self, titles: Sequence[str], context_ids: Labels | None = None) -> tuple[Floats, int]:
@@ -110,14 +111,22 @@ class BaseClassifier(Trained, ABC):
         ids = self.context_ids(contexts)
         inputs: Sequence[Any] = titles if ids is None else list(zip(titles, map(tuple, ids.tolist()), strict=True))
         different = list(dict.fromkeys(inputs))  # guides repeat their titles
+        predictions: list[Prediction] = []
+        cut = 0
         with _uncollected() if len(different) > _MANY else nullcontext():
-            names, own = _parted(different)
-            rows, cut = self.probabilities(names, own)
-            predictions = self._predictions(names, rows, top, self._least_of(own, least))
+            for start in range(0, len(different), _AT_ONCE):
+                found, cut_of_these = self._predicted(different[start : start + _AT_ONCE], top, least)
+                predictions += found
+                cut += cut_of_these
             if len(different) < len(titles):
                 by_input = dict(zip(different, predictions, strict=True))
                 predictions = [by_input[one] for one in inputs]
         return predictions, cut
+
+    def _predicted(self, inputs: list[Any], top: int, least: float | Floats | None) -> tuple[list[Prediction], int]:
+        titles, context_ids = _parted(inputs)
+        rows, cut = self.probabilities(titles, context_ids)
+        return self._predictions(titles, rows, top, self._least_of(context_ids, least)), cut
 
     def least_at(self, precision: float) -> Floats:
         """Return the least probabilities at which answers are right that often.
@@ -129,15 +138,16 @@ class BaseClassifier(Trained, ABC):
         return least if self.alone is None else np.stack([least, self.alone.at(precision)])
 
     def _least_of(self, context_ids: Labels | None, least: float | Floats | None) -> Floats:
-        """Return what `predict` is given for all titles (categories,), or for each (titles, categories)."""
+        """Return what `predict` is given for all titles (1, categories), or for each (titles, categories)."""
         if least is None:
-            return self.thresholds.unasked()
+            return self.thresholds.unasked()[None]
         if np.ndim(least) < 2:
-            return np.full(len(self.categories), least)
-        known, others = np.asarray(least)
-        if self.contexts is not None and context_ids is not None:
-            others = np.where(self.contexts.lacks(context_ids)[:, None], others, known)
-        chosen: Floats = others
+            return np.full((1, len(self.categories)), least, dtype=np.float64)
+        known, others = np.asarray(least, dtype=np.float64)[:, None]
+        if self.contexts is None or context_ids is None:
+            chosen: Floats = others
+        else:
+            chosen = np.where(self.contexts.lacks(context_ids)[:, None], others, known)
         return chosen
 
     def context_ids(self, contexts: Sequence[Context] | None) -> Labels | None:
@@ -146,10 +156,7 @@ class BaseClassifier(Trained, ABC):
 
     def _predictions(self, titles: list[str], rows: Floats, top: int, least: Floats) -> list[Prediction]:
         if self.task is Task.single and top == 1:
-            ranked, shares, named = _best(rows, least)
-            # Lists of all titles at once: number by number, from arrays, takes many times as long.
-            candidates = zip(zip(map(self.categories.__getitem__, ranked), shares, strict=True), strict=True)
-            predictions = list(map(Prediction, titles, candidates, map(self._answers.__getitem__, named)))
+            predictions = _likeliest(titles, rows, least, self.categories, self._answers)
         else:
             predictions = self._ranked(titles, rows, top, least)
         for number, title in enumerate(titles):
@@ -161,7 +168,7 @@ class BaseClassifier(Trained, ABC):
         is_single = self.task is Task.single
         order = np.argsort(-rows, axis=1, kind="stable")[:, : top if is_single else None]
         shares = np.take_along_axis(rows, order, axis=1)
-        is_named = shares >= (least[order] if least.ndim == 1 else np.take_along_axis(least, order, axis=1))
+        is_named = shares >= np.take_along_axis(np.broadcast_to(least, rows.shape), order, axis=1)
         ranked = zip(map(self.categories.__getitem__, order.ravel().tolist()), shares.ravel().tolist(), strict=True)
         candidates = zip(*[ranked] * order.shape[1], strict=True)  # so many to a title
         if is_single:
@@ -183,19 +190,23 @@ class BaseClassifier(Trained, ABC):
         return [*((category,) for category in self.categories), ()]
 
 
-def _best(rows: Floats, least: Floats) -> tuple[list[int], list[float], list[int]]:
-    """Return lists of each title's likeliest category, its share, and that category if it is probable enough.
+def _likeliest(
+    titles: list[str], rows: Floats, least: Floats, categories: list[str], answers: list[tuple[str, ...]]
+) -> list[Prediction]:
+    """Return predictions, each with its likeliest category; that is named if its share is not less than `least`.
 
-    Else it is the number of categories.
+    `least` is (1, categories) or (titles, categories); `answers` are what is named where a category is likeliest, and
+    last, where it is not probable enough.
     """
     if speedups.compiled is not None:
-        found: tuple[list[int], list[float], list[int]] = speedups.compiled.best(
-            rows, np.asarray(least[None] if least.ndim == 1 else least, dtype=np.float64)
-        )
+        found: list[Prediction] = speedups.compiled.likeliest(Prediction, titles, rows, least, categories, answers)
         return found
     best, shares = rows.argmax(axis=1), rows.max(axis=1)
-    is_named = shares >= (least[best] if least.ndim == 1 else least[np.arange(len(rows)), best])
-    return best.tolist(), shares.tolist(), np.where(is_named, best, rows.shape[1]).tolist()
+    is_named = shares >= np.broadcast_to(least, rows.shape)[np.arange(len(rows)), best]
+    named = np.where(is_named, best, len(categories))
+    # Lists of all titles at once: number by number, from arrays, takes many times as long.
+    candidates = zip(zip(map(categories.__getitem__, best.tolist()), shares.tolist(), strict=True), strict=True)
+    return list(map(Prediction, titles, candidates, map(answers.__getitem__, named.tolist())))
 
 
 def _parted(inputs: list[Any]) -> tuple[list[str], Labels | None]:

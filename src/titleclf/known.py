@@ -65,16 +65,16 @@ class Known:
         return self._same(titles) if self.kind is MemoryKind.exact else self._similar(titles)
 
     def _same(self, titles: Sequence[str]) -> Neighbours:
-        rows = self.promising(titles)
         places = np.full(len(titles), -1)
-        places[rows] = [self._places.get(key_of(titles[row]), -1) for row in rows.tolist()]
+        for row in self.promising(titles):
+            places[row] = self._places.get(key_of(titles[row]), -1)
         return Neighbours(places, (places >= 0).astype(np.float64))
 
-    def promising(self, titles: Sequence[str]) -> Labels:
+    def promising(self, titles: Sequence[str]) -> Sequence[int]:
         """Return the places, rising, of all titles that may have a neighbour."""
         if self.kind is MemoryKind.exact and (speedups.compiled or len(titles) > _MANY):
             return self._skeletons.promising(titles)
-        return np.arange(len(titles))
+        return range(len(titles))
 
     def _similar(self, titles: Sequence[str]) -> Neighbours:
         keys = [key_of(title) for title in titles]
@@ -121,7 +121,7 @@ def features_of(likeness: Floats) -> Floats:
 
 def strength(likeness: Floats, weights: Floats) -> Floats:
     """Return softplus(weights . (1, likeness)), what a neighbour adds to a logit (titles,)."""
-    added: Floats = np.logaddexp(0, features_of(likeness) @ weights)
+    added: Floats = np.logaddexp(0, weights[0] + weights[1] * likeness)
     return added
 
 

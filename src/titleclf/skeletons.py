@@ -7,8 +7,7 @@ episode or a year can have. Only titles that have the skeleton of a known one ne
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
-from types import ModuleType
+from functools import cache, cached_property
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -20,6 +19,7 @@ from titleclf.characters import chunked, code_points, may_compose
 from titleclf.programmes import MARK_WORDS, key_of
 
 _UNSEEN, _GAP, _DIGIT, _UNSURE = range(4)  # what a character may be that is no letter
+WIDE = 0x100  # no mark has a letter from here on
 _UNICODE = 0x110000
 _TITLES = 2048  # at once: what a processor keeps near
 _FACTOR = 0x9E3779B97F4A7C15  # odd, so it can be divided by
@@ -38,30 +38,29 @@ class Skeletons:
     @classmethod
     def of(cls, keys: Sequence[str]) -> Self:
         """Take the keys of known titles."""
-        if (compiled := _compiled()) is not None:
+        if (compiled := cls(np.zeros(0, dtype=np.uint64))._compiled) is not None:
             return cls(np.sort(compiled.of(keys)))
         return cls(np.sort(np.concatenate([_skeletons(some)[0] for some in chunked(keys, _TITLES)])))
 
-    def promising(self, titles: Sequence[str]) -> Labels:
+    def promising(self, titles: Sequence[str]) -> list[int]:
         """Return the places, rising, of all titles that may be known."""
-        if (compiled := _compiled()) is not None:
-            return np.array(compiled.promising(titles, self.known), dtype=np.int64)
-        found = [self._promising(some) + number * _TITLES for number, some in enumerate(chunked(titles, _TITLES))]
-        return np.concatenate([np.zeros(0, dtype=np.int64), *found])
+        if self._compiled is not None:
+            found: list[int] = self._compiled.promising(titles)
+            return found
+        starts = range(0, len(titles), _TITLES)
+        return [start + place for start in starts for place in self._promising(titles[start : start + _TITLES])]
 
-    def _promising(self, titles: list[str]) -> Labels:
+    def _promising(self, titles: Sequence[str]) -> list[int]:
         skeletons, is_unsure = _skeletons(titles)
-        return np.flatnonzero(_is_among(self.known, skeletons) | is_unsure)
+        places: list[int] = np.flatnonzero(_is_among(self.known, skeletons) | is_unsure).tolist()
+        return places
 
-
-def _compiled() -> Any:
-    """Return what is compiled to do what `_skeletons` does; None if nothing is."""
-    return None if speedups.compiled is None else _of_titles(speedups.compiled)
-
-
-@cache
-def _of_titles(compiled: ModuleType) -> Any:
-    return compiled.Skeletons(_table(), _mark_words(), _kind)
+    @cached_property
+    def _compiled(self) -> Any:
+        """What is compiled to do what is done here; None if nothing is."""
+        if speedups.compiled is None:
+            return None
+        return speedups.compiled.Skeletons(_table(), _kind, _mark_words(), self.known)
 
 
 class _Words(NamedTuple):
@@ -69,7 +68,7 @@ class _Words(NamedTuple):
 
     starts: Labels
     hashes: Hashes
-    have_digits: Bools
+    may_be_marks: Bools  # by their characters
 
 
 def _skeletons(titles: Sequence[str]) -> tuple[Hashes, Bools]:
@@ -77,7 +76,7 @@ def _skeletons(titles: Sequence[str]) -> tuple[Hashes, Bools]:
     kinds = _kinds("\n".join([*titles, ""]))
     ends = np.fromiter(map(len, titles), dtype=np.int64, count=len(titles)).cumsum() + np.arange(1, len(titles) + 1)
     words = _words(kinds)
-    is_kept = ~(words.have_digits | _is_among(_mark_words(), words.hashes))
+    is_kept = ~(words.may_be_marks | _is_among(_mark_words(), words.hashes))
     sums = np.concatenate([np.zeros(1, dtype=np.uint64), (words.hashes * is_kept).cumsum(dtype=np.uint64)])
     lasts = np.searchsorted(words.starts, ends)
     firsts = np.concatenate([[0], lasts[:-1]])
@@ -97,7 +96,8 @@ def _words(kinds: npt.NDArray[np.uint32]) -> _Words:
     hashes = np.add.reduceat(ended * powers, edges)[::2] * inverses[edges[::2]]
     hashes ^= hashes >> _HALF
     hashes *= np.uint64(_FACTOR)
-    return _Words(edges[::2], hashes, np.logical_or.reduceat(ended == _DIGIT, edges)[::2])
+    have_digits, are_wide = (np.logical_or.reduceat(which, edges)[::2] for which in (ended == _DIGIT, ended >= WIDE))
+    return _Words(edges[::2], hashes, have_digits & ~are_wide)
 
 
 def _powers(factor: int, count: int) -> Hashes:

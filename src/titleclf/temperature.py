@@ -27,8 +27,7 @@ NO_TEMPERATURE = Temperature(value=1.0, slope=0.0)
 def probabilities(logits: Floats, temperature: Temperature) -> Floats:
     """Return the probabilities of logits (titles, categories)."""
     if speedups.compiled is not None:
-        exact = np.ascontiguousarray(logits, dtype=np.float64)
-        found: Floats = speedups.compiled.probabilities(exact, temperature.value, temperature.slope)
+        found: Floats = speedups.compiled.probabilities(logits, temperature.value, temperature.slope)
         return found
     tempered = _tempered(logits, temperature)
     odds = np.exp(tempered - tempered.max(axis=1, keepdims=True))

@@ -58,7 +58,7 @@ class Classifier(BaseClassifier):
 
     def _folded_logits(self, network: Folded, titles: Sequence[str], context_ids: Labels | None) -> tuple[Floats, int]:
         # For a few titles, what is compiled takes longer to be made ready than they do.
-        is_ready = len(titles) > _FEW or network.is_warm or "_scorer" in vars(self)
+        is_ready = "_scorer" in vars(self) or len(titles) > _FEW or network.is_warm
         if not is_ready or self._scorer is None:
             line = self.characters.line(titles)
             return network.logits(line, context_ids), line.cut
