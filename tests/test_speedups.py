@@ -126,16 +126,17 @@ def test_probabilities_are_the_same_but_for_their_last_digits(pure, scale, slope
     assert np.allclose(found.sum(axis=1), 1)
 
 
-@pytest.mark.parametrize("rows", [1, 300])
+@pytest.mark.parametrize("rows", [None, 1, 300])
 def test_the_likeliest_are_the_same_and_of_equal_ones_the_first(pure, rows):
     draw = np.random.default_rng(2)
     shares = np.round(draw.random((300, 7)), 1)
-    least = np.round(draw.random((rows, 7)), 1)
+    least = None if rows is None else np.round(draw.random((rows, 7)), 1)
     asked = [str(number) for number in range(300)], shares, least, list("abcdefg"), [*map(tuple, "abcdefg"), ()]
     found = _likeliest(*asked)
     assert found == pure(lambda: _likeliest(*asked))
     assert {type(one) for one in found} == {Prediction}
-    assert 0 < sum(one.named == () for one in found) < 300
+    assert sum(one.named == () for one in found) < 300
+    assert (rows is None) == all(one.named for one in found)
 
 
 def test_skeletons_are_the_same(pure):

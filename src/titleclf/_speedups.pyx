@@ -13,16 +13,22 @@ import numpy as np
 
 cdef extern from *:
     """
+    #define LANES 8
     #ifdef __GNUC__
     #define PREFETCH(address) __builtin_prefetch(address)
-    typedef int16_t lanes __attribute__((vector_size(16), aligned(2), may_alias));
-    #define ADD(sums, numbers) (*(lanes*)(sums) += *(const lanes*)(numbers))
+    typedef int16_t narrow __attribute__((vector_size(2 * LANES), aligned(2), may_alias));
+    typedef int32_t wide __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
+    #define ADD(sums, numbers) (*(narrow*)(sums) += *(const narrow*)(numbers))
+    #define ADD_TO_WIDE(sums, numbers) (*(wide*)(sums) += __builtin_convertvector(*(const narrow*)(numbers), wide))
     #else
     #define PREFETCH(address)
-    #define ADD(sums, numbers) for (int lane = 0; lane < 8; lane++) (sums)[lane] += (numbers)[lane]
+    #define ADD(sums, numbers) for (int lane = 0; lane < LANES; lane++) (sums)[lane] += (numbers)[lane]
+    #define ADD_TO_WIDE(sums, numbers) ADD(sums, numbers)
     #endif
     """
-    void ADD(int16_t* sums, const int16_t* numbers) noexcept nogil  # compilers don't find this in a loop
+    enum: LANES  # as in folded
+    void ADD(int16_t* sums, const int16_t* numbers) noexcept nogil  # LANES at once, as compilers don't of themselves
+    void ADD_TO_WIDE(int32_t* sums, const int16_t* numbers) noexcept nogil
     void PREFETCH(const void* address) noexcept nogil
 
 cdef enum:
@@ -35,7 +41,6 @@ cdef enum:
     UNSURE = 3
     WIDE = 256
     FIRST_BITS = 16
-    LANES = 8  # as in folded: so many columns are added at once
 
 cdef uint64_t FACTOR = 0x9E3779B97F4A7C15  # as in ngrams and in skeletons
 
@@ -208,8 +213,7 @@ cdef void add(
             while number < last:
                 ADD(some, table + rows[number] * width + block)
                 number += 1
-            for lane in range(LANES):
-                sums[block + lane] += some[lane]
+            ADD_TO_WIDE(sums + block, some)
         block += LANES
 
 
@@ -221,7 +225,7 @@ cdef inline uint64_t mixed(uint64_t value) noexcept nogil:
 def probabilities(logits, double value, double slope):
     """Return the probabilities of logits (titles, categories): twin of `temperature.probabilities`."""
     found = np.empty(logits.shape)
-    if logits.dtype == np.float32:
+    if logits.itemsize == sizeof(float):
         share[float](logits, value, slope, found)
     else:
         share[double](logits, value, slope, found)
@@ -249,7 +253,8 @@ cdef void share(const floating[:, ::1] logits, double value, double slope, doubl
 def likeliest(kind, titles, const double[:, ::1] shares, const double[:, ::1] least, categories, answers):
     """Return predictions, each of `kind`: twin of `classifiers._likeliest`."""
     cdef Py_ssize_t number = 0, category, best, columns = shares.shape[1]
-    cdef bint is_each = least.shape[0] > 1
+    cdef bint is_any = least is None, is_each = not is_any and least.shape[0] > 1
+    cdef bint is_named
     cdef list names = categories, answered = answers, found = []
     new = tuple.__new__  # what is behind Python's constructor of named tuples
     for title in titles:
@@ -257,8 +262,8 @@ def likeliest(kind, titles, const double[:, ::1] shares, const double[:, ::1] le
         for category in range(1, columns):
             if shares[number, category] > shares[number, best]:
                 best = category
-        category = best if shares[number, best] >= least[number if is_each else 0, best] else columns
-        found.append(new(kind, (title, ((names[best], shares[number, best]),), answered[category], None)))
+        is_named = is_any or shares[number, best] >= least[number if is_each else 0, best]
+        found.append(new(kind, (title, ((names[best], shares[number, best]),), answered[best if is_named else columns], None)))
         number += 1
     return found
 

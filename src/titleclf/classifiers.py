@@ -4,7 +4,7 @@ import gc
 import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -20,7 +20,6 @@ from titleclf.tags import temperature as tag_temperature
 from titleclf.temperature import Temperature, probabilities
 from titleclf.trained import Trained
 
-_MANY = 1000  # titles
 _AT_ONCE = 2048  # titles: what a processor keeps near from one step to the next
 
 
@@ -51,9 +50,7 @@ class BaseClassifier(Trained, ABC):
     def logits(self, titles: Sequence[str], context_ids: Labels | None = None) -> tuple[Floats, int]:
         """Return the network's logits (titles, categories) with the memory's evidence, and how many titles were cut."""
         logits, cut = self.network_logits(titles, context_ids)
-        if self.memory is not None and (rows := self.memory.promising(titles)):
-            logits[rows] += self.memory.evidence([titles[row] for row in rows], len(self.categories))
-        return logits, cut
+        return logits if self.memory is None else self.memory.lean(logits, titles), cut
 
     def probabilities(self, titles: Sequence[str], context_ids: Labels | None = None) -> tuple[Floats, int]:
         """Return calibrated probabilities (titles, categories), and how many titles were cut."""
@@ -111,16 +108,23 @@ class BaseClassifier(Trained, ABC):
         ids = self.context_ids(contexts)
         inputs: Sequence[Any] = titles if ids is None else list(zip(titles, map(tuple, ids.tolist()), strict=True))
         different = list(dict.fromkeys(inputs))  # guides repeat their titles
+        predicted = self._predicted if len(different) <= _AT_ONCE else self._predicted_in_steps
+        predictions, cut = predicted(different, top, least)
+        if len(different) < len(titles):
+            by_input = dict(zip(different, predictions, strict=True))
+            predictions = [by_input[one] for one in inputs]
+        return predictions, cut
+
+    def _predicted_in_steps(
+        self, inputs: list[Any], top: int, least: float | Floats | None
+    ) -> tuple[list[Prediction], int]:
         predictions: list[Prediction] = []
         cut = 0
-        with _uncollected() if len(different) > _MANY else nullcontext():
-            for start in range(0, len(different), _AT_ONCE):
-                found, cut_of_these = self._predicted(different[start : start + _AT_ONCE], top, least)
+        with _uncollected():
+            for start in range(0, len(inputs), _AT_ONCE):
+                found, cut_of_these = self._predicted(inputs[start : start + _AT_ONCE], top, least)
                 predictions += found
                 cut += cut_of_these
-            if len(different) < len(titles):
-                by_input = dict(zip(different, predictions, strict=True))
-                predictions = [by_input[one] for one in inputs]
         return predictions, cut
 
     def _predicted(self, inputs: list[Any], top: int, least: float | Floats | None) -> tuple[list[Prediction], int]:
@@ -137,10 +141,13 @@ class BaseClassifier(Trained, ABC):
         least = self.thresholds.at(precision)
         return least if self.alone is None else np.stack([least, self.alone.at(precision)])
 
-    def _least_of(self, context_ids: Labels | None, least: float | Floats | None) -> Floats:
-        """Return what `predict` is given for all titles (1, categories), or for each (titles, categories)."""
+    def _least_of(self, context_ids: Labels | None, least: float | Floats | None) -> Floats | None:
+        """Return what `predict` is given for all titles (1, categories), or for each (titles, categories).
+
+        None is for titles that get their likeliest category, however probable it is.
+        """
         if least is None:
-            return self.thresholds.unasked()[None]
+            return None if self.task is Task.single else self.thresholds.unasked()[None]
         if np.ndim(least) < 2:
             return np.full((1, len(self.categories)), least, dtype=np.float64)
         known, others = np.asarray(least, dtype=np.float64)[:, None]
@@ -154,7 +161,7 @@ class BaseClassifier(Trained, ABC):
         """Return the ids of contexts (titles, 2); None where there are none, or for a model that looks at none."""
         return None if self.contexts is None or contexts is None else self.contexts.ids(contexts)
 
-    def _predictions(self, titles: list[str], rows: Floats, top: int, least: Floats) -> list[Prediction]:
+    def _predictions(self, titles: list[str], rows: Floats, top: int, least: Floats | None) -> list[Prediction]:
         if self.task is Task.single and top == 1:
             predictions = _likeliest(titles, rows, least, self.categories, self._answers)
         else:
@@ -164,18 +171,19 @@ class BaseClassifier(Trained, ABC):
                 predictions[number] = Prediction(title, (), ())
         return predictions
 
-    def _ranked(self, titles: list[str], rows: Floats, top: int, least: Floats) -> list[Prediction]:
+    def _ranked(self, titles: list[str], rows: Floats, top: int, least: Floats | None) -> list[Prediction]:
         is_single = self.task is Task.single
         order = np.argsort(-rows, axis=1, kind="stable")[:, : top if is_single else None]
         shares = np.take_along_axis(rows, order, axis=1)
-        is_named = shares >= np.take_along_axis(np.broadcast_to(least, rows.shape), order, axis=1)
+        wanted = np.broadcast_to(0.0 if least is None else least, rows.shape)
+        is_named = shares >= np.take_along_axis(wanted, order, axis=1)
         ranked = zip(map(self.categories.__getitem__, order.ravel().tolist()), shares.ravel().tolist(), strict=True)
         candidates = zip(*[ranked] * order.shape[1], strict=True)  # so many to a title
         if is_single:
             best = np.where(is_named[:, 0], order[:, 0], len(self.categories))
             predictions = list(map(Prediction, titles, candidates, map(self._answers.__getitem__, best.tolist())))
         else:
-            shown = np.maximum(top, np.where(is_named, np.arange(least.shape[-1]) + 1, 0).max(axis=1, initial=0))
+            shown = np.maximum(top, np.where(is_named, np.arange(len(self.categories)) + 1, 0).max(axis=1, initial=0))
             predictions = [
                 Prediction(title, ranks[:count], tuple(name for name, _ in itertools.compress(ranks, flags)))
                 for title, ranks, flags, count in zip(
@@ -191,18 +199,18 @@ class BaseClassifier(Trained, ABC):
 
 
 def _likeliest(
-    titles: list[str], rows: Floats, least: Floats, categories: list[str], answers: list[tuple[str, ...]]
+    titles: list[str], rows: Floats, least: Floats | None, categories: list[str], answers: list[tuple[str, ...]]
 ) -> list[Prediction]:
     """Return predictions, each with its likeliest category; that is named if its share is not less than `least`.
 
-    `least` is (1, categories) or (titles, categories); `answers` are what is named where a category is likeliest, and
-    last, where it is not probable enough.
+    `least` is (1, categories) or (titles, categories), or None; `answers` are what is named where a category is
+    likeliest, and last, where it is not probable enough.
     """
     if speedups.compiled is not None:
         found: list[Prediction] = speedups.compiled.likeliest(Prediction, titles, rows, least, categories, answers)
         return found
     best, shares = rows.argmax(axis=1), rows.max(axis=1)
-    is_named = shares >= np.broadcast_to(least, rows.shape)[np.arange(len(rows)), best]
+    is_named = shares >= np.broadcast_to(0.0 if least is None else least, rows.shape)[np.arange(len(rows)), best]
     named = np.where(is_named, best, len(categories))
     # Lists of all titles at once: number by number, from arrays, takes many times as long.
     candidates = zip(zip(map(categories.__getitem__, best.tolist()), shares.tolist(), strict=True), strict=True)

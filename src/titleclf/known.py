@@ -31,6 +31,17 @@ class MemorySettings:
     weights: list[float]
 
 
+class Near(NamedTuple):
+    """Titles that have a neighbour: their rows, rising, and its place among the keys, and likeness; each (near,)."""
+
+    rows: Labels
+    places: Labels
+    likeness: Floats
+
+
+_NONE_NEAR = Near(np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64), np.zeros(0))
+
+
 class Sample(NamedTuple):
     """Titles to fit a memory to, with the network's logits (titles, categories).
 
@@ -62,17 +73,26 @@ class Known:
 
     def nearest(self, titles: Sequence[str]) -> Neighbours:
         """Return the neighbour of each title; of equally similar ones the first of the keys."""
-        return self._same(titles) if self.kind is MemoryKind.exact else self._similar(titles)
+        near = self.near(titles)
+        places, likeness = np.full(len(titles), -1), np.zeros(len(titles))
+        places[near.rows], likeness[near.rows] = near.places, near.likeness
+        return Neighbours(places, likeness)
 
-    def _same(self, titles: Sequence[str]) -> Neighbours:
-        places = np.full(len(titles), -1)
-        for row in self.promising(titles):
-            places[row] = self._places.get(key_of(titles[row]), -1)
-        return Neighbours(places, (places >= 0).astype(np.float64))
+    def near(self, titles: Sequence[str]) -> Near:
+        """Return what `nearest` does, of those titles that have a neighbour."""
+        if self.kind is not MemoryKind.exact:
+            places, likeness = self._similar(titles)
+            rows = np.flatnonzero(places >= 0)
+            return Near(rows, places[rows], likeness[rows])
+        if not (promising := self._promising(titles)):  # as nearly always where a title is asked alone
+            return _NONE_NEAR
+        found = [(row, self._places.get(key_of(titles[row]), -1)) for row in promising]
+        rows, places = np.array([one for one in found if one[1] >= 0], dtype=np.int64).reshape(-1, 2).T
+        return Near(rows, places, np.ones(len(rows)))
 
-    def promising(self, titles: Sequence[str]) -> Sequence[int]:
-        """Return the places, rising, of all titles that may have a neighbour."""
-        if self.kind is MemoryKind.exact and (speedups.compiled or len(titles) > _MANY):
+    def _promising(self, titles: Sequence[str]) -> Sequence[int]:
+        """Return the places, rising, of all titles that may be known."""
+        if speedups.compiled is not None or len(titles) > _MANY:
             return self._skeletons.promising(titles)
         return range(len(titles))
 

@@ -51,12 +51,14 @@ class Memory(Known):
 
     def evidence(self, titles: Sequence[str], categories: int) -> Floats:
         """Return what the memory adds to logits (titles, categories): at most one number above 0 a title."""
-        found = self.nearest(titles)
-        added = np.zeros((len(titles), categories), dtype=np.float32)
-        rows = np.flatnonzero(found.places >= 0)
-        if len(rows):
-            added[rows, self.labels[found.places[rows]]] = strength(found.likeness[rows], self.weights)
-        return added
+        return self.lean(np.zeros((len(titles), categories), dtype=np.float32), titles)
+
+    def lean(self, logits: Floats, titles: Sequence[str]) -> Floats:
+        """Return logits (titles, categories), in place, with the evidence."""
+        near = self.near(titles)
+        if len(near.rows):
+            logits[near.rows, self.labels[near.places]] += strength(near.likeness, self.weights).astype(np.float32)
+        return logits
 
     def fit(self, samples: Sequence[Sample]) -> None:
         """Set the weights to those that make the samples' labels likeliest, at a temperature that is then forgotten.

@@ -51,11 +51,14 @@ class TagMemory(Known):
 
     def evidence(self, titles: Sequence[str], categories: int) -> Floats:
         """Return what the memory adds to logits (titles, categories): nothing where a title has no neighbour."""
-        found = self.nearest(titles)
-        added = np.zeros((len(titles), categories), dtype=np.float32)
-        rows = np.flatnonzero(found.places >= 0)
-        added[rows] = _leaning(self.tags[found.places[rows]], found.likeness[rows], self.weights)
-        return added
+        return self.lean(np.zeros((len(titles), categories), dtype=np.float32), titles)
+
+    def lean(self, logits: Floats, titles: Sequence[str]) -> Floats:
+        """Return logits (titles, categories), in place, with the evidence."""
+        near = self.near(titles)
+        if len(near.rows):
+            logits[near.rows] += _leaning(self.tags[near.places], near.likeness, self.weights).astype(np.float32)
+        return logits
 
     def fit(self, samples: Sequence[Sample]) -> None:
         """Set the weights to those that make the samples' tags likeliest, at a temperature that is then forgotten.
