@@ -20,9 +20,11 @@ $(INSTALLED): pyproject.toml constraints.txt
 		$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@
 
-# Seconds, without network: what is editable is compiled beside its source.
+# Seconds, without network: what is editable is compiled beside its source. So is bytecode, which pip makes of all else:
+# where Python must not write it (as in many containers), each start would take the time again.
 $(READY): $(INSTALLED) hatch_build.py $(wildcard src/titleclf/*.pyx)
 	$(BIN)/python -m hatchling build --target wheel:editable --directory $(VENV)/editable
+	$(BIN)/python -m compileall -q src
 	@touch $@
 
 train: $(READY)  ## Train on data/titles.csv, or with ARGS="data.path=my.csv"

@@ -212,6 +212,24 @@ def test_neither_prediction_nor_guides_import_a_large_package(tmp_path, module):
     assert done.stdout == "[]\n"
 
 
+SLOW = ("tempfile", "random", "threading", "numpy.ma", "numpy.random", "http", "email")
+STARTED = f"""
+import sys
+import numpy
+before = set(sys.modules)
+from titleclf.predict import main
+
+sys.argv = ["predict", "--model", "shipped", "Match of the Day"]
+main()
+print([name for name in {SLOW} if name in set(sys.modules) - before])
+"""
+
+
+def test_the_first_answer_waits_for_no_import_that_others_need(tmp_path):
+    done = subprocess.run([sys.executable, "-c", STARTED], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[1:] == ["[]"]
+
+
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="no such file to read its memory from")
 @pytest.mark.parametrize("model", ["run", "shipped"])
 def test_a_prediction_needs_little_memory_and_no_large_package(run, tmp_path, model):

@@ -84,7 +84,9 @@ cdef class Scorer:
     ):
         self.ids, self.table, self.buckets = ids, table, buckets
         self.spelt, self.is_spelt, self.columns, self.bias = spelt, is_spelt, columns, bias
-        self.is_order = np.isin(np.arange(max(orders, default=0) + 1), orders).astype(np.uint8)
+        is_order = np.zeros(max(orders, default=0) + 1, dtype=np.uint8)
+        is_order[list(orders)] = True
+        self.is_order = is_order
         self.alone, self.line, self.spell = alone, line, spell
         self.unit, self.length, self.most = unit, length, most
         self.boundary, self.across_words = boundary, across_words
@@ -344,7 +346,9 @@ cdef class Hashes:
 
     def __init__(self, hashes):
         self.hashes = hashes
-        self.are_begun = np.isin(np.arange(2**FIRST_BITS), hashes >> (64 - FIRST_BITS)).astype(np.uint8)
+        are_begun = np.zeros(1 << FIRST_BITS, dtype=np.uint8)
+        are_begun[hashes >> np.uint64(64 - FIRST_BITS)] = True
+        self.are_begun = are_begun
 
     cdef inline bint has(self, uint64_t wanted) noexcept:
         cdef Py_ssize_t first = 0, last = self.hashes.shape[0], middle

@@ -74,7 +74,7 @@ class Contexts:
         lacks: Bools = ((ids == 0) & is_looked_at).any(axis=1)
         return lacks
 
-    def drawn(self, titles: int, generator: np.random.Generator) -> Labels:
+    def drawn(self, titles: int, generator: "np.random.Generator") -> Labels:
         """Return ids (titles, 2) drawn from all that there are."""
         return generator.integers(0, self.sizes, size=(titles, 2))
 
@@ -113,7 +113,7 @@ def is_duration(value: Any) -> bool:
     return isinstance(value, Real) and not isinstance(value, bool) and 0 <= float(value) < math.inf
 
 
-def without(ids: Labels, share: float, generator: np.random.Generator) -> Labels:
+def without(ids: Labels, share: float, generator: "np.random.Generator") -> Labels:
     """Return ids (titles, 2) of which a share of the channels and, independently, of the durations are unknown.
 
     A model that is trained so knows what a title alone says, too.

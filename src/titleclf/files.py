@@ -1,9 +1,7 @@
 """Files that are either whole or not there, and the folders that runs are written to."""
 
 import os
-import shutil
 import stat
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
@@ -34,6 +32,8 @@ def replacing(path: Path) -> Iterator[Path]:
     InputError
         If something else than a file stands at `path`.
     """
+    import tempfile  # only now, here and below: who predicts writes nothing, and it takes long to be imported
+
     if path.exists() and not path.is_file():  # /dev/null is no place for a file
         raise InputError(f"{path} must be a file, or not there yet. Got {_other(path)}. Name another one.")
     path = path.resolve()
@@ -54,6 +54,8 @@ def replacing(path: Path) -> Iterator[Path]:
 
 def keep(path: Path) -> Path:
     """Copy a file to its neighbour `<name>.bak`, which takes the place of an older one, and return that."""
+    import shutil
+
     backup = path.with_name(f"{path.name}.bak")
     with replacing(backup) as temporary:
         shutil.copyfile(path, temporary)
@@ -95,7 +97,7 @@ def _take_over(before: os.stat_result | None, temporary: Path) -> None:
         temporary.chmod(0o666 & ~_umask())  # mkstemp makes private files
         return
     with suppress(PermissionError):  # only root may give files away
-        shutil.chown(temporary, before.st_uid, before.st_gid)
+        os.chown(temporary, before.st_uid, before.st_gid)
     temporary.chmod(stat.S_IMODE(before.st_mode))
 
 

@@ -4,7 +4,7 @@ import gzip
 import json
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -20,7 +20,7 @@ from titleclf.neighbours import Index, Neighbours
 from titleclf.programmes import key_of
 from titleclf.skeletons import Skeletons
 
-_MANY = 1000  # titles: for fewer, skeletons that are not compiled take longer than keys
+_MANY = 1000  # titles: for fewer, the skeletons of what is known take longer than keys
 
 
 @dataclass
@@ -70,6 +70,7 @@ class Known:
 
     kind: MemoryKind
     keys: list[str]
+    asked: int = field(default=0, init=False, compare=False)  # titles so far
 
     def nearest(self, titles: Sequence[str]) -> Neighbours:
         """Return the neighbour of each title; of equally similar ones the first of the keys."""
@@ -92,7 +93,8 @@ class Known:
 
     def _promising(self, titles: Sequence[str]) -> Sequence[int]:
         """Return the places, rising, of all titles that may be known."""
-        if speedups.compiled is not None or len(titles) > _MANY:
+        self.asked += len(titles)
+        if (len(titles) if speedups.compiled is None else self.asked) > _MANY:
             return self._skeletons.promising(titles)
         return range(len(titles))
 

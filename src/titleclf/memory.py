@@ -124,4 +124,4 @@ def _read(content: bytes, file: str) -> tuple[list[str], list[str]]:
 
 
 def _is_known(row: Any) -> bool:
-    return isinstance(row, dict) and set(row) == {"title", "category"} and all(type(row[name]) is str for name in row)
+    return type(row) is dict and len(row) == 2 and type(row.get("title")) is type(row.get("category")) is str
