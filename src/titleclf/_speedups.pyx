@@ -100,8 +100,8 @@ cdef class Scorer:
         found = np.zeros((len(titles), categories), dtype=np.float32)
         cdef float[:, ::1] logits = found
         cdef int32_t* ids = <int32_t*>PyMem_Malloc(self.length * sizeof(int32_t))
-        cdef int32_t* places = <int32_t*>PyMem_Malloc(self.length * sizeof(int32_t))
-        cdef int32_t* hashed = <int32_t*>PyMem_Malloc(self.length * self.is_order.shape[0] * sizeof(int32_t))
+        cdef int64_t* places = <int64_t*>PyMem_Malloc(self.length * sizeof(int64_t))
+        cdef int64_t* hashed = <int64_t*>PyMem_Malloc(self.length * self.is_order.shape[0] * sizeof(int64_t))
         cdef int32_t* sums = <int32_t*>PyMem_Malloc(width * sizeof(int32_t))
         try:
             if ids == NULL or places == NULL or hashed == NULL or sums == NULL:
@@ -116,7 +116,7 @@ cdef class Scorer:
                 self.spell_new(ids, count)
                 ngrams = self.hash(ids, count, hashed)
                 for column in range(count):
-                    places[column] = ids[column] * <int32_t>self.length + <int32_t>column
+                    places[column] = ids[column] * self.length + column
                 for column in range(width):
                     sums[column] = 0
                 add(&self.spelt[0, 0], width, places, count, self.most, sums)
@@ -180,7 +180,7 @@ cdef class Scorer:
             self.spell(np.array(sorted(new), dtype=np.int64))
         return 0
 
-    cdef int64_t hash(self, const int32_t* ids, int64_t count, int32_t* found) noexcept nogil:
+    cdef int64_t hash(self, const int32_t* ids, int64_t count, int64_t* found) noexcept nogil:
         """Write the buckets of a title's n-grams, and return how many there are."""
         cdef int64_t start, order, number = 0, orders = self.is_order.shape[0] - 1
         cdef uint64_t rolled, hashed
@@ -193,14 +193,14 @@ cdef class Scorer:
                 rolled = mixed(rolled ^ <uint64_t>ids[start + order - 1])
                 if self.is_order[order]:
                     hashed = mixed(rolled + <uint64_t>order) >> 32
-                    found[number] = <int32_t>(hashed & (self.buckets - 1) if is_power else hashed % self.buckets)
+                    found[number] = hashed & (self.buckets - 1) if is_power else hashed % self.buckets
                     PREFETCH(&self.table[found[number], 0])
                     number += 1
         return number
 
 
 cdef void add(
-    const int16_t* table, Py_ssize_t width, const int32_t* rows, int64_t count, int64_t most, int32_t* sums
+    const int16_t* table, Py_ssize_t width, const int64_t* rows, int64_t count, int64_t most, int32_t* sums
 ) noexcept nogil:
     """Add rows of a table (rows, width) to sums (width,), the `most` at a time of which int16 holds the sum."""
     cdef Py_ssize_t block = 0, lane
