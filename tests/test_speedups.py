@@ -126,6 +126,14 @@ def test_probabilities_are_the_same_but_for_their_last_digits(pure, scale, slope
     assert np.allclose(found.sum(axis=1), 1)
 
 
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.int64])
+def test_probabilities_take_numbers_of_any_kind_as_they_lie(pure, dtype):
+    logits = np.arange(24).reshape(8, 3).astype(dtype)[::2].T
+    found, expected = (ask(lambda: probabilities(logits, Temperature(2.0, 0.1))) for ask in (lambda f: f(), pure))
+    assert np.allclose(found, expected, rtol=1e-11)
+    assert found.shape == (3, 4)
+
+
 @pytest.mark.parametrize("rows", [None, 1, 300])
 def test_the_likeliest_are_the_same_and_of_equal_ones_the_first(pure, rows):
     draw = np.random.default_rng(2)

@@ -227,14 +227,14 @@ cdef inline uint64_t mixed(uint64_t value) noexcept nogil:
 def probabilities(logits, double value, double slope):
     """Return the probabilities of logits (titles, categories): twin of `temperature.probabilities`."""
     found = np.empty(logits.shape)
-    if logits.itemsize == sizeof(float):
+    if logits.dtype.char == "f":  # as nearly all: to be copied would take one title's longer than all else here
         share[float](logits, value, slope, found)
     else:
-        share[double](logits, value, slope, found)
+        share[double](logits.astype(np.float64), value, slope, found)
     return found
 
 
-cdef void share(const floating[:, ::1] logits, double value, double slope, double[:, ::1] shares):
+cdef void share(const floating[:, :] logits, double value, double slope, double[:, ::1] shares):
     cdef Py_ssize_t title, category, categories = logits.shape[1]
     cdef double most, total, factor
     for title in range(logits.shape[0]):

@@ -93,6 +93,7 @@ class Known:
 
     def _promising(self, titles: Sequence[str]) -> Sequence[int]:
         """Return the places, rising, of all titles that may be known."""
+        # Compiled, skeletons take less time than keys once those of what is known are made; else only of many at once.
         self.asked += len(titles)
         if (len(titles) if speedups.compiled is None else self.asked) > _MANY:
             return self._skeletons.promising(titles)
