@@ -34,13 +34,13 @@ cdef extern from *:
 cdef enum:
     BOUNDARY = 2  # and SPACE: as in characters
     SPACE = 3
-    NOT_ASKED = 0  # an id that no character has
-    UNSEEN = 0  # and those below: as in skeletons
+    UNSEEN = 0  # and those up to WIDE: as in skeletons
     GAP = 1
     DIGIT = 2
     UNSURE = 3
     WIDE = 256
-    FIRST_BITS = 16
+    NOT_ASKED = 0  # an id that no character has
+    FIRST_BITS = 16  # of hashes, by which most are told apart
 
 cdef uint64_t FACTOR = 0x9E3779B97F4A7C15  # as in ngrams and in skeletons
 
@@ -265,7 +265,8 @@ def likeliest(kind, titles, const double[:, ::1] shares, const double[:, ::1] le
             if shares[number, category] > shares[number, best]:
                 best = category
         is_named = is_any or shares[number, best] >= least[number if is_each else 0, best]
-        found.append(new(kind, (title, ((names[best], shares[number, best]),), answered[best if is_named else columns], None)))
+        named = answered[best if is_named else columns]
+        found.append(new(kind, (title, ((names[best], shares[number, best]),), named, None)))
         number += 1
     return found
 

@@ -175,8 +175,7 @@ class BaseClassifier(Trained, ABC):
         is_single = self.task is Task.single
         order = np.argsort(-rows, axis=1, kind="stable")[:, : top if is_single else None]
         shares = np.take_along_axis(rows, order, axis=1)
-        wanted = np.broadcast_to(0.0 if least is None else least, rows.shape)
-        is_named = shares >= np.take_along_axis(wanted, order, axis=1)
+        is_named = shares >= np.take_along_axis(_of_each(least, rows), order, axis=1)
         ranked = zip(map(self.categories.__getitem__, order.ravel().tolist()), shares.ravel().tolist(), strict=True)
         candidates = zip(*[ranked] * order.shape[1], strict=True)  # so many to a title
         if is_single:
@@ -210,11 +209,16 @@ def _likeliest(
         found: list[Prediction] = speedups.compiled.likeliest(Prediction, titles, rows, least, categories, answers)
         return found
     best, shares = rows.argmax(axis=1), rows.max(axis=1)
-    is_named = shares >= np.broadcast_to(0.0 if least is None else least, rows.shape)[np.arange(len(rows)), best]
+    is_named = shares >= _of_each(least, rows)[np.arange(len(rows)), best]
     named = np.where(is_named, best, len(categories))
     # Lists of all titles at once: number by number, from arrays, takes many times as long.
     candidates = zip(zip(map(categories.__getitem__, best.tolist()), shares.tolist(), strict=True), strict=True)
     return list(map(Prediction, titles, candidates, map(answers.__getitem__, named.tolist())))
+
+
+def _of_each(least: Floats | None, rows: Floats) -> Floats:
+    """Return the least probabilities of each title (titles, categories), zeros where there are none."""
+    return np.broadcast_to(0.0 if least is None else least, rows.shape)
 
 
 def _parted(inputs: list[Any]) -> tuple[list[str], Labels | None]:

@@ -1,7 +1,7 @@
 """A folded model in numpy: all that a title's features say is looked up and added, in integers."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Self
@@ -33,7 +33,7 @@ from titleclf.ngrams import along
 from titleclf.runtime.codes import codes_of
 from titleclf.runtime.features import Features
 
-LANES = 8  # a processor adds so many columns at once
+_LANES = 8  # a processor adds so many columns at once
 _LARGEST = 2**15 - 64  # of int16, with room for rounding
 _FEW = 20_000  # places: as long as it takes to decode the whole table
 _LINE = 32  # numbers of two bytes: what a processor fetches at once
@@ -69,8 +69,7 @@ class Folded:
 
     def __post_init__(self) -> None:
         """Make room for what characters say: zeros take no memory before something else is written there."""
-        room = np.zeros(len(self.characters) * self.length * self._width + _LINE, dtype=np.int16)
-        self.spelt = _aligned(room, self._width)
+        self.spelt = _aligned(np.zeros, len(self.characters) * self.length, self._width)
         self.is_spelt = np.zeros(len(self.characters), dtype=np.bool_)
 
     @classmethod
@@ -194,7 +193,7 @@ class Folded:
     @cached_property
     def _table(self) -> Integers:
         """The scores of all buckets (buckets + 1, width), those of none being zero."""
-        table = _aligned(np.empty(len(self.rows) * self._width + _LINE, dtype=np.int16), self._width)
+        table = _aligned(np.empty, len(self.rows), self._width)
         if speedups.compiled is not None:
             units = np.rint(LEVELS[:, None] * self.steps[:, None]).astype(np.int16)
             speedups.compiled.decode(self.scores.view(np.uint8), self.rows, self.coarse.view(np.uint8), units, table)
@@ -234,16 +233,16 @@ class Folded:
 
     @property
     def _width(self) -> int:
-        return max(-(-len(self.columns) // LANES), 1) * LANES
+        return max(-(-len(self.columns) // _LANES), 1) * _LANES
 
 
-def _aligned(room: Integers, width: int) -> Integers:
-    """Return rows (rows, width) of as much memory as fits, the first beginning where a processor's line of it does.
+def _aligned(make: Callable[..., Integers], rows: int, width: int) -> Integers:
+    """Return an array (rows, width) as `make` does, the first row beginning where a processor's line of memory does.
 
     What lies on two lines takes twice the time to be fetched.
     """
+    room = make(rows * width + _LINE, dtype=np.int16)
     first = -room.ctypes.data % (_LINE * room.itemsize) // room.itemsize
-    rows = (len(room) - _LINE) // width
     return room[first : first + rows * width].reshape(rows, width)
 
 
