@@ -22,7 +22,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 
 # Seconds, without network: what is editable is compiled beside its source. So is bytecode, which pip makes of all else:
 # where Python must not write it (as in many containers), each start would take the time again.
-$(READY): $(INSTALLED) hatch_build.py $(wildcard src/titleclf/*.pyx)
+$(READY): $(INSTALLED) hatch_build.py $(wildcard src/titleclf/runtime/*.pyx)
 	$(BIN)/python -m hatchling build --target wheel:editable --directory $(VENV)/editable
 	$(BIN)/python -m compileall -q src
 	@touch $@
@@ -81,4 +81,4 @@ wheel: $(READY)  ## Build the wheel into dist/: for this machine, or with TITLEC
 	$(BIN)/python -m build --wheel --no-isolation
 
 clean:  ## Remove the environment and what tools left; outputs/ stays
-	rm -rf $(VENV) dist src/titleclf/*.so .coverage .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) dist src/titleclf/runtime/*.so .coverage .mypy_cache .pytest_cache .ruff_cache

@@ -10,7 +10,8 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-SOURCE = Path("src", "titleclf", "_speedups.pyx")
+SOURCE = Path("src", "titleclf", "runtime", "_speedups.pyx")
+MODULE = ".".join(SOURCE.with_suffix("").parts[1:])
 COMPILED = SOURCE.stem + str(sysconfig.get_config_var("EXT_SUFFIX"))
 # A product and a sum that are rounded once would answer otherwise than numpy, which rounds both.
 FLAGS = ["-O3", "-g0", "-ffp-contract=off"] if os.name == "posix" else []
@@ -26,7 +27,7 @@ class CompileHook(BuildHookInterface[Any]):
         if version == "editable":
             _put(compiled, Path(self.root, SOURCE).with_name(COMPILED))
         elif compiled:
-            build_data["force_include"][str(compiled)] = f"titleclf/{COMPILED}"
+            build_data["force_include"][str(compiled)] = f"titleclf/runtime/{COMPILED}"
             build_data["pure_python"] = False
             build_data["infer_tag"] = True
 
@@ -57,13 +58,13 @@ def compile_module(source: Path, folder: Path) -> Path:
 
     # The path gets into the module: it must not be that of this machine.
     source = Path(os.path.relpath(source))
-    extension = Extension(f"titleclf.{source.stem}", [str(source)], extra_compile_args=FLAGS)
+    extension = Extension(MODULE, [str(source)], extra_compile_args=FLAGS)
     modules = cythonize([extension], build_dir=str(folder), force=True, compiler_directives={"language_level": 3})
     command = build_ext(Distribution({"name": "titleclf", "ext_modules": modules}))
     command.build_lib = command.build_temp = str(folder)
     command.ensure_finalized()
     command.run()
-    return folder / "titleclf" / COMPILED
+    return folder.joinpath(*MODULE.split(".")[:-1], COMPILED)
 
 
 def _put(compiled: Path | None, target: Path) -> None:

@@ -34,19 +34,20 @@ from benchmark_report import (
     shown,
 )
 from peers import FASTTEXT_SETTINGS, Model, Settings, contenders
-from titleclf.arrays import Floats, Labels
-from titleclf.command import compose
-from titleclf.config import ColumnsConfig, TrainConfig
-from titleclf.data import Data, read_data
-from titleclf.devices import pick_device
-from titleclf.errors import InputError, exit_codes
-from titleclf.files import replacing, write_text
-from titleclf.kinds import Format, Misspelling
-from titleclf.metrics import expected_calibration_error, summary
-from titleclf.noise import misspell, reformat
-from titleclf.thresholds import coverage_curve
-from titleclf.titles import labels_of, read_all_titles
+from titleclf.config.hydra import compose
+from titleclf.config.schemas import ColumnsConfig, TrainConfig
+from titleclf.data.augmentation.noise import misspell, reformat
+from titleclf.data.dataset import Data, read_data
+from titleclf.data.targets import labels_of
+from titleclf.data.titles import read_all_titles
+from titleclf.evaluate.coverage import coverage_curve
+from titleclf.evaluate.metrics import expected_calibration_error, summary
+from titleclf.runtime.arrays import Floats, Labels
+from titleclf.runtime.choices import Format, Misspelling
+from titleclf.runtime.errors import InputError, exit_codes
+from titleclf.runtime.files import replacing, write_text
 from titleclf.train import build, fit
+from titleclf.training.distributed import pick_device
 
 SPEED_TITLES = 2_000
 SCALING_EPOCHS = 2

@@ -15,11 +15,11 @@ from tqdm import tqdm
 
 from benchmark_report import as_table, machine, shown
 from processes import run
-from titleclf.epg.guide import Piece
 from titleclf.epg.parser import pieces
 from titleclf.epg.streams import reading
-from titleclf.errors import exit_codes
-from titleclf.files import write_text
+from titleclf.epg.xmltv import Piece
+from titleclf.runtime.errors import exit_codes
+from titleclf.runtime.files import write_text
 
 _COMMAND = ("python", "scripts/benchmark_guides.py")
 _LXML = """

@@ -13,10 +13,10 @@ import torch
 from matplotlib.figure import Figure
 
 from peers import FASTTEXT, Settings, for_peers
-from titleclf.config import TrainConfig
-from titleclf.data import Data
-from titleclf.files import SHIPPED
-from titleclf.programmes import base_title
+from titleclf.config.schemas import TrainConfig
+from titleclf.data.dataset import Data
+from titleclf.runtime.files import SHIPPED
+from titleclf.runtime.text.title_keys import base_title
 
 UNSEEN, KNOWN = "unseen", "known"
 CLEAN = "clean"

@@ -23,18 +23,18 @@ from benchmark import spoil
 from benchmark_report import as_table, machine, shown
 from peers import FASTTEXT, FASTTEXT_SETTINGS, OURS, import_fasttext, train_fasttext, words
 from processes import run
-from titleclf.bundle import load_bundle
-from titleclf.command import compose
-from titleclf.config import ColumnsConfig
-from titleclf.data import read_data
+from titleclf.config.hydra import compose
+from titleclf.config.schemas import ColumnsConfig
+from titleclf.data.dataset import read_data
+from titleclf.data.titles import read_all_titles
 from titleclf.epg.parser import pieces
 from titleclf.epg.streams import reading
-from titleclf.errors import exit_codes
-from titleclf.files import SHIPPED, write_text
+from titleclf.runtime.bundle.reader import model_folder
 from titleclf.runtime.classifier import Classifier
-from titleclf.saved import model_folder
-from titleclf.tables import titles_in
-from titleclf.titles import read_all_titles
+from titleclf.runtime.errors import exit_codes
+from titleclf.runtime.files import SHIPPED, write_text
+from titleclf.runtime.tables import titles_in
+from titleclf.training.trained_model import load_bundle
 
 ALONE = 2_000  # titles that are asked one at a time
 _COMMAND = ("python", "scripts/benchmark_runtime.py")

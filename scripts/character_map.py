@@ -10,9 +10,9 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
 from sklearn.decomposition import PCA
 
-from titleclf.arrays import Floats
-from titleclf.errors import InputError
-from titleclf.files import replacing
+from titleclf.runtime.arrays import Floats
+from titleclf.runtime.errors import InputError
+from titleclf.runtime.files import replacing
 
 DRAWN = 300  # the commonest characters: more can't be told apart
 _FONT = FontProperties(family="DejaVu Sans")  # comes with matplotlib

@@ -14,10 +14,10 @@ import pandas as pd
 from sklearn.feature_extraction.text import TfidfVectorizer
 from tqdm import tqdm
 
-from titleclf.config import ColumnsConfig
-from titleclf.errors import BAD_INPUT, exit_codes
-from titleclf.programmes import base_title
-from titleclf.titles import read_titles
+from titleclf.config.schemas import ColumnsConfig
+from titleclf.data.titles import read_titles
+from titleclf.runtime.errors import BAD_INPUT, exit_codes
+from titleclf.runtime.text.title_keys import base_title
 
 # The level-1 genres of ETSI EN 300 468, table 29.
 CATEGORIES = (

@@ -18,13 +18,13 @@ import pandas as pd
 from tqdm import tqdm
 
 import peers
-from titleclf.command import compose
-from titleclf.data import read_data
-from titleclf.errors import exit_codes
-from titleclf.facts import Metrics
-from titleclf.files import write_text
-from titleclf.metrics import summary
-from titleclf.titles import labels_of
+from titleclf.config.hydra import compose
+from titleclf.data.dataset import read_data
+from titleclf.data.targets import labels_of
+from titleclf.evaluate.metrics import summary
+from titleclf.runtime.bundle.contents import Metrics
+from titleclf.runtime.errors import exit_codes
+from titleclf.runtime.files import write_text
 from titleclf.train import train
 
 MODELS = {

@@ -21,20 +21,19 @@ import pandas as pd
 from tqdm import tqdm
 
 from benchmark_report import as_table, machine, shown
-from titleclf.command import compose
-from titleclf.config import ColumnsConfig
-from titleclf.epg.decisions import Decider
-from titleclf.epg.genres import Genre
-from titleclf.epg.guide import Edit, Piece
-from titleclf.epg.labels import Labels
+from titleclf.config.hydra import compose
+from titleclf.config.schemas import ColumnsConfig
+from titleclf.data.titles import read_titles
+from titleclf.epg.edits import rewrite
+from titleclf.epg.fill import Decider
+from titleclf.epg.genres import Genre, Labels
 from titleclf.epg.parser import programmes
-from titleclf.epg.rewrite import rewrite
-from titleclf.errors import InputError, exit_codes
-from titleclf.files import SHIPPED, write_text
-from titleclf.programmes import key_of
+from titleclf.epg.xmltv import Edit, Piece
+from titleclf.runtime.bundle.reader import model_folder
 from titleclf.runtime.classifier import Classifier
-from titleclf.saved import model_folder
-from titleclf.titles import read_titles
+from titleclf.runtime.errors import InputError, exit_codes
+from titleclf.runtime.files import SHIPPED, write_text
+from titleclf.runtime.text.title_keys import key_of
 from titleclf.train import train
 
 PRECISION = 0.9

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from titleclf.epg.parser import programmes
-from titleclf.tags.cells import BAR, joined
+from titleclf.runtime.text.tags import BAR, joined
 
 _MARK = re.compile(r"\s*\[[^\]]*\]$")  # [New], which a guide adds to a title of a day
 

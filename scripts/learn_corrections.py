@@ -14,14 +14,14 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from titleclf import corrections
-from titleclf.command import compose
-from titleclf.data import read_data
-from titleclf.errors import exit_codes
-from titleclf.files import write_text
-from titleclf.kinds import Format, Misspelling
-from titleclf.noise import misspell, reformat
+from titleclf.config.hydra import compose
+from titleclf.data import corrections
+from titleclf.data.augmentation.noise import misspell, reformat
+from titleclf.data.dataset import read_data
+from titleclf.runtime.choices import Format, Misspelling
 from titleclf.runtime.classifier import Classifier
+from titleclf.runtime.errors import exit_codes
+from titleclf.runtime.files import write_text
 from titleclf.train import train
 
 CORRECTED = 60  # titles, drawn from those of the test side that are answered wrong

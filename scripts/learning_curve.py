@@ -24,13 +24,13 @@ from benchmark_report import CLEAN, CONDITIONS, files_of, machine, shown
 from learning_curve_draws import Course, draw, parted, read_course, whole
 from learning_curve_report import as_markdown, introduce, picture, worth
 from learning_curve_rows import Row, Task, as_frame, read_rows, refuse_others, write_rows
-from titleclf.arrays import Floats
-from titleclf.command import compose
-from titleclf.config import TrainConfig
-from titleclf.data import Data
-from titleclf.errors import InputError, exit_codes
-from titleclf.files import replacing, write_text
-from titleclf.metrics import expected_calibration_error, summary
+from titleclf.config.hydra import compose
+from titleclf.config.schemas import TrainConfig
+from titleclf.data.dataset import Data
+from titleclf.evaluate.metrics import expected_calibration_error, summary
+from titleclf.runtime.arrays import Floats
+from titleclf.runtime.errors import InputError, exit_codes
+from titleclf.runtime.files import replacing, write_text
 
 # Ours, each with what it adds to the key=value of the command; {embeddings} is the file of --embeddings.
 _PRETRAINED = ["experiment=few_labels", 'model.embeddings.path="{embeddings}"']

@@ -7,11 +7,11 @@ import pandas as pd
 
 import peers
 from benchmark import Judged, spoil
-from titleclf.config import TrainConfig
-from titleclf.data import Data, read_data
-from titleclf.errors import InputError
-from titleclf.splits import Split, learnable, split_beside
-from titleclf.titles import fingerprint
+from titleclf.config.schemas import TrainConfig
+from titleclf.data.dataset import Data, read_data
+from titleclf.data.splits import Split, learnable, split_beside
+from titleclf.data.titles import fingerprint
+from titleclf.runtime.errors import InputError
 
 _NOISE_SEED = 1
 

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from titleclf.errors import InputError
-from titleclf.files import write_text
+from titleclf.runtime.errors import InputError
+from titleclf.runtime.files import write_text
 
 COLUMNS = {
     "size": int,  # labels

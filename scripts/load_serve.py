@@ -25,8 +25,8 @@ import numpy as np
 import pandas as pd
 
 from benchmark_report import as_table, machine, shown
-from titleclf.errors import exit_codes
-from titleclf.files import write_text
+from titleclf.runtime.errors import exit_codes
+from titleclf.runtime.files import write_text
 
 _COMMAND = ("python", "scripts/load_serve.py")
 _HEAD = b"POST /api/predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"

@@ -24,17 +24,17 @@ from tqdm import tqdm
 
 from benchmark_report import as_table, machine, shown
 from guides import tagged_titles
-from titleclf.arrays import Floats
-from titleclf.calibration import calibrate
-from titleclf.command import compose
-from titleclf.config import ColumnsConfig, TrainConfig
-from titleclf.data import Data, read_data
-from titleclf.errors import InputError, exit_codes
-from titleclf.files import write_text
-from titleclf.tags.metrics import average_precisions, summary
-from titleclf.tags.thresholds import best_for_all, best_thresholds
-from titleclf.titles import tags_of
+from titleclf.config.hydra import compose
+from titleclf.config.schemas import ColumnsConfig, TrainConfig
+from titleclf.data.dataset import Data, read_data
+from titleclf.data.targets import tags_of
+from titleclf.evaluate.tag_metrics import average_precisions, summary
+from titleclf.runtime.arrays import Floats
+from titleclf.runtime.errors import InputError, exit_codes
+from titleclf.runtime.files import write_text
+from titleclf.runtime.tag_thresholds import best_for_all, best_thresholds
 from titleclf.train import build, fit, pick_device
+from titleclf.training.calibration import calibrate
 
 OURS, PEER = "titleclf", "TF-IDF char_wb 1-5 + logistic regression, one vs rest"
 STRENGTHS = (1, 3, 10, 30, 100)  # C of the regression, of which validation chooses

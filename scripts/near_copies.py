@@ -12,14 +12,14 @@ import numpy as np
 import pandas as pd
 
 from benchmark_report import as_table, machine, shown
+from titleclf.data.augmentation.noise import misspell, reformat
+from titleclf.epg.decorations import unmarked
 from titleclf.epg.overrides import NEAR
-from titleclf.epg.unmarked import unmarked
-from titleclf.errors import exit_codes
-from titleclf.files import write_text
-from titleclf.kinds import Format, MemoryKind, Misspelling
-from titleclf.known import Known
-from titleclf.noise import misspell, reformat
-from titleclf.programmes import key_of
+from titleclf.runtime.choices import Format, MemoryKind, Misspelling
+from titleclf.runtime.errors import exit_codes
+from titleclf.runtime.files import write_text
+from titleclf.runtime.memory.known_titles import Known
+from titleclf.runtime.text.title_keys import key_of
 
 _COMMAND = ("python", "scripts/near_copies.py")
 _LIKENESS = (0.5, 0.6, 0.65, 0.7, 0.75, 0.8, 0.9)

@@ -17,12 +17,12 @@ import numpy as np
 from tqdm import tqdm
 
 from character_map import draw_characters
-from titleclf.arrays import Floats
-from titleclf.errors import InputError, exit_codes
-from titleclf.files import SHIPPED
-from titleclf.predict import LATEST
-from titleclf.tables import is_utf8, titles_in
-from titleclf.titles import titles_path
+from titleclf.data.titles import titles_path
+from titleclf.predict.__main__ import LATEST
+from titleclf.runtime.arrays import Floats
+from titleclf.runtime.errors import InputError, exit_codes
+from titleclf.runtime.files import SHIPPED
+from titleclf.runtime.tables import is_utf8, titles_in
 from vectors import END, START, Places, Vectors, common_grams, open_vectors
 
 COMMON = 50_000  # n-grams of the titles, among which the nearest are sought

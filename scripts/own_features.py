@@ -22,16 +22,16 @@ import pandas as pd
 from tqdm import tqdm
 
 from benchmark_report import as_table, machine, shown
-from titleclf.command import compose
-from titleclf.epg.guide import Programme
+from titleclf.config.hydra import compose
+from titleclf.epg.edits import own_categories
+from titleclf.epg.genres import Labels
 from titleclf.epg.harvest import Harvest
-from titleclf.epg.labels import Labels
-from titleclf.epg.mark import own_categories
 from titleclf.epg.parser import programmes
-from titleclf.errors import InputError, exit_codes
-from titleclf.files import write_text
-from titleclf.programmes import base_title, key_of
+from titleclf.epg.xmltv import Programme
 from titleclf.runtime.classifier import Classifier
+from titleclf.runtime.errors import InputError, exit_codes
+from titleclf.runtime.files import write_text
+from titleclf.runtime.text.title_keys import base_title, key_of
 from titleclf.train import train
 
 PRECISION = 0.9

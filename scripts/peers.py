@@ -16,17 +16,17 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.svm import LinearSVC
 
-from titleclf.arrays import Floats
-from titleclf.bundle import Bundle, load_bundle
-from titleclf.calibration import calibrate
-from titleclf.config import TrainConfig
-from titleclf.data import Data
-from titleclf.devices import pick_device
-from titleclf.errors import InputError
-from titleclf.files import write_text
-from titleclf.runs import History
-from titleclf.titles import labels_of
+from titleclf.config.schemas import TrainConfig
+from titleclf.data.dataset import Data
+from titleclf.data.targets import labels_of
+from titleclf.runtime.arrays import Floats
+from titleclf.runtime.errors import InputError
+from titleclf.runtime.files import write_text
 from titleclf.train import build, finish, fit
+from titleclf.training.calibration import calibrate
+from titleclf.training.distributed import pick_device
+from titleclf.training.run import History
+from titleclf.training.trained_model import Bundle, load_bundle
 
 Settings = dict[str, int | float]
 

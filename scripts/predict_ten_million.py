@@ -21,7 +21,7 @@ import pyarrow
 from pyarrow import parquet
 
 from benchmark_report import machine
-from titleclf.files import shipped, write_text
+from titleclf.runtime.files import shipped, write_text
 
 _FILES = 10
 _GROUP = 100_000  # titles: a shard each
@@ -130,7 +130,7 @@ def main() -> None:
         data.mkdir()
         write_titles(arguments.titles, data)
         shards = sum(parquet.read_metadata(path).num_row_groups for path in data.iterdir())
-        command = ["titleclf.predict_dataset", str(data), str(answers), "--model", "shipped"]
+        command = ["titleclf.predict.dataset", str(data), str(answers), "--model", "shipped"]
         started = time.perf_counter()
         with subprocess.Popen(  # noqa: S603 (its arguments are ours)
             [sys.executable, "-m", *command, "--workers", str(arguments.workers)], text=True

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
-from titleclf.errors import InputError
+from titleclf.runtime.errors import InputError
 
 # From a process that is small itself: a child is charged for what its parent had when it was forked.
 _SMALL = """

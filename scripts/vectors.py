@@ -10,13 +10,13 @@ import numpy.typing as npt
 import torch
 from torch.nn.functional import embedding_bag
 
-from titleclf.arrays import Floats
-from titleclf.bundle import Bundle, load_bundle
-from titleclf.characters import BOUNDARY, FIRST_CHARACTER, PAD, SPACE, UNK, Characters, chunked, normalise
-from titleclf.embeddings import Embeddings, embeddings_of, read_embeddings
-from titleclf.model import to_inputs
-from titleclf.ngrams import ngrams
-from titleclf.saved import model_folder
+from titleclf.runtime.arrays import Floats
+from titleclf.runtime.bundle.reader import model_folder
+from titleclf.runtime.text.characters import BOUNDARY, FIRST_CHARACTER, PAD, SPACE, UNK, Characters, chunked, normalise
+from titleclf.runtime.text.ngrams import ngrams
+from titleclf.training.embeddings import Embeddings, embeddings_of, read_embeddings
+from titleclf.training.network import to_inputs
+from titleclf.training.trained_model import Bundle, load_bundle
 
 START, END = "\x02", "\x03"  # the boundary marks, in n-grams as text
 _ROOM = 1000  # characters; a file of embeddings doesn't say how long titles are

@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from titleclf import files
-from titleclf.checksums import SUMS, sums_of
-from titleclf.command import compose
-from titleclf.config import ColumnsConfig, TrainConfig
-from titleclf.saving import CARD
+from titleclf.config.hydra import compose
+from titleclf.config.schemas import ColumnsConfig, TrainConfig
+from titleclf.runtime import files
+from titleclf.runtime.bundle.checksums import SUMS, sums_of
 from titleclf.train import train
+from titleclf.training.bundle_writer import CARD
 
 COLUMNS = ColumnsConfig("title", "category", "lang", "und", channel=None, duration=None)
 
@@ -155,7 +155,7 @@ def shipped_model(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     """Let a small model be the one that comes with the package, and return its folder."""
     package = tmp_path / "package"
     monkeypatch.setattr(files, "PACKAGE", package)
-    return Path(shutil.copytree(run / "bundle", package / "data" / "model"))
+    return Path(shutil.copytree(run / "bundle", package / "shipped" / "data" / "model"))
 
 
 @pytest.fixture

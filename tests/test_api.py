@@ -9,7 +9,7 @@ import pytest
 
 import titleclf
 from titleclf import Classifier, InputError, Prediction
-from titleclf.files import CHECKOUT
+from titleclf.runtime.files import CHECKOUT
 
 
 @pytest.mark.usefixtures("shipped_model")

@@ -5,18 +5,18 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from tests.test_runtime import with_network
+from tests.runtime.test_classifier import with_network
 from titleclf import export as module
-from titleclf.bundle import load_bundle
-from titleclf.config import ExportConfig
-from titleclf.embeddings import read_embeddings
-from titleclf.errors import InputError
+from titleclf.config.schemas import ExportConfig
 from titleclf.export import export
-from titleclf.kinds import ExportFormat
+from titleclf.runtime.calibration import Temperature
+from titleclf.runtime.choices import ExportFormat
 from titleclf.runtime.classifier import Classifier
-from titleclf.runtime.folded import Folded
-from titleclf.runtime.forward import Forward
-from titleclf.temperature import Temperature
+from titleclf.runtime.errors import InputError
+from titleclf.runtime.folded_network import Folded
+from titleclf.runtime.network import Forward
+from titleclf.training.embeddings import read_embeddings
+from titleclf.training.trained_model import load_bundle
 
 
 def config(run, kind, output, **how) -> ExportConfig:

@@ -146,7 +146,7 @@ def test_a_reader_that_leaves_early_is_no_error(run, tmp_path):
 
 
 def test_predicting_needs_the_bundle_alone(run, tmp_path):
-    program = "import sys; from titleclf import predict; predict.main(); sys.exit('hydra' in sys.modules)"
+    program = "import sys; from titleclf.predict.__main__ import main; main(); sys.exit('hydra' in sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", program, "--model", str(run / "bundle"), "Tagesschau"],
         cwd=tmp_path,

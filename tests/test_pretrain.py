@@ -15,18 +15,19 @@ from torch import nn
 
 from tests.conftest import FEW_BUCKETS, command, compose_train, one_line, rows
 from titleclf import pretrain as module
-from titleclf import runs
-from titleclf.architectures import EmbeddingsConfig
-from titleclf.characters import Characters
-from titleclf.command import compose
-from titleclf.config import PretrainConfig, PretrainingConfig
-from titleclf.data import read_data
-from titleclf.embeddings import embeddings_of, load_embeddings, read_embeddings
-from titleclf.errors import InputError
-from titleclf.model import Encoder, to_inputs
+from titleclf.config.hydra import compose
+from titleclf.config.saved import load_config
+from titleclf.config.schemas import PretrainConfig, PretrainingConfig
+from titleclf.data.dataset import read_data
+from titleclf.data.unlabelled import Survey, Unlabelled
 from titleclf.pretrain import EMBEDDINGS, pretrain, start, steps_an_epoch, to_unit_size
+from titleclf.runtime.architecture import EmbeddingsConfig
+from titleclf.runtime.errors import InputError
+from titleclf.runtime.text.characters import Characters
 from titleclf.train import build
-from titleclf.unlabelled import Survey, Unlabelled
+from titleclf.training import run as runs
+from titleclf.training.embeddings import embeddings_of, load_embeddings, read_embeddings
+from titleclf.training.network import Encoder, to_inputs
 
 CPU = torch.device("cpu")
 TITLES = [title for title, _, _ in rows()]
@@ -289,7 +290,7 @@ def test_training_does_not_resume_a_pretraining(small, tmp_path):
     folder = unfinished(pretrain(small("pretraining.epochs=1")))
     copy = Path(shutil.copytree(folder, tmp_path / "copy"))
     with pytest.raises(InputError, match=r"config.yaml must have the keys .*Missing or unknown: .*pretraining"):
-        module.runs.load_config(copy, type(compose_train()))
+        load_config(copy, type(compose_train()))
 
 
 def test_steps_are_the_batches_of_all_parts():

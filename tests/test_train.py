@@ -11,21 +11,22 @@ from matplotlib.image import imread
 from safetensors.torch import load_file
 
 from tests.conftest import rows, write_csv
-from titleclf import runs
 from titleclf import train as module
-from titleclf.bundle import load_bundle
-from titleclf.calibration import calibrate
-from titleclf.config import CategoryPrecision, TrainConfig
-from titleclf.data import read_data
-from titleclf.devices import pick_device
-from titleclf.embeddings import write_embeddings
-from titleclf.errors import InputError
-from titleclf.kinds import Device
-from titleclf.programmes import key_of
-from titleclf.rounding import round_table
-from titleclf.titles import labels_of
+from titleclf.config import saved
+from titleclf.config.schemas import CategoryPrecision, TrainConfig
+from titleclf.data.dataset import read_data
+from titleclf.data.targets import labels_of
+from titleclf.runtime.choices import Device
+from titleclf.runtime.errors import InputError
+from titleclf.runtime.text.title_keys import key_of
 from titleclf.train import build, fit, train
-from titleclf.validation import best_epoch
+from titleclf.training import run as runs
+from titleclf.training.calibration import calibrate
+from titleclf.training.distributed import pick_device
+from titleclf.training.embeddings import write_embeddings
+from titleclf.training.quantization import round_table
+from titleclf.training.trained_model import load_bundle
+from titleclf.training.validation import best_epoch
 
 CPU = torch.device("cpu")
 
@@ -56,7 +57,7 @@ def test_a_run_leaves_all_that_shaped_it_and_all_that_came_out(run):
     assert (run.parent / "latest").resolve() == run.resolve()
     assert json.loads((run / "metrics.json").read_text())["titles"] >= 8
     assert imread(run / "training.png").ndim == 3
-    assert runs.load_config(run, TrainConfig).training.epochs == 8
+    assert saved.load_config(run, TrainConfig).training.epochs == 8
 
 
 @pytest.mark.parametrize("model", ["bag", "ngram", "conv"])
@@ -334,7 +335,7 @@ def test_wishes_for_a_category_with_an_awkward_name_reach_the_bundle(small, tmp_
     thresholds = load_bundle(folder).thresholds
     assert thresholds.wishes == {"It's live / Sport (Müsik)": 0.96}
     assert {0.93, 0.96} <= set(thresholds.precisions)
-    assert runs.load_config(folder, TrainConfig).evaluate.category_precision == [
+    assert saved.load_config(folder, TrainConfig).evaluate.category_precision == [
         CategoryPrecision("It's live / Sport (Müsik)", 0.96)
     ]
     assert json.loads((folder / "metrics.json").read_text())["target_precision"] == 0.93

@@ -17,15 +17,15 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import one_line
-from tests.epg import guide, programme
+from tests.helpers.guides import guide, programme
 from titleclf import __version__
-from titleclf.files import CHECKOUT
 from titleclf.runtime.classifier import Classifier
+from titleclf.runtime.files import CHECKOUT
 
 RUNTIME = ("numpy", "tqdm")
 MODEL = CHECKOUT / "data" / "model"
 COMPILED = f"_speedups{sysconfig.get_config_var('EXT_SUFFIX')}"
-WHAT_WAS_COMPILED = "from titleclf import _speedups; print(_speedups.__file__)"
+WHAT_WAS_COMPILED = "from titleclf.runtime import _speedups; print(_speedups.__file__)"
 WITHOUT_COMPILER = {"CC": "false"}
 
 
@@ -121,11 +121,11 @@ def test_the_wheel_carries_what_the_package_needs(unpacked):
     package = unpacked / "titleclf"
     inside = {str(path.relative_to(package)) for path in package.rglob("*") if path.is_file()}
     for path in (CHECKOUT / "conf").rglob("*.yaml"):
-        assert str(path.relative_to(CHECKOUT)) in inside
-    assert {"data/titles.csv", "py.typed", "train.py"} <= inside
+        assert f"shipped/{path.relative_to(CHECKOUT)}" in inside
+    assert {"shipped/data/titles.csv", "py.typed", "train.py"} <= inside
     assert {f"serve/page/{name}" for name in ("index.html", "page.css", "page.js", "guides.js", "icon.svg")} <= inside
     for path in MODEL.rglob("*.*"):
-        assert f"data/model/{path.name}" in inside
+        assert f"shipped/data/model/{path.name}" in inside
 
 
 def test_the_shipped_model_is_small_and_answers():
@@ -182,7 +182,7 @@ def test_that_is_enough_to_predict_to_explain_and_to_fill_guides(installed, tmp_
 
 def test_the_wheel_is_compiled_and_finds_it(wheel, installed, tmp_path):
     assert wheel.name.endswith(f"{sysconfig.get_platform().replace('-', '_')}.whl")
-    assert speedups_in(wheel) == [f"titleclf/{COMPILED}"]
+    assert speedups_in(wheel) == [f"titleclf/runtime/{COMPILED}"]
     done = installed("python", "-c", WHAT_WAS_COMPILED, cwd=tmp_path)
     assert Path(done.stdout.strip()).name == COMPILED, done.stderr
     assert not Path(done.stdout).is_relative_to(CHECKOUT)
@@ -218,7 +218,7 @@ def test_without_a_compiler_the_wheel_is_pure_and_the_builder_is_told(failed):
 def test_the_source_distribution_carries_what_compiles_and_nothing_compiled(tmp_path):
     with tarfile.open(built(tmp_path, "sdist")[0]) as archive:
         inside = {name.split("/", 1)[-1] for name in archive.getnames()}
-    assert {"hatch_build.py", "src/titleclf/_speedups.pyx"} <= inside
+    assert {"hatch_build.py", "src/titleclf/runtime/_speedups.pyx"} <= inside
     assert not [name for name in inside if name.endswith((".c", ".so", ".pyd"))]
 
 
@@ -227,11 +227,12 @@ def project(tmp_path):
     """Return a small project that is built as this one is: nothing may write into src/ here."""
     for name in ("pyproject.toml", "hatch_build.py", "README.md", "LICENSE"):
         shutil.copy(CHECKOUT / name, tmp_path)
-    for folder in ("conf", "data", "src/titleclf"):
+    for folder in ("conf", "data", "src/titleclf/runtime"):
         (tmp_path / folder).mkdir(parents=True)
     package = tmp_path / "src" / "titleclf"
     (package / "__init__.py").touch()
-    (package / "_speedups.pyx").write_text("def answer():\n    return 42\n")
+    (package / "runtime" / "__init__.py").touch()
+    (package / "runtime" / "_speedups.pyx").write_text("def answer():\n    return 42\n")
     return tmp_path
 
 
@@ -246,17 +247,18 @@ def made_editable(project: Path, **environment: str) -> str:
 
 
 def test_an_editable_install_compiles_beside_the_source_alone(project):
-    package = project / "src" / "titleclf"
+    sources = project / "src"
+    package = sources / "titleclf" / "runtime"
     assert "compiler" not in made_editable(project)
     assert {path.name for path in package.iterdir()} == {"__init__.py", "_speedups.pyx", COMPILED}
-    answer = [sys.executable, "-c", "from titleclf import _speedups; print(_speedups.answer())"]
-    done = subprocess.run(answer, env={**os.environ, "PYTHONPATH": str(package.parent)}, capture_output=True, text=True)
+    answer = [sys.executable, "-c", "from titleclf.runtime import _speedups; print(_speedups.answer())"]
+    done = subprocess.run(answer, env={**os.environ, "PYTHONPATH": str(sources)}, capture_output=True, text=True)
     assert done.stdout == "42\n", done.stderr
 
 
 @pytest.mark.parametrize(("environment", "told"), [({"TITLECLF_PURE": "1"}, False), (WITHOUT_COMPILER, True)])
 def test_an_editable_install_that_compiles_nothing_leaves_nothing_old(project, environment, told):
-    old = project / "src" / "titleclf" / COMPILED
+    old = project / "src" / "titleclf" / "runtime" / COMPILED
     old.touch()
     assert ("must have a C compiler" in made_editable(project, **environment)) == told
     assert not old.exists()

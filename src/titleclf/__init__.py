@@ -7,19 +7,19 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from titleclf.answers import Prediction
-    from titleclf.errors import InputError
-    from titleclf.onnx_classifier import OnnxClassifier
     from titleclf.runtime.classifier import Classifier
+    from titleclf.runtime.errors import InputError
+    from titleclf.runtime.onnx_classifier import OnnxClassifier
+    from titleclf.runtime.prediction import Prediction
 
 __version__ = "0.1.0"
 __all__ = ["Classifier", "InputError", "OnnxClassifier", "Prediction", "__version__"]
 
 _HOMES = {
     "Classifier": "titleclf.runtime.classifier",
-    "InputError": "titleclf.errors",
-    "OnnxClassifier": "titleclf.onnx_classifier",
-    "Prediction": "titleclf.answers",
+    "InputError": "titleclf.runtime.errors",
+    "OnnxClassifier": "titleclf.runtime.onnx_classifier",
+    "Prediction": "titleclf.runtime.prediction",
 }
 
 if not TYPE_CHECKING:  # else a misspelt name would pass for one of any type
@@ -32,16 +32,19 @@ if not TYPE_CHECKING:  # else a misspelt name would pass for one of any type
 
 
 def _in_one_line(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    from titleclf.errors import BAD_INPUT
-    from titleclf.needs import lacking
+    from titleclf.runtime.errors import BAD_INPUT, lacking
 
     if issubclass(kind, KeyboardInterrupt):
         print("Interrupted.", file=sys.stderr)
-    elif line := lacking(Path(sys.argv[0]).stem, error):  # by then the verb's file
+    elif line := lacking(_verb(Path(sys.argv[0])), error):  # by then the verb's file
         print(line, file=sys.stderr)
         sys.exit(BAD_INPUT)
     else:
         sys.__excepthook__(kind, error, trace)
+
+
+def _verb(file: Path) -> str:
+    return file.parent.name if file.stem == "__main__" else file.stem
 
 
 # While `python -m titleclf.<verb>` looks for the verb, its name is still "-m". From there on torch is imported for

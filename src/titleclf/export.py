@@ -3,21 +3,20 @@
 from dataclasses import replace
 from pathlib import Path
 
-from titleclf.agreement import check, compare
-from titleclf.bundle import Bundle, load_bundle
-from titleclf.command import command
-from titleclf.config import ExportConfig
-from titleclf.embeddings import write_embeddings
-from titleclf.errors import InputError
-from titleclf.files import replacing
-from titleclf.folding import fold, why_not
-from titleclf.kinds import ExportFormat
-from titleclf.needs import needing_onnx
-from titleclf.onnx_classifier import OnnxClassifier
+from titleclf.config.hydra import command
+from titleclf.config.schemas import ExportConfig
+from titleclf.data.unlabelled import real_titles
+from titleclf.runtime.bundle.reader import model_folder
+from titleclf.runtime.choices import ExportFormat
 from titleclf.runtime.classifier import Classifier
-from titleclf.saved import model_folder
-from titleclf.saving import save
-from titleclf.unlabelled import real_titles
+from titleclf.runtime.errors import InputError, needing_onnx
+from titleclf.runtime.files import replacing
+from titleclf.runtime.onnx_classifier import OnnxClassifier
+from titleclf.training.bundle_writer import save
+from titleclf.training.embeddings import write_embeddings
+from titleclf.training.fold import fold, why_not
+from titleclf.training.parity import check, compare
+from titleclf.training.trained_model import Bundle, load_bundle
 
 
 def export(config: ExportConfig) -> Path:
@@ -52,7 +51,7 @@ def _write_bundle(bundle: Bundle, config: ExportConfig, output: Path) -> None:
 
 def _write_onnx(bundle: Bundle, config: ExportConfig, output: Path) -> None:
     with needing_onnx():
-        from titleclf.onnx_graph import onnx_model
+        from titleclf.training.onnx_graph import onnx_model
 
     content = onnx_model(bundle.saved()).SerializeToString()
     network = OnnxClassifier.from_bytes(content, str(output))

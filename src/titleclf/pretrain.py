@@ -12,25 +12,24 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from titleclf import runs
-from titleclf.architectures import ModelConfig, NgramConfig
-from titleclf.chance import seeded
-from titleclf.characters import Batch
-from titleclf.command import command
-from titleclf.config import PretrainConfig, PretrainingConfig
-from titleclf.devices import pick_device
-from titleclf.distributed import check_same, from_first, is_first, joined
-from titleclf.embeddings import write_embeddings
-from titleclf.errors import InputError
-from titleclf.files import point_latest
-from titleclf.kinds import Combine, Positions
-from titleclf.model import Conv, Encoder, Ngram, encoder_of, to_inputs
-from titleclf.noise import noised
-from titleclf.objectives import Objective, objective_of
-from titleclf.optim import Optimizer
-from titleclf.pictures import draw_pretraining
-from titleclf.rounding import round_weights
-from titleclf.unlabelled import Survey, Unlabelled
+from titleclf.config import saved
+from titleclf.config.hydra import command
+from titleclf.config.schemas import PretrainConfig, PretrainingConfig
+from titleclf.data.augmentation.noise import noised
+from titleclf.data.unlabelled import Survey, Unlabelled
+from titleclf.runtime.architecture import ModelConfig, NgramConfig
+from titleclf.runtime.choices import Combine, Positions
+from titleclf.runtime.errors import InputError
+from titleclf.runtime.text.characters import Batch
+from titleclf.training import run as runs
+from titleclf.training.distributed import check_same, from_first, is_first, joined, pick_device, seeded
+from titleclf.training.embeddings import write_embeddings
+from titleclf.training.network import Conv, Encoder, Ngram, encoder_of, to_inputs
+from titleclf.training.objectives import Objective, objective_of
+from titleclf.training.optimizer import Optimizer
+from titleclf.training.plots import draw_pretraining
+from titleclf.training.quantization import round_weights
+from titleclf.training.run import point_latest
 
 EMBEDDINGS = "embeddings.safetensors"
 _MEASURED = 1000  # titles are enough to know how large their vectors are
@@ -43,7 +42,7 @@ def pretrain(config: PretrainConfig) -> Path:
     folder = None
     if config.resume is not None:
         folder = Path(config.resume)
-        config = replace(runs.load_config(folder, PretrainConfig), resume=config.resume)
+        config = replace(saved.load_config(folder, PretrainConfig), resume=config.resume)
         if (folder / EMBEDDINGS).exists():
             raise InputError(f"resume must be a run that has not ended. Got {folder}, which has {EMBEDDINGS}. Use it.")
     device = joined(pick_device(config.device))

@@ -10,34 +10,33 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from titleclf import runs, trials
-from titleclf.bundle import Bundle, load_weights
-from titleclf.calibration import calibrate, uncalibrated
-from titleclf.chance import seeded
-from titleclf.characters import Characters
-from titleclf.command import command
-from titleclf.config import TrainConfig
-from titleclf.context import without
-from titleclf.data import Data, read_data
-from titleclf.devices import pick_device
-from titleclf.distributed import check_same, from_first, gathered, is_first, joined, share
-from titleclf.embeddings import embeddings_path, load_embeddings, read_embeddings
-from titleclf.errors import InputError
-from titleclf.evaluate import evaluate_bundle, outcome
-from titleclf.facts import Facts
-from titleclf.files import point_latest
-from titleclf.kinds import MemoryKind, Task
-from titleclf.loss import class_weights, classification_loss
-from titleclf.model import Network, to_inputs
-from titleclf.noise import noised
-from titleclf.optim import Optimizer
-from titleclf.pictures import draw_training
-from titleclf.regulariser import Regulariser, regulariser_of
-from titleclf.rounding import round_table
+from titleclf.config import saved
+from titleclf.config.hydra import command
+from titleclf.config.schemas import TrainConfig
+from titleclf.data.augmentation.noise import noised
+from titleclf.data.dataset import Data, read_data
+from titleclf.data.targets import context_ids_of, contexts_known, tags_of, targets_of
+from titleclf.evaluate.evaluation import evaluate_bundle, outcome
+from titleclf.runtime.bundle.contents import Facts
+from titleclf.runtime.choices import MemoryKind, Task
 from titleclf.runtime.classifier import Classifier
-from titleclf.titles import context_ids_of, contexts_known, tags_of, targets_of
-from titleclf.trials_report import REPORT, write_trials
-from titleclf.validation import best_epoch, noisy_copies, scores_of, validate
+from titleclf.runtime.errors import InputError
+from titleclf.runtime.text.characters import Characters
+from titleclf.runtime.text.programmes import without
+from titleclf.training import run as runs
+from titleclf.training import sweep as trials
+from titleclf.training.calibration import calibrate, uncalibrated
+from titleclf.training.distributed import check_same, from_first, gathered, is_first, joined, pick_device, seeded, share
+from titleclf.training.embeddings import embeddings_path, load_embeddings, read_embeddings
+from titleclf.training.losses import Regulariser, class_weights, classification_loss, regulariser_of
+from titleclf.training.network import Network, to_inputs
+from titleclf.training.optimizer import Optimizer
+from titleclf.training.plots import draw_training
+from titleclf.training.quantization import round_table
+from titleclf.training.run import point_latest
+from titleclf.training.sweep_report import REPORT, write_trials
+from titleclf.training.trained_model import Bundle, load_weights
+from titleclf.training.validation import best_epoch, noisy_copies, scores_of, validate
 
 
 def train(config: TrainConfig) -> Path:
@@ -45,7 +44,7 @@ def train(config: TrainConfig) -> Path:
     folder = None
     if config.resume is not None:
         folder = Path(config.resume)
-        begun = runs.load_config(folder, TrainConfig)
+        begun = saved.load_config(folder, TrainConfig)
         if begun.trial:
             trials.check_kept(folder)
         config = replace(begun, resume=config.resume, trial=False)
@@ -163,7 +162,7 @@ def fit(config: TrainConfig, data: Data, bundle: Bundle, folder: Path) -> runs.H
 
     if is_first():
         trials.write_result(folder, data.fingerprint, history)
-        load_weights(network, folder / runs.BEST)
+        load_weights(network, folder / saved.BEST)
         round_table(network)  # now, so that all that is calibrated and measured is what the bundle keeps
     return history
 

@@ -4,11 +4,11 @@ import argparse
 import signal
 import sys
 
-from titleclf.arguments import precision, program
 from titleclf.epg import commands
 from titleclf.epg.fill import When
 from titleclf.epg.profiles import PROFILES
-from titleclf.errors import exit_codes
+from titleclf.runtime.arguments import precision, program
+from titleclf.runtime.errors import exit_codes
 
 _EXAMPLES = (
     "{program} report guide.xml.gz --html report.html",

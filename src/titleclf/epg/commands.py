@@ -5,26 +5,23 @@ import csv
 import sys
 from pathlib import Path
 
-from titleclf.answers import reconfigure
-from titleclf.arguments import default_model
-from titleclf.epg import told
-from titleclf.epg.decisions import Decider
-from titleclf.epg.fill import Filler, When, fill
-from titleclf.epg.genres import check_genres
+from titleclf.epg import console as told
+from titleclf.epg.edits import undo
+from titleclf.epg.fill import Decider, Filler, When, fill
+from titleclf.epg.genres import Labels, check_genres
 from titleclf.epg.harvest import harvest
+from titleclf.epg.html_report import page
 from titleclf.epg.kodi import write_genres
-from titleclf.epg.labels import Labels
 from titleclf.epg.lint import lint
 from titleclf.epg.overrides import Overrides
-from titleclf.epg.page import page
 from titleclf.epg.profiles import PROFILES, Profile
 from titleclf.epg.report import report
 from titleclf.epg.streams import STANDARD
-from titleclf.epg.undo import undo
-from titleclf.errors import InputError
-from titleclf.files import replacing, write_text
+from titleclf.predict.output import reconfigure
+from titleclf.runtime.bundle.reader import default_model, model_folder
 from titleclf.runtime.classifier import Classifier
-from titleclf.saved import model_folder
+from titleclf.runtime.errors import InputError
+from titleclf.runtime.files import replacing, write_text
 
 _FOUND = 1  # exit code of `lint`: nothing is wrong with the command, but with the guide
 

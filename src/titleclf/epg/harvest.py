@@ -5,13 +5,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from titleclf.context import Context
-from titleclf.epg.genres import Genre
-from titleclf.epg.guide import Programme
-from titleclf.epg.labels import Labels
-from titleclf.epg.mark import own_categories
+from titleclf.epg.edits import own_categories
+from titleclf.epg.genres import Genre, Labels
 from titleclf.epg.parser import programmes
-from titleclf.programmes import key_of
+from titleclf.epg.xmltv import Programme
+from titleclf.runtime.text.programmes import Context
+from titleclf.runtime.text.title_keys import key_of
 
 _MAJORITY = 0.5  # of a title's programmes, which must be exceeded: of two opinions none is right
 

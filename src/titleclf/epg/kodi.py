@@ -4,8 +4,8 @@ from pathlib import Path
 from xml.sax.saxutils import escape
 
 from titleclf.epg.genres import Genre
-from titleclf.errors import InputError
-from titleclf.files import write_text
+from titleclf.runtime.errors import InputError
+from titleclf.runtime.files import write_text
 
 
 def genres_xml() -> str:

@@ -3,11 +3,10 @@
 from collections import Counter
 from dataclasses import dataclass, field
 
-from titleclf.epg.genres import Genre
-from titleclf.epg.guide import Programme
-from titleclf.epg.labels import Labels
+from titleclf.epg.genres import Genre, Labels
 from titleclf.epg.parser import programmes
 from titleclf.epg.profiles import Facts, Profile
+from titleclf.epg.xmltv import Programme
 
 
 @dataclass

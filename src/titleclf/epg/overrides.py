@@ -7,11 +7,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
-from titleclf.epg.unmarked import unmarked
-from titleclf.kinds import MemoryKind
-from titleclf.known import Known
-from titleclf.programmes import key_of
-from titleclf.tables import Record, is_utf8, read_records, refuse
+from titleclf.epg.decorations import unmarked
+from titleclf.runtime.choices import MemoryKind
+from titleclf.runtime.memory.known_titles import Known
+from titleclf.runtime.tables import Record, is_utf8, read_records, refuse
+from titleclf.runtime.text.title_keys import key_of
 
 # Likeness from which on a title is a copy of one that a row names. results/near_copies.md: 86 % of misspelt copies and
 # 85 % of reformatted ones are so alike, and 2 % of other programmes, where every fifth is corrected.

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from xml.parsers import expat
 
-from titleclf.epg.guide import Piece, Programme, Text
 from titleclf.epg.streams import named, reading
-from titleclf.errors import InputError
+from titleclf.epg.xmltv import Piece, Programme, Text
+from titleclf.runtime.errors import InputError
 
 # In the DTD's order: what follows a category must not precede it.
 _CHILDREN = (

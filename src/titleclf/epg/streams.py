@@ -17,8 +17,8 @@ from typing import IO, NamedTuple
 
 from tqdm import tqdm
 
-from titleclf.errors import InputError
-from titleclf.files import replacing
+from titleclf.runtime.errors import InputError
+from titleclf.runtime.files import replacing
 
 STANDARD = "-"  # standard input or output
 _CHUNK = 1 << 20  # bytes

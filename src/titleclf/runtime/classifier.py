@@ -6,15 +6,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
-from titleclf.architectures import NgramConfig
-from titleclf.arrays import Floats, Labels
-from titleclf.classifiers import BaseClassifier
-from titleclf.files import SHIPPED
-from titleclf.folding import is_folded
-from titleclf.runtime.features import Features
-from titleclf.runtime.folded import Folded
-from titleclf.runtime.forward import Forward
-from titleclf.saved import Saved, model_folder, read_saved
+from titleclf.runtime.architecture import NgramConfig
+from titleclf.runtime.arrays import Floats, Labels
+from titleclf.runtime.bundle.folding import is_folded
+from titleclf.runtime.bundle.reader import Saved, model_folder, read_saved
+from titleclf.runtime.classifiers import BaseClassifier
+from titleclf.runtime.files import SHIPPED
+from titleclf.runtime.folded_network import Folded
+from titleclf.runtime.network import Features, Forward
 
 _FEW = 100  # titles
 

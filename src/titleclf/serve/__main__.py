@@ -11,14 +11,15 @@ from pathlib import Path
 
 import uvicorn
 
-from titleclf.arguments import count, default_model, precision, program
 from titleclf.epg.fill import When
 from titleclf.epg.profiles import PROFILES
-from titleclf.errors import InputError, exit_codes
+from titleclf.runtime.arguments import count, precision, program
+from titleclf.runtime.bundle.reader import default_model
+from titleclf.runtime.errors import InputError, exit_codes
 from titleclf.serve.app import application
+from titleclf.serve.connection import patient
 from titleclf.serve.guides import Options
-from titleclf.serve.limits import Limits
-from titleclf.serve.protocol import patient
+from titleclf.serve.security import Limits
 from titleclf.serve.service import Service, Settings
 
 _EXAMPLES = """examples:

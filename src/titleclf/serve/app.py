@@ -14,14 +14,12 @@ from pydantic import BaseModel, Field
 from starlette.requests import ClientDisconnect
 
 from titleclf import __version__
-from titleclf.context import Context, contexts_of
 from titleclf.epg.kodi import genres_xml
-from titleclf.errors import InputError
-from titleclf.serve.guard import Guard
+from titleclf.runtime.errors import InputError
+from titleclf.runtime.text.programmes import Context, contexts_of
 from titleclf.serve.guides import Guide
-from titleclf.serve.limits import CHARACTERS, EXPLAINED, TITLES, TOP, Refused
-from titleclf.serve.refusals import add_refusals
-from titleclf.serve.sending import attached, watched_guide, whole_file
+from titleclf.serve.responses import attached, watched_guide, whole_file
+from titleclf.serve.security import CHARACTERS, EXPLAINED, TITLES, TOP, Guard, Refused, add_refusals
 from titleclf.serve.service import Service
 from titleclf.serve.uploads import filled_name
 

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from titleclf.epg.overrides import Overrides
-from titleclf.errors import InputError
-from titleclf.files import replacing
-from titleclf.programmes import key_of
-from titleclf.serve.limits import Refused
-from titleclf.tables import open_text
+from titleclf.runtime.errors import InputError
+from titleclf.runtime.files import replacing
+from titleclf.runtime.tables import open_text
+from titleclf.runtime.text.title_keys import key_of
+from titleclf.serve.security import Refused
 
 _COLUMNS = ["title", "category"]
 

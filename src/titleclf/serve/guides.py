@@ -10,10 +10,10 @@ from typing import Any
 from titleclf.epg.fill import When
 from titleclf.epg.genres import Genre
 from titleclf.epg.profiles import PROFILES
-from titleclf.errors import InputError
+from titleclf.runtime.errors import InputError
 from titleclf.serve.corrections import Corrections
-from titleclf.serve.filling import Order, Told, fill
-from titleclf.serve.limits import Limits, Refused
+from titleclf.serve.fill_worker import Order, Told, fill
+from titleclf.serve.security import Limits, Refused
 
 _NOTHING = -1  # a revision that the corrections never have
 

@@ -9,15 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from titleclf.epg.genres import check_genres
+from titleclf.runtime.bundle.reader import model_folder
 from titleclf.runtime.classifier import Classifier
-from titleclf.saved import model_folder
-from titleclf.serve.answering import Answering
+from titleclf.serve.batcher import Answering
 from titleclf.serve.corrections import Corrections
 from titleclf.serve.guides import Options, Workshop, profiles_for
-from titleclf.serve.limits import Limits
 from titleclf.serve.metrics import Family, Metrics
+from titleclf.serve.security import Limits
 from titleclf.serve.uploads import Uploads
-from titleclf.serve.watch import Watched, check_names, look_at_all
+from titleclf.serve.watched import Watched, check_names, look_at_all
 
 
 @dataclass(frozen=True)

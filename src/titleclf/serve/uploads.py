@@ -11,7 +11,7 @@ from pathlib import Path
 
 from titleclf.epg.streams import Packing
 from titleclf.serve.guides import Guide, Options, State, Workshop
-from titleclf.serve.limits import Limits, Refused
+from titleclf.serve.security import Limits, Refused
 
 _ID_BYTES = 16
 _LONGEST_NAME = 100

@@ -1,0 +1,175 @@
+"""The door to Hydra: a verb becomes a command that takes overrides and answers mistakes in one line."""
+
+import difflib
+import os
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import fields, is_dataclass
+from typing import Any, get_type_hints
+
+import hydra
+from hydra.core.config_store import ConfigStore
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException, OverrideParseException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import ConfigTypeError, OmegaConfBaseException, ValidationError
+
+from titleclf.config.rules import check
+from titleclf.config.schemas import EvaluateConfig, ExportConfig, ObjectiveConfig, PretrainConfig, TrainConfig
+from titleclf.runtime.architecture import KINDS, ModelConfig
+from titleclf.runtime.errors import InputError, exit_codes, lacking_sweeper
+from titleclf.runtime.files import shipped
+from titleclf.training.distributed import one_voice
+
+SCHEMAS: dict[str, type[Any]] = {
+    "pretrain": PretrainConfig,
+    "train": TrainConfig,
+    "evaluate": EvaluateConfig,
+    "export": ExportConfig,
+}
+_GROUPS = {"model": ModelConfig, "objective": ObjectiveConfig}  # whose schema depends on the file that is chosen
+
+
+def command(name: str, verb: Callable[[Any], Any], alone: str | None = None) -> Callable[[], None]:
+    """Return the command line of `verb`: conf/<name>.yaml plus overrides, checked, as a plain dataclass.
+
+    `alone` names a key that can't be combined with others, because it brings its own configuration.
+    """
+
+    def task(config: DictConfig) -> Any:
+        try:
+            return run(config)
+        except (InputError, OSError, OmegaConfBaseException) as error:
+            raise _ThroughHydra(error) from error
+
+    def run(config: DictConfig) -> Any:
+        schema = SCHEMAS[name]
+        _check_keys(config, schema)
+        plain: Any = OmegaConf.to_object(config)
+        check(plain)
+        overrides = HydraConfig.get().overrides.task
+        if alone and getattr(plain, alone) is not None and len(overrides) > 1:
+            others = [override for override in overrides if not override.startswith(f"{alone}=")]
+            raise InputError(f"{alone} must stand alone. Got also {' '.join(others)}. Leave that out.")
+        return verb(plain)  # a sweeper wants to know it
+
+    @exit_codes
+    @one_voice()
+    def main() -> None:
+        register_schemas()
+        os.environ["HYDRA_FULL_ERROR"] = "1"  # else Hydra prints errors itself, and exits with 1
+        try:
+            hydra.main(version_base="1.3", config_path=str(shipped("conf")), config_name=name)(task)()
+        except (HydraException, MissingConfigException) as error:
+            raise InputError(_sentence(error, SCHEMAS[name])) from error
+        except _ThroughHydra as passed:
+            if isinstance(passed.error, OmegaConfBaseException):
+                raise InputError(_sentence(passed.error, SCHEMAS[name])) from passed.error
+            raise passed.error from None
+
+    return main
+
+
+def compose(name: str, overrides: Sequence[str]) -> Any:
+    """Return the checked dataclass that the command `name` would be given with these overrides."""
+    register_schemas()
+    with hydra.initialize_config_dir(str(shipped("conf")), version_base="1.3"):
+        plain: Any = OmegaConf.to_object(hydra.compose(name, overrides=list(overrides)))
+    check(plain)
+    return plain
+
+
+class _ThroughHydra(BaseException):
+    """Carries an error out of the task; of an `Exception` Hydra would print lines of its own."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+def register_schemas() -> None:
+    """Make the schemas known to Hydra, for the defaults lists in conf/."""
+    store = ConfigStore.instance()
+    for name, schema in SCHEMAS.items():
+        store.store(group="schema", name=name, node=schema)
+    for group, base in _GROUPS.items():
+        for kind, schema in KINDS[base].items():
+            store.store(group=f"schema/{group}", name=kind.value, node=schema)
+
+
+def _check_keys(config: DictConfig, schema: type[Any]) -> None:
+    """Refuse keys that `+key=value` added or `~key` took away: Hydra lets them pass."""
+    missing = OmegaConf.missing_keys(config)
+    for where, node, kind in _nodes(config, schema, ""):
+        names = {field.name for field in fields(kind)}
+        for key in sorted({*map(str, node)} - names):
+            raise InputError(_unknown_key(f"{where}{key}", "+", schema))
+        missing |= {f"{where}{key}" for key in names - {*map(str, node)}}
+    if missing:
+        key = sorted(missing)[0]
+        if "[" in key:
+            raise InputError(f"{key} must be given. Got nothing. Give it in the list.")
+        raise InputError(f"{key} must be given. Got nothing. Add {key}=VALUE.")
+
+
+def _nodes(node: DictConfig, kind: Any, where: str) -> Iterator[tuple[str, DictConfig, Any]]:
+    kind = OmegaConf.get_type(node) or kind  # which of the models it is
+    yield where, node, kind
+    for name, hint in get_type_hints(kind).items():
+        if is_dataclass(hint) and name in node and not OmegaConf.is_missing(node, name):
+            yield from _nodes(node[name], hint, f"{where}{name}.")
+
+
+def _sentence(error: Exception, schema: type[Any]) -> str:
+    """Say in one line what Hydra or OmegaConf found wrong."""
+    cause = error.__cause__ if isinstance(error, ConfigCompositionException) else error
+    first = str(error).splitlines()[0]
+    if isinstance(error, OverrideParseException):
+        reason = next(line for line in str(error).splitlines() if not line.startswith("Error parsing"))
+        return (
+            f"each argument must read key=value. Got {error.override}: {reason}. "
+            f"Quote values with special characters twice: 'key=\"value\"'."
+        )
+    if isinstance(error, MissingConfigException) and (line := lacking_sweeper(error.missing_cfg_file)):
+        return line
+    if isinstance(error, MissingConfigException) and error.options is not None and error.missing_cfg_file:
+        group, _, got = error.missing_cfg_file.rpartition("/")
+        return f"{group} must be one of {', '.join(error.options)}. Got {got}.{_did_you_mean(got, error.options)}"
+    if isinstance(cause, ValidationError | ConfigTypeError) and cause.full_key:
+        merged = re.match(r"Error merging override \+*([^=]+)=(.*)", first)
+        key, given = merged.groups() if merged else (cause.full_key, "another")
+        return f"{key} must have the right type. Got {given}: {str(cause).splitlines()[0]}."
+    if found := re.match(r"Could not override '([^']*)'", first):
+        return _unknown_key(found.group(1), "", schema)
+    return f"the configuration must be valid. Got: {' '.join(str(error).split())}."
+
+
+def _unknown_key(key: str, sign: str, schema: type[Any]) -> str:
+    keys = dict(_keys(schema, ""))
+    if key in keys:
+        group, _, name = key.partition(".")
+        kinds = KINDS[_GROUPS[group]] if group in _GROUPS else {}
+        owners = " or ".join(kind for kind, owner in kinds.items() if name in _names(owner))
+        if not owners:  # a list of mappings, the only value that has keys of its own
+            return f"{key} must have the keys that its line in conf/ shows. Got others. Quote it as there."
+        return f"{key} must be used with {group}={owners}. Got another {group}. Add {group}={owners}."
+    return f"{sign}{key} must be a key of the configuration. Got an unknown one.{_did_you_mean(key, list(keys))}"
+
+
+def _did_you_mean(got: str, options: Sequence[str]) -> str:
+    close = difflib.get_close_matches(got, options, n=1)
+    if not close:  # the right name in the wrong place
+        close = [option for option in options if option.rpartition(".")[2] == got.rpartition(".")[2]]
+    return f" Did you mean {close[0]}?" if close else " List all with --cfg job."
+
+
+def _names(kind: type[Any]) -> set[str]:
+    return {field.name for field in fields(kind)}
+
+
+def _keys(kind: Any, where: str) -> Iterator[tuple[str, type[Any]]]:
+    for name, hint in get_type_hints(kind).items():
+        yield f"{where}{name}", kind
+        for nested in KINDS[hint].values() if hint in KINDS else [hint]:
+            if is_dataclass(nested):
+                yield from _keys(nested, f"{where}{name}.")

@@ -1,0 +1,42 @@
+"""A run's folder: the configuration that ran, the last epoch to go on from, and the best weights so far."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, TypeVar
+
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
+
+from titleclf.runtime.architecture import from_mapping
+from titleclf.runtime.errors import InputError
+from titleclf.runtime.files import write_text
+
+CONFIG, CHECKPOINT, BEST = "config.yaml", "checkpoint.pt", "best.safetensors"
+Config = TypeVar("Config")
+
+
+def save_config(folder: Path, config: Any) -> None:
+    """Write config.yaml: everything that shaped the run, but for the data."""
+    plain = json.loads(json.dumps(asdict(config)))  # enums become their names
+    write_text(folder / CONFIG, OmegaConf.to_yaml(OmegaConf.create(plain)))
+
+
+def load_config(folder: Path, schema: type[Config]) -> Config:
+    """Read the configuration of type `schema` that `save_config` wrote.
+
+    Raises
+    ------
+    InputError
+        If `folder` is no run's folder, or its configuration was changed into something that can't be read.
+    """
+    path = folder / CONFIG
+    if not path.is_file():
+        raise InputError(f"{folder} must be the folder of a run. Got no {CONFIG} there. Check the path.")
+    try:
+        values = OmegaConf.to_container(OmegaConf.load(path))
+    except (OmegaConfBaseException, YAMLError, ValueError) as error:
+        raise InputError(f"{path} must be YAML. Got: {str(error).splitlines()[0]}. Mend it or train again.") from error
+    config: Config = from_mapping(schema, values, str(path))  # type: ignore[arg-type]
+    return config

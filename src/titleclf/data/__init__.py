@@ -1,0 +1,1 @@
+"""Labelled and unlabelled titles: read, split, corrected and turned into arrays."""

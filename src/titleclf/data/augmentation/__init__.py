@@ -1,0 +1,1 @@
+"""Noise for titles: misspellings and the formats of channels."""

@@ -1,0 +1,118 @@
+"""The report on a guide as one HTML file that needs nothing else."""
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from html import escape
+
+from titleclf.epg.console import hours, lacking, share
+from titleclf.epg.fill import Outcome
+from titleclf.epg.report import Part, Report
+
+_CHANNELS, _DOUBTS = 500, 200  # rows: a page of a thousand channels is for nobody
+_STYLE = """
+:root { color-scheme: light dark;
+  --line: #d5d9e0; --own: #8a94a6; --filled: #2f7d4f; --unsure: #c98a1b; --faint: #5d6675 }
+@media (prefers-color-scheme: dark) { :root {
+  --line: #3a404b; --own: #76808f; --filled: #58b47e; --unsure: #dca440; --faint: #a2abb9 } }
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 64rem; margin: 0 auto; padding: 1rem 1rem 4rem }
+h1 { font-size: 1.5rem; overflow-wrap: anywhere } h2 { font-size: 1.15rem; margin-top: 2.5rem }
+p.faint, th { color: var(--faint) }
+div.wide { overflow-x: auto } table { border-collapse: collapse; width: 100% }
+th, td { text-align: left; padding: .3rem .6rem; border-bottom: 1px solid var(--line); vertical-align: middle }
+th { font-weight: 600; font-size: .85rem }
+td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap }
+.bar { display: flex; height: .8rem; min-width: 8rem; border-radius: .2rem; overflow: hidden }
+.own { background: var(--own) } .filled { background: var(--filled) } .unsure { background: var(--unsure) }
+ul.key { list-style: none; padding: 0; display: flex; flex-wrap: wrap; gap: .3rem 1.5rem }
+ul.key span { display: inline-block; width: .8rem; height: .8rem; border-radius: .2rem; margin-right: .4rem }
+textarea { width: 100%; height: 12rem; font: .85rem/1.4 ui-monospace, monospace; box-sizing: border-box }
+"""
+_KEY = '<ul class="key"><li><span class="own"></span>has a category, or is left alone</li><li><span class="filled">\
+</span>would be filled</li><li><span class="unsure"></span>unsure</li></ul>'
+
+
+def page(report: Report) -> str:
+    """Return the whole page; nothing in it is loaded from elsewhere, and no text of the guide can act in it."""
+    whole = report.whole
+    parts = [
+        f"<h1>{escape(whole.name)}</h1>",
+        f"<p>{lacking(whole)}</p>{_bar(whole)}{_KEY}",
+        _section("Categories that would be filled in", _categories(report)),
+        _section("Channels", _channels(report.gaps())),
+        _section("Unsure titles with most airtime", _doubts(report)),
+    ]
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{escape(whole.name)}: missing categories</title><style>{_STYLE}</style></head>\n"
+        f"<body><main>{''.join(parts)}</main></body></html>\n"
+    )
+
+
+def _bar(part: Part) -> str:
+    filled, unsure = part.outcomes[Outcome.filled], part.outcomes[Outcome.unsure]
+    widths = {"own": part.programmes - filled - unsure, "filled": filled, "unsure": unsure}
+    spans = "".join(f'<span class="{name}" style="flex:{count}"></span>' for name, count in widths.items() if count)
+    label = f"{widths['own']} kept, {filled} filled, {unsure} unsure"
+    return f'<div class="bar" role="img" aria-label="{label}">{spans}</div>'
+
+
+def _categories(report: Report) -> str:
+    rows = [(escape(name), f"{count:,}") for name, count in report.categories.most_common()]
+    return _table(["category", "#programmes"], rows) if rows else "<p>None.</p>"
+
+
+def _channels(gaps: Sequence[Part]) -> str:
+    rows = [
+        (
+            *(escape(part.name), f"{part.programmes:,}", f"{part.missing:,}", f"{part.outcomes[Outcome.filled]:,}"),
+            *(share(part.confidence), f"{part.outcomes[Outcome.unsure]:,}", hours(part.unsure_minutes), _bar(part)),
+        )
+        for part in gaps[:_CHANNELS]
+    ]
+    names = ["channel", "#programmes", "#missing", "#filled", "#confidence", "#unsure", "#unsure airtime", "share"]
+    return _table(names, rows) + _left_out(gaps, _CHANNELS) if rows else "<p>No channel lacks a category.</p>"
+
+
+def _doubts(report: Report) -> str:
+    doubts = report.worst_doubts()
+    if not doubts:
+        return "<p>None.</p>"
+    rows = [
+        (
+            *(escape(doubt.title), hours(doubt.minutes), f"{doubt.showings:,}"),
+            *(escape(doubt.likeliest), share(doubt.probability)),
+        )
+        for doubt in doubts[:_DOUBTS]
+    ]
+    text = io.StringIO()
+    suggested = [(doubt.title, doubt.likeliest) for doubt in doubts[:_DOUBTS]]
+    csv.writer(text, lineterminator="\n").writerows([("title", "category"), *suggested])
+    return (
+        _table(["title", "#airtime", "#showings", "most likely", "#probability"], rows)
+        + _left_out(doubts, _DOUBTS)
+        + '<p class="faint" id="csv">Correct these guesses, save them as a file, and pass it to fill with '
+        '<code>--overrides</code>:</p><textarea aria-labelledby="csv" spellcheck="false">'
+        f"{escape(text.getvalue())}</textarea>"
+    )
+
+
+def _left_out(rows: Sequence[object], shown: int) -> str:
+    return f'<p class="faint">{len(rows) - shown:,} more are not shown.</p>' if len(rows) > shown else ""
+
+
+def _section(title: str, content: str) -> str:
+    return f"<section><h2>{escape(title)}</h2>{content}</section>"
+
+
+def _table(names: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    # A name with # is that of numbers.
+    kinds = [' class="n"' if name.startswith("#") else "" for name in names]
+    header = "".join(f'<th scope="col"{kind}>{name.lstrip("#")}</th>' for name, kind in zip(names, kinds, strict=True))
+    body = "".join(
+        f"<tr>{''.join(f'<td{kind}>{cell}</td>' for cell, kind in zip(row, kinds, strict=True))}</tr>\n" for row in rows
+    )
+    # Keyboards must be able to scroll what is wider than the page.
+    wide = f'<div class="wide" tabindex="0" role="region" aria-label="by {names[0]}">'
+    return f"{wide}<table><thead><tr>{header}</tr></thead><tbody>{body}</tbody></table></div>"

@@ -1,0 +1,1 @@
+"""`python -m titleclf.evaluate`: how good a model is on labelled titles."""

@@ -1,0 +1,9 @@
+"""`python -m titleclf.evaluate`: judge a trained model on labelled titles."""
+
+from titleclf.config.hydra import command
+from titleclf.evaluate.evaluation import evaluate
+
+main = command("evaluate", evaluate)
+
+if __name__ == "__main__":
+    main()

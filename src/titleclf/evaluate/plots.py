@@ -1,0 +1,153 @@
+"""Pictures of an evaluation and of a training, as PNG files."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
+
+from titleclf.evaluate.coverage import coverage_curve
+from titleclf.evaluate.metrics import SCORES, main_score
+from titleclf.evaluate.robustness import PARTS, Row, rows
+from titleclf.runtime.arrays import Bools, Floats
+from titleclf.runtime.bundle.contents import Metrics
+from titleclf.runtime.files import replacing
+
+_NEARLY_ALL = 0.95
+_FEW = 20  # with fewer titles answered, the share that is right says nothing
+
+
+def draw_confusion(path: Path, confusion: list[list[int]], categories: list[str]) -> None:
+    """Draw how many titles of each category (rows) were taken for which (columns)."""
+    counts = np.array(confusion)
+    size = 3 + 0.55 * len(categories)
+    figure = Figure(figsize=(size + 2, size), layout="constrained")
+    axes = figure.add_subplot()
+    share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    image = axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
+    for row, column in np.argwhere(counts):
+        colour = "white" if share[row, column] > 0.5 else "black"
+        axes.text(column, row, str(counts[row, column]), ha="center", va="center", color=colour, fontsize=8)
+    # A dollar sign would start a formula.
+    names = [category.replace("$", r"\$") for category in categories]
+    axes.set_xticks(range(len(names)), names, rotation=40, ha="right", rotation_mode="anchor")
+    axes.set_yticks(range(len(names)), names)
+    axes.set(xlabel="predicted", ylabel="labelled", title="Titles by labelled and predicted category")
+    figure.colorbar(image, label="share of the labelled category", shrink=0.8)
+    save(path, figure)
+
+
+def draw_coverage(path: Path, metrics: Metrics, confidence: Floats, right: Bools) -> None:
+    """Draw how many answers are right over how many titles are answered, surest first, for titles (titles,)."""
+    figure = Figure(figsize=(7, 5), layout="constrained")
+    axes = figure.add_subplot()
+    shares, precisions = coverage_curve(confidence, right)
+    enough = shares * len(confidence) >= min(_FEW, len(confidence))
+    axes.plot(shares[enough], precisions[enough], label="one threshold for all, chosen on these titles")
+    reached = {wanted: row for wanted, row in metrics["coverage"].items() if row["precision"] is not None}
+    axes.scatter(
+        [row["coverage"] for row in reached.values()],
+        [row["precision"] for row in reached.values()],
+        color="tab:orange",
+        zorder=3,
+        label="asked for this precision, by category",
+    )
+    for wanted, row in reached.items():
+        place = (row["coverage"], row["precision"])
+        axes.annotate(f"{float(wanted):.0%}", place, xytext=(0, -6), textcoords="offset points", ha="center", va="top")
+    axes.axhline(metrics["target_precision"], color="grey", linestyle=":", label="target")
+    axes.set(xlabel="titles answered", ylabel="answers that are right", title="Fewer answers, more of them right")
+    axes.set_xlim(0, 1.02)
+    axes.set_ylim(top=1.02)
+    percent(axes)
+    axes.legend(loc="lower left")
+    save(path, figure)
+
+
+def draw_calibration(path: Path, metrics: Metrics) -> None:
+    """Draw accuracy over confidence, and how many titles each bin of confidence has."""
+    bins = pd.DataFrame(metrics["calibration"]).rename(columns={"accuracy": "true", "titles": "count"})
+    figure, above, below = calibration_figure(bins, metrics["expected_calibration_error"])
+    above.set(ylabel="answers that are right")
+    below.set(xlabel="probability of the answer", ylabel="titles", xlim=(0, 1.02))
+    below.margins(y=0.2)
+    save(path, figure)
+
+
+def calibration_figure(bins: pd.DataFrame, error: float) -> tuple[Figure, Axes, Axes]:
+    """Draw bins of `confidence, true, count`: above how many are true, below how many there are."""
+    figure = Figure(figsize=(6, 6), layout="constrained")
+    above, below = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
+    above.plot([0, 1], [0, 1], color="grey", linestyle=":", label="as sure as right")
+    above.plot(bins["confidence"], bins["true"], marker="o", label="these titles")
+    above.set(title=f"As sure as right? Calibration error {error:.3f}", ylim=(0, 1.03))
+    percent(above)
+    above.legend(loc="upper left")
+    below.bar(bins["confidence"], bins["count"], width=min(0.04, 0.6 / len(bins)), color="tab:blue")
+    for confidence, count in zip(bins["confidence"], bins["count"], strict=True):
+        below.annotate(f"{count:,}", (confidence, count), ha="center", va="bottom", fontsize=8)
+    return figure, above, below
+
+
+def draw_robustness(path: Path, groups: Metrics) -> None:
+    """Draw how far accuracy or micro-F1 in each condition is from that of clean titles, a column a group of titles.
+
+    Without groups there is no picture, and one of an earlier report is removed.
+    """
+    if not groups:
+        path.unlink(missing_ok=True)
+        return
+    parts = {part: rows(groups, part) for part in PARTS}
+    first = next(iter(groups))
+    score = main_score(groups[first]["clean"])
+    for part in ("kinds", "formats"):
+        parts[part].sort(key=lambda row: -row.scores[first][score])
+    heights = [len(conditions) + 1 for conditions in parts.values()]
+    figure = Figure(figsize=(4 + 3 * len(groups), 1 + 0.28 * sum(heights)), layout="constrained")
+    grid = figure.subplots(len(parts), len(groups), sharex="col", sharey="row", height_ratios=heights, squeeze=False)
+    for number, (column, (name, group)) in enumerate(zip(grid.T, groups.items(), strict=True)):
+        colour, clean = f"C{number}", group["clean"][score]
+        for axes, (part, conditions) in zip(column, parts.items(), strict=True):
+            places = np.arange(len(conditions))
+            found = [row.scores[name][score] for row in conditions]
+            axes.axvline(clean, color="grey", linestyle=":", linewidth=1)
+            axes.hlines(places, found, clean, color=colour, alpha=0.4)
+            axes.scatter(found, places, color=colour, zorder=3)
+            axes.set_yticks(places, [_row_label(row) for row in conditions])
+            axes.set_ylim(len(conditions) - 0.4, -0.6)  # the first on top
+            axes.grid(axis="x", alpha=0.3)
+            if number == 0:
+                axes.set_title(PARTS[part], loc="left", fontsize=10)
+        column[0].set_title(f"{name} titles, {clean:.1%} clean", loc="right", fontsize=10, color=colour)
+        column[-1].set_xlabel("answers that are right" if score == "accuracy" else SCORES[score])
+        column[-1].xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    _align([column[-1] for column in grid.T])
+    save(path, figure)
+
+
+def _align(columns: Sequence[Axes]) -> None:
+    """Give all the same width of accuracies, so that losses compare by eye, and no loss at all looks like none."""
+    widest = max(0.05, *(high - low for low, high in (axes.get_xlim() for axes in columns)))
+    for axes in columns:
+        axes.set_xlim(left=axes.get_xlim()[1] - widest)
+
+
+def _row_label(row: Row) -> str:
+    # Where few titles can be spoilt, accuracy holds for that reason alone.
+    return row.label if row.changed > _NEARLY_ALL else f"{row.label} ({row.changed:.0%} of titles)"
+
+
+def percent(axes: Axes) -> None:
+    """Let both axes count in percent, on a grid."""
+    axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    axes.grid(alpha=0.3)
+
+
+def save(path: Path, figure: Figure) -> None:
+    """Write the figure as a PNG file, whole or not at all."""
+    with replacing(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=120)

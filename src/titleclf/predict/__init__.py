@@ -1,0 +1,1 @@
+"""`python -m titleclf.predict`: the categories of titles."""

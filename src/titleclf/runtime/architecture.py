@@ -1,0 +1,108 @@
+"""The schemas of `model`: what prediction, too, must know of a network."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from enum import StrEnum
+from types import UnionType
+from typing import Any, Union, cast, get_args, get_origin, get_type_hints
+
+from titleclf.runtime.choices import Combine, ModelKind, Positions
+from titleclf.runtime.errors import InputError
+
+
+@dataclass
+class EmbeddingsConfig:
+    """A file of pre-trained embeddings, which of its tables are taken, and whether they stay as they are."""
+
+    path: str | None
+    tables: list[str] | None
+    freeze: bool
+
+
+@dataclass
+class ModelConfig:
+    """What all encoders share."""
+
+    kind: ModelKind
+    dim: int
+    positions: Positions
+    combine: Combine
+    boundary: bool
+    hidden: int
+    dropout: float
+    embeddings: EmbeddingsConfig
+
+
+@dataclass
+class BagConfig(ModelConfig):
+    """The sum over positions of position times character."""
+
+
+@dataclass
+class NgramConfig(ModelConfig):
+    """Positional characters plus hashed character n-grams."""
+
+    orders: list[int]
+    across_words: bool
+    buckets: int
+    ngram_dropout: float
+
+
+@dataclass
+class ConvConfig(ModelConfig):
+    """Convolutions of several widths over positional characters."""
+
+    widths: list[int]
+    channels: int
+
+
+MODELS: dict[ModelKind, type[ModelConfig]] = {
+    ModelKind.bag: BagConfig,
+    ModelKind.ngram: NgramConfig,
+    ModelKind.conv: ConvConfig,
+}
+
+# Schemas whose fields depend on what their `kind` says; `config` adds those that only training knows.
+KINDS: dict[type[Any], Mapping[Any, type[Any]]] = {ModelConfig: MODELS}
+
+
+def from_mapping(schema: type[Any], values: Mapping[str, Any], where: str = "config") -> Any:
+    """Build the dataclass `schema` from the plain `values` that were saved as JSON or YAML.
+
+    Raises
+    ------
+    InputError
+        If a key is missing or unknown, or a value has the wrong type.
+    """
+    if not isinstance(values, Mapping):
+        raise InputError(f"{where} must be a mapping. Got {values!r}.")
+    if schema in KINDS:
+        kinds = KINDS[schema]
+        kind = _typed(type(next(iter(kinds))), values.get("kind"), f"{where}.kind")
+        schema = kinds[kind]
+    hints = get_type_hints(schema)
+    names = {field.name for field in fields(schema)}
+    if names != set(values):
+        differing = ", ".join(sorted(map(str, names ^ set(values))))
+        raise InputError(f"{where} must have the keys {', '.join(sorted(names))}. Missing or unknown: {differing}.")
+    return schema(**{name: _typed(hints[name], values[name], f"{where}.{name}") for name in names})
+
+
+def _typed(hint: Any, value: Any, where: str) -> Any:
+    if hint is Any:
+        return value
+    if is_dataclass(hint):
+        return from_mapping(cast("type[Any]", hint), value, where)
+    if get_origin(hint) in (Union, UnionType):
+        return None if value is None else _typed(get_args(hint)[0], value, where)
+    if get_origin(hint) is list and isinstance(value, list):
+        return [_typed(get_args(hint)[0], item, where) for item in value]
+    if get_origin(hint) is dict and isinstance(value, dict) and all(isinstance(key, str) for key in value):
+        return {key: _typed(get_args(hint)[1], item, f"{where}.{key}") for key, item in value.items()}
+    if isinstance(hint, type) and issubclass(hint, StrEnum) and value in list(hint):
+        return hint(value)
+    if hint is float and type(value) in (int, float):
+        return float(value)
+    if isinstance(hint, type) and type(value) is hint:
+        return value
+    raise InputError(f"{where} must be of type {getattr(hint, '__name__', hint)}. Got {value!r}.")

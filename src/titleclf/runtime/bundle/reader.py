@@ -1,0 +1,241 @@
+"""A bundle's folder, read and checked without torch: all that is in it, its weights as they lie there."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from titleclf.runtime.architecture import ConvConfig, ModelConfig, NgramConfig, from_mapping
+from titleclf.runtime.bundle.checksums import SUMS, check_sums
+from titleclf.runtime.bundle.contents import Facts, Trained
+from titleclf.runtime.bundle.folding import CONTEXTS, FOLDED, check_folding, folded_shapes, is_folded
+from titleclf.runtime.bundle.packing import SCALE, TABLE, Array, check_packing, is_packed
+from titleclf.runtime.bundle.tensors import DamagedError, read_tensors
+from titleclf.runtime.calibration import Temperature
+from titleclf.runtime.choices import Positions, Task
+from titleclf.runtime.errors import InputError
+from titleclf.runtime.files import SHIPPED, shipped
+from titleclf.runtime.memory.memory import Memory
+from titleclf.runtime.memory.tag_memory import TagMemory
+from titleclf.runtime.tag_calibration import TagTemperature
+from titleclf.runtime.tag_thresholds import TagThresholds
+from titleclf.runtime.text.characters import Characters
+from titleclf.runtime.text.programmes import Contexts
+from titleclf.runtime.thresholds import Thresholds
+
+FORMAT = 3
+WITH_CONTEXTS = 4  # of bundles that look at channels or durations: who can't, must not read them
+WEIGHTS, CHARACTERS, CONFIG = "weights.safetensors", "characters.json", "config.json"
+MEMORY = "memory.jsonl.gz"  # not in every bundle
+
+Shapes = dict[str, tuple[int, ...]]
+
+
+class Parts(NamedTuple):
+    """What a bundle's temperature, thresholds and memory are, by its task."""
+
+    temperature: type[Temperature] | type[TagTemperature]
+    thresholds: type[Thresholds]
+    memory: type[Memory] | type[TagMemory]
+
+
+PARTS = {
+    Task.single: Parts(Temperature, Thresholds, Memory),
+    Task.multilabel: Parts(TagTemperature, TagThresholds, TagMemory),
+}
+
+
+@dataclass
+class Saved(Trained):
+    """What a bundle's folder holds; its weights may be packed, as `compact` tells, or those of `folding`."""
+
+    model: ModelConfig
+    weights: dict[str, Array]
+
+
+def model_folder(model: str) -> Path:
+    """Return the folder that a user means: `shipped` is the model that comes with the package."""
+    return shipped("data/model") if model == SHIPPED else Path(model)
+
+
+def read_saved(folder: Path) -> Saved:
+    """Read a bundle's folder, or the one in a run's folder.
+
+    Raises
+    ------
+    InputError
+        If the folder or one of its files is missing, damaged, of another format, or does not fit the others.
+    """
+    if (folder / "bundle").is_dir():
+        folder = folder / "bundle"
+    if not folder.is_dir():
+        raise InputError(f"{folder} must be a folder with a model. Got {kind_of(folder)}. Train one with: make train")
+    config = _read_json(folder / CONFIG)
+    if config.get("format") not in (FORMAT, WITH_CONTEXTS):
+        raise InputError(
+            f"{folder / CONFIG} must be of format {FORMAT} or {WITH_CONTEXTS}. Got {config.get('format')!r}. "
+            "Install the titleclf that wrote it, or train again."
+        )
+    files = _read_all(folder, has_memory=config.get("memory") is not None)
+    task = _task(config.get("task"), folder / CONFIG)
+    categories = config.get("categories", [])
+    temperature = from_mapping(
+        PARTS[task].temperature, config.get("temperature", {}), f"{folder / CONFIG}: temperature"
+    )
+    is_rising = temperature.value > 0 and (task is Task.multilabel or temperature.slope >= 0)
+    if not _are_names(categories) or not is_rising:
+        raise InputError(f"{folder / CONFIG} must have categories and a temperature above 0. Train again.")
+    model = from_mapping(ModelConfig, config.get("model", {}), f"{folder / CONFIG}: model")
+    characters = Characters.from_mapping(_parsed(files[CHARACTERS], folder / CHARACTERS), str(folder / CHARACTERS))
+    contexts, alone = None, None
+    if config["format"] == WITH_CONTEXTS:
+        contexts = Contexts.from_mapping(config.get("contexts", {}), f"{folder / CONFIG}: contexts")
+        where = f"{folder / CONFIG}: alone"
+        alone = PARTS[task].thresholds.from_mapping(config.get("alone", {}), categories, where)
+    sizes = None if contexts is None else contexts.sizes
+    shapes = shapes_of(model, len(characters), characters.length, len(categories), sizes)
+    weights = checked_weights(files[WEIGHTS], shapes, model, folder / WEIGHTS)
+    where = f"{folder / CONFIG}: thresholds"
+    thresholds = PARTS[task].thresholds.from_mapping(config.get("thresholds", {}), categories, where)
+    facts = from_mapping(Facts, config.get("facts", {}), f"{folder / CONFIG}: facts")
+    memory = None
+    if MEMORY in files:
+        names = (str(folder / MEMORY), f"{folder / CONFIG}: memory")
+        memory = PARTS[task].memory.from_bytes(files[MEMORY], config["memory"], categories, *names)
+    trained = (task, characters, categories, temperature, thresholds, memory, facts, contexts, alone)
+    return Saved(*trained, model, weights)
+
+
+def _read_all(folder: Path, *, has_memory: bool) -> dict[str, bytes]:
+    """Read a bundle's files, and refuse those that have changed."""
+    files = {name: _read(folder / name) for name in (CONFIG, CHARACTERS, WEIGHTS, *([MEMORY] if has_memory else []))}
+    check_sums(files, _read(folder / SUMS), folder)
+    return files
+
+
+def shapes_of(
+    model: ModelConfig, characters: int, length: int, categories: int, context_sizes: tuple[int, int] | None = None
+) -> Shapes:
+    """Return the names and shapes of the weights that `model.Network` has."""
+    encoded = model.dim
+    shapes: Shapes = {"encoder.embedding.characters.weight": (characters, model.dim)}
+    if model.positions is Positions.learned:
+        shapes["encoder.embedding.positions.table"] = (length, model.dim)
+    if isinstance(model, NgramConfig):
+        shapes[TABLE] = (model.buckets, model.dim)
+    if isinstance(model, ConvConfig):
+        encoded = model.channels * len(model.widths)
+        for number, width in enumerate(model.widths):
+            shapes[f"encoder.convolutions.{number}.weight"] = (model.channels, model.dim, width)
+            shapes[f"encoder.convolutions.{number}.bias"] = (model.channels,)
+    if context_sizes is not None:
+        shapes |= {name: (size, encoded) for name, size in zip(CONTEXTS, context_sizes, strict=True)}
+    if model.hidden:
+        layers = {"head.0": (model.hidden, encoded), "head.2": (categories, model.hidden)}
+    else:
+        layers = {"head": (categories, encoded)}
+    for name, shape in layers.items():
+        shapes |= {f"{name}.weight": shape, f"{name}.bias": shape[:1]}
+    return shapes
+
+
+def read_weights(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Array]:
+    """Read a safetensors file, which must fit the shapes exactly; the table may be packed, and stays so.
+
+    Raises
+    ------
+    InputError
+        If the file is missing or damaged, or holds other weights.
+    """
+    return _fitting(_tensors(_read(path), path), shapes, path)
+
+
+def checked_weights(
+    content: bytes, shapes: Mapping[str, tuple[int, ...]], model: ModelConfig, path: Path
+) -> dict[str, Array]:
+    """Return the weights of a bundle, folded or not; `path` names their origin."""
+    weights = _tensors(content, path)
+    if not is_folded(weights) or not isinstance(model, NgramConfig):
+        return _fitting(weights, shapes, path)
+    others = {name: array for name, array in weights.items() if not name.startswith(FOLDED)}
+    _fitting(others, folded_shapes(shapes), path)
+    check_folding(weights, model.buckets, str(path))
+    return weights
+
+
+def _tensors(content: bytes, path: Path) -> dict[str, Array]:
+    try:
+        return read_tensors(content)
+    except DamagedError as error:
+        raise InputError(
+            f"{path} must be a whole safetensors file. Got: {str(error)[:200]}. Train or copy it again."
+        ) from error
+
+
+def _fitting(weights: dict[str, Array], shapes: Mapping[str, tuple[int, ...]], path: Path) -> dict[str, Array]:
+    check_packing(weights, str(path))
+    found = {name: array.shape for name, array in weights.items()}
+    if is_packed(weights):
+        found[TABLE] = (len(weights[TABLE]), *found.pop(SCALE))
+    differing = sorted(name for name in {*shapes, *found} if shapes.get(name) != found.get(name))
+    if differing:
+        name = differing[0]
+        raise InputError(
+            f"{path} must hold the tensors that its configuration describes. Got {name} of shape {found.get(name)} "
+            f"for {shapes.get(name)}. Train or copy it again."
+        )
+    return weights
+
+
+def kind_of(path: Path) -> str:
+    """Say what is at a path, for an error."""
+    return "a folder" if path.is_dir() else "a file" if path.exists() else "nothing there"
+
+
+def _task(value: Any, path: Path) -> Task:
+    if value not in list(Task):
+        raise InputError(f"{path}: task must be one of {', '.join(Task)}. Got {value!r}. Train or copy it again.")
+    return Task(value)
+
+
+def _are_names(value: Any) -> bool:
+    return isinstance(value, list) and len(value) > 1 and all(isinstance(name, str) for name in value)
+
+
+def _read(path: Path) -> bytes:
+    if not path.is_file():
+        raise InputError(f"{path.parent} has no {path.name}. Train again or pass --model.")
+    return path.read_bytes()
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    return _parsed(_read(path), path)
+
+
+def _parsed(content: bytes, path: Path) -> dict[str, Any]:
+    try:
+        values = json.loads(content)
+    except ValueError as error:  # not JSON, or not UTF-8
+        raise InputError(f"{path} must be JSON. Got: {error}. Train or copy it again.") from error
+    if not isinstance(values, dict):
+        raise InputError(f"{path} must be a JSON object. Got {type(values).__name__}. Train or copy it again.")
+    return values
+
+
+LATEST = Path("outputs/latest")
+
+
+def default_model() -> str:
+    """Return the model that is meant where none is named: the newest, or without any run the one that ships.
+
+    Raises
+    ------
+    InputError
+        If there is neither.
+    """
+    if LATEST.exists():
+        return str(LATEST)
+    if not model_folder(SHIPPED).exists():
+        raise InputError(f"{LATEST} must exist. Got nothing there. Train a model with make train, or pass --model DIR.")
+    return SHIPPED

@@ -1,0 +1,1 @@
+"""Known titles beside the network, and the nearest of them."""

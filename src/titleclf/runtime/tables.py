@@ -1,0 +1,198 @@
+"""Tables of titles as people have them: CSV, TSV, JSON lines and Parquet, read a row at a time."""
+
+import csv
+import gzip
+import json
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+from titleclf.runtime.errors import InputError
+
+FORMATS = ".csv, .tsv, .jsonl, .parquet (the first three also with .gz)"
+_NAMED_ROWS = 10
+
+
+class Record(NamedTuple):
+    """One row with the line it starts on; a row that can't be read has a problem instead of cells."""
+
+    line: int
+    cells: dict[str, Any]
+    problem: str | None = None
+
+
+def read_records(path: Path, required: list[str]) -> Iterator[Record]:
+    """Yield the rows of a table, one at a time; bytes that are not UTF-8 stay as lone surrogates.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, damaged, of an unknown format, or has no column of a name in `required`.
+    """
+    suffix = "".join(path.suffixes[-2:]).lower() if path.suffix.lower() == ".gz" else path.suffix.lower()
+    match suffix.removesuffix(".gz"):
+        case ".csv":
+            yield from _delimited(path, ",", required)
+        case ".tsv":
+            yield from _delimited(path, "\t", required)
+        case ".jsonl" | ".ndjson":
+            yield from _json_lines(path, required)
+        case ".parquet" if suffix == ".parquet":
+            yield from _parquet(path, required)
+        case _:
+            raise InputError(
+                f"{path} must be one of {FORMATS}. Got {path.suffix or 'no ending'}. Convert or rename it."
+            )
+
+
+def refuse(path: Path, problems: Sequence[tuple[int, str]]) -> None:
+    """Refuse a table that has problems (line, what is wrong): up to ten are named.
+
+    Raises
+    ------
+    InputError
+        If there is one.
+    """
+    if problems:
+        named = [f"{path}:{line}: {problem}" for line, problem in problems[:_NAMED_ROWS]]
+        unnamed = len(problems) - len(named)
+        raise InputError("\n".join([*named, *([f"{path}: {unnamed} more bad rows."] if unnamed else [])]))
+
+
+@contextmanager
+def open_text(path: Path) -> Iterator[IO[str]]:
+    """Open a plain or gzipped file as UTF-8 text, undecodable bytes as lone surrogates, lines as they are."""
+    opener: Any = gzip.open if path.suffix.lower() == ".gz" else open
+    try:
+        with opener(path, "rt", encoding="utf-8-sig", errors="surrogateescape", newline="") as text:
+            yield text
+    except FileNotFoundError as error:
+        raise InputError(f"{path} must be a file that exists. Got nothing there. Check the path.") from error
+    except IsADirectoryError as error:
+        raise InputError(f"{path} must be a file. Got a folder. Name a file in it.") from error
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise InputError(f"{path} must be a whole gzip file. Got {error}. Fetch or compress it again.") from error
+
+
+def titles_in(path: Path, column: str = "title") -> Iterator[str]:
+    """Yield the titles of a .txt with one a line, or of a table with that column; empty ones are "".
+
+    Raises
+    ------
+    InputError
+        If the file can't be read or a row is bad; it is named with its line.
+    """
+    if is_plain(path):
+        with open_text(path) as text:
+            for line in checked_lines(text, str(path)):
+                yield line.rstrip("\r\n")
+        return
+    for record in read_records(path, [column]):
+        if problem := record.problem or text_problem(record.cells, column):
+            raise InputError(f"{path}:{record.line}: {problem}")
+        yield record.cells[column] or ""
+
+
+def is_plain(path: Path) -> bool:
+    """Tell whether a file is one with a title a line, and no table."""
+    return path.name.lower().removesuffix(".gz").endswith(".txt")
+
+
+def text_problem(cells: Mapping[str, Any], column: str) -> str | None:
+    """Return what is wrong with a cell that shall be text; one that is empty or not there is right."""
+    value = cells.get(column) or ""
+    if not isinstance(value, str):
+        return f"{column} must be text. Got {value!r}. Put it in quotes."
+    return None if is_utf8(value) else f"{column} must be UTF-8. Got other bytes. Save the file as UTF-8."
+
+
+def checked_lines(lines: Iterable[str], where: str) -> Iterator[str]:
+    """Yield the lines, and refuse the first that was not UTF-8."""
+    for number, line in enumerate(lines, start=1):
+        if not is_utf8(line):
+            raise InputError(f"{where}:{number}: must be UTF-8. Got other bytes. Convert it, for example with iconv.")
+        yield line
+
+
+def is_utf8(text: str) -> bool:
+    """Tell whether `text`, decoded with surrogateescape, was valid UTF-8."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _delimited(path: Path, delimiter: str, required: list[str]) -> Iterator[Record]:
+    with open_text(path) as text:
+        reader = csv.reader(text, delimiter=delimiter, strict=True)
+        line = 1
+        try:
+            header = next(reader, [])
+            if "\0" in "".join(header) or not is_utf8("".join(header)):
+                raise InputError(f"{path} must be UTF-8. Got other bytes in its first line. Save the file as UTF-8.")
+            _require(path, required, header)
+            line = reader.line_num + 1
+            for cells in reader:
+                if len(cells) == len(header):
+                    yield Record(line, dict(zip(header, cells, strict=True)))
+                elif cells:  # an empty line is no row
+                    problem = (
+                        f"must have {len(header)} columns. Got {len(cells)}. Quote cells that contain the delimiter."
+                    )
+                    yield Record(line, {}, problem)
+                line = reader.line_num + 1
+        except csv.Error as error:
+            raise InputError(f"{path}:{line}: must be well-formed CSV. Got: {error}. Check the quotes.") from error
+
+
+def _json_lines(path: Path, required: list[str]) -> Iterator[Record]:
+    with open_text(path) as text:
+        for line, content in enumerate(text, start=1):
+            if content.strip():
+                yield _json_record(line, content, required)
+
+
+def _json_record(line: int, content: str, required: list[str]) -> Record:
+    try:
+        row = json.loads(content)
+    except (json.JSONDecodeError, RecursionError) as error:
+        return Record(line, {}, f"must be one JSON object. Got: {error}. Mend the line.")
+    if not isinstance(row, dict) or any(name not in row for name in required):
+        got = content.strip()[:60]
+        return Record(
+            line, {}, f"must be one JSON object with the keys {', '.join(required)}. Got {got}. Mend the line."
+        )
+    return Record(line, row)
+
+
+def _parquet(path: Path, required: list[str]) -> Iterator[Record]:
+    if not path.is_file():
+        raise InputError(f"{path} must be a file that exists. Got nothing there. Check the path.")
+    try:
+        from pyarrow import ArrowException, parquet
+    except ImportError as error:
+        raise InputError(
+            f"{path} must be read with pyarrow. Got no such package. Install it: pip install 'titleclf[parquet]'."
+        ) from error
+    try:
+        with parquet.ParquetFile(path) as file:
+            _require(path, required, file.schema_arrow.names)
+            line = 0
+            for batch in file.iter_batches():
+                for row in batch.to_pylist():
+                    line += 1
+                    yield Record(line, row)
+    except ArrowException as error:
+        raise InputError(f"{path} must be a Parquet file. Got: {str(error).splitlines()[0]} Write it again.") from error
+
+
+def _require(path: Path, required: list[str], present: list[str]) -> None:
+    missing = [name for name in required if name not in present]
+    if missing:
+        raise InputError(
+            f"{path} must have the columns {', '.join(required)}. Got {', '.join(present)[:200] or 'none'}. "
+            "Rename them, or say which columns to take."
+        )

@@ -1,0 +1,39 @@
+"""Tags as they stand in the data: several in one cell, joined by a bar."""
+
+from collections.abc import Iterable
+from itertools import pairwise
+
+from titleclf.runtime.errors import InputError
+
+BAR = "|"
+
+
+def tags_in(cell: str) -> list[str]:
+    """Return the tags of a cell, without blanks around them, in alphabetical order."""
+    return sorted(tag.strip() for tag in cell.split(BAR))
+
+
+def joined(tags: Iterable[str]) -> str:
+    """Return the tags as one cell, in alphabetical order."""
+    return BAR.join(sorted(tags))
+
+
+def problem(column: str, cell: str) -> str | None:
+    """Say what is wrong with a cell, if anything: an empty tag, or one that stands there twice."""
+    tags = tags_in(cell)
+    if "" in tags:
+        return f"{column} must have a tag on both sides of each {BAR}. Got {cell!r}. Remove the bar or fill it."
+    twice = [tag for tag, following in pairwise(tags) if tag == following]
+    if twice:
+        return f"{column} must name each tag once. Got {twice[0]!r} again. Remove it."
+    return None
+
+
+def check_known(found: set[str], categories: list[str]) -> None:
+    """Refuse categories of judged titles that are not among those of the model."""
+    unknown = sorted(found - set(categories))
+    if unknown:
+        raise InputError(
+            f"the category of a judged title must be one of {'; '.join(categories)}. Got {'; '.join(unknown)[:200]}. "
+            "Rename it, or leave these titles out."
+        )

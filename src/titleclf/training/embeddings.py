@@ -1,0 +1,190 @@
+"""A file of embeddings: taken from one encoder, loaded into another, checked that they mean the same."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save as save_tensors
+from torch import Tensor, nn
+
+from titleclf.runtime.architecture import ConvConfig, EmbeddingsConfig, ModelConfig, NgramConfig
+from titleclf.runtime.bundle.packing import damage, fits, unpacked
+from titleclf.runtime.errors import InputError
+from titleclf.runtime.files import SHIPPED, replacing, shipped
+from titleclf.runtime.text.characters import FIRST_CHARACTER, Characters
+from titleclf.training.network import Conv, Encoder, Ngram
+from titleclf.training.quantization import packed
+
+_HEADER, _SCALE = "titleclf", ".scale"
+# What must be alike for a table to mean the same, beside dim, casefold and boundary, which all depend on.
+_MATTERS = {
+    "ngrams": ("orders", "across_words", "buckets"),
+    "convolutions": ("widths", "channels", "positions", "combine"),
+}
+
+
+@dataclass
+class Embeddings:
+    """Tables of vectors and what their rows stand for.
+
+    `tables` has `characters` (characters, dim) and maybe `ngrams` (buckets, dim) or the weights of convolutions.
+    `meaning` names all that must be alike in the encoder that takes them: dim, casefold, boundary and, for n-grams,
+    orders, across_words and buckets; for convolutions, widths, channels, positions and combine.
+    """
+
+    path: str
+    known: str
+    meaning: dict[str, Any]
+    tables: dict[str, Tensor]
+
+
+def embeddings_path(path: str) -> Path:
+    """Return the file that a user means: `shipped` is the one that comes with the package."""
+    return shipped("data/embeddings.safetensors") if path == SHIPPED else Path(path)
+
+
+def read_embeddings(path: Path, where: str = "model.embeddings.path") -> Embeddings:
+    """Read what `write_embeddings` wrote; `where` names in errors what the user gave the path to.
+
+    Raises
+    ------
+    InputError
+        If there is no such file, or it is another kind of file.
+    """
+    if not path.is_file():
+        raise InputError(f"{where} must be a file that exists. Got {path}. Check the path.")
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = json.loads((file.metadata() or {}).get(_HEADER, "{}"))
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
+        embeddings = Embeddings(str(path), header["known"], header["meaning"], _unpacked(tensors))
+        _check_sizes(embeddings)
+    except (SafetensorError, KeyError, ValueError, RuntimeError) as error:
+        raise InputError(
+            f"{where} must be a file of titleclf embeddings. Got {path}: {error}. "
+            "Make one with: python -m titleclf.pretrain"
+        ) from error
+    return embeddings
+
+
+def embeddings_of(encoder: Encoder, config: ModelConfig, characters: Characters, path: str) -> Embeddings:
+    """Return the embeddings of an encoder, on the CPU; `path` names them."""
+    tables = {name: table.detach().cpu().contiguous() for name, table in _tables(encoder).items()}
+    return Embeddings(path, characters.known, _meaning(config, characters), tables)
+
+
+def write_embeddings(path: Path, encoder: Encoder, config: ModelConfig, characters: Characters) -> Embeddings:
+    """Write and return the embeddings of an encoder, with all that another one needs; rounded ones are packed."""
+    embeddings = embeddings_of(encoder, config, characters, str(path))
+    tensors: dict[str, Tensor] = {}
+    for name, table in embeddings.tables.items():
+        small = packed(table) if table.ndim == 2 else None
+        tensors |= {name: table} if small is None else {name: small[0], f"{name}{_SCALE}": small[1]}
+    header = {"known": embeddings.known, "meaning": embeddings.meaning}
+    data = save_tensors(tensors, metadata={_HEADER: json.dumps(header, ensure_ascii=False)})
+    with replacing(path) as temporary:
+        temporary.write_bytes(data)
+    return embeddings
+
+
+def load_embeddings(
+    embeddings: Embeddings, encoder: Encoder, model: ModelConfig, characters: Characters, config: EmbeddingsConfig
+) -> str:
+    """Fill the encoder's tables, freeze them if `config` says so, and return a sentence that tells what was done.
+
+    Raises
+    ------
+    InputError
+        If the rows mean something else in the encoder; every difference is named.
+    """
+    tables = _tables(encoder)
+    loaded = sorted(name for name in set(tables) & set(embeddings.tables) if _is_wanted(name, config.tables))
+    if not loaded:
+        offered = ", ".join(sorted({name.split(".")[0] for name in embeddings.tables}))
+        raise InputError(
+            f"model.embeddings.tables must name tables that the file and the model have. Got {config.tables} for "
+            f"{embeddings.path} with {offered}. Name others, or null for all."
+        )
+    differing = [
+        f"{name} {embeddings.meaning.get(name)!r} for {value!r}"
+        for name, value in _meaning(model, characters).items()
+        if embeddings.meaning.get(name) != value and _matters(name, loaded)
+    ]
+    if differing:
+        raise InputError(
+            f"model.embeddings.path must fit the model. Got {embeddings.path} with {', '.join(differing)}. "
+            "Change the model to the file, or start anew with model.embeddings.path=null."
+        )
+    with torch.no_grad():
+        for name in loaded:
+            tables[name].copy_(embeddings.tables[name])
+            tables[name].requires_grad = not config.freeze
+    left_out = sorted(set(embeddings.tables) - set(loaded))
+    started_anew = sorted(set(tables) - set(loaded))
+    return (
+        f"Embeddings from {embeddings.path}: loaded {_sizes(embeddings.tables, loaded)}"
+        f" ({'frozen' if config.freeze else 'tuned'}); left out {', '.join(left_out) or 'nothing'};"
+        f" started anew {', '.join(started_anew) or 'nothing'}."
+    )
+
+
+def _tables(encoder: Encoder) -> dict[str, nn.Parameter]:
+    tables: dict[str, Any] = {"characters": encoder.embedding.characters.weight}
+    if isinstance(encoder, Ngram):
+        tables["ngrams"] = encoder.ngrams.weight
+    if isinstance(encoder, Conv):
+        tables |= {f"convolutions.{name}": one for name, one in encoder.convolutions.named_parameters()}
+    return tables
+
+
+def _meaning(config: ModelConfig, characters: Characters) -> dict[str, Any]:
+    meaning: dict[str, Any] = {"dim": config.dim, "casefold": characters.casefold, "boundary": characters.boundary}
+    if isinstance(config, NgramConfig):
+        meaning |= {"orders": config.orders, "across_words": config.across_words, "buckets": config.buckets}
+    if isinstance(config, ConvConfig):
+        meaning |= {"widths": config.widths, "channels": config.channels}
+        meaning |= {"positions": str(config.positions), "combine": str(config.combine)}
+    return meaning
+
+
+def _is_wanted(name: str, tables: list[str] | None) -> bool:
+    return tables is None or name.split(".")[0] in tables
+
+
+def _matters(name: str, loaded: list[str]) -> bool:
+    owners = [table for table, names in _MATTERS.items() if name in names]
+    return not owners or any(table.startswith(owners[0]) for table in loaded)
+
+
+def _unpacked(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    tables = {name: tensor for name, tensor in tensors.items() if not name.endswith(_SCALE)}
+    for name in [name for name, tensor in tables.items() if not tensor.is_floating_point()]:
+        integers, scale = tables[name].numpy(), tensors[f"{name}{_SCALE}"].float().numpy()
+        if not fits(integers, scale):
+            raise ValueError(f"{name}{_SCALE} of shape {scale.shape} for {integers.shape}")
+        if (fault := damage(name, integers, f"{name}{_SCALE}", scale)) is not None:
+            raise ValueError(fault)
+        tables[name] = torch.from_numpy(unpacked(integers, scale))
+    return tables
+
+
+def _check_sizes(embeddings: Embeddings) -> None:
+    dim = embeddings.meaning["dim"]
+    wanted: dict[str, tuple[int, ...]] = {"characters": (FIRST_CHARACTER + len(embeddings.known), dim)}
+    if "ngrams" in embeddings.tables:
+        wanted["ngrams"] = (embeddings.meaning["buckets"], dim)
+    for number, width in enumerate(embeddings.meaning.get("widths", [])):
+        channels = embeddings.meaning["channels"]
+        wanted[f"convolutions.{number}.weight"] = (channels, dim, width)
+        wanted[f"convolutions.{number}.bias"] = (channels,)
+    for name, shape in wanted.items():
+        found = tuple(embeddings.tables[name].shape)
+        if found != shape:
+            raise ValueError(f"{name} of shape {found} for {shape}")
+
+
+def _sizes(tables: dict[str, Tensor], names: list[str]) -> str:
+    return ", ".join(f"{name} ({' x '.join(map(str, tables[name].shape))})" for name in names)

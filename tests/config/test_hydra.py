@@ -1,0 +1,196 @@
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import COLUMNS, one_line
+from titleclf import export, pretrain, train
+from titleclf.config.hydra import SCHEMAS, compose
+from titleclf.config.schemas import CategoryPrecision, PretrainConfig, TrainConfig
+from titleclf.evaluate import __main__ as evaluate
+from titleclf.runtime.choices import ModelKind, ObjectiveKind, Task
+from titleclf.runtime.files import shipped
+
+CONF = shipped("conf")
+YAMLS = sorted(CONF.rglob("*.yaml"))
+
+
+def fails(verb, monkeypatch, capsys, *arguments: str) -> str:
+    """Run a verb in this process, and return the one line that it leaves with exit code 2."""
+    monkeypatch.setattr(sys, "argv", ["verb", *arguments])
+    with pytest.raises(SystemExit) as caught:
+        verb.main()
+    assert caught.value.code == 2
+    return one_line(capsys.readouterr().err)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["optim.lrr=3"], "optim.lrr must be a key of the configuration. Got an unknown one. Did you mean optim.lr?"),
+        (["+data.pth=x"], "+data.pth must be a key of the configuration. Got an unknown one. Did you mean data.path?"),
+        (["lr=3"], "lr must be a key of the configuration. Got an unknown one. Did you mean optim.lr?"),
+        (["qqqq=3"], "qqqq must be a key of the configuration. Got an unknown one. List all with --cfg job."),
+        (["model=ngramm"], "model must be one of bag, conv, ngram, pretrained. Got ngramm. Did you mean ngram?"),
+        (["experiment=x"], "experiment must be one of"),
+        (
+            ["model=bag", "model.orders=[1]"],
+            "model.orders must be used with model=ngram. Got another model. Add model=ngram.",
+        ),
+        (["optim.lr=abc"], "optim.lr must have the right type. Got abc: Value 'abc' of type 'str' could not be"),
+        (["seed=null"], "seed must have the right type. Got null: field 'seed' is not Optional."),
+        (["device=gpu"], "device must have the right type. Got gpu: Invalid value 'gpu', expected one of [auto, cpu,"),
+        (["~seed"], "seed must be given. Got nothing. Add seed=VALUE."),
+        (["nonsense"], "each argument must read key=value. Got nonsense: missing EQUAL at '<EOF>'."),
+        (["data.path=[a"], "each argument must read key=value. Got data.path=[a: no viable alternative"),
+        (["output_dir=${oops}"], "the configuration must be valid. Got: Interpolation key 'oops' not found"),
+        (["resume=here", "seed=2"], "resume must stand alone. Got also seed=2. Leave that out."),
+        (["resume=nowhere"], "nowhere must be the folder of a run. Got no config.yaml there. Check the path."),
+        (["training.epochs=0"], "training.epochs must be at least 1. Got 0."),
+        (["data.path=none.csv"], "none.csv must be a file that exists. Got nothing there. Check the path."),
+    ],
+)
+def test_every_mistake_is_one_line(monkeypatch, capsys, tmp_path, arguments, sentence):
+    monkeypatch.chdir(tmp_path)
+    assert fails(train, monkeypatch, capsys, *arguments).startswith(sentence)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (
+            ["objective.pairs=3"],
+            "objective.pairs must be used with objective=skipgram. Got another objective. Add objective=skipgram.",
+        ),
+        (
+            ["objective.negatives=3"],
+            "objective.negatives must be used with objective=skipgram or cbow. Got another objective. Add objective=",
+        ),
+        (
+            ["objective=cbow", "objective.temperature=1"],
+            "objective.temperature must be used with objective=views. Got another objective. Add objective=views.",
+        ),
+        (["objective=view"], "objective must be one of cbow, masked, skipgram, views. Got view. Did you mean views?"),
+        (["objective=masked"], "objective must be another one without convolutions (model=conv). Got masked."),
+        (["model=bag", "model.orders=[1]"], "model.orders must be used with model=ngram. Got another model. Add model"),
+        (["pretraining.epoch=3"], "pretraining.epoch must be a key of the configuration. Got an unknown one. Did you"),
+        (["training.epochs=3"], "training.epochs must be a key of the configuration. Got an unknown one. Did you mean"),
+        (["+objective.pears=3"], "+objective.pears must be a key of the configuration. Got an unknown one."),
+        (["titles=null"], "titles must have the right type. Got null: field 'titles' is not Optional."),
+        (["titles=none.txt"], "none.txt must be a file that exists. Got nothing there. Check the path."),
+        (["titles=*.txt"], "*.txt must match one file or more. Got none. Check the pattern."),
+        (["resume=here", "seed=2"], "resume must stand alone. Got also seed=2. Leave that out."),
+        (["resume=nowhere"], "nowhere must be the folder of a run. Got no config.yaml there. Check the path."),
+    ],
+)
+def test_every_mistake_in_pretraining_is_one_line(monkeypatch, capsys, tmp_path, arguments, sentence):
+    monkeypatch.chdir(tmp_path)
+    assert fails(pretrain, monkeypatch, capsys, *arguments).startswith(sentence)
+    assert list(tmp_path.iterdir()) == []
+
+
+WISH = "evaluate.category_precision"
+
+
+@pytest.mark.parametrize(
+    ("override", "sentence"),
+    [
+        (f"{WISH}=[{{category:A}}]", f"{WISH}[0].precision must be given. Got nothing. Give it in the list."),
+        (
+            f"{WISH}=[{{name:A}}]",
+            f"{WISH} must have the keys that its line in conf/ shows. Got others. Quote it as there.",
+        ),
+        (f"{WISH}={{A:0.9}}", f"{WISH} must have the right type. Got {{A:0.9}}: Cannot merge DictConfig with"),
+        (
+            f"{WISH}=[{{category:A,precision:x}}]",
+            f"{WISH} must have the right type. Got [{{category:A,precision:x}}]: ",
+        ),
+        ("evaluate=x", "evaluate must be one of report. Got x."),
+        ("evaluate.bins=3", "evaluate.bins must be a key of the configuration. Got an unknown one."),
+        (
+            "calibration_bins=3",
+            "calibration_bins must be a key of the configuration. Got an unknown one. Did you mean ev",
+        ),
+    ],
+)
+@pytest.mark.parametrize("verb", [train, evaluate])
+def test_mistakes_in_what_a_report_measures(monkeypatch, capsys, verb, override, sentence):
+    assert fails(verb, monkeypatch, capsys, override).startswith(sentence)
+
+
+@pytest.mark.parametrize("name", ["train", "evaluate"])
+@pytest.mark.parametrize("category", ["Movie / Drama", "Arts / Culture (without music)", "It's, 日本: {a}=[b]"])
+def test_every_category_can_be_named_on_the_command_line(name, category):
+    config = compose(name, [f'{WISH}=[{{category:"{category}",precision:0.95}}]']).evaluate
+    assert config.category_precision == [CategoryPrecision(category, 0.95)]
+
+
+def test_a_required_value(monkeypatch, capsys):
+    assert fails(export, monkeypatch, capsys) == "output must be given. Got nothing. Add output=VALUE."
+
+
+def test_evaluate_suggests_its_own_keys(monkeypatch, capsys):
+    line = fails(evaluate, monkeypatch, capsys, "ouput_dir=x")
+    assert line == "ouput_dir must be a key of the configuration. Got an unknown one. Did you mean output_dir?"
+
+
+def test_an_unwritable_place_is_named(monkeypatch, capsys, titles_csv):
+    line = fails(train, monkeypatch, capsys, f"data.path={titles_csv}", "output_dir=/dev/null/x", "device=cpu")
+    assert line == "/dev/null/x must be readable and writable. Got: Not a directory. Check permissions and free space."
+
+
+def test_a_bug_keeps_its_traceback(monkeypatch, titles_csv):
+    monkeypatch.setattr(sys, "argv", ["verb", f"data.path={titles_csv}"])
+    monkeypatch.setattr(train, "pick_device", lambda _: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        train.main()
+
+
+def test_every_yaml_is_composed():
+    composed = set()
+    for path in YAMLS:
+        name = path.relative_to(CONF).with_suffix("")
+        if len(name.parts) == 1:
+            required = ["output=x"] if name.name == "export" else []
+            assert isinstance(compose(name.name, required), SCHEMAS[name.name])
+        else:
+            group = name.parts[0]
+            fitting = ["model=conv"] if name.name == "masked" else []
+            assert isinstance(compose("train", [f"{group}={name.name}", "data.path=x", *fitting]), TrainConfig)
+            if group in ("model", "noise", "objective", "optim"):
+                assert isinstance(compose("pretrain", [f"{group}={name.name}", *fitting]), PretrainConfig)
+        composed.add(name)
+    print(f"{len(composed)} YAML files composed")
+    assert len(composed) == len(YAMLS) >= 20
+    assert {Path("pretrain"), *(Path("objective", kind) for kind in ObjectiveKind)} <= composed
+
+
+def test_the_release_needs_its_titles(monkeypatch, capsys):
+    line = "data.path must be given. Got nothing. Add data.path=VALUE."
+    assert fails(train, monkeypatch, capsys, "experiment=release") == line
+    assert fails(train, monkeypatch, capsys, "data=own") == line
+    release = compose("train", ["experiment=release", "data.path=a.csv"])
+    assert (release.data.path, release.data.columns) == ("a.csv", COLUMNS)
+    assert release.memory_path == "shipped"
+
+
+@pytest.mark.parametrize("pattern", ["guides/train_*.csv.gz", "guides/**/*.csv", "train_??.csv", '"train_[0-4].csv"'])
+@pytest.mark.parametrize(("name", "key"), [("train", "data.path"), ("train", "data.test_path"), ("evaluate", "path")])
+def test_a_pattern_passes_through_the_command_line(monkeypatch, capsys, run, name, key, pattern):
+    verb, others = {"train": (train, []), "evaluate": (evaluate, [f"run={run}"])}[name]
+    line = fails(verb, monkeypatch, capsys, *others, f"{key}={pattern}")
+    assert line == f"{pattern.strip(chr(34))} must match one file or more. Got none. Check the pattern."
+
+
+def test_experiments_change_what_they_say():
+    assert compose("train", ["experiment=quick"]).training.epochs == 2
+    assert compose("train", ["experiment=founding"]).model.kind is ModelKind.bag
+    assert compose("train", []).task is Task.single
+    assert compose("train", ["experiment=tags"]).task is Task.multilabel
+
+
+@pytest.mark.parametrize("path", YAMLS, ids=lambda path: path.stem)
+def test_every_yaml_starts_with_the_command_that_uses_it(path):
+    # Hydra wants its own header, which experiments need, before everything else.
+    assert path.read_text().removeprefix("# @package _global_\n").startswith("# python -m titleclf.")

@@ -1,0 +1,206 @@
+from dataclasses import replace
+
+import pytest
+
+from tests.conftest import COLUMNS, compose_train
+from titleclf.config.hydra import compose
+from titleclf.config.rules import check
+from titleclf.config.schemas import EvaluateConfig, EvaluationConfig, ExportConfig
+from titleclf.runtime.choices import ExportFormat
+from titleclf.runtime.errors import InputError
+
+
+@pytest.mark.parametrize(
+    ("override", "sentence"),
+    [
+        ("data.validation_fraction=0", "data.validation_fraction must be in (0, 1). Got 0.0."),
+        ("data.test_fraction=1", "data.test_fraction must be in (0, 1). Got 1.0."),
+        ("characters.min_count=0", "characters.min_count must be at least 1. Got 0."),
+        ("context.min_titles=0", "context.min_titles must be at least 1. Got 0."),
+        ("context.dropout=1", "context.dropout must be in [0, 1). Got 1.0."),
+        (
+            "data.columns.channel=c",
+            "data.columns.channel must be null while data.path is shipped, whose titles have none. Got c.",
+        ),
+        (
+            "data.columns.duration=d",
+            "data.columns.duration must be null while data.path is shipped, whose titles have none. Got d.",
+        ),
+        ("model.dim=0", "model.dim must be at least 1. Got 0."),
+        ("model.hidden=-1", "model.hidden must be at least 0. Got -1."),
+        (
+            "model.embeddings.tables=[ngrams,x]",
+            "model.embeddings.tables must be null or some of characters, convolutions, ngrams. Got ['ngrams', 'x'].",
+        ),
+        ("model.dropout=1", "model.dropout must be in [0, 1). Got 1.0."),
+        ("model.orders=[]", "model.orders must be one or more different whole numbers above 0. Got []."),
+        ("model.orders=[2,2]", "model.orders must be one or more different whole numbers above 0. Got [2, 2]."),
+        ("model.buckets=0", "model.buckets must be at least 1. Got 0."),
+        ("model.ngram_dropout=1", "model.ngram_dropout must be in [0, 1). Got 1.0."),
+        ("model.kind=bag", "model.kind must stay as the model group sets it (choose with model=bag). Got bag."),
+        (
+            "model.embeddings.freeze=true",
+            "model.embeddings.freeze must be false unless model.embeddings.path names what to freeze. Got True.",
+        ),
+        ("noise.misspelt=1.1", "noise.misspelt must be in [0, 1]. Got 1.1."),
+        ("noise.max_edits=0", "noise.max_edits must be at least 1. Got 0."),
+        (
+            "noise.misspellings=[]",
+            "noise.misspellings must be one or more while noise.misspelt is above 0. Got [].",
+        ),
+        ("noise.reformatted=-1", "noise.reformatted must be in [0, 1]. Got -1.0."),
+        ("noise.formats=[]", "noise.formats must be one or more while noise.reformatted is above 0. Got []."),
+        ("optim.lr=0", "optim.lr must be above 0. Got 0.0."),
+        ("optim.table_lr=0", "optim.table_lr must be above 0. Got 0.0."),
+        ("optim.loaded_lr=0", "optim.loaded_lr must be above 0. Got 0.0."),
+        ("optim.weight_decay=-1", "optim.weight_decay must be 0 or more. Got -1.0."),
+        ("optim.table_decay=-1", "optim.table_decay must be 0 or more. Got -1.0."),
+        ("optim.loaded_decay=-1", "optim.loaded_decay must be 0 or more. Got -1.0."),
+        ("optim.betas=[0.9]", "optim.betas must be two numbers in [0, 1). Got [0.9]."),
+        ("optim.warmup_fraction=1", "optim.warmup_fraction must be in [0, 1). Got 1.0."),
+        ("optim.clip_norm=0", "optim.clip_norm must be above 0. Got 0.0."),
+        ("training.epochs=0", "training.epochs must be at least 1. Got 0."),
+        ("training.batch_size=0", "training.batch_size must be at least 1. Got 0."),
+        ("training.patience_epochs=0", "training.patience_epochs must be at least 1. Got 0."),
+        ("training.class_balance=2", "training.class_balance must be in [0, 1]. Got 2.0."),
+        ("training.label_smoothing=1", "training.label_smoothing must be in [0, 1). Got 1.0."),
+        ("evaluate.calibration_bins=0", "evaluate.calibration_bins must be at least 1. Got 0."),
+        ("evaluate.target_precision=1", "evaluate.target_precision must be in (0, 1). Got 1.0."),
+        (
+            'evaluate.category_precision=[{category:"It\'s",precision:1}]',
+            "evaluate.category_precision of It's must be in (0, 1). Got 1.0.",
+        ),
+        (
+            "evaluate.category_precision=[{category:A,precision:0.9},{category:A,precision:0.8}]",
+            "evaluate.category_precision must name each category once. Got A; A.",
+        ),
+        ("evaluate.robustness_titles=-1", "evaluate.robustness_titles must be at least 0. Got -1."),
+        ("loss.classification=0", "loss.classification must be above 0. Got 0.0."),
+        ("loss.unsupervised=-1", "loss.unsupervised must be 0 or more. Got -1.0."),
+        ("loss.titles=a.txt", "loss.titles must be null while loss.unsupervised is 0. Got a.txt."),
+        ("objective.temperature=0", "objective.temperature must be above 0. Got 0.0."),
+        ("objective=masked", "objective must be another one without convolutions (model=conv). Got masked."),
+        ("memory=none memory_path=a.csv", "memory_path must be null while memory is none. Got a.csv."),
+        ("seed=-1", "seed must be at least 0. Got -1."),
+        (
+            "task=multilabel data.corrections=a.csv",
+            "data.corrections must be null while task is multilabel: a row has one category. Got a.csv.",
+        ),
+    ],
+)
+def test_wrong_values(override, sentence):
+    with pytest.raises(InputError) as caught:
+        compose_train(*override.split(" "))
+    assert str(caught.value) == sentence
+
+
+def test_relations_of_values():
+    with pytest.raises(InputError, match=r"validation_fraction \+ test_fraction below 1. Got 1."):
+        compose_train("data.validation_fraction=0.5", "data.test_fraction=0.5")
+    compose_train("data.validation_fraction=0.5", "data.test_fraction=0.5", "data.test_path=own.csv")
+
+
+def test_noise_needs_kinds_only_for_its_shares():
+    quiet = compose_train("noise.misspelt=0", "noise.misspellings=[]", "noise.reformatted=0", "noise.formats=[]").noise
+    assert (quiet.misspellings, quiet.formats) == ([], [])
+    loud = compose_train("noise.misspelt=1", "noise.reformatted=1").noise
+    assert (loud.misspelt, loud.reformatted) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("override", "sentence"),
+    [
+        ("model.widths=[0]", "model.widths must be one or more different whole numbers above 0. Got [0]."),
+        ("model.channels=0", "model.channels must be at least 1. Got 0."),
+    ],
+)
+def test_wrong_values_of_conv(override, sentence):
+    with pytest.raises(InputError) as caught:
+        compose_train("model=conv", override)
+    assert str(caught.value) == sentence
+
+
+CONVOLVES = "objective must be views or masked with model=conv, whose convolutions no other one trains."
+
+
+@pytest.mark.parametrize(
+    ("override", "sentence"),
+    [
+        ("characters.min_count=0", "characters.min_count must be at least 1. Got 0."),
+        ("model.dim=0", "model.dim must be at least 1. Got 0."),
+        ("model.embeddings.path=a", "model.embeddings.path must be null: pre-training makes such a file. Got a."),
+        ("objective.temperature=0", "objective.temperature must be above 0. Got 0.0."),
+        (
+            "objective.kind=cbow",
+            "objective.kind must stay as the objective group sets it (choose with objective=cbow). Got cbow.",
+        ),
+        ("objective=skipgram objective.pairs=0", "objective.pairs must be at least 1. Got 0."),
+        ("objective=skipgram objective.negatives=0", "objective.negatives must be at least 1. Got 0."),
+        ("objective=cbow objective.negatives=0", "objective.negatives must be at least 1. Got 0."),
+        ("model=conv objective=masked objective.share=0", "objective.share must be in (0, 1). Got 0.0."),
+        ("model=conv objective=masked objective.share=1", "objective.share must be in (0, 1). Got 1.0."),
+        ("objective=masked", "objective must be another one without convolutions (model=conv). Got masked."),
+        ("model=bag objective=masked", "objective must be another one without convolutions (model=conv). Got masked."),
+        ("noise=guide noise.misspelt=2", "noise.misspelt must be in [0, 1]. Got 2.0."),
+        (
+            "noise.misspelt=0.5",
+            "noise.misspellings must be one or more while noise.misspelt is above 0. Got [].",
+        ),
+        ("model=conv objective=skipgram", f"{CONVOLVES} Got skipgram."),
+        ("model=conv objective=cbow", f"{CONVOLVES} Got cbow."),
+        (
+            "model.positions=learned",
+            "model.positions must be another one than learned: a file of embeddings holds no positions. Got learned.",
+        ),
+        ("optim.lr=0", "optim.lr must be above 0. Got 0.0."),
+        ("pretraining.epochs=0", "pretraining.epochs must be at least 1. Got 0."),
+        ("pretraining.batch_size=1", "pretraining.batch_size must be at least 2. Got 1."),
+        ("pretraining.part_titles=1023", "pretraining.part_titles must be at least 1024. Got 1023."),
+        ("seed=-1", "seed must be at least 0. Got -1."),
+    ],
+)
+def test_wrong_values_of_pretraining(override, sentence):
+    with pytest.raises(InputError) as caught:
+        compose("pretrain", override.split(" "))
+    assert str(caught.value) == sentence
+
+
+def test_what_a_file_of_embeddings_can_not_hold_may_be_trained():
+    config = compose_train("model=conv", "objective=cbow", "model.positions=learned", "loss.unsupervised=0.1")
+    assert (config.objective.kind, config.model.positions) == ("cbow", "learned")
+
+
+def test_pretraining_is_of_titles_as_they_are():
+    config = compose("pretrain", [])
+    assert (config.noise.misspelt, config.noise.reformatted) == (0, 0)
+    assert (config.model.kind, config.model.dim, config.model.buckets) == ("ngram", 64, 120_000)
+    assert config.model.embeddings.path is None
+    assert config.pretraining.epochs == 4
+    assert (config.optim.table_lr, config.optim.loaded_lr, config.optim.clip_norm) == (3e-2, 3e-2, 1000)
+    assert (config.optim.table_decay, config.optim.loaded_decay) == (0, 0)
+    own = compose("pretrain", ["optim.table_lr=0.5", "optim.table_decay=2"]).optim
+    assert (own.loaded_lr, own.loaded_decay) == (0.5, 2)  # all tables start anew, and move alike
+
+
+def test_the_term_without_labels_may_have_titles_of_its_own():
+    loss = compose_train("loss.titles=a.txt", "loss.unsupervised=0.1", "loss.classification=2").loss
+    assert (loss.titles, loss.unsupervised, loss.classification) == ("a.txt", 0.1, 2.0)
+
+
+def test_all_wrong_values_are_told_at_once():
+    with pytest.raises(InputError) as caught:
+        compose_train("optim.lr=0", "training.epochs=0", "model.dim=0")
+    assert len(str(caught.value).splitlines()) == 3
+
+
+def test_other_verbs_are_checked_too():
+    bins = EvaluationConfig(calibration_bins=0, target_precision=0.9, category_precision=[], robustness_titles=0)
+    evaluate = EvaluateConfig("outputs/latest", None, COLUMNS, bins, output_dir=None)
+    with pytest.raises(InputError, match=r"evaluate.calibration_bins must be at least 1. Got 0."):
+        check(evaluate)
+    check(replace(evaluate, evaluate=replace(bins, calibration_bins=1)))
+    sentence = "path must name labelled titles: run=shipped has none of its own. Got None."
+    with pytest.raises(InputError) as caught:
+        check(replace(evaluate, run="shipped", evaluate=replace(bins, calibration_bins=1)))
+    assert str(caught.value) == sentence
+    check(ExportConfig("outputs/latest", ExportFormat.bundle, "new", True, "shipped"))

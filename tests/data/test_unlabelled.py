@@ -1,0 +1,212 @@
+import gzip
+import json
+import tracemalloc
+
+import pandas as pd
+import pytest
+
+from tests.conftest import rows, write_csv
+from titleclf.config.schemas import CharactersConfig
+from titleclf.data.unlabelled import Unlabelled, real_titles
+from titleclf.runtime.errors import InputError
+from titleclf.runtime.files import shipped
+from titleclf.runtime.tables import read_records
+
+TITLES = [title for title, _, _ in rows()]
+AS_READ = CharactersConfig(casefold=False, min_count=1)
+WRITTEN = ["Tagesschau", "", "x", "Sky, News", "  ", "日本", "a ", " Later... "]
+KEPT = ["Tagesschau", "Sky, News", "日本", " Later... "]
+
+
+def write(folder, name: str, titles: list[str], column: str = "title"):
+    """Write titles in the format that the name asks for."""
+    path = folder / name
+    match name.removesuffix(".gz").rpartition(".")[2]:
+        case "txt":
+            text = "".join(f"{title}\n" for title in titles)
+        case "csv" | "tsv" as kind:
+            pd.DataFrame({"number": range(len(titles)), column: titles}).to_csv(
+                path, sep="," if kind == "csv" else "\t", index=False
+            )
+            return path
+        case "jsonl":
+            text = "".join(json.dumps({column: title, "n": 1}, ensure_ascii=False) + "\n" for title in titles)
+        case "parquet":
+            pd.DataFrame({column: titles}).to_parquet(path)
+            return path
+    data = text.encode()
+    path.write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
+    return path
+
+
+@pytest.mark.parametrize(
+    "name", ["t.txt", "t.TXT.GZ", "t.txt.gz", "t.csv", "t.csv.gz", "t.tsv", "t.jsonl", "t.jsonl.gz", "t.parquet"]
+)
+def test_every_format_gives_the_titles_that_are_long_enough(tmp_path, name):
+    if name.endswith(".GZ"):
+        write(tmp_path, name.lower(), WRITTEN).rename(tmp_path / name)
+    else:
+        write(tmp_path, name, WRITTEN)
+    titles = Unlabelled(str(tmp_path / name), "title")
+    assert list(titles) == KEPT
+    assert list(titles) == KEPT  # read anew
+
+
+def test_a_table_may_have_them_in_any_column(tmp_path):
+    for name in ("t.csv", "t.jsonl", "t.parquet"):
+        assert list(Unlabelled(str(write(tmp_path, name, WRITTEN, "Name")), "Name")) == KEPT
+
+
+def test_lines_end_as_on_any_system_and_a_mark_at_the_start_is_no_character(tmp_path):
+    path = tmp_path / "t.txt"
+    path.write_bytes("\N{ZERO WIDTH NO-BREAK SPACE}Heute\r\nNews\u2028night\rLive\n\r\nLast".encode())
+    assert list(Unlabelled(str(path), "title")) == ["Heute", "News\u2028night", "Live", "Last"]
+    path.with_suffix(".txt.gz").write_bytes(gzip.compress(path.read_bytes()))
+    assert next(iter(Unlabelled(f"{path}.gz", "title"))) == "Heute"
+
+
+def test_a_pattern_reads_all_files_in_sorted_order_whatever_their_formats(tmp_path):
+    write(tmp_path, "b.txt", ["second"])
+    write(tmp_path, "c.jsonl", ["third"])
+    write(tmp_path, "a.csv", ["first"])
+    assert list(Unlabelled(str(tmp_path / "*"), "title")) == ["first", "second", "third"]
+
+
+@pytest.mark.parametrize("column", ["title", "Name"])
+def test_the_shipped_titles_are_those_of_the_package(column):
+    written = [record.cells["title"] for record in read_records(shipped("data/titles.csv"), ["title"])]
+    assert list(Unlabelled("shipped", column)) == [title for title in written if len(title.strip()) > 1]
+
+
+def test_parts_are_all_titles_in_their_order(tmp_path):
+    titles = Unlabelled(str(write(tmp_path, "t.txt", ["", *TITLES])), "title")
+    parts = list(titles.parts(20))
+    assert [len(part) for part in parts] == [20, 20, 10]
+    assert [title for part in parts for title in part] == TITLES
+    assert [len(part) for part in titles.parts(25)] == [25, 25]
+    assert [len(part) for part in titles.parts(99)] == [50]
+
+
+def test_a_survey_tells_characters_number_and_fingerprint(tmp_path):
+    titles = Unlabelled(str(write(tmp_path, "t.txt", ["ab b", "é", "baC "])), "title")
+    survey = titles.survey(AS_READ, boundary=True)
+    assert survey.titles == 2
+    assert (survey.characters.known, survey.characters.length) == ("Cab", 4 + 2)
+    assert (survey.characters.casefold, survey.characters.boundary) == (False, True)
+    folded = titles.survey(CharactersConfig(casefold=True, min_count=2), boundary=False).characters
+    assert (folded.known, folded.length) == ("ab", 4)
+
+
+def test_a_fingerprint_is_of_the_titles_and_not_of_their_file(tmp_path):
+    def fingerprint(name: str, titles: list[str]) -> str:
+        return Unlabelled(str(write(tmp_path, name, titles)), "title").survey(AS_READ, boundary=True).fingerprint
+
+    first = fingerprint("a.txt", TITLES)
+    assert first == fingerprint("b.jsonl", ["", *TITLES])
+    others = [TITLES[:-1], [*TITLES, "New"], [*TITLES[:-1], TITLES[-1] + "x"], TITLES[::-1]]
+    assert len({first, *(fingerprint("c.txt", titles) for titles in others)}) == 1 + len(others)
+
+
+@pytest.mark.parametrize(("longest", "length"), [(199, 199), (200, 200), (201, 200), (5000, 200)])
+def test_a_stray_page_does_not_set_the_length_of_all_titles(tmp_path, longest, length):
+    path = write(tmp_path, "t.txt", ["Tagesschau", "x" * longest])
+    characters = Unlabelled(str(path), "title").survey(AS_READ, boundary=True).characters
+    assert characters.length == length + 2
+    batch = characters.batch(["x" * longest])
+    assert batch.ids.shape[1] == length + 2
+    assert batch.cut == (longest > 200)
+
+
+@pytest.mark.parametrize("name", ["t.txt", "t.csv"])
+def test_a_file_larger_than_memory_is_no_matter(tmp_path, name):
+    count = 12_000
+    path = write(tmp_path, name, [f"{number} {'Match of the Day' * 12}" for number in range(count)])
+    titles = Unlabelled(str(path), "title")
+    next(iter(titles))  # what is imported on the way is not counted
+    tracemalloc.start()
+    survey = titles.survey(AS_READ, boundary=True)
+    assert sum(len(part) for part in titles.parts(100)) == survey.titles == count
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < path.stat().st_size / 8
+
+
+BAD_CSV = b"number,title\n1,\n2,Heute\n"
+CUT = gzip.compress("".join(f"Folge {number}\n" for number in range(999)).encode())[:-99]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "sentence"),
+    [
+        ("none.txt", None, "{} must be a file that exists. Got nothing there. Check the path."),
+        ("none.csv", None, "{} must be a file that exists. Got nothing there. Check the path."),
+        ("none.parquet", None, "{} must be a file that exists. Got nothing there. Check the path."),
+        ("*.txt", None, "{} must match one file or more. Got none. Check the pattern."),
+        ("empty.txt", b"", "{} must have titles of two characters or more. Got none. Name another file."),
+        ("short.csv", b"title\nx\n", "{} must have titles of two characters or more. Got none. Name another file."),
+        ("t.xml", b"<a/>", "{} must be one of .csv, .tsv, .jsonl, .parquet (the first three also with .gz). Got .xml."),
+        ("t.txt", b"Heute\nF\xfcnf\n", "{}:2: must be UTF-8. Got other bytes. Convert it, for example with iconv."),
+        ("t.txt", "Heute\n".encode("utf-16"), "{}:1: must be UTF-8. Got other bytes. Convert it, for example with"),
+        ("t.csv", BAD_CSV + b"3,F\xfcnf\n", "{}:4: title must be UTF-8. Got other bytes. Save the file as UTF-8."),
+        ("t.csv", BAD_CSV + b"3,a,b\n", "{}:4: must have 2 columns. Got 3. Quote cells that contain the delimiter."),
+        ("t.csv", BAD_CSV + b'3,"a\n', "{}:4: must be well-formed CSV. Got: unexpected end of data. Check the quotes."),
+        ("t.tsv", b"Title\nHeute\n", "{} must have the columns title. Got Title. Rename them, or say which columns to"),
+        ("t.jsonl", b'{"title": "ab"}\n{"title": 24}\n', "{}:2: title must be text. Got 24. Put it in quotes."),
+        ("t.jsonl", b'{"title": "ab"}\n{"title', "{}:2: must be one JSON object. Got: Unterminated string"),
+        ("t.jsonl", b'{"name": "ab"}\n', '{}:1: must be one JSON object with the keys title. Got {{"name": "ab"}}.'),
+        ("t.jsonl", rb'{"title": "\ud800ab"}', "{}:1: title must be UTF-8. Got other bytes. Save the file as UTF-8."),
+        ("t.txt.gz", CUT, "{} must be a whole gzip file. Got Compressed file ended before the end-of-stream marker"),
+        ("t.txt.gz", b"Heute\n", "{} must be a whole gzip file. Got Not a gzipped file (b'He'). Fetch or compress it"),
+        ("t.parquet", b"Heute\n", "{} must be a Parquet file. Got: "),
+    ],
+)
+def test_what_can_not_be_read_is_one_sentence(tmp_path, name, content, sentence):
+    path = tmp_path / name
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(InputError) as caught:
+        Unlabelled(str(path), "title").survey(AS_READ, boundary=True)
+    assert str(caught.value).startswith(sentence.format(path))
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_a_table_without_the_column_and_a_folder(tmp_path):
+    path = write_csv(tmp_path / "t.csv", rows())
+    with pytest.raises(InputError, match=r"must have the columns name. Got title, category, lang. Rename them"):
+        list(Unlabelled(str(path), "name"))
+    (tmp_path / "f.txt").mkdir()
+    with pytest.raises(InputError, match=r"f.txt must be a file. Got a folder. Name a file in it."):
+        list(Unlabelled(str(tmp_path / "f.txt"), "title"))
+
+
+def test_real_titles_are_the_same_each_time_and_half_of_them_spoilt(tmp_path):
+    titles = sorted({*TITLES})
+    path = str(write(tmp_path, "t.csv", titles))
+    found = real_titles(path)
+    assert found == real_titles(path)
+    assert len(found) == len(titles) == 50
+    clean = found[24:]  # two quarters, rounded down, are spoilt
+    assert len({*clean} & {*titles}) == len(clean)
+    assert clean != sorted(clean)
+    assert len({*found[:24]} - {*titles}) > 20
+
+
+@pytest.mark.parametrize("titles", [["Tagesschau"], ["Tagesschau", "Newsnight", "Swan Lake"]])
+def test_few_titles_stay_as_they_are(tmp_path, titles):
+    assert sorted(real_titles(str(write(tmp_path, "t.txt", titles)))) == sorted(titles)
+
+
+def test_of_many_titles_ten_thousand_are_drawn_of_the_whole_file(tmp_path):
+    found = real_titles(str(write(tmp_path, "t.txt", [f"Title {number}" for number in range(30_000)])))
+    assert len(found) == 10_000
+    clean = [int(title.split()[1]) for title in found[5_000:]]
+    assert len({*clean}) == 5_000
+    assert 14_000 < sum(clean) / len(clean) < 16_000
+    assert len(real_titles("shipped")) == 10_000
+
+
+def test_real_titles_must_be_there(tmp_path):
+    path = write(tmp_path, "t.txt", ["", "x"])
+    with pytest.raises(InputError) as caught:
+        real_titles(str(path))
+    assert str(caught.value) == f"{path} must have titles of two characters or more. Got none. Name another file."

@@ -1,0 +1,265 @@
+"""Guides that are broken, hostile or huge, and machines that fail: nothing is lost, and one line says what is wrong."""
+
+import gzip
+import lzma
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import command, one_line
+from tests.helpers.guides import GUIDES, filler_of, guide, programme
+from titleclf.epg.edits import undo
+from titleclf.epg.fill import Outcome, When, fill
+from titleclf.epg.parser import pieces
+from titleclf.runtime.errors import InputError
+
+PLAIN = GUIDES["many"]
+LAUGHS = '<!DOCTYPE tv [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;">]>'
+
+
+def refused(tmp_path: Path, content: bytes, name: str = "in.xml") -> str:
+    """Assert that a guide is refused in one line and the older output stays, and return the line."""
+    source, output = tmp_path / name, tmp_path / "out.xml"
+    source.write_bytes(content)
+    output.write_bytes(b"older")
+    with pytest.raises(InputError) as caught:
+        fill(str(source), str(output), filler_of())
+    assert output.read_bytes() == b"older"
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([name, "out.xml"])
+    return one_line(str(caught.value)).removeprefix(str(source))
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"", r":1: must be whole, well-formed XML. Got: no element found. Fetch it again."),
+        (PLAIN[:-20], r":\d+: must be whole, well-formed XML. Got: .*. Fetch it again."),
+        (PLAIN[:5000], r":\d+: must be whole, well-formed XML. Got: .*. Fetch it again."),
+        (b"not XML", r":1: must be whole, well-formed XML. Got: syntax error. Fetch it again."),
+        (b"<html></html>", r" must be an XMLTV guide. Got <html> in place of <tv>. Name a guide."),
+        (guide("<programme>").encode(), r":\d+: must be whole, well-formed XML. Got: mismatched tag. Fetch it again."),
+        (guide("&nbsp;").encode(), r":\d+: must be whole, well-formed XML. Got: undefined entity. Fetch it again."),
+        (gzip.compress(PLAIN)[:-9], r" must be whole. Got: Compressed file ended .*. Fetch it again."),
+        (gzip.compress(PLAIN)[:100], r" must be whole. Got: Compressed file ended .*. Fetch it again."),
+        (gzip.compress(PLAIN)[:60] + b"x" * 99, r" must be whole. Got: .*. Fetch it again."),
+        (lzma.compress(PLAIN)[:100], r" must be whole. Got: Compressed file ended .*. Fetch it again."),
+        (lzma.compress(PLAIN)[:60] + b"x" * 99, r" must be whole. Got: Corrupt input data. Fetch it again."),
+    ],
+)
+def test_what_is_cut_off_or_no_guide_is_refused(tmp_path, content, sentence):
+    assert re.fullmatch(sentence, refused(tmp_path, content))
+
+
+@pytest.mark.parametrize(
+    ("content", "got"),
+    [
+        (guide(programme("<desc>für</desc>")).encode("latin-1"), "utf-8 and: .*invalid start byte"),
+        (guide(programme("<desc>日</desc>"), head='<?xml version="1.0" encoding="ascii"?>').encode(), "ascii and: .*"),
+        (guide(programme())[:-5].encode("utf-16") + b"\n", "utf-16-le and: .*truncated data"),
+    ],
+)
+def test_a_wrong_encoding_is_refused(tmp_path, content, got):
+    sentence = (
+        rf" must be in the encoding that it declares, or UTF-8. Got {got}. Mend its first line, or save it as UTF-8."
+    )
+    assert re.fullmatch(sentence, refused(tmp_path, content))
+
+
+@pytest.mark.parametrize("name", ["utf-16", "no-such-code", "base64", "rot13", "idna"])
+def test_an_encoding_that_cannot_be_is_refused(tmp_path, name):
+    content = guide(programme(), head=f'<?xml version="1.0" encoding="{name}"?>').encode()
+    expected = f" must be in the encoding that it declares. Got {name}. Save it as UTF-8."
+    assert refused(tmp_path, content) == expected
+
+
+@pytest.mark.parametrize(
+    "doctype",
+    [
+        LAUGHS,
+        '<!DOCTYPE tv [<!ENTITY a SYSTEM "file:///etc/passwd">]>',
+        '<!DOCTYPE tv [<!ENTITY % a SYSTEM "http://127.0.0.1:9/x.dtd"> %a;]>',
+    ],
+)
+def test_entities_are_refused_before_they_act(tmp_path, doctype):
+    content = guide(programme(title="<title>&a;</title>"), head=f"<?xml version='1.0'?>\n{doctype}\n")
+    expected = ":2: must not declare entities. Got a, which may be an attack. Fetch the guide elsewhere."
+    assert refused(tmp_path, content.encode()) == expected
+
+
+def test_a_dtd_is_not_fetched(tmp_path):
+    head = '<?xml version="1.0"?>\n<!DOCTYPE tv SYSTEM "http://127.0.0.1:9/xmltv.dtd">\n'
+    content = guide(programme(title="<title>Match of the Day</title>"), head=head).encode()
+    (tmp_path / "in.xml").write_bytes(content)
+    assert fill(str(tmp_path / "in.xml"), str(tmp_path / "out.xml"), filler_of()) == {Outcome.filled: 1}
+
+
+def test_a_title_of_ten_megabytes_is_a_title(tmp_path):
+    title = "Match of the Day " * (10 << 20 >> 4)
+    content = guide(programme(title=f"<title>{title}</title>"), programme()).encode()
+    (tmp_path / "in.xml").write_bytes(content)
+    filler = filler_of()
+    outcomes = fill(str(tmp_path / "in.xml"), str(tmp_path / "out.xml"), filler)
+    assert outcomes == {Outcome.unsure: 1, Outcome.filled: 1}
+    assert max(map(len, filler.decider.models[0][0].asked)) == 1000
+    assert len((tmp_path / "out.xml").read_bytes()) == len(content) + len("<category>Sports</category>")
+
+
+def test_a_programme_that_never_ends_is_refused_before_it_fills_the_memory(tmp_path):
+    content = guide(programme(f"<desc>{'x' * (40 << 20)}</desc>")).encode()
+    expected = r" must have programmes of at most 32 MB. Got a larger one in or before line \d+. Take it out."
+    assert re.fullmatch(expected, refused(tmp_path, content))
+
+
+def test_a_hundred_thousand_channels_are_not_kept():
+    channels = (f"<channel id='{number}'><display-name>n</display-name></channel>\n" for number in range(100_000))
+    content = f"<tv>{''.join(channels)}{programme()}</tv>".encode()
+    chunks = (content[at : at + 65_536] for at in range(0, len(content), 65_536))
+    held = 0
+    fed = released = 0
+
+    def counted():
+        nonlocal fed
+        for chunk in chunks:
+            fed += len(chunk)
+            yield chunk
+
+    names = 0
+    for piece in pieces(counted(), "g"):
+        released += len(piece.content)
+        names += len(piece.channels)
+        held = max(held, fed - released)
+    assert (released, names) == (len(content), 100_000)
+    assert held < 200
+
+
+def test_guides_without_titles_stay_as_they_are(tmp_path):
+    content = guide(*[programme(title="")] * 3, *[programme(title="<title> </title>")] * 2).encode()
+    (tmp_path / "in.xml").write_bytes(content)
+    outcomes = fill(str(tmp_path / "in.xml"), str(tmp_path / "out.xml"), filler_of(when=When.always))
+    assert outcomes == {Outcome.untitled: 5}
+    assert (tmp_path / "out.xml").read_bytes() == content
+
+
+@pytest.mark.parametrize("verb", [lambda *paths: fill(*paths, filler_of()), undo])
+def test_the_guide_is_never_its_own_output(tmp_path, verb):
+    source = tmp_path / "in.xml"
+    source.write_bytes(PLAIN)
+    (tmp_path / "link.xml").symlink_to(source)
+    (tmp_path / "twin.xml").hardlink_to(source)
+    for name in ("in.xml", "link.xml", "twin.xml"):
+        output = tmp_path / name
+        expected = (
+            f"{output} must not be the guide itself. Got the same file. Name another one, or pass --in-place, which "
+            "keeps a backup."
+        )
+        with pytest.raises(InputError, match=f"^{re.escape(expected)}$"):
+            verb(str(source), str(output))
+    assert source.read_bytes() == PLAIN
+
+
+def test_in_place_keeps_a_backup_rights_links_and_packing(tmp_path):
+    (tmp_path / "real").mkdir()
+    real, link = tmp_path / "real" / "guide.xml", tmp_path / "guide.xml"
+    packed = gzip.compress(PLAIN)
+    real.write_bytes(packed)  # packed, whatever its name says
+    real.chmod(0o640)
+    link.symlink_to(real)
+    fill(str(link), None, filler_of(is_marked=True))
+    assert link.is_symlink()
+    assert b"titleclf" in gzip.decompress(real.read_bytes())
+    assert real.stat().st_mode & 0o777 == 0o640
+    backup = tmp_path / "guide.xml.bak"
+    assert backup.read_bytes() == packed
+    assert backup.stat().st_mode & 0o777 == 0o640
+    fill(str(link), None, filler_of(is_marked=True))  # nothing is left to fill: the backup must not become a filled one
+    assert backup.read_bytes() == packed
+    undo(str(link), None)
+    assert gzip.decompress(real.read_bytes()) == PLAIN
+
+
+def test_standard_input_has_no_place():
+    with pytest.raises(InputError) as caught:
+        fill("-", None, filler_of())
+    assert str(caught.value) == (
+        "--in-place must be used with a file. Got standard input. Name the guide, or pass -o OUT."
+    )
+
+
+@pytest.mark.parametrize(("name", "got"), [("folder", "a folder"), ("pipe", "a device or pipe")])
+def test_what_is_no_file_is_not_replaced(tmp_path, name, got):
+    (tmp_path / "in.xml").write_bytes(PLAIN)
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "pipe").symlink_to(tmp_path / "fifo")
+    expected = f"{tmp_path / name} must be a file, or not there yet. Got {got}. Name another one."
+    with pytest.raises(InputError, match=f"^{re.escape(expected)}$"):
+        fill(str(tmp_path / "in.xml"), str(tmp_path / name), filler_of())
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("missing.xml", "{} must be a file that exists. Got nothing there. Check the path."),
+        ("folder", "{} must be a file. Got a folder. Name a file in it."),
+    ],
+)
+def test_a_guide_that_is_not_there(tmp_path, name, sentence):
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(InputError, match=f"^{re.escape(sentence.format(tmp_path / name))}$"):
+        fill(str(tmp_path / name), str(tmp_path / "out.xml"), filler_of())
+
+
+def test_a_full_disk_is_one_line_and_leaves_the_older_file(run, tmp_path):
+    (tmp_path / "in.xml").write_bytes(PLAIN)
+    (tmp_path / "out.xml").write_bytes(b"older")
+    line = f"ulimit -f 16; exec {sys.executable} -m titleclf.epg fill in.xml -o out.xml --model {run} --when always"
+    done = subprocess.run(["bash", "-c", line], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[1:] == [
+        "the output must be readable and writable. Got: File too large. Check permissions and free space."
+    ]
+    assert (tmp_path / "out.xml").read_bytes() == b"older"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.xml", "out.xml"]
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "leaves"),
+    [(signal.SIGKILL, -signal.SIGKILL, 1), (signal.SIGTERM, 128 + signal.SIGTERM, 0), (signal.SIGINT, 130, 0)],
+)
+def test_stopped_in_the_middle_the_older_file_stays(run, tmp_path, number, code, leaves):
+    (tmp_path / "out.xml").write_bytes(b"older")
+    filling = subprocess.Popen(
+        [sys.executable, "-m", "titleclf.epg", "fill", "-", "-o", "out.xml", "--model", str(run)],
+        cwd=tmp_path,
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    filling.stdin.write(guide(*[programme(f"<desc>{'x' * 1000}</desc>")] * 3000).encode()[:-9])
+    filling.stdin.flush()
+    deadline = time.monotonic() + 60
+    while not any(path.stat().st_size for path in tmp_path.glob(".out.xml.*")):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    filling.send_signal(number)
+    _, said = filling.communicate()
+    assert filling.returncode == code
+    assert b"Traceback" not in said
+    assert (tmp_path / "out.xml").read_bytes() == b"older"
+    assert len(list(tmp_path.glob(".out.xml.*"))) == leaves
+
+
+def test_bad_guides_end_commands_with_one_line(tmp_path):
+    (tmp_path / "bad.xml").write_bytes(PLAIN[:500])
+    for arguments in (["undo", "bad.xml", "-o", "out.xml"], ["lint", "bad.xml", "--profile", "kodi"]):
+        done = command("epg", *arguments, cwd=tmp_path)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert "must be whole, well-formed XML" in one_line(done.stderr)
+    done = command("epg", "lint", "-", "--profile", "kodi", cwd=tmp_path, input="")
+    assert one_line(done.stderr).startswith("standard input:1: must be whole, well-formed XML.")
+    assert not (tmp_path / "out.xml").exists()

@@ -1,0 +1,285 @@
+"""`python -m titleclf.epg` as a user types it, and how errors reach them."""
+
+import csv
+import gzip
+import json
+import subprocess
+import sys
+
+import pytest
+
+from tests.conftest import command, compose_train, one_line
+from tests.helpers.guides import GUIDES, PRETTY, guide, programme
+from titleclf.data.titles import read_all_titles
+from titleclf.epg import __main__ as module
+from titleclf.epg.genres import Genre
+from titleclf.runtime.errors import InputError
+from titleclf.train import train
+
+COLUMNS = compose_train("data.columns.unnamed_lang=xx").data.columns
+HEAVY = {"torch", "pandas", "sklearn", "hydra", "omegaconf", "matplotlib", "lxml"}
+NO_GENRES = (
+    "a model for --profile plex must have categories of the ten genres. Got Music; News. Take another model, or leave "
+    "the profile out."
+)
+SPORTS = programme("<category>Fußball</category>")
+
+
+@pytest.fixture(scope="session")
+def genres_run(tmp_path_factory):
+    """Return the folder of a run with the ten genres, trained on a guide; tests must not change it."""
+    folder = tmp_path_factory.mktemp("genres")
+    programmes = [
+        programme(f"<category>{genre.value}</category>", title=f"<title>{genre.name} {word}</title>")
+        for genre in Genre
+        for word in ("one", "two", "three", "four", "five", "six")
+    ]
+    (folder / "guide.xml").write_text(guide(*programmes))
+    overrides = ["device=cpu", "model.dim=9", "model.buckets=997", "training.epochs=30", "training.batch_size=7"]
+    paths = [f"data.path={folder / 'guide.xml'}", f"output_dir={folder / 'outputs'}"]
+    return train(compose_train(*overrides, *paths, "evaluate.robustness_titles=0", "data.test_fraction=0.01"))
+
+
+@pytest.fixture
+def epg(monkeypatch, capsys, tmp_path):
+    """Run the command in a folder of its own; return its exit code, what it printed, and what it said of it."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["epg", *arguments])
+        with pytest.raises(SystemExit) as left:
+            module.main()
+        said = capsys.readouterr()
+        return left.value.code or 0, said.out, said.err
+
+    return run
+
+
+def test_fill_lint_undo_report_and_harvest_work_together(epg, tmp_path, genres_run):
+    model = ["--model", str(genres_run)]
+    programmes = [programme(title="<title>sports one</title>"), programme(title="<title>xyz</title>"), SPORTS]
+    (tmp_path / "g.xml.gz").write_bytes(gzip.compress(guide(*programmes).encode()))
+    how = ["--mark", "--profile", "tvheadend", "--precision", "0.5", *model]
+    code, out, said = epg("fill", "g.xml.gz", "-o", "f.xml", *how)
+    assert (code, out) == (0, "")
+    assert said.splitlines()[0] == f"model: {genres_run}"
+    assert said.splitlines()[1].startswith("3 programmes: 1 kept, ")
+    filled = (tmp_path / "f.xml").read_text(encoding="utf-8")
+    assert "<category>Sports</category><keyword>titleclf: Sports</keyword>" in filled
+
+    code, out, _ = epg("lint", "f.xml", "--profile", "tvheadend")
+    assert code == 1
+    assert "Fußball" in out
+
+    code, out, said = epg("undo", "f.xml", "-o", "back.xml.gz")
+    assert (code, out) == (0, "")
+    assert one_line(said).endswith(" programmes had categories with the mark of fill --mark")
+    assert gzip.decompress((tmp_path / "back.xml.gz").read_bytes()).decode() == guide(*programmes)
+
+    code, out, said = epg("report", "g.xml.gz", *model, "--html", "r.html")
+    assert code == 0
+    assert out.startswith("3 programmes, 2 without a category.")
+    assert "Channel One" in (tmp_path / "r.html").read_text(encoding="utf-8")
+
+    code, out, said = epg("harvest", "g.xml.gz", "-o", "t.csv")
+    assert code == 0
+    assert said.startswith("1 titles from 1 of 1 programmes with categories (3 in all)")
+    with (tmp_path / "t.csv").open(encoding="utf-8") as file:
+        assert list(csv.reader(file)) == [["title", "category", "lang"], ["Match of the Day", "Sports", ""]]
+
+
+def test_a_lint_without_findings_is_a_success(epg, tmp_path):
+    (tmp_path / "g.xml").write_text(guide(programme("<category>sports</category>")))
+    assert epg("lint", "g.xml", "--profile", "jellyfin")[0] == 0
+
+
+def test_kodi_gets_its_genres_beside_the_guide(epg, tmp_path, genres_run):
+    (tmp_path / "g.xml").write_text(guide(SPORTS))
+    fill = ["fill", "g.xml", "--profile", "kodi", "--model", str(genres_run)]
+    code, _, said = epg(*fill, "-o", "out/f.xml")
+    assert code == 0
+    assert (tmp_path / "out" / "genres.xml").exists()
+    assert f"genres: {tmp_path / 'out' / 'genres.xml'} written." in said
+    assert "there already." in epg(*fill, "-o", "out/f.xml")[2]
+    assert epg(*fill, "-o", "-", "--genres", "mine.xml")[0] == 0
+    assert (tmp_path / "mine.xml").exists()
+    (tmp_path / "mine.xml").write_text("<genres/>")
+    code, _, said = epg(*fill, "-o", "late.xml", "--genres", "mine.xml")
+    assert code == 2
+    assert said.splitlines()[-1].startswith("mine.xml must be the genres.xml that titleclf writes.")
+    assert not (tmp_path / "late.xml").exists()
+
+
+def test_in_place_keeps_a_backup(epg, tmp_path, genres_run):
+    content = guide(programme(title="<title>sports one</title>"))
+    (tmp_path / "g.xml").write_text(content)
+    assert epg("fill", "g.xml", "--in-place", "--mark", "--model", str(genres_run), "--precision", "0.5")[0] == 0
+    assert "Sports" in (tmp_path / "g.xml").read_text()
+    assert (tmp_path / "g.xml.bak").read_text() == content
+    assert epg("undo", "g.xml", "--in-place")[0] == 0
+    assert (tmp_path / "g.xml").read_text() == content
+
+
+def test_overrides_win_and_idle_rows_are_told(epg, tmp_path, genres_run):
+    (tmp_path / "g.xml").write_text(guide(programme()))
+    rows = "".join(f"idle {number},\n" for number in range(12))
+    (tmp_path / "my.csv").write_text(f"title,category\nMatch of the Day,Leisure hobbies\n{rows}")
+    code, _, said = epg("fill", "g.xml", "-o", "f.xml", "--overrides", "my.csv", "--model", str(genres_run))
+    assert code == 0
+    assert "<category>Leisure hobbies</category>" in (tmp_path / "f.xml").read_text()
+    assert said.splitlines()[-1] == (
+        "my.csv: no title of the guide was asked for in line 3, 4, 5, 6, 7, 8, 9, 10, 11, 12 and 2 more"
+    )
+
+
+def test_without_a_profile_any_model_will_do(epg, tmp_path, run):
+    (tmp_path / "g.xml").write_text(guide(PRETTY, programme()))
+    code, _, said = epg("fill", "g.xml", "-o", "f.xml", "--model", str(run), "--precision", "0.5", "--model", str(run))
+    assert code == 0
+    assert said.startswith(f"model: {run}, then {run}\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (
+            ["fill", "g.xml", "-o", "f.xml", "--when", "unknown-to-profile"],
+            "--when unknown-to-profile must have a --profile. Got none. Name the reader of the guide.",
+        ),
+        (
+            ["fill", "g.xml", "-o", "f.xml", "--genres", "x.xml"],
+            "--genres must be used with --profile kodi. Got it alone. Leave it out.",
+        ),
+        (
+            ["report", "g.xml", "--profile", "plex"],
+            NO_GENRES,
+        ),
+        (
+            ["harvest", "g.xml", "-o", "t.csv"],
+            "g.xml must have programmes with categories that --labels knows. Got none. Name other guides.",
+        ),
+        (
+            ["fill", "none.xml", "-o", "f.xml"],
+            "none.xml must be a file that exists. Got nothing there. Check the path.",
+        ),
+    ],
+)
+def test_mistakes_are_one_line_and_exit_code_2(epg, tmp_path, run, arguments, sentence):
+    (tmp_path / "g.xml").write_text(guide(programme()))
+    model = ["--model", str(run)] if arguments[0] in ("fill", "report") else []
+    code, out, said = epg(*arguments, *model)
+    assert (code, out) == (2, "")
+    assert said.splitlines()[-1] == sentence
+    assert not (tmp_path / "f.xml").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["guess"],
+        ["fill", "g.xml"],
+        ["fill", "g.xml", "-o", "f.xml", "--in-place"],
+        ["fill", "g.xml", "-o", "f.xml", "--precision", "1.5"],
+        ["fill", "g.xml", "-o", "f.xml", "--profile", "vlc"],
+        ["fill", "g.xml", "-o", "f.xml", "--when", "never"],
+        ["lint", "g.xml"],
+        ["harvest", "g.xml"],
+    ],
+)
+def test_wrong_options_are_refused(epg, arguments):
+    code, _, said = epg(*arguments)
+    assert code == 2
+    assert "usage: python -m titleclf.epg" in said
+
+
+@pytest.mark.parametrize("arguments", ["lint g.xml --profile kodi", "fill g.xml -o - --model {run}", "undo g.xml -o -"])
+def test_a_reader_that_leaves_early_is_no_error(genres_run, tmp_path, arguments):
+    labels = (f"<category>label {number}</category>" for number in range(5000))
+    (tmp_path / "g.xml").write_text(guide(*map(programme, labels)))
+    line = f"{sys.executable} -m titleclf.epg {arguments.format(run=genres_run)} | head -c 10"
+    done = subprocess.run(["bash", "-c", line], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert len(done.stdout) == 10
+    assert "Error" not in done.stderr
+
+
+def test_help_shows_examples(epg):
+    code, out, _ = epg("--help")
+    assert code == 0
+    assert "python -m titleclf.epg fill guide.xml.gz -o filled.xml.gz --profile tvheadend" in out
+
+
+@pytest.mark.parametrize("verb", ["fill", "undo", "lint", "harvest", "report"])
+def test_help_of_a_verb_shows_its_own_examples(epg, verb):
+    code, out, _ = epg(verb, "--help")
+    assert code == 0
+    examples = out.partition("examples:\n")[2].splitlines()
+    assert examples
+    assert all(f"python -m titleclf.epg {verb} " in line for line in examples)
+
+
+def test_guides_are_filled_without_what_only_training_needs(genres_run, tmp_path):
+    (tmp_path / "g.xml").write_text(guide(programme()))
+    program = f"""
+import sys
+from titleclf.epg import __main__ as epg
+try:
+    epg.main()
+except SystemExit:
+    print(*{HEAVY} & set(sys.modules))
+"""
+    how = ["--model", str(genres_run), "--profile", "plex"]
+    done = subprocess.run(
+        [sys.executable, "-c", program, "fill", "g.xml", "-o", "f.xml", *how],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "\n"
+    assert (tmp_path / "f.xml").exists()
+
+
+# Titles for training, straight from guides
+
+
+def test_titles_are_read_from_guides_and_tables_alike(tmp_path, capsys):
+    genres = {"News": "news", "Movie": "film"}
+    programmes = [
+        programme(f"<category>{label}</category>", title=f"<title lang='de'>{word} {number}. x</title>")
+        for label, word in genres.items()
+        for number in "abc"
+    ]
+    rare = programme("<category>Opera</category>", title="<title>Tosca</title>")
+    (tmp_path / "a.xml.gz").write_bytes(gzip.compress(guide(*programmes, rare, programme()).encode()))
+    (tmp_path / "b.csv").write_text(
+        "title,category\nDoku,Education / Science / Factual topics\ntalk,News / Current affairs\n"
+    )
+    found = read_all_titles(str(tmp_path / "[ab].*"), COLUMNS)
+    assert sorted(found.itertuples(index=False, name=None)) == [
+        ("Doku", "Education / Science / Factual topics", "xx"),
+        *[(f"film {number}. x", "Movie / Drama", "de") for number in "abc"],
+        *[(f"news {number}. x", "News / Current affairs", "de") for number in "abc"],
+        ("talk", "News / Current affairs", "xx"),
+    ]
+    assert one_line(capsys.readouterr().err) == (
+        "7 titles from 7 of 7 programmes with categories (8 in all); left out: 0 whose programmes disagree; "
+        "1 more, of genres with fewer than 3"
+    )
+
+
+def test_a_guide_without_categories_can_t_be_trained_on(tmp_path):
+    (tmp_path / "g.xml").write_bytes(GUIDES["one line"])
+    with pytest.raises(InputError) as caught:
+        read_all_titles(str(tmp_path / "g.xml"), COLUMNS)
+    assert str(caught.value) == (
+        f"{tmp_path / 'g.xml'} must have programmes with categories. Got too few. Name a guide that has them."
+    )
+
+
+def test_guides_are_judged_on_too(genres_run, tmp_path):
+    path = genres_run.parent.parent / "guide.xml"
+    done = command("evaluate", f"run={genres_run}", f"path={path}", "output_dir=judged", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.startswith("60 titles from 60 of 60 programmes")
+    assert json.loads((tmp_path / "judged" / "metrics.json").read_text())["titles"] == 60

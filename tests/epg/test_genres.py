@@ -1,0 +1,220 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from titleclf.epg.genres import Genre, Labels, folded
+from titleclf.runtime import files
+from titleclf.runtime.errors import InputError
+from titleclf.runtime.tables import read_records
+
+HEADER = "label,genre,weight,lang\n"
+MAIN = ["en", "de", "fr", "es", "pt", "it", "nl", "da", "no", "sv", "fi", "pl"]
+COLUMNS = ["label", "genre", "weight", "lang"]
+
+
+@pytest.fixture(scope="module")
+def shipped() -> Labels:
+    return Labels.shipped()
+
+
+@pytest.fixture(scope="module")
+def rows() -> list[dict[str, str]]:
+    return [record.cells for record in read_records(files.shipped("data/labels.csv"), COLUMNS)]
+
+
+def table(tmp_path: Path, *lines: str, header: str = HEADER) -> Path:
+    path = tmp_path / "labels.csv"
+    path.write_text(header + "".join(f"{line}\n" for line in lines), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("lang", MAIN)
+def test_every_genre_has_labels_in_each_main_language(rows, lang):
+    assert {row["genre"] for row in rows if row["lang"] == lang} == {"", *Genre.__members__}
+
+
+def test_rows_are_sorted_by_language_then_label(rows):
+    keys = [(row["lang"], row["label"].casefold(), row["label"]) for row in rows]
+    assert keys == sorted(keys)
+
+
+def test_a_label_stands_once_in_its_language_and_agrees_with_the_others(rows):
+    assert len({(row["lang"], folded(row["label"])) for row in rows}) == len(rows)
+    meanings = {(folded(row["label"]), row["genre"], row["weight"]) for row in rows}
+    assert len(meanings) == len({label for label, *_ in meanings})
+
+
+def test_every_row_is_found_by_its_label_and_says_what_stands_there(rows, shipped):
+    for row in rows:
+        assert shipped.votes(row["label"]) == ({Genre[row["genre"]]: int(row["weight"])} if row["genre"] else {})
+
+
+def test_the_standards_ten_names_are_told_apart(shipped):
+    assert [shipped.genre_of([genre.value]) for genre in Genre] == list(Genre)
+    assert shipped.genre_of(["Children's / Youth programs"]) is Genre.children
+
+
+@pytest.mark.parametrize(
+    ("categories", "genre"),
+    [
+        (["Movie", "Comedy"], Genre.movie),
+        (["Comedy", "Movie"], Genre.movie),
+        (["Movie", "Animation"], Genre.movie),
+        (["Series", "Animation"], Genre.children),
+        (["Animation", "Sitcom"], Genre.movie),
+        (["Reality", "Crime"], Genre.show),
+        (["Cooking", "Family"], Genre.leisure),
+        (["Series", "Sports event", "Football"], Genre.sports),
+        (["Spielfilm", "Kult"], Genre.movie),
+        (["News", "Weather"], Genre.news),
+    ],
+)
+def test_weights_decide(shipped, categories, genre):
+    assert shipped.genre_of(categories) is genre
+
+
+@pytest.mark.parametrize("categories", [[], [""], ["Series"], ["Gobbledygook"], ["Sports", "Movie"], ["HD", "Live"]])
+def test_ties_and_silence_have_no_genre(shipped, categories):
+    assert shipped.genre_of(categories) is None
+
+
+def test_the_order_of_categories_does_not_matter(shipped):
+    categories = ["Sitcom", "Animation", "Football", "Crime", "Sports"]
+    assert shipped.genre_of(categories) is shipped.genre_of(categories[::-1])
+
+
+@pytest.mark.parametrize(
+    "category",
+    ["children's", "CHILDREN’S", "Childrens", "  Children`s ", "Chíldren's", "Ｃｈｉｌｄｒｅｎ's"],
+)
+def test_case_accents_apostrophes_and_spaces_do_not_matter(shipped, category):
+    assert shipped.votes(category) == {Genre.children: 3}
+
+
+def test_accents_and_their_absence_are_the_same(shipped):
+    assert shipped.votes("Komodie") == shipped.votes("Komo\u0308die") == shipped.votes("KOMÖDIE") == {Genre.movie: 2}
+    assert shipped.votes("Fussball") == shipped.votes("Fußball") == {Genre.sports: 3}
+
+
+@pytest.mark.parametrize("category", ["Home & Garden", "Home and garden", "home/GARDEN", "Home And Garden "])
+def test_the_word_and_is_the_same_as_its_sign(shipped, category):
+    assert shipped.votes(category) == {Genre.leisure: 2}
+
+
+@pytest.mark.parametrize(
+    ("category", "votes"),
+    [
+        ("Football; Gobbledygook", {Genre.sports: 3}),
+        ("Gobbledygook (Football)", {Genre.sports: 3}),
+        ("Krimi-Serie aus Wien|Krimi", {Genre.movie: 2}),
+        ("US-Sitcom", {Genre.movie: 2}),
+        ("Football and Rugby", {Genre.sports: 3}),
+        ("Comedy/Sitcom", {Genre.movie: 2}),
+        ("Football, Talk show", {Genre.sports: 3, Genre.show: 2}),
+        ("Series / HD", {}),
+        ("Fußball und Handball", {Genre.sports: 3}),
+        ("Gobbledygook / Nonsense", None),
+        ("Sandy", None),  # "and" inside a word is no cut
+        ("///", None),
+        ("", {}),
+        (" \n", {}),
+    ],
+)
+def test_compound_labels_are_looked_up_by_their_parts(shipped, category, votes):
+    assert shipped.votes(category) == votes
+
+
+def test_a_whole_label_goes_before_its_parts(tmp_path):
+    labels = Labels.read(table(tmp_path, "Rock,music,2,en", "Roll,sports,2,en", "Rock & Roll,arts,1,en"))
+    assert labels.votes("rock / roll") == {Genre.arts: 1}
+    assert labels.votes("Roll & Rock") == {Genre.music: 2, Genre.sports: 2}
+    assert labels.votes("Rock & Roll; Rock") == {Genre.music: 2, Genre.sports: 2}
+
+
+def test_unknown_labels_are_listed_once_in_their_order(shipped):
+    categories = ["Zzz", "Movie", "Series", "Gobbledygook", "Zzz", ""]
+    assert shipped.unknown(iter(categories)) == ["Zzz", "Gobbledygook"]
+
+
+def test_text_that_is_no_label_is_unknown_and_not_kept(shipped):
+    assert shipped.votes("Movie " * 1000) is None
+    assert shipped.votes("M" * 201) is None
+
+
+def test_bytes_that_are_not_utf8_are_unknown(shipped):
+    assert shipped.votes(b"\xff\xfe".decode(errors="surrogateescape")) is None
+
+
+def test_votes_cannot_be_changed(shipped):
+    with pytest.raises(TypeError):
+        shipped.votes("Movie")[Genre.music] = 1
+
+
+def test_spaces_around_cells_are_fine(tmp_path):
+    labels = Labels.read(table(tmp_path, " Film , movie , 3 , de ", "Serie,,,de"))
+    assert labels.votes("film") == {Genre.movie: 3}
+    assert labels.votes("serie") == {}
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        (",movie,3,en", "label must have a letter or a digit. Got ''. Fill it, or remove the row."),
+        ("!?,movie,3,en", "label must have a letter or a digit. Got '!?'. Fill it, or remove the row."),
+        ("A" * 201 + ",movie,3,en", "label must have at most 200 characters. Got 201. Shorten it."),
+        (
+            "Film,film,3,en",
+            f"genre must be one of {', '.join(Genre.__members__)}, or empty. Got 'film'. Take one of them.",
+        ),
+        ("Film,movie,4,en", "weight must be 1, 2 or 3. Got '4'. Take 3 if the label decides, 1 if it only hints."),
+        ("Film,movie,,en", "weight must be 1, 2 or 3. Got ''. Take 3 if the label decides, 1 if it only hints."),
+        ("Series,,2,en", "weight must be empty where genre is. Got '2'. Empty it, or name a genre."),
+        ("Film,movie,3", "must have 4 columns. Got 3. Quote cells that contain the delimiter."),
+        (
+            "MÓVIE,news,3,en",
+            "label must have the genre and the weight that it has in line 2. Got 'MÓVIE' with others. Make them alike",
+        ),
+        ("movie,movie,2,en", "label must have the genre and the weight that it has in line 2."),
+        ("movie,,,en", "label must have the genre and the weight that it has in line 2."),
+    ],
+)
+def test_bad_rows_are_named_with_their_line(tmp_path, line, sentence):
+    path = table(tmp_path, "Movie,movie,3,en", line)
+    with pytest.raises(InputError) as caught:
+        Labels.read(path)
+    assert str(caught.value).startswith(f"{path}:3: {sentence}")
+    assert "\n" not in str(caught.value)
+
+
+def test_bytes_in_the_table_that_are_not_utf8_are_named(tmp_path):
+    path = tmp_path / "labels.csv"
+    path.write_bytes(HEADER.encode() + b"Kom\xf6die,movie,2,de\n")
+    with pytest.raises(InputError, match=r"labels.csv:2: label must be UTF-8 text. Got .* save as UTF-8."):
+        Labels.read(path)
+
+
+def test_ten_bad_rows_are_named_and_the_rest_counted(tmp_path):
+    path = table(tmp_path, *["!,movie,3,en"] * 12)
+    with pytest.raises(InputError) as caught:
+        Labels.read(path)
+    lines = str(caught.value).splitlines()
+    assert len(lines) == 11
+    assert lines[-1] == f"{path}: 2 more bad rows."
+
+
+def test_a_table_without_a_column(tmp_path):
+    with pytest.raises(InputError, match=r"must have the columns label, genre, weight, lang. Got label, genre, lang."):
+        Labels.read(table(tmp_path, header="label,genre,lang\n"))
+
+
+def test_a_missing_table(tmp_path):
+    with pytest.raises(InputError, match=r"must be a file that exists. Got nothing there. Check the path."):
+        Labels.read(tmp_path / "labels.csv")
+
+
+def test_the_table_is_read_without_the_heavy_packages():
+    code = "import sys, titleclf.epg.genres as l; l.Labels.shipped(); print(*sys.modules)"
+    modules = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
+    assert not {"torch", "pandas", "sklearn", "hydra", "numpy"} & set(modules)

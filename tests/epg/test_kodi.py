@@ -1,0 +1,54 @@
+import re
+from xml.etree import ElementTree
+
+import pytest
+
+from titleclf.epg.genres import Genre
+from titleclf.epg.kodi import genres_xml, write_genres
+from titleclf.epg.profiles import PROFILES, Facts
+from titleclf.runtime.errors import InputError
+
+
+def test_the_file_has_the_ten_codes_with_their_names():
+    root = ElementTree.fromstring(genres_xml().encode())
+    assert root.tag == "genres"
+    assert [child.tag for child in root] == ["name"] + ["genre"] * 10
+    codes = {int(genre.get("genreId"), 16): genre.text for genre in root.iter("genre")}
+    assert codes == {number << 4: genre.value for number, genre in enumerate(Genre, 1)}
+
+
+def test_every_word_that_is_written_for_kodi_stands_in_the_file():
+    names = {genre.text for genre in ElementTree.fromstring(genres_xml().encode()).iter("genre")}
+    for genre in Genre:
+        assert set(PROFILES["kodi"].words(genre, Facts(is_episode=False, minutes=90))) <= names
+
+
+def test_the_file_is_written_once_and_left_alone_after_that(tmp_path):
+    path = tmp_path / "addon" / "genres.xml"
+    assert write_genres(path)
+    assert path.read_text(encoding="utf-8") == genres_xml()
+    written = path.stat().st_mtime_ns
+    assert not write_genres(path)
+    assert path.stat().st_mtime_ns == written
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_copy_from_windows_is_the_same_file(tmp_path):
+    copy = genres_xml().replace("\n", "\r\n").encode()
+    path = tmp_path / "genres.xml"
+    path.write_bytes(copy)
+    assert not write_genres(path)
+    assert path.read_bytes() == copy
+
+
+@pytest.mark.parametrize("own", [b"<genres/>", b"", b"\xff\xfe<\x00"])
+def test_another_file_is_never_overwritten(tmp_path, own):
+    path = tmp_path / "genres.xml"
+    path.write_bytes(own)
+    sentence = (
+        f"{path} must be the genres.xml that titleclf writes. Got another one. Move it away, or name another path "
+        "with --genres."
+    )
+    with pytest.raises(InputError, match=f"^{re.escape(sentence)}$"):
+        write_genres(path)
+    assert path.read_bytes() == own

@@ -1,0 +1,264 @@
+"""What is told of guides: reports and their page, lint, harvest."""
+
+import csv
+import io
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from tests.helpers.guides import filler_of, guide, programme
+from titleclf.epg import console as told
+from titleclf.epg.fill import When, fill
+from titleclf.epg.genres import Genre, Labels
+from titleclf.epg.harvest import Harvest, harvest
+from titleclf.epg.html_report import page
+from titleclf.epg.lint import lint
+from titleclf.epg.overrides import Override, Overrides
+from titleclf.epg.profiles import PROFILES
+from titleclf.epg.report import Report, report
+
+HEAT = "<title>Heat</title>"
+ODD = "<title>&lt;script&gt;alert(1)&lt;/script&gt;</title>"
+
+
+def on(channel: str, one: str) -> str:
+    return one.replace('channel="one"', f'channel="{channel}"')
+
+
+@pytest.fixture
+def reported(tmp_path) -> Report:
+    channels = "".join(
+        f"<channel id='{name}'><display-name>{title}</display-name></channel>"
+        for name, title in {"a": "Alpha &amp; Co", "b": "&lt;b&gt;Beta"}.items()
+    )
+    programmes = [
+        on("a", programme(title=HEAT)),
+        on("a", programme("<category>Sports</category>")),
+        on("b", programme(title=ODD)),
+        on("b", programme(title=ODD).replace("133000", "123000")),
+        on("b", programme(title="<title>Long</title>").replace("133000", "200000")),
+        on("b", programme()),
+        on("c", programme(title="")),
+    ]
+    (tmp_path / "g.xml").write_text(guide(channels, *programmes))
+    filler = filler_of()
+    filler.decider.overrides = Overrides(
+        {"match of the day": Override(2, Genre.arts, "match of the day"), "no": Override(3, "", "no")}, []
+    )
+    return report(str(tmp_path / "g.xml"), filler)
+
+
+def test_channels_by_what_becomes_of_their_programmes(reported):
+    assert [(part.name, part.programmes, part.missing) for part in reported.gaps()] == [
+        ("<b>Beta", 4, 4),
+        ("Alpha & Co", 2, 1),
+        ("c", 1, 1),
+    ]
+    beta, alpha, gamma = reported.gaps()
+    assert beta.outcomes == {"unsure": 3, "filled": 1}
+    assert (beta.unsure_minutes, beta.confidence, beta.overridden) == (90 + 30 + 480, 1.0, 1)
+    assert alpha.confidence == pytest.approx(0.95)
+    assert gamma.confidence is None
+    assert reported.whole.programmes == 7
+    assert reported.categories == {Genre.movie: 1, Genre.arts: 1}
+
+
+def test_with_always_channels_without_gaps_are_listed_too(tmp_path):
+    (tmp_path / "g.xml").write_text(guide(programme("<category>a</category>")))
+    found = report(str(tmp_path / "g.xml"), filler_of(when=When.always))
+    assert [(part.missing, part.asked) for part in found.gaps()] == [(0, 1)]
+
+
+def test_unsure_titles_come_by_airtime(reported):
+    found = [(one.title, one.showings, one.minutes) for one in reported.worst_doubts()]
+    assert found == [("Long", 1, 480), ("<script>alert(1)</script>", 2, 120)]
+
+
+def test_a_report_says_what_fill_then_does(tmp_path, reported):
+    filler = filler_of()
+    filler.decider.overrides = Overrides({"match of the day": Override(2, Genre.arts, "match of the day")}, [])
+    assert fill(str(tmp_path / "g.xml"), str(tmp_path / "out.xml"), filler) == reported.whole.outcomes
+
+
+def test_rows_that_no_title_asked_for_are_told(reported):
+    assert reported.unused_overrides == [3]
+
+
+class Reader(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.open: list[str] = []
+        self.sources: list[str] = []
+        self.text = ""
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append(tag)
+        self.sources += [value for name, value in attributes if name in ("src", "href", "action")]
+        if tag != "meta":
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text += data
+
+
+def test_the_page_is_whole_loads_nothing_and_no_title_can_act_in_it(reported):
+    html = page(reported)
+    reader = Reader()
+    reader.feed(html)
+    assert reader.open == []
+    assert reader.sources == []
+    assert not {"script", "img", "link", "iframe", "b"} & set(reader.tags)
+    assert "url(" not in html
+    for text in ("Alpha & Co", "<b>Beta", "<script>alert(1)</script>", "7 programmes, 6 without a category", "10.0 h"):
+        assert text in reader.text
+
+
+def test_the_page_s_corrections_read_back_as_overrides(tmp_path, reported):
+    (text,) = re.findall(r"<textarea[^>]*>(.*?)</textarea>", page(reported), re.DOTALL)
+    reader = Reader()
+    reader.feed(f"<p>{text}</p>")
+    rows = list(csv.reader(io.StringIO(reader.text)))
+    assert [row[0] for row in rows] == ["title", "Long", "<script>alert(1)</script>"]
+    (tmp_path / "my.csv").write_text(reader.text)
+    assert Overrides.read(tmp_path / "my.csv", list(Genre)).find(["long"])["long"].category in list(Genre)
+
+
+def test_a_guide_without_gaps_has_a_page_too(tmp_path):
+    (tmp_path / "g.xml").write_text(guide(programme("<category>a</category>")))
+    found = report(str(tmp_path / "g.xml"), filler_of())
+    assert "No channel lacks a category." in page(found)
+    assert told.reported(found) == (
+        "1 programmes, 0 without a category. 0 would be filled (mean confidence –), 0 are unsure (0.0 h)."
+    )
+
+
+def test_the_terminal_shows_the_same(reported):
+    lines = told.reported(reported).splitlines()
+    assert lines[0] == (
+        "7 programmes, 6 without a category. 2 would be filled, 1 by overrides (mean confidence 98%), "
+        "3 are unsure (10.0 h)."
+    )
+    assert [re.split(r"  +", line)[0] for line in lines[4:7]] == ["<b>Beta", "Alpha & Co", "c"]
+    assert any(re.match(r"Long +8\.0 h +1 ", line) for line in lines)
+
+
+def test_a_table_is_cut_to_what_a_terminal_can_hold():
+    text = told.table(["a", "#b"], [("x" * 100, "1"), ("\x1b[31mred", "12,345")])
+    assert "\x1b" not in text
+    assert max(map(len, text.splitlines())) == 40 + 2 + 6
+
+
+# Lint
+
+
+def linted(tmp_path, name: str, *programmes: str):
+    (tmp_path / "g.xml").write_text(guide(*programmes))
+    return lint(str(tmp_path / "g.xml"), PROFILES[name], Labels.shipped())
+
+
+def test_lint_says_what_is_not_understood_and_what_it_should_have_been(tmp_path):
+    found = linted(
+        tmp_path,
+        "tvheadend",
+        programme("<category>Movie</category>", title=HEAT),
+        programme("<category>movie / drama</category><category>Movie</category>"),
+        programme("<category>Children's / Youth programmes</category>"),
+        programme("<category>zzz</category>"),
+        programme(),
+    )
+    assert found.understood == {"movie / drama": 1}
+    worst = {text: (finding.count, finding.problem, dict(finding.better)) for text, finding in found.worst()}
+    assert worst == {
+        "Movie": (2, "unknown to tvheadend", {"Movie / Drama": 2}),
+        "Children's / Youth programmes": (
+            1,
+            "spelt 'programmes' where the reader knows 'programs'",
+            {"Children's / Youth programs": 1},
+        ),
+        "zzz": (1, "unknown to tvheadend", {}),
+    }
+    assert next(iter(worst)) == "Movie"
+    assert found.findings["Movie"].example == "Heat"
+    assert (found.programmes, found.without, found.blind) == (5, 1, 3)
+
+
+def test_of_what_a_reader_has_no_word_for_it_is_not_blind(tmp_path):
+    found = linted(tmp_path, "jellyfin", programme("<category>Music</category>"))
+    assert (found.blind, found.worst()[0][1].better) == (0, {})
+
+
+def test_a_reader_of_the_first_category_alone_is_blind_to_the_second(tmp_path):
+    one = programme("<category>Fußball</category><category>Sports</category>")
+    assert linted(tmp_path, "enigma2", one).blind == 1
+    assert linted(tmp_path, "jellyfin", one).blind == 0
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_what_fill_writes_for_a_reader_passes_its_lint(tmp_path, name):
+    titles = {f"Title {genre.name}": genre for genre in Genre}
+    programmes = [programme(title=f"<title>{title}</title>") for title in titles]
+    (tmp_path / "in.xml").write_text(guide(*programmes))
+    fill(str(tmp_path / "in.xml"), str(tmp_path / "out.xml"), filler_of(titles, profile=PROFILES[name]))
+    assert lint(str(tmp_path / "out.xml"), PROFILES[name], Labels.shipped()).blind == 0
+
+
+def test_lint_is_told_in_a_table(tmp_path):
+    text = told.linted(linted(tmp_path, "kodi", programme("<category>Sport</category>")), "kodi")
+    assert re.search(r"^Sport +1  .*  Sports +Match of the Day$", text, re.MULTILINE)
+    assert text.endswith(
+        "kodi understands 0 of 1 categories. Of 1 programmes 0 have no category, and 1 none that it understands."
+    )
+    fine = told.linted(linted(tmp_path, "kodi", programme("<category>sports</category>")), "kodi")
+    assert fine.splitlines() == [
+        "kodi understands 1 of 1 categories. Of 1 programmes 0 have no category, and 0 none that it understands."
+    ]
+
+
+# Harvest
+
+
+def harvested(tmp_path, *programmes: str) -> Harvest:
+    (tmp_path / "g.xml").write_text(guide(*programmes))
+    return harvest([str(tmp_path / "g.xml")], Labels.shipped())
+
+
+def test_titles_get_the_genre_of_most_of_their_programmes(tmp_path):
+    news, film = "<category>News</category>", "<category>Movie</category>"
+    found = harvested(
+        tmp_path,
+        programme(film, title="<title lang='en'>Heat</title>"),
+        programme(film, title="<title lang='en'>HEAT (1995)</title>"),
+        programme(news, title="<title lang='en'>Heat</title>"),
+        programme(news, title="<title>Even</title>"),
+        programme(film, title="<title>Even</title>"),
+        programme("<category>Nobody knows this</category>", title="<title>Odd</title>"),
+        programme(film, title=""),
+        programme(),
+    )
+    assert list(found.titles()) == [("Heat", Genre.movie, "en")]
+    assert (found.programmes, found.labelled, found.mapped) == (8, 6, 5)
+    assert found.unknown == {"Nobody knows this": 1}
+    assert str(found) == (
+        "1 titles from 5 of 6 programmes with categories (8 in all); left out: 1 whose programmes disagree"
+    )
+    assert re.search(r"^Nobody knows this +1$", told.harvested(found), re.MULTILINE)
+
+
+def test_what_was_filled_in_is_no_evidence(tmp_path):
+    (tmp_path / "in.xml").write_text(guide(programme("<category>News</category>"), programme(title=HEAT)))
+    filler = filler_of(when=When.always, is_marked=True)
+    fill(str(tmp_path / "in.xml"), str(tmp_path / "out.xml"), filler)
+    found = harvest([str(tmp_path / "out.xml")], Labels.shipped())
+    assert list(found.titles()) == [("Match of the Day", Genre.news, "")]
+
+
+def test_several_guides_vote_together(tmp_path):
+    for name, label in {"a": "News", "b": "Movie", "c": "Movie"}.items():
+        (tmp_path / f"{name}.xml").write_text(guide(programme(f"<category>{label}</category>")))
+    found = harvest([str(tmp_path / f"{name}.xml") for name in "abc"], Labels.shipped())
+    assert list(found.titles()) == [("Match of the Day", Genre.movie, "")]

@@ -1,0 +1,251 @@
+"""Guides in pieces: what is read, and that nothing changes but what is put in."""
+
+import gzip
+import io
+import lzma
+import random
+import re
+
+import pytest
+
+from tests.helpers.guides import GUIDES, INVALID, KNOWN, filler_of, guide, programme
+from tests.helpers.xmltv import is_valid, parsed
+from titleclf.epg.edits import undo
+from titleclf.epg.fill import Outcome, When, fill
+from titleclf.epg.overrides import Override, Overrides
+from titleclf.epg.parser import pieces, programmes
+from titleclf.epg.profiles import PROFILES
+from titleclf.epg.streams import reading
+from titleclf.epg.xmltv import Programme
+
+each_guide = pytest.mark.parametrize("name", GUIDES)
+
+
+def read(path) -> list[Programme]:
+    return list(programmes(str(path)))
+
+
+def filled(tmp_path, content: bytes, **how) -> bytes:
+    (tmp_path / "in.xml").write_bytes(content)
+    fill(str(tmp_path / "in.xml"), str(tmp_path / "out.xml"), filler_of(**how))
+    return (tmp_path / "out.xml").read_bytes()
+
+
+def texts(element, name: str) -> list[str]:
+    found = (" ".join("".join(child.itertext()).split()) for child in element.findall(name))
+    return [text for text in found if text]
+
+
+@each_guide
+def test_programmes_are_what_another_parser_reads(tmp_path, name):
+    (tmp_path / "g.xml").write_bytes(GUIDES[name])
+    found = read(tmp_path / "g.xml")
+    expected = parsed(GUIDES[name]).findall("programme")
+    assert [one.title for one in found] == [(texts(one, "title") or [""])[0] for one in expected]
+    assert [[text for text, *_ in one.categories] for one in found] == [texts(one, "category") for one in expected]
+    assert [[text for text, *_ in one.keywords] for one in found] == [texts(one, "keyword") for one in expected]
+    assert [one.channel for one in found] == [one.get("channel", "") for one in expected]
+    episodes = [one.find("sub-title") is not None or one.find("episode-num") is not None for one in expected]
+    assert [one.is_episode for one in found] == episodes
+
+
+@pytest.mark.parametrize("size", [1, 7, 100])
+@pytest.mark.parametrize("name", [name for name, content in GUIDES.items() if len(content) < 2000])
+def test_how_a_guide_is_cut_does_not_matter(tmp_path, name, size):
+    (tmp_path / "g.xml").write_bytes(GUIDES[name])
+    with reading(str(tmp_path / "g.xml")) as source:
+        content = b"".join(source.pieces)
+    cut = list(pieces((content[at : at + size] for at in range(0, len(content), size)), "g"))
+    assert b"".join(piece.content for piece in cut) == content
+    assert [one for piece in cut for one in piece.programmes] == read(tmp_path / "g.xml")
+    starts = [piece.start for piece in cut]
+    assert starts == [sum(len(piece.content) for piece in cut[:number]) for number in range(len(cut))]
+
+
+@each_guide
+def test_a_guide_with_nothing_to_fill_stays_the_same_to_the_byte(tmp_path, name):
+    assert filled(tmp_path, GUIDES[name], known={}) == GUIDES[name]
+
+
+@each_guide
+def test_known_titles_without_category_get_one_and_nothing_else_changes(tmp_path, name):
+    before, after = parsed(GUIDES[name]), parsed(filled(tmp_path, GUIDES[name]))
+    for old, new in zip(before.findall("programme"), after.findall("programme"), strict=True):
+        (title, *_) = texts(old, "title") or [""]
+        own = texts(old, "category")
+        assert texts(new, "category") == (own if own or title not in KNOWN else [KNOWN[title]])
+        if not own and title in KNOWN:
+            added = next(child for child in new.findall("category") if (child.text or "").strip())
+            named = next(child for child in old.findall("title") if "".join(child.itertext()).strip())
+            assert dict(added.attrib) == dict(named.attrib)
+            new.remove(added)
+    assert [shape(one) for one in before.iter()] == [shape(one) for one in after.iter()]
+
+
+def shape(element):
+    return element.tag, dict(element.attrib), (element.text or "").strip()
+
+
+@each_guide
+def test_a_filled_guide_follows_the_dtd_where_the_guide_did(tmp_path, name):
+    assert is_valid(GUIDES[name]) == (name not in INVALID)
+    for is_marked in (False, True):
+        assert is_valid(filled(tmp_path, GUIDES[name], is_marked=is_marked)) == (name not in INVALID)
+
+
+@each_guide
+def test_fill_then_undo_gives_the_guide_back_to_the_byte(tmp_path, name):
+    marked = filled(tmp_path, GUIDES[name], is_marked=True)
+    count = undo(str(tmp_path / "out.xml"), str(tmp_path / "back.xml"))
+    assert (tmp_path / "back.xml").read_bytes() == GUIDES[name]
+    assert (count > 0) == (marked != GUIDES[name])
+
+
+def test_the_check_of_the_dtd_sees_a_category_in_the_wrong_place():
+    assert not is_valid(guide(programme("<icon src='i'/><category>a</category>")).encode())
+    assert not is_valid(guide(programme("<keyword>k</keyword><category>a</category>")).encode())
+    assert not is_valid(guide(programme("<category eit='0x10'>a</category>")).encode())
+    assert is_valid(guide(programme("<category>a</category><keyword>k</keyword><icon src='i'/>")).encode())
+
+
+def test_a_category_stands_like_the_child_before_it(tmp_path):
+    after = filled(tmp_path, GUIDES["pretty"]).decode()
+    assert (
+        "    <date>1953</date>\n"
+        "    <!-- what follows has no category -->\n"
+        '    <category lang="de">Education / Science / Factual topics</category>\n'
+        "    <icon src='a>b.png'/>\n"
+    ) in after
+    assert "<desc>d</desc><category>News / Current affairs</category></programme>" in after
+
+
+def test_in_a_guide_that_breaks_the_order_categories_stay_together(tmp_path):
+    content = guide(programme("<icon src='i'/><category>a</category><date>1</date><url>u</url>")).encode()
+    (tmp_path / "in.xml").write_bytes(content)
+    after = filled(tmp_path, content, when=When.always).decode()
+    assert "<category>a</category><category>Sports</category><date>1</date>" in after
+
+
+def test_characters_that_the_encoding_lacks_are_written_as_references(tmp_path):
+    content = guide(programme(), head='<?xml version="1.0" encoding="ISO-8859-1"?>').encode("iso-8859-1")
+    (tmp_path / "in.xml").write_bytes(content)
+    filler = filler_of()
+    filler.decider.overrides = Overrides({"match of the day": Override(2, "Спорт", "match of the day")}, [])
+    fill(str(tmp_path / "in.xml"), str(tmp_path / "out.xml"), filler)
+    after = (tmp_path / "out.xml").read_bytes()
+    assert b"&#1057;&#1087;" in after
+    assert parsed(after).findtext("programme/category") == "Спорт"
+
+
+@pytest.mark.parametrize("ending", [".xml", ".xml.gz", ".xml.xz"])
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, lzma.compress])
+def test_what_packs_a_guide_is_told_by_its_bytes_and_the_output_by_its_name(tmp_path, ending, pack):
+    (tmp_path / "guide").write_bytes(pack(GUIDES["pretty"]))
+    output = tmp_path / f"out{ending}"
+    outcomes = fill(str(tmp_path / "guide"), str(output), filler_of())
+    assert outcomes == {Outcome.filled: 2}
+    unpack = {".xml": bytes, ".xml.gz": gzip.decompress, ".xml.xz": lzma.decompress}[ending]
+    assert unpack(output.read_bytes()) == filled(tmp_path, GUIDES["pretty"])
+
+
+def test_the_same_guide_gives_the_same_bytes_packed(tmp_path):
+    (tmp_path / "in.xml").write_bytes(GUIDES["many"])
+    for name in ("a.gz", "b.gz"):
+        fill(str(tmp_path / "in.xml"), str(tmp_path / name), filler_of())
+    assert (tmp_path / "a.gz").read_bytes() == (tmp_path / "b.gz").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("start", "stop", "minutes"),
+    [
+        ("20260101120000 +0100", "20260101133000 +0100", 90),
+        ("20260101120000 +0100", "20260101120000 +0000", 60),
+        ("20260101120000 CET", "20260101123000 CET", 30),
+        ("202601011200", "202601011245", 45),
+        ("20260101", "20260102", 24 * 60),
+        ("20260101120000 CET", "20260101123000 UTC", None),
+        ("20260101120000", "20260101120000", None),
+        ("20260101120000", "20260101110000", None),
+        ("20260101120000 +0100", "", None),
+        ("tomorrow", "later", None),
+        ("20261301120000", "20261301130000", None),
+        ("1 2 3", "1 2 3 4", None),
+    ],
+)
+def test_a_programmes_length(start, stop, minutes):
+    assert Programme("c", start, stop).minutes == minutes
+
+
+def test_channels_have_the_first_of_their_names(tmp_path):
+    channels = (
+        "<channel id='a'><display-name> A\n1 </display-name><display-name>X</display-name></channel><channel id='b'/>"
+    )
+    (tmp_path / "g.xml").write_text(f"<tv>{channels}{programme()}</tv>")
+    with reading(str(tmp_path / "g.xml")) as source:
+        names = {}
+        for piece in pieces(source.pieces, "g"):
+            names.update(piece.channels)
+    assert names == {"a": "A 1"}
+
+
+def test_standard_input_is_read_and_standard_output_written_as_a_whole(tmp_path, monkeypatch, capfdbinary):
+    class Standard:
+        buffer = io.BufferedReader(io.BytesIO(gzip.compress(GUIDES["pretty"])))
+
+    monkeypatch.setattr("sys.stdin", Standard)
+    fill("-", "-", filler_of())
+    assert capfdbinary.readouterr().out == filled(tmp_path, GUIDES["pretty"])
+
+
+# Guides that nobody would write, drawn by seed
+
+NAMES = ["title", "sub-title", "desc", "category", "keyword", "icon", "url", "episode-num", "x", "programme", "channel"]
+INSIDE = [
+    "Heat",
+    "日本沈没",
+    "",
+    " ",
+    "a &amp; b",
+    "<![CDATA[Heat]]>",
+    "<![CDATA[</title>]]>",
+    "<b>x</b>",
+    "&#x41;",
+    ">",
+]
+ATTRIBUTES = ["", "", " lang='en'", ' lang="d&amp;e"', " a='x>y' ", " lang = 'x/' "]
+BLANKS = ["", " ", "\n  ", "\r\n", "\t", "\n\n"]
+BETWEEN = ["", "", "", "<!-- <title>x</title> -->", "<?p <x> ?>", "text"]
+
+
+def drawn_guide(dice: random.Random) -> str:
+    def element() -> str:
+        name, attribute = dice.choice(NAMES), dice.choice(ATTRIBUTES)
+        if dice.random() < 0.2:
+            return f"<{name}{attribute}/>"
+        return f"<{name}{attribute}>{dice.choice(INSIDE)}</{name}{dice.choice(BLANKS)}>"
+
+    def drawn_programme() -> str:
+        children = [element() for _ in range(dice.randint(0, 6))]
+        if dice.random() < 0.5:
+            children.sort(key=lambda child: NAMES.index(re.match(r"<([\w-]+)", child).group(1)))
+        parts = [dice.choice(BLANKS) + dice.choice(BETWEEN) + dice.choice(BLANKS) + child for child in children]
+        return programme("".join(parts) + dice.choice(BLANKS), title=dice.choice(["", "<title>Heat</title>"]))
+
+    parts = [dice.choice(BLANKS) + drawn_programme() for _ in range(dice.randint(0, 4))]
+    return dice.choice(["", '<?xml version="1.0"?>\n', "\ufeff"]) + f"<tv>{''.join(parts)}\n</tv>\n"
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_any_guide_is_filled_validly_and_given_back_by_undo(tmp_path, monkeypatch, seed):
+    dice = random.Random(seed)
+    changed = 0
+    for _ in range(60):
+        content = drawn_guide(dice).encode()
+        monkeypatch.setattr("titleclf.epg.streams._CHUNK", dice.choice([1, 3, 10, 1000]))
+        when, profile = dice.choice(list(When)), dice.choice([None, *PROFILES.values()])
+        after = filled(tmp_path, content, when=when, profile=profile, is_marked=True)
+        assert is_valid(after) or not is_valid(content)
+        undo(str(tmp_path / "out.xml"), str(tmp_path / "back.xml"))
+        assert (tmp_path / "back.xml").read_bytes() == content
+        changed += after != content
+    assert changed > 10

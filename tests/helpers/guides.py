@@ -1,0 +1,120 @@
+"""Small guides and a model that says what a test tells it, for the tests of guides."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from titleclf.epg.fill import Decider, Filler, When
+from titleclf.epg.genres import Genre
+from titleclf.runtime.choices import Task
+from titleclf.runtime.classifiers import BaseClassifier
+
+KNOWN = {
+    "Match of the Day": Genre.sports,
+    "Tagesschau": Genre.news,
+    "Die Wüste lebt & lacht": Genre.education,
+    "Heat": Genre.movie,
+    "日本沈没": Genre.movie,
+}
+
+
+class Told(BaseClassifier):
+    """A model that is so sure of known titles, and is asked about the others in vain."""
+
+    def __init__(self, known: Mapping[str, Genre], sureness: float) -> None:
+        self.task, self.categories = Task.single, sorted(Genre)
+        self.contexts = self.alone = None
+        self.known, self.sureness = known, sureness
+        self.asked: list[str] = []
+
+    def some_logits(self, titles: Sequence[str], context_ids: Any = None) -> Any:
+        raise NotImplementedError
+
+    def probabilities(self, titles: Sequence[str], _: Any = None) -> tuple[Any, int]:
+        self.asked += titles
+        rows = np.full((len(titles), len(self.categories)), 0.1)
+        for row, title in zip(rows, titles, strict=True):
+            if title in self.known:
+                row[:] = (1 - self.sureness) / 9
+                row[self.categories.index(self.known[title])] = self.sureness
+        return rows, 0
+
+
+def model_of(known: Mapping[str, Genre], sureness: float = 0.95) -> Told:
+    return Told(known, sureness)
+
+
+def filler_of(
+    known: Mapping[str, Genre] = KNOWN, *, profile: Any = None, when: When = When.missing, is_marked: bool = False
+) -> Filler:
+    return Filler(Decider([(model_of(known), np.full(len(Genre), 0.9))]), profile, when, is_marked)
+
+
+def programme(*children: str, title: str = "<title>Match of the Day</title>", more: str = "") -> str:
+    return f'<programme start="20260101120000 +0100" stop="20260101133000 +0100" channel="one"{more}>{title}' + (
+        "".join(children) + "</programme>"
+    )
+
+
+def guide(*programmes: str, head: str = '<?xml version="1.0" encoding="UTF-8"?>\n') -> str:
+    channel = '  <channel id="one"><display-name lang="en">Channel One</display-name></channel>\n'
+    return f"{head}<tv>\n{channel}{''.join(f'  {one}{chr(10)}' for one in programmes)}</tv>\n"
+
+
+PRETTY = """<programme start="20260101120000 +0100" stop="20260101133000 +0100" channel="one">
+    <title lang="de">Die Wüste lebt &amp; lacht</title>
+    <sub-title lang="de">Folge 1</sub-title>
+    <desc lang="de">Ein Film &lt;über&gt; Sand.</desc>
+    <credits>
+      <director>A. Nonymus</director>
+    </credits>
+    <date>1953</date>
+    <!-- what follows has no category -->
+    <icon src='a>b.png'/>
+    <episode-num system="xmltv_ns">0.0.</episode-num>
+  </programme>"""
+
+# What guides look like in the wild; all but the last two follow the DTD.
+GUIDES: dict[str, bytes] = {
+    "one line": guide(programme()).encode(),
+    "pretty": guide(PRETTY, programme("<desc>d</desc>", title="<title>Tagesschau</title>")).encode(),
+    "no programme": guide().encode(),
+    "nothing known": guide(programme(title="<title>Never heard of</title>")).encode(),
+    "has categories": guide(programme("<category lang='en'>Football</category><icon src='i'/>")).encode(),
+    "has keywords": guide(programme("<keyword>live</keyword><icon src='i'/>")).encode(),
+    "empty category": guide(programme("<category/><category> </category><url>u</url>")).encode(),
+    "empty title": guide(programme(title="<title/>"), programme()).encode(),
+    "several titles": guide(
+        programme(title="<title lang='de'></title><title lang='en'>Heat</title><title>Hot</title>")
+    ).encode(),
+    "attributes": guide(programme(title="<title lang='d&quot;e'>Heat</title>", more=" clumpidx='0/2'")).encode(),
+    "CDATA": guide(
+        programme("<desc><![CDATA[</programme><programme>]]></desc>", title="<title><![CDATA[Heat]]></title>")
+    ).encode(),
+    "comments": guide(
+        "<!-- <programme> -->", programme("<!-- a --><icon src='i'/><!-- b -->"), "<?pi <programme>?>"
+    ).encode(),
+    "Windows lines": guide(PRETTY).replace("\n", "\r\n").encode(),
+    "byte order mark": b"\xef\xbb\xbf" + guide(PRETTY).encode(),
+    "no declaration": guide(PRETTY, head="").encode(),
+    "DTD": guide(PRETTY, head='<?xml version="1.0" encoding="UTF-8"?>\n<!DOCTYPE tv SYSTEM "xmltv.dtd">\n').encode(),
+    "UTF-16": guide(PRETTY, head='<?xml version="1.0" encoding="UTF-16"?>').encode("utf-16"),
+    "UTF-16 without mark": guide(PRETTY, head='<?xml version="1.0" encoding="UTF-16"?>').encode("utf-16-be"),
+    "Latin-1": guide(PRETTY, head='<?xml version="1.0" encoding="ISO-8859-1"?>').encode("iso-8859-1"),
+    "Windows-1252": guide(PRETTY, head="<?xml version='1.0' encoding='windows-1252'?>").encode("cp1252"),
+    "Shift-JIS": guide(
+        programme(title="<title lang='ja'>日本沈没</title>"), head='<?xml version="1.0" encoding="Shift_JIS"?>'
+    ).encode("shift_jis"),
+    "many": guide(*(programme(f"<desc>{number}</desc><url>u</url>") for number in range(300))).encode(),
+    "broken order": guide(
+        programme(
+            "<icon src='i'/><desc>d</desc><category>a</category><url>u</url><category>b</category><date>1</date>"
+        ),
+        programme("<icon src='i'/><desc>d</desc><date>1</date>"),
+    ).encode(),
+    "unknown elements": guide(
+        programme("<x><title>no</title></x><programme/>y<z/>"), "<programme/>", "<other><title>Heat</title></other>"
+    ).encode(),
+}
+INVALID = ("broken order", "unknown elements")

@@ -1,0 +1,41 @@
+from dataclasses import asdict
+
+import pytest
+
+from tests.conftest import compose_train
+from titleclf.config.schemas import TrainConfig
+from titleclf.runtime.architecture import ModelConfig, NgramConfig, from_mapping
+from titleclf.runtime.choices import Combine
+from titleclf.runtime.errors import InputError
+
+
+def test_a_mapping_becomes_the_same_configuration():
+    config = compose_train(
+        "model=conv", "optim.skip=[]", 'evaluate.category_precision=[{category:"It\'s",precision:0.9}]'
+    )
+    assert from_mapping(TrainConfig, asdict(config)) == config
+
+
+def test_whole_numbers_pass_for_fractions_and_names_for_enums():
+    values = {**asdict(compose_train().model), "dropout": 0, "combine": "add"}
+    model = from_mapping(ModelConfig, values)
+    assert isinstance(model, NgramConfig)
+    assert (model.dropout, model.combine) == (0.0, Combine.add)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"dim": 2.5}, "here.dim must be of type int. Got 2.5."),
+        ({"dim": True}, "here.dim must be of type int. Got True."),
+        ({"combine": "divide"}, "here.combine must be of type Combine. Got 'divide'."),
+        ({"orders": "2"}, "here.orders must be of type list. Got '2'."),
+        ({"kind": "tree"}, "here.kind must be of type ModelKind. Got 'tree'."),
+        ({"embeddings": 1}, "here.embeddings must be a mapping. Got 1."),
+        ({"depth": 1}, "Missing or unknown: depth."),
+    ],
+)
+def test_mappings_that_do_not_fit(change, sentence):
+    with pytest.raises(InputError) as caught:
+        from_mapping(ModelConfig, {**asdict(compose_train().model), **change}, "here")
+    assert sentence in str(caught.value)

@@ -1,0 +1,65 @@
+import stat
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from titleclf.runtime import files
+from titleclf.runtime.files import replacing, shipped, write_text
+from titleclf.training.run import new_run_folder, point_latest
+
+
+def test_a_file_is_replaced_when_the_block_ends(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with replacing(path) as temporary:
+        temporary.write_text("new")
+        assert path.read_text() == "old"
+        assert temporary.parent == tmp_path
+    assert path.read_text() == "new"
+    assert stat.S_IMODE(path.stat().st_mode) & stat.S_IRGRP
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
+def test_a_failure_leaves_the_old_file_and_no_other(tmp_path, error):
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+
+    def write() -> None:
+        with replacing(path) as temporary:
+            temporary.write_text("ne")
+            raise error
+
+    with pytest.raises(type(error)):
+        write()
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_folders_are_made_on_the_way(tmp_path):
+    write_text(tmp_path / "a" / "b.txt", "ü")
+    assert (tmp_path / "a" / "b.txt").read_bytes() == "ü".encode()
+
+
+def test_runs_of_the_same_second_do_not_collide(tmp_path):
+    with ThreadPoolExecutor(16) as pool:
+        folders = list(pool.map(new_run_folder, [tmp_path / "outputs"] * 48))
+    assert len(set(folders)) == 48
+    assert all(folder.is_dir() for folder in folders)
+
+
+def test_latest_moves_in_one_step(tmp_path):
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+        point_latest(tmp_path / name)
+        assert (tmp_path / "latest").resolve() == tmp_path / name
+    assert Path(tmp_path / "latest").readlink() == Path("second")
+    assert {path.name for path in tmp_path.iterdir()} == {"first", "second", "latest"}
+
+
+def test_shipped_files_are_found_in_a_checkout_and_in_a_package(tmp_path, monkeypatch):
+    assert (shipped("conf") / "train.yaml").is_file()
+    monkeypatch.setattr(files, "PACKAGE", tmp_path)
+    (tmp_path / "shipped" / "conf").mkdir(parents=True)
+    assert shipped("conf") == tmp_path / "shipped" / "conf"

@@ -1,0 +1,159 @@
+import sys
+import unicodedata
+
+import numpy as np
+import pytest
+
+from titleclf.runtime.errors import InputError
+from titleclf.runtime.text.characters import (
+    BOUNDARY,
+    FIRST_CHARACTER,
+    PAD,
+    SPACE,
+    UNK,
+    Characters,
+    chunked,
+    may_compose,
+    normalise,
+)
+
+ALL = [one for one in map(chr, range(sys.maxunicode + 1)) if unicodedata.category(one) not in {"Cn", "Co"}]
+
+A, B, C = range(FIRST_CHARACTER, FIRST_CHARACTER + 3)
+
+
+def vocabulary(known="abc", *, casefold=True, boundary=True, length=7) -> Characters:
+    return Characters(known, casefold, boundary, length)
+
+
+@pytest.mark.parametrize(
+    ("title", "normal"),
+    [
+        ("TATORT", "tatort"),
+        ("e\N{COMBINING ACUTE ACCENT}", "é"),
+        ("  a \t\n b  ", "a b"),
+        ("Straße", "strasse"),
+        ("ΰ".upper(), "ΰ"),  # folding takes it apart; NFC puts it together again
+        ("\N{NO-BREAK SPACE}", ""),
+    ],
+)
+def test_normalise(title, normal):
+    assert normalise(title, casefold=True) == normal
+
+
+def test_case_stays_without_casefold():
+    assert normalise("TATort", casefold=False) == "TATort"
+
+
+def test_the_vocabulary_is_learnt_with_a_minimum_count():
+    characters = Characters.from_titles(["abca", "Bca", "z"], casefold=True, min_count=2, boundary=True)
+    assert characters == Characters("abc", casefold=True, boundary=True, length=6)
+    assert len(characters) == FIRST_CHARACTER + 3
+
+
+def test_ids_and_masks():
+    batch = vocabulary().batch(["Cab", "", "xa"])
+    assert batch.ids.tolist() == [
+        [BOUNDARY, C, A, B, BOUNDARY],
+        [BOUNDARY, BOUNDARY, PAD, PAD, PAD],
+        [BOUNDARY, UNK, A, BOUNDARY, PAD],
+    ]
+    assert np.array_equal(batch.mask, batch.ids != PAD)
+    assert batch.cut == 0
+
+
+def test_a_space_always_has_its_id():
+    characters = Characters.from_titles(["a a"], casefold=True, min_count=2, boundary=False)
+    assert characters.known == "a"
+    assert characters.batch(["a  a"]).ids.tolist() == [[A, SPACE, A]]
+    assert vocabulary("").batch(["x y"]).ids.tolist() == [[BOUNDARY, UNK, SPACE, UNK, BOUNDARY]]
+
+
+def test_without_boundary():
+    batch = vocabulary(boundary=False).batch(["cab", "", "b"])
+    assert batch.ids.tolist() == [[C, A, B], [PAD] * 3, [B, PAD, PAD]]
+    assert batch.mask.tolist() == [[True] * 3, [False] * 3, [True, False, False]]
+
+
+def test_longer_titles_are_cut_and_counted():
+    batch = vocabulary().batch(["abcabc", "abcab", "a" * 10_000])
+    assert batch.ids.shape == (3, 7)
+    assert batch.ids[0].tolist() == [BOUNDARY, A, B, C, A, B, BOUNDARY]
+    assert batch.cut == 2
+
+
+@pytest.mark.parametrize("odd", ["\0", "\udcff", "🎉", "日"])
+def test_odd_characters_are_unknown(odd):
+    assert vocabulary().batch([odd]).ids.tolist() == [[BOUNDARY, UNK, BOUNDARY]]
+
+
+def test_an_empty_vocabulary_knows_nothing():
+    assert vocabulary("").batch(["ab"]).ids.tolist() == [[BOUNDARY, UNK, UNK, BOUNDARY]]
+
+
+def test_no_titles_are_an_empty_batch():
+    assert vocabulary().batch([]).ids.shape == (0, 3)
+
+
+def test_an_empty_title_without_boundary_is_one_pad():
+    batch = vocabulary(boundary=False).batch([""])
+    assert (batch.ids.tolist(), batch.mask.tolist()) == ([[PAD]], [[False]])
+
+
+def test_mapping_there_and_back():
+    characters = vocabulary("aé日")
+    assert Characters.from_mapping(characters.to_mapping(), "here") == characters
+
+
+@pytest.mark.parametrize("change", [{"length": "7"}, {"more": 1}, {"known": None}])
+def test_a_mapping_that_is_no_vocabulary(change):
+    with pytest.raises(
+        InputError, match=r"here must describe a vocabulary with known, casefold, boundary, length. Got"
+    ):
+        Characters.from_mapping({**vocabulary().to_mapping(), **change}, "here")
+
+
+@pytest.mark.parametrize(("boundary", "least"), [(True, 3), (False, 1)])
+def test_a_vocabulary_without_room_for_a_character(boundary, least):
+    values = vocabulary(boundary=boundary).to_mapping()
+    assert Characters.from_mapping({**values, "length": least}, "here").length == least
+    with pytest.raises(
+        InputError, match=rf"^here must have a length of at least {least}\. Got {least - 1}\. Train again"
+    ):
+        Characters.from_mapping({**values, "length": least - 1}, "here")
+
+
+def test_chunks_keep_order_and_lose_nothing():
+    titles = list("abcdefg")
+    assert list(chunked(iter(titles), 3)) == [["a", "b", "c"], ["d", "e", "f"], ["g"]]
+    assert [len(some) for some in chunked(titles, 3)] == [3, 3, 1]
+    assert list(chunked([], 3)) == []
+
+
+def test_all_characters_that_compose_with_those_before_them_are_told():
+    decomposed = [unicodedata.decomposition(character).split() for character in ALL]
+    pairs = [[chr(int(code, 16)) for code in codes] for codes in decomposed if len(codes) == 2 and "<" not in codes[0]]
+    assert len(pairs) > 900
+    assert all(may_compose(second) for pair in pairs if len(normalised(pair)) == 1 for second in pair[1:])
+    assert all(may_compose(character) for character in ALL if unicodedata.combining(character))
+    syllables = [normalised(["\u1100\u1161", last]) for last in ALL if len(normalised(["\u1100\u1161", last])) == 1]
+    assert len(syllables) == 27
+
+
+def normalised(parts):
+    return unicodedata.normalize("NFC", "".join(parts))
+
+
+@pytest.mark.parametrize("casefold", [True, False])
+def test_characters_that_stand_alone_have_their_ids_beside_others_too(casefold):
+    known = "".join(sorted({*"aæéßΣσς", *ALL[::7]} - {" "}))
+    characters = Characters(known, casefold, False, len(ALL))
+    alone = [(character, characters.alone(character)) for character in ALL]
+    titles = [character for character, own in alone if own >= 0 and own != SPACE]
+    ids, _, cut = characters.line(["".join(titles)])
+    assert cut == 0
+    assert ids.tolist() == [own for _, own in alone if own >= 0 and own != SPACE]
+    assert len(titles) > 0.95 * len(ALL)
+    assert {character for character, own in alone if own == SPACE} == {one for one in ALL if one.isspace()}
+    assert characters.alone("\u0301") == characters.alone("\u1161") == -1
+    assert (characters.alone("ß") == -1) == casefold
