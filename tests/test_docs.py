@@ -38,7 +38,7 @@ NOT_RUN = {
     r"loginctl enable-linger$": "changes the system",
     r"mythfilldatabase --file --sourceid 1 --xmlfile filled.xml$": "is MythTV's",
     r"cat filled.xml \| socat - UNIX-CONNECT:\S+xmltv\.sock$": "is tvheadend's",
-    r"make (test|check|format|docs|wheel|help|load|curve)\b": "takes minutes, or runs this test; its options must exist",
+    r"make (test|check|format|docs|wheel|help|load|curve)\b": "takes minutes, or runs this; its options must exist",
     r"torchrun ": "starts processes that wait for one another; its overrides must compose",
     r"(titleclf|python -m titleclf\.)\s?predict_dataset ": "starts Ray; its options must parse",
 }
