@@ -383,7 +383,7 @@ def test_every_program_of_a_document_prints_what_it_says(name, capsys):
     capsys.readouterr()
     program = "".join(block.text for block in blocks(DOCUMENTS[name]) if block.language == "python")
     exec(compile(program, name, "exec"), {"__name__": "__main__"})
-    assert capsys.readouterr().out.splitlines() == re.findall(r"^#> (.*)", program, re.MULTILINE)
+    assert capsys.readouterr().out.splitlines() == re.findall(r"^# -> (.*)", program, re.MULTILINE)
 
 
 @pytest.mark.parametrize(
