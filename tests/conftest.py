@@ -1,35 +1,16 @@
 """Small titles, configurations and a trained run that several tests share."""
 
-import csv
-import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from titleclf.config.hydra import compose
-from titleclf.config.schemas import ColumnsConfig, TrainConfig
+from tests.helpers.titles import CHANNELS, rows, tag_rows, write_csv
+from tests.helpers.training import CONTEXT, FEW_BUCKETS, SMALL, compose_train
+from titleclf.config.schemas import TrainConfig
 from titleclf.runtime import files
-from titleclf.runtime.bundle.checksums import SUMS, sums_of
 from titleclf.train import train
-from titleclf.training.bundle_writer import CARD
-
-COLUMNS = ColumnsConfig("title", "category", "lang", "und", channel=None, duration=None)
-
-# Twenty real titles of each of two kinds, ten of a third: enough to learn by heart in a second.
-SPORTS = """Match of the Day, Monday Night Football, Snooker World Championship, Tour de France, Ryder Cup Golf,
-Grand Slam Tennis, Super Bowl, Champions League Final, Formula 1 Monaco, Ski Sunday, Six Nations Rugby, Test Cricket,
-The Boat Race, Grand National, Boxing Tonight, Darts Premier League, MotoGP Austria, Wimbledon Highlights,
-World Athletics, Bundesliga Live"""
-NEWS = """Tagesschau, BBC News at Ten, Newsnight, Euronews Now, World News Tonight, Morning News, Le journal,
-Telediario 1, Heute Journal, Channel 4 News, Breakfast News, Evening Report, Sky News Today, Weather, Local News,
-Newsround Report, News Hour, Business Report, Midday News, World Service News"""
-MUSIC = """Top of the Pops, Eurovision Song Contest, Later... with Jools Holland, MTV Unplugged, Jazz Club,
-The Old Grey Whistle Test, Opera Gala, Swan Lake Ballet, Country Songs, Proms Concert"""
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
@@ -37,58 +18,9 @@ def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
     return argname if isinstance(val, bytes) else None
 
 
-def reseal(folder: Path) -> None:
-    """Let a changed bundle tell of its files as they are now: what is behind the checksums must be looked at, too."""
-    told = (CARD, SUMS)
-    files = {path.name: path.read_bytes() for path in folder.iterdir() if path.name not in told}
-    (folder / SUMS).write_bytes(sums_of(files))
-
-
-def rows() -> list[tuple[str, str, str]]:
-    """Return the fifty titles as (title, category, lang)."""
-    kinds = {"Sports": SPORTS, "News": NEWS, "Music": MUSIC}
-    return [
-        (" ".join(title.split()), category, "de" if title.strip() in ("Tagesschau", "Heute Journal") else "en")
-        for category, titles in kinds.items()
-        for title in titles.split(",")
-    ]
-
-
-def tag_rows() -> list[tuple[str, str, str]]:
-    """Return the fifty titles as (title, tags, lang): one to three tags each."""
-    return [
-        (
-            title,
-            " | ".join([category, *(["Long"] if len(title) > 14 else []), *(["Live"] if number % 3 == 0 else [])]),
-            lang,
-        )
-        for number, (title, category, lang) in enumerate(rows())
-    ]
-
-
-def write_csv(
-    path: Path, table: list[tuple[str, ...]], header: tuple[str, ...] = ("title", "category", "lang")
-) -> Path:
-    with path.open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows([header, *table])
-    return path
-
-
 @pytest.fixture(scope="session")
 def titles_csv(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_csv(tmp_path_factory.mktemp("titles") / "titles.csv", rows())
-
-
-def compose_train(*overrides: str) -> TrainConfig:
-    """Return what `python -m titleclf.train` would be given; small models can't take the embeddings that ship."""
-    groups = ("model=", "experiment=")
-    model = [] if any(override.startswith(groups) for override in overrides) else ["model=ngram"]
-    config: TrainConfig = compose("train", [*model, *overrides])
-    return config
-
-
-SMALL = ("device=cpu", "model.dim=9", "training.epochs=3", "training.batch_size=7", "evaluate.robustness_titles=0")
-FEW_BUCKETS = "model.buckets=997"
 
 
 @pytest.fixture
@@ -109,10 +41,6 @@ def run(titles_csv: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     outputs = tmp_path_factory.mktemp("run") / "outputs"
     overrides = [f"data.path={titles_csv}", f"output_dir={outputs}", "training.epochs=8"]
     return train(compose_train(*SMALL, FEW_BUCKETS, *overrides, "evaluate.robustness_titles=1000"))
-
-
-CHANNELS = {"Sports": ("sport.one", 100), "News": ("news.24", 15), "Music": ("music.tv", 60)}
-CONTEXT = ("data.columns.channel=channel", "data.columns.duration=duration", "context.min_titles=2")
 
 
 @pytest.fixture(scope="session")
@@ -163,25 +91,3 @@ def no_shipped_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let no model come with the package."""
     monkeypatch.setattr(files, "PACKAGE", tmp_path / "package")
     monkeypatch.setattr(files, "CHECKOUT", tmp_path / "checkout")
-
-
-def command(module: str, *arguments: str, cwd: Path, **how: Any) -> subprocess.CompletedProcess[str]:
-    """Run `python -m titleclf.<module>` as a user does."""
-    return subprocess.run(
-        [sys.executable, "-m", f"titleclf.{module}", *arguments],
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-        env={**os.environ, "MPLBACKEND": "agg"},
-        **({"stdin": subprocess.DEVNULL} if "input" not in how else {}),
-        **how,
-    )
-
-
-def one_line(text: str) -> str:
-    """Assert that `text` is one line, and return it."""
-    lines = text.splitlines()
-    assert len(lines) == 1, text
-    return lines[0]

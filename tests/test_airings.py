@@ -10,10 +10,14 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from titleclf.runtime.onnx_classifier import OnnxClassifier
 from torch import nn
 
-from tests.conftest import COLUMNS, CONTEXT, command, compose_train, one_line, reseal, write_csv
+from tests.helpers.bundles import reseal
+from tests.helpers.commands import command, one_line
 from tests.helpers.guides import guide, model_of
+from tests.helpers.titles import COLUMNS, write_csv
+from tests.helpers.training import CONTEXT, compose_train
 from tests.runtime.test_classifier import SIZES, TITLES, with_network
 from titleclf.config import saved
 from titleclf.config.hydra import compose
@@ -31,7 +35,6 @@ from titleclf.runtime.choices import ExportFormat
 from titleclf.runtime.classifier import Classifier
 from titleclf.runtime.errors import InputError
 from titleclf.runtime.explanation import explain
-from titleclf.runtime.onnx_classifier import OnnxClassifier
 from titleclf.runtime.text.programmes import EDGES, UNKNOWN, Context, Contexts, contexts_of, without
 from titleclf.serve.batcher import Answering
 from titleclf.serve.corrections import Corrections

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import FEW_BUCKETS, SMALL, command, one_line
+from tests.helpers.commands import command, one_line
+from tests.helpers.training import FEW_BUCKETS, SMALL
 from titleclf import __main__ as cli
 from titleclf import __version__
 from titleclf.config.hydra import compose

@@ -7,7 +7,7 @@ import sys
 import time
 from pathlib import Path
 
-from tests.conftest import command, one_line
+from tests.helpers.commands import command, one_line
 
 QUICK = ("model=ngram", "device=cpu", "training.epochs=2", "model.dim=5", "model.buckets=97")
 

@@ -13,7 +13,9 @@ from matplotlib.image import imread
 from safetensors.torch import load_file
 from torch import nn
 
-from tests.conftest import FEW_BUCKETS, command, compose_train, one_line, rows
+from tests.helpers.commands import command, one_line
+from tests.helpers.titles import rows
+from tests.helpers.training import FEW_BUCKETS, compose_train
 from titleclf import pretrain as module
 from titleclf.config.hydra import compose
 from titleclf.config.saved import load_config

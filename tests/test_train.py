@@ -10,7 +10,7 @@ import torch
 from matplotlib.image import imread
 from safetensors.torch import load_file
 
-from tests.conftest import rows, write_csv
+from tests.helpers.titles import rows, write_csv
 from titleclf import train as module
 from titleclf.config import saved
 from titleclf.config.schemas import CategoryPrecision, TrainConfig

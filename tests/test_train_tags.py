@@ -8,9 +8,12 @@ import numpy as np
 import pytest
 import torch
 from matplotlib.image import imread
+from titleclf.runtime.memory.tag_memory import TagMemory
+from titleclf.runtime.tag_thresholds import TagThresholds
 
-from tests.conftest import reseal, tag_rows, write_csv
 from tests.evaluate.test_evaluation import config as evaluation
+from tests.helpers.bundles import reseal
+from tests.helpers.titles import tag_rows, write_csv
 from tests.test_train import KilledError, same, weights
 from titleclf.config import saved
 from titleclf.config.schemas import CategoryPrecision, TrainConfig
@@ -20,8 +23,6 @@ from titleclf.evaluate.evaluation import evaluate
 from titleclf.evaluate.tag_metrics import summary
 from titleclf.runtime.choices import Task
 from titleclf.runtime.errors import InputError
-from titleclf.runtime.memory.tag_memory import TagMemory
-from titleclf.runtime.tag_thresholds import TagThresholds
 from titleclf.train import build, fit, train
 from titleclf.training import run as runs
 from titleclf.training.calibration import calibrate

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import one_line
+from tests.helpers.commands import one_line
 from tests.helpers.guides import guide, programme
 from titleclf import __version__
 from titleclf.runtime.classifier import Classifier

@@ -9,16 +9,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from titleclf.runtime.classifier import Classifier
     from titleclf.runtime.errors import InputError
-    from titleclf.runtime.onnx_classifier import OnnxClassifier
     from titleclf.runtime.prediction import Prediction
 
 __version__ = "0.1.0"
-__all__ = ["Classifier", "InputError", "OnnxClassifier", "Prediction", "__version__"]
+__all__ = ["Classifier", "InputError", "Prediction", "__version__"]
 
 _HOMES = {
     "Classifier": "titleclf.runtime.classifier",
     "InputError": "titleclf.runtime.errors",
-    "OnnxClassifier": "titleclf.runtime.onnx_classifier",
     "Prediction": "titleclf.runtime.prediction",
 }
 

@@ -8,15 +8,15 @@ from titleclf.config.schemas import ExportConfig
 from titleclf.data.unlabelled import real_titles
 from titleclf.runtime.bundle.reader import model_folder
 from titleclf.runtime.choices import ExportFormat
-from titleclf.runtime.classifier import Classifier
+from titleclf.runtime.classifier import Classifier, classifier_of
 from titleclf.runtime.errors import InputError, needing_onnx
 from titleclf.runtime.files import replacing
-from titleclf.runtime.onnx_classifier import OnnxClassifier
-from titleclf.training.bundle_writer import save
+from titleclf.runtime.onnx_network import parse_onnx
+from titleclf.training.bundle_writer import write_bundle
 from titleclf.training.embeddings import write_embeddings
 from titleclf.training.fold import fold, why_not
 from titleclf.training.parity import check, compare
-from titleclf.training.trained_model import Bundle, load_bundle
+from titleclf.training.trained_model import TrainedModel, bundle_of, load_trained
 
 
 def export(config: ExportConfig) -> Path:
@@ -24,43 +24,44 @@ def export(config: ExportConfig) -> Path:
     output = Path(config.output)
     if output.exists():
         raise InputError(f"output must not exist yet. Got {output}. Name another one or remove it.")
-    bundle = load_bundle(model_folder(config.run))
+    model = load_trained(model_folder(config.run))
     match config.format:
         case ExportFormat.bundle:
-            _write_bundle(bundle, config, output)
+            _write_bundle(model, config, output)
         case ExportFormat.embeddings:
-            network = bundle.network
-            write_embeddings(output, network.encoder, network.config, bundle.characters)
+            network = model.network
+            write_embeddings(output, network.encoder, network.config, network.characters)
         case ExportFormat.onnx:
-            _write_onnx(bundle, config, output)
+            _write_onnx(model, config, output)
     print(f"Wrote {output}")
     return output
 
 
-def _write_bundle(bundle: Bundle, config: ExportConfig, output: Path) -> None:
-    saved, reason = bundle.saved(), why_not(bundle.network.config)
+def _write_bundle(model: TrainedModel, config: ExportConfig, output: Path) -> None:
+    bundle, reason = bundle_of(model), why_not(model.network.config)
     if config.fold and reason is None:
-        saved.weights = fold(saved.weights, saved.task)
-    agreement = compare(bundle, Classifier.of(saved), real_titles(config.titles))
-    check(agreement)
-    save(saved, output)
-    print(agreement)
+        bundle = replace(bundle, weights=fold(bundle.weights, model.task))
+    parity = compare(model, classifier_of(bundle), real_titles(config.titles))
+    check(parity)
+    write_bundle(bundle, output)
+    print(parity)
     if config.fold and reason is not None:
         print(f"Not folded: {reason}.")
 
 
-def _write_onnx(bundle: Bundle, config: ExportConfig, output: Path) -> None:
+def _write_onnx(model: TrainedModel, config: ExportConfig, output: Path) -> None:
     with needing_onnx():
         from titleclf.training.onnx_graph import onnx_model
 
-    content = onnx_model(bundle.saved()).SerializeToString()
-    network = OnnxClassifier.from_bytes(content, str(output))
-    agreement = compare(bundle, replace(network, memory=bundle.memory), real_titles(config.titles))
-    check(agreement)
+    content = onnx_model(bundle_of(model)).SerializeToString()
+    contents, network = parse_onnx(content, str(output))
+    exported = Classifier(replace(contents, memory=model.contents.memory), network)
+    parity = compare(model, exported, real_titles(config.titles))
+    check(parity)
     with replacing(output) as temporary:
         temporary.write_bytes(content)
-    print(agreement)
-    print("The network alone: temperature and thresholds are its metadata, a memory of titles stays in the bundle.")
+    print(parity)
+    print("The network alone: temperature and thresholds are in its metadata, the memory stays in the bundle.")
 
 
 main = command("export", export)

@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import COLUMNS, one_line
+from tests.helpers.commands import one_line
+from tests.helpers.titles import COLUMNS
 from titleclf import export, pretrain, train
 from titleclf.config.hydra import SCHEMAS, compose
 from titleclf.config.schemas import CategoryPrecision, PretrainConfig, TrainConfig

@@ -2,7 +2,8 @@ from dataclasses import replace
 
 import pytest
 
-from tests.conftest import COLUMNS, compose_train
+from tests.helpers.titles import COLUMNS
+from tests.helpers.training import compose_train
 from titleclf.config.hydra import compose
 from titleclf.config.rules import check
 from titleclf.config.schemas import EvaluateConfig, EvaluationConfig, ExportConfig

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.conftest import rows, write_csv
+from tests.helpers.titles import rows, write_csv
 from tests.test_train import killed_after_one_epoch, refusal
 from titleclf.config import saved
 from titleclf.config.hydra import compose

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from scripts import check_titles
-from tests.conftest import COLUMNS, write_csv
+from tests.helpers.titles import COLUMNS, write_csv
 from titleclf.data.titles import read_titles
 from titleclf.runtime.files import shipped
 

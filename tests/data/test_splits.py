@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tests.conftest import COLUMNS, write_csv
+from tests.helpers.titles import COLUMNS, write_csv
 from titleclf.config.schemas import DataConfig
 from titleclf.data.splits import learnable, split, split_beside
 from titleclf.data.titles import read_all_titles

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.conftest import COLUMNS, tag_rows, write_csv
+from tests.helpers.titles import COLUMNS, tag_rows, write_csv
 from titleclf.config.schemas import DataConfig
 from titleclf.data.splits import sides_of, split, tags_by_side
 from titleclf.runtime.choices import Task

@@ -5,7 +5,7 @@ import tracemalloc
 import pandas as pd
 import pytest
 
-from tests.conftest import rows, write_csv
+from tests.helpers.titles import rows, write_csv
 from titleclf.config.schemas import CharactersConfig
 from titleclf.data.unlabelled import Unlabelled, real_titles
 from titleclf.runtime.errors import InputError

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import command, one_line
+from tests.helpers.commands import command, one_line
 from tests.helpers.guides import GUIDES, filler_of, guide, programme
 from titleclf.epg.edits import undo
 from titleclf.epg.fill import Outcome, When, fill

@@ -8,8 +8,9 @@ import sys
 
 import pytest
 
-from tests.conftest import command, compose_train, one_line
+from tests.helpers.commands import command, one_line
 from tests.helpers.guides import GUIDES, PRETTY, guide, programme
+from tests.helpers.training import compose_train
 from titleclf.data.titles import read_all_titles
 from titleclf.epg import __main__ as module
 from titleclf.epg.genres import Genre

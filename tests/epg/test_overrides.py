@@ -3,7 +3,7 @@ import re
 
 import pytest
 
-from tests.conftest import write_csv
+from tests.helpers.titles import write_csv
 from titleclf.epg.decorations import unmarked
 from titleclf.epg.overrides import Override, Overrides
 from titleclf.runtime.errors import InputError

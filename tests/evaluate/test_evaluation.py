@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.conftest import COLUMNS, reseal, rows, write_csv
+from tests.helpers.bundles import reseal
+from tests.helpers.titles import COLUMNS, rows, write_csv
 from titleclf.config.hydra import compose
 from titleclf.config.schemas import CategoryPrecision, EvaluateConfig
 from titleclf.evaluate.evaluation import evaluate, part

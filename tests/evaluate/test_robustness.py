@@ -4,7 +4,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from tests.conftest import rows
+from tests.helpers.titles import rows
 from titleclf.evaluate.robustness import GROUPS, PARTS, Labelled, conditions, held, robustness, told
 from titleclf.evaluate.robustness import rows as table_rows
 from titleclf.runtime.choices import Format, Misspelling

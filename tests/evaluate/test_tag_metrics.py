@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from scipy.special import expit
 from sklearn.metrics import accuracy_score, average_precision_score, f1_score, precision_score, recall_score
+from titleclf.runtime.tag_calibration import NO_TEMPERATURE, TagTemperature, probabilities
 
 from titleclf.evaluate.tag_metrics import (
     average_precisions,
@@ -13,7 +14,6 @@ from titleclf.evaluate.tag_metrics import (
     negative_log_likelihood,
     summary,
 )
-from titleclf.runtime.tag_calibration import NO_TEMPERATURE, TagTemperature, probabilities
 from titleclf.training.calibration import fit_tag_temperature as fit_temperature
 
 GENERATOR = np.random.default_rng(1)

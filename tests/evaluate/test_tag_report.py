@@ -4,14 +4,14 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.image import imread
+from titleclf.evaluate.tag_coverage import coverage
+from titleclf.runtime.tag_calibration import TagTemperature, probabilities
+from titleclf.runtime.tag_thresholds import TagThresholds
 
 from tests.evaluate.test_report import group
 from titleclf.data.targets import tags_of
-from titleclf.evaluate.tag_coverage import coverage
 from titleclf.evaluate.tag_metrics import measure
 from titleclf.evaluate.tag_report import table, write_report
-from titleclf.runtime.tag_calibration import TagTemperature, probabilities
-from titleclf.runtime.tag_thresholds import TagThresholds
 from titleclf.training.plots import draw_training
 
 WARM = TagTemperature(1.5, -0.1)

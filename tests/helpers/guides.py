@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from titleclf.runtime.classifiers import BaseClassifier
 
 from titleclf.epg.fill import Decider, Filler, When
 from titleclf.epg.genres import Genre
 from titleclf.runtime.choices import Task
-from titleclf.runtime.classifiers import BaseClassifier
 
 KNOWN = {
     "Match of the Day": Genre.sports,

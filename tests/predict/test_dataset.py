@@ -13,7 +13,8 @@ import pytest
 from pyarrow import parquet
 
 import titleclf.predict
-from tests.conftest import command, one_line, rows
+from tests.helpers.commands import command, one_line
+from tests.helpers.titles import rows
 from titleclf import Classifier
 from titleclf.predict import blocks as dataset
 from titleclf.predict import dataset as module

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from titleclf.runtime.tag_thresholds import TagThresholds
 
-from tests.conftest import COLUMNS
+from tests.helpers.titles import COLUMNS
 from titleclf.data.titles import read_titles
 from titleclf.predict import __main__ as module
 from titleclf.predict.output import UNSURE
 from titleclf.runtime.choices import Task
-from titleclf.runtime.tag_thresholds import TagThresholds
 from titleclf.training.trained_model import load_bundle
 
 TITLES = ["Match of the Day", "Tagesschau", "Opera Gala"]

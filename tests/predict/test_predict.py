@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tests.conftest import command, one_line
+from tests.helpers.commands import command, one_line
 from titleclf import __version__
 from titleclf.predict import __main__ as module
 from titleclf.predict.output import NO_TITLE, UNSURE

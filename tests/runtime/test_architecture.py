@@ -2,7 +2,7 @@ from dataclasses import asdict
 
 import pytest
 
-from tests.conftest import compose_train
+from tests.helpers.training import compose_train
 from titleclf.config.schemas import TrainConfig
 from titleclf.runtime.architecture import ModelConfig, NgramConfig, from_mapping
 from titleclf.runtime.choices import Combine

@@ -14,7 +14,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from tests.conftest import compose_train, reseal
+from tests.helpers.bundles import reseal
+from tests.helpers.training import compose_train
 from titleclf.runtime.bundle.packing import SCALE, TABLE
 from titleclf.runtime.bundle.reader import shapes_of
 from titleclf.runtime.choices import Combine, MemoryKind, Positions

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.conftest import one_line
+from tests.helpers.commands import one_line
 from tests.runtime.test_classifier import MODEL, with_network
 from titleclf.predict import __main__ as module
 from titleclf.predict.output import coloured

@@ -11,9 +11,10 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper
+from titleclf.runtime.onnx_classifier import METADATA, OnnxClassifier
 
 import titleclf
-from tests.conftest import one_line
+from tests.helpers.commands import one_line
 from tests.runtime.test_classifier import SIZES, TITLES, with_network
 from titleclf.config.schemas import ExportConfig
 from titleclf.export import export
@@ -21,7 +22,6 @@ from titleclf.runtime.bundle.packing import TABLE
 from titleclf.runtime.choices import Combine, ExportFormat, Positions
 from titleclf.runtime.errors import _ONNX, InputError
 from titleclf.runtime.files import CHECKOUT
-from titleclf.runtime.onnx_classifier import METADATA, OnnxClassifier
 from titleclf.runtime.text.characters import BOUNDARY, PAD
 from titleclf.training.onnx_graph import onnx_model
 from titleclf.training.quantization import round_weights

@@ -8,12 +8,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from titleclf.runtime.classifiers import _likeliest
 
-from tests.conftest import rows
+from tests.helpers.titles import rows
 from titleclf.runtime import speedups
 from titleclf.runtime.calibration import Temperature, probabilities
 from titleclf.runtime.classifier import Classifier
-from titleclf.runtime.classifiers import _likeliest
 from titleclf.runtime.files import CHECKOUT
 from titleclf.runtime.memory import prefilter as skeletons
 from titleclf.runtime.prediction import Prediction

@@ -4,10 +4,10 @@ from dataclasses import asdict, replace
 import numpy as np
 import pytest
 from sklearn.metrics import f1_score, precision_score, recall_score
-
 from titleclf.evaluate.tag_coverage import answered, coverage, precision_and_recall
-from titleclf.runtime.errors import InputError
 from titleclf.runtime.tag_thresholds import TagThresholds, best_for_all, best_thresholds
+
+from titleclf.runtime.errors import InputError
 
 CATEGORIES = ["film", "news", "rare"]
 

@@ -10,7 +10,8 @@ import pytest
 import benchmark
 import benchmark_report
 import peers
-from tests.conftest import FEW_BUCKETS, SMALL, rows, write_csv
+from tests.helpers.titles import rows, write_csv
+from tests.helpers.training import FEW_BUCKETS, SMALL
 from titleclf.runtime.errors import InputError, exit_codes
 
 # Ten threads: fewer leave a part of so small a table as the memory was before, which need not be numbers.

@@ -7,8 +7,8 @@ import pytest
 
 import benchmark_runtime as module
 from benchmark_runtime import guide_titles
-from tests.conftest import rows, write_csv
 from tests.helpers.guides import guide, programme
+from tests.helpers.titles import rows, write_csv
 from titleclf.config.schemas import ExportConfig
 from titleclf.export import export
 from titleclf.runtime.choices import ExportFormat

@@ -13,7 +13,9 @@ import learning_curve_report
 import peers
 from benchmark import Judged
 from learning_curve_rows import COLUMNS, Task, read_rows
-from tests.conftest import FEW_BUCKETS, SMALL, one_line, rows, write_csv
+from tests.helpers.commands import one_line
+from tests.helpers.titles import rows, write_csv
+from tests.helpers.training import FEW_BUCKETS, SMALL
 from titleclf.runtime.errors import InputError, exit_codes
 from titleclf.train import build
 from titleclf.training.distributed import pick_device

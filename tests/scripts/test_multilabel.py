@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 import multilabel
-from tests.conftest import FEW_BUCKETS, SMALL, tag_rows
+from tests.helpers.titles import tag_rows
+from tests.helpers.training import FEW_BUCKETS, SMALL
 from titleclf.data.targets import tags_of
 from titleclf.runtime.errors import InputError, exit_codes
 

@@ -13,7 +13,9 @@ from safetensors.torch import save_file
 import character_map
 import neighbours
 import vectors
-from tests.conftest import compose_train, one_line, write_csv
+from tests.helpers.commands import one_line
+from tests.helpers.titles import write_csv
+from tests.helpers.training import compose_train
 from titleclf.runtime.errors import InputError, exit_codes
 from titleclf.runtime.text.characters import FIRST_CHARACTER, Characters
 from titleclf.runtime.text.ngrams import ngrams

@@ -1,8 +1,8 @@
 import sys
 
 from scripts import own_features
-from tests.conftest import rows
 from tests.helpers.guides import guide
+from tests.helpers.titles import rows
 
 GENRES = {"Sports": "Sports", "News": "News", "Music": "Music"}
 

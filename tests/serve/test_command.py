@@ -15,7 +15,7 @@ from unittest.mock import Mock
 import httpx
 import pytest
 
-from tests.conftest import command, one_line
+from tests.helpers.commands import command, one_line
 from tests.helpers.guides import guide, programme
 from tests.test_command_line import HIDE, door
 from titleclf.runtime.errors import InputError

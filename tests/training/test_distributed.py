@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.conftest import FEW_BUCKETS, SMALL, one_line, rows
+from tests.helpers.commands import one_line
+from tests.helpers.titles import rows
+from tests.helpers.training import FEW_BUCKETS, SMALL
 from titleclf.config.hydra import compose
 from titleclf.pretrain import pretrain
 from titleclf.runtime.choices import Device

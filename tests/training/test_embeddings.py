@@ -6,7 +6,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from tests.conftest import compose_train
+from tests.helpers.training import compose_train
 from titleclf.runtime.architecture import EmbeddingsConfig
 from titleclf.runtime.bundle.packing import SCALE, TABLE
 from titleclf.runtime.errors import InputError

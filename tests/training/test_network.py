@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from tests.conftest import compose_train
+from tests.helpers.training import compose_train
 from titleclf.runtime.architecture import BagConfig, ModelConfig
 from titleclf.runtime.text.characters import FIRST_CHARACTER, UNK, Characters
 from titleclf.training.network import Network, to_inputs

@@ -8,7 +8,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from tests.conftest import compose_train, rows
+from tests.helpers.titles import rows
+from tests.helpers.training import compose_train
 from titleclf.config.hydra import compose
 from titleclf.config.schemas import PretrainConfig
 from titleclf.data.augmentation.draws import draws

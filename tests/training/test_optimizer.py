@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from tests.conftest import compose_train
+from tests.helpers.training import compose_train
 from titleclf.config.schemas import OptimConfig
 from titleclf.runtime.errors import InputError
 from titleclf.training.network import Network

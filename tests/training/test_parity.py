@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tests.conftest import rows
+from tests.helpers.titles import rows
 from titleclf.runtime.classifier import Classifier
 from titleclf.runtime.errors import InputError
 from titleclf.training.parity import LEAST_SAME, MOST_DIFFERENT, Agreement, check, compare

@@ -12,7 +12,9 @@ import pandas as pd
 import pytest
 from matplotlib.image import imread
 
-from tests.conftest import FEW_BUCKETS, SMALL, command, one_line, rows, write_csv
+from tests.helpers.commands import command, one_line
+from tests.helpers.titles import rows, write_csv
+from tests.helpers.training import FEW_BUCKETS, SMALL
 from tests.test_train import same, weights
 from titleclf import train as module
 from titleclf.runtime.errors import InputError

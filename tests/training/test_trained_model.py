@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.conftest import reseal
+from tests.helpers.bundles import reseal
 from titleclf.runtime.bundle.checksums import SUMS
 from titleclf.runtime.errors import InputError
 from titleclf.training.trained_model import load_bundle

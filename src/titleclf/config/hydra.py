@@ -19,7 +19,7 @@ from titleclf.config.schemas import EvaluateConfig, ExportConfig, ObjectiveConfi
 from titleclf.runtime.architecture import KINDS, ModelConfig
 from titleclf.runtime.errors import InputError, exit_codes, lacking_sweeper
 from titleclf.runtime.files import shipped
-from titleclf.training.distributed import one_voice
+from titleclf.training.distributed import rank0_output
 
 SCHEMAS: dict[str, type[Any]] = {
     "pretrain": PretrainConfig,
@@ -54,7 +54,7 @@ def command(name: str, verb: Callable[[Any], Any], alone: str | None = None) -> 
         return verb(plain)  # a sweeper wants to know it
 
     @exit_codes
-    @one_voice()
+    @rank0_output()
     def main() -> None:
         register_schemas()
         os.environ["HYDRA_FULL_ERROR"] = "1"  # else Hydra prints errors itself, and exits with 1

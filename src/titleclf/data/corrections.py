@@ -30,7 +30,7 @@ def correct(sides: Split, path: str, lang: str) -> Split:
         If the file can't be read, has bad rows, or leaves too little to train or to judge on.
     """
     titles = pd.concat(sides)
-    categories = categories_of(titles, Task.single)
+    categories = categories_of(list(titles["category"]), Task.single)
     overrides = Overrides.read(Path(path), categories)
     rows = _rows(titles["title"], overrides)
     facts = {key: row for key, row in overrides.titles.items() if row.category}

@@ -1,85 +1,62 @@
-"""Labelled titles, checked row by row, and what a model shall answer to them."""
+"""What a model shall predict: category numbers, or tags, from the cells of a table."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from titleclf.runtime.arrays import Bools, Labels
 from titleclf.runtime.choices import Task
 from titleclf.runtime.errors import InputError
-from titleclf.runtime.text import tags as cells
-from titleclf.runtime.text.programmes import EDGES, Context, Contexts
+from titleclf.runtime.text.tags import tags_in
 
-if TYPE_CHECKING:  # who only predicts would wait for all schemas of training
+if TYPE_CHECKING:
     from titleclf.config.schemas import CategoryPrecision
 
-
-def contexts_known(titles: pd.DataFrame, min_titles: int) -> Contexts | None:
-    """Return the vocabulary of a frame: channels of so many titles, and edges of durations; None if it has neither."""
-    if not {"channel", "minutes"} & set(titles.columns):
-        return None
-    channels: list[str] = []
-    if "channel" in titles:
-        counts = titles.groupby("channel")["title"].nunique()
-        channels = sorted(counts.index[counts >= min_titles])
-    return Contexts(channels, list(map(float, EDGES)) if "minutes" in titles else [])
-
-
-def context_ids_of(titles: pd.DataFrame, contexts: Contexts | None) -> Labels | None:
-    """Return the ids of channels and durations (titles, 2) of a frame; None for a model that looks at neither."""
-    if contexts is None:
-        return None
-    pairs = titles.reindex(columns=["channel", "minutes"]).itertuples(index=False)
-    return contexts.ids([Context(*pair) for pair in pairs])
-
-
-def targets_of(titles: pd.DataFrame, categories: list[str], task: Task) -> Labels | Bools:
-    """Return what a model shall answer: `labels_of` (titles,), or with several tags `tags_of` (titles, categories)."""
-    return labels_of(titles, categories) if task is Task.single else tags_of(titles, categories)
-
-
-def categories_of(titles: pd.DataFrame, task: Task) -> list[str]:
-    """Return the categories of a frame in alphabetical order."""
-    return sorted({category for cell in titles["category"].unique() for category in categories_in(cell, task)})
+Targets = Labels | Bools  # category numbers (titles,), or tags (titles, categories)
 
 
 def categories_in(cell: str, task: Task) -> list[str]:
     """Return the categories that a cell names."""
-    return [cell] if task is Task.single else cells.tags_in(cell)
+    return [cell] if task is Task.single else tags_in(cell)
 
 
-def labels_of(titles: pd.DataFrame, categories: list[str]) -> Labels:
-    """Return the category numbers (titles,) of a frame.
-
-    Raises
-    ------
-    InputError
-        If a title has a category that the model doesn't know.
-    """
-    cells.check_known(set(titles["category"]), categories)
-    numbers = {category: number for number, category in enumerate(categories)}
-    return np.array([numbers[category] for category in titles["category"]], dtype=np.int64)
+def categories_of(cells: Sequence[str], task: Task) -> list[str]:
+    """Return the categories of all cells in alphabetical order."""
+    return sorted({category for cell in set(cells) for category in categories_in(cell, task)})
 
 
-def tags_of(titles: pd.DataFrame, categories: list[str]) -> Bools:
-    """Return which tags the titles of a frame have (titles, categories).
+def targets_of(cells: Sequence[str], categories: list[str], task: Task) -> Targets:
+    """Return the category numbers (titles,) that cells name, or with several tags the tags (titles, categories).
 
     Raises
     ------
     InputError
-        If a title has a tag that the model doesn't know.
+        If a cell names a category that the model does not have.
     """
-    cells.check_known({tag for cell in titles["category"].unique() for tag in cells.tags_in(cell)}, categories)
+    unknown = sorted(set(categories_of(cells, task)) - set(categories))
+    if unknown:
+        raise InputError(
+            f"the category of a test title must be one of {'; '.join(categories)}. Got {'; '.join(unknown)[:200]}. "
+            "Rename it, or leave these titles out."
+        )
     numbers = {category: number for number, category in enumerate(categories)}
-    found = np.zeros((len(titles), len(categories)), dtype=np.bool_)
-    for row, cell in enumerate(titles["category"]):
-        found[row, [numbers[tag] for tag in cells.tags_in(cell)]] = True
-    return found
+    if task is Task.single:
+        return np.array([numbers[cell] for cell in cells], dtype=np.int64)
+    tags = np.zeros((len(cells), len(categories)), dtype=np.bool_)
+    for row, cell in enumerate(cells):
+        tags[row, [numbers[tag] for tag in tags_in(cell)]] = True
+    return tags
 
 
-def named_wishes(wishes: "list[CategoryPrecision]", categories: list[str]) -> dict[str, float]:
-    """Return the wanted precision by category, of which each must be one of `categories`."""
+def precision_by_category(wishes: "list[CategoryPrecision]", categories: list[str]) -> dict[str, float]:
+    """Return the precision wished for by category.
+
+    Raises
+    ------
+    InputError
+        If one of them is not among `categories`.
+    """
     unknown = sorted({wish.category for wish in wishes} - set(categories))
     if unknown:
         raise InputError(

@@ -18,7 +18,7 @@ from titleclf.runtime.errors import InputError
 from titleclf.runtime.files import SHIPPED, shipped
 from titleclf.runtime.tables import Record, read_records, refuse, text_problem
 from titleclf.runtime.text import tags as cells
-from titleclf.runtime.text.programmes import ContextColumns
+from titleclf.runtime.text.programmes import FieldColumns
 
 LEAST_PROGRAMMES = 3  # of a category, one for each side of the split
 _SHIPPED_COLUMNS = ColumnsConfig("title", "category", "lang", "und", channel=None, duration=None)
@@ -81,9 +81,9 @@ def read_titles(path: Path, columns: ColumnsConfig, task: Task = Task.single) ->
     """
     kept: list[tuple[Any, ...]] = []
     bad: list[tuple[int, str]] = []
-    beside = ContextColumns(columns.channel, columns.duration)
-    for record in read_records(path, [columns.title, columns.category, *beside.named]):
-        problem = record.problem or _problem(record, columns, task) or beside.problem(record.cells)
+    fields = FieldColumns(columns.channel, columns.duration)
+    for record in read_records(path, [columns.title, columns.category, *fields.names]):
+        problem = record.problem or _problem(record, columns, task) or fields.problem(record.cells)
         if problem:
             bad.append((record.line, problem))
         else:
@@ -92,7 +92,8 @@ def read_titles(path: Path, columns: ColumnsConfig, task: Task = Task.single) ->
             category = row[columns.category].strip()
             if task is Task.multilabel:
                 category = cells.joined(cells.tags_in(category))
-            kept.append((row[columns.title].strip(), category, lang.strip(), *beside.context(row)))
+            programme = fields.programme(row[columns.title].strip(), row)
+            kept.append((programme.title, category, lang.strip(), programme.channel, programme.minutes))
     refuse(path, bad)
     if not kept:
         raise InputError(f"{path} must have at least one titled row. Got none. Add rows below the header.")
@@ -102,7 +103,10 @@ def read_titles(path: Path, columns: ColumnsConfig, task: Task = Task.single) ->
 def _harvested(guides: list[Path], columns: ColumnsConfig) -> pd.DataFrame:
     by_channel, with_minutes = columns.channel is not None, columns.duration is not None
     found = harvest(map(str, guides), GenreLabels.shipped(), by_channel=by_channel, with_minutes=with_minutes)
-    rows = [(one.title, one.genre.value, one.lang or columns.unnamed_lang, *one.context) for one in found.rows()]
+    rows = [
+        (row.programme.title, row.genre.value, row.lang or columns.unnamed_lang, *row.programme[1:])
+        for row in found.rows()
+    ]
     titles = _frame(rows, columns)
     enough = titles.groupby("category")["title"].transform("nunique") >= LEAST_PROGRAMMES
     rare = f"; {(~enough).sum():,} more, of genres with fewer than {LEAST_PROGRAMMES}" if not enough.all() else ""

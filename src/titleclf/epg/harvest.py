@@ -9,7 +9,7 @@ from titleclf.epg.edits import own_categories
 from titleclf.epg.genres import Genre, Labels
 from titleclf.epg.parser import programmes
 from titleclf.epg.xmltv import Programme
-from titleclf.runtime.text.programmes import Context
+from titleclf.runtime.text.programmes import Programme as TitleProgramme
 from titleclf.runtime.text.title_keys import key_of
 
 _MAJORITY = 0.5  # of a title's programmes, which must be exceeded: of two opinions none is right
@@ -25,10 +25,9 @@ class _Votes:
 class Harvested(NamedTuple):
     """A title in its commonest spelling, with the genre of most of its programmes, and what else is wanted of them."""
 
-    title: str
+    programme: TitleProgramme
     genre: Genre
     lang: str
-    context: Context
 
 
 @dataclass
@@ -72,12 +71,12 @@ class Harvest:
             if count > _MAJORITY * votes.genres.total():
                 title, lang = min(votes.spellings, key=lambda spelling: (-votes.spellings[spelling], spelling))
                 minutes = min(votes.minutes, key=lambda one: (-votes.minutes[one], one or 0.0), default=None)
-                yield Harvested(title, genre, lang, Context(channel or None, minutes))
+                yield Harvested(TitleProgramme(title, channel or None, minutes), genre, lang)
 
     def titles(self) -> Iterator[tuple[str, Genre, str]]:
         """Yield each title with the genre of most of its programmes and its language."""
         for row in self.rows():
-            yield row.title, row.genre, row.lang
+            yield row.programme.title, row.genre, row.lang
 
     def __str__(self) -> str:
         titles = sum(1 for _ in self.rows())

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from titleclf.epg.decorations import unmarked
 from titleclf.runtime.choices import MemoryKind
-from titleclf.runtime.memory.known_titles import Known
+from titleclf.runtime.memory.known_titles import KnownTitles
 from titleclf.runtime.tables import Record, is_utf8, read_records, refuse
 from titleclf.runtime.text.title_keys import key_of
 
@@ -85,8 +85,8 @@ class Overrides:
         return {key_of(unmarked(row.text)): row for row in self.titles.values()}
 
     @cached_property
-    def _known(self) -> Known:
-        return Known(MemoryKind.fuzzy, sorted(self._by_key))
+    def _known(self) -> KnownTitles:
+        return KnownTitles(MemoryKind.fuzzy, sorted(self._by_key))
 
     def _add(self, record: Record) -> str | None:
         category = (record.cells["category"] or "").strip()

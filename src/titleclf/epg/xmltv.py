@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 from xml.sax.saxutils import escape, quoteattr
 
-from titleclf.runtime.text.programmes import Context
+from titleclf.runtime.text.programmes import Programme as TitleProgramme
 
 _BLANKS = b" \t\r\n"
 Edit = tuple[int, int, bytes]  # the bytes from here to there become these
@@ -55,9 +55,9 @@ class Programme:
         return length / timedelta(minutes=1) if length > timedelta(0) else None
 
     @property
-    def context(self) -> Context:
-        """Where it is shown, and how long it lasts."""
-        return Context(self.channel or None, self.minutes)
+    def programme(self) -> TitleProgramme:
+        """What a model may use of it."""
+        return TitleProgramme(self.title, self.channel or None, self.minutes)
 
 
 class Piece(NamedTuple):

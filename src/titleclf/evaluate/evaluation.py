@@ -1,92 +1,129 @@
-"""`python -m titleclf.evaluate`: judge a trained model on labelled titles."""
+"""Evaluation of a classifier on labelled titles: metrics, report, plots and robustness."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
-import pandas as pd
+import numpy as np
 
-from titleclf.config import saved
+from titleclf.config.saved import load_config
 from titleclf.config.schemas import EvaluateConfig, EvaluationConfig, TrainConfig
-from titleclf.data.dataset import read_sides
-from titleclf.data.splits import Split
-from titleclf.data.targets import context_ids_of, labels_of, named_wishes, tags_of, targets_of
-from titleclf.data.titles import read_all_titles
-from titleclf.evaluate import tag_metrics, tag_report
-from titleclf.evaluate.coverage import abstention
-from titleclf.evaluate.metrics import measure
-from titleclf.evaluate.report import table, write_report
-from titleclf.evaluate.robustness import ONE_CATEGORY, SEVERAL_TAGS, Labelled, robustness, told
-from titleclf.evaluate.tag_coverage import coverage
-from titleclf.runtime.arrays import Floats
+from titleclf.data.dataset import LabelledTitles, read_labelled, read_splits
+from titleclf.data.targets import precision_by_category
+from titleclf.evaluate import metrics as single
+from titleclf.evaluate import report, tag_report
+from titleclf.evaluate import tag_metrics as tags
+from titleclf.evaluate.coverage import coverage, tag_coverage
+from titleclf.evaluate.robustness import Scoring, robustness, robustness_summary
 from titleclf.runtime.bundle.contents import Metrics
 from titleclf.runtime.bundle.reader import model_folder
-from titleclf.runtime.calibration import Temperature
 from titleclf.runtime.choices import Task
 from titleclf.runtime.classifier import Classifier
-from titleclf.runtime.classifiers import BaseClassifier
 from titleclf.runtime.errors import InputError
 from titleclf.runtime.files import SHIPPED
-from titleclf.runtime.memory.known_titles import Known
+from titleclf.runtime.memory.memory import Memory
+from titleclf.runtime.network import Network
 from titleclf.runtime.text.title_keys import key_of
 
 
+class Evaluation(NamedTuple):
+    """How one category and several tags are evaluated."""
+
+    measure: Callable[..., Metrics]
+    coverage: Callable[..., Metrics]
+    scoring: Scoring
+    table: Callable[[Metrics], str]
+    write_report: Callable[..., None]
+
+
+EVALUATIONS = {
+    Task.single: Evaluation(
+        single.measure, coverage, Scoring(single.summary, single.loss), report.table, report.write_report
+    ),
+    Task.multilabel: Evaluation(
+        tags.measure, tag_coverage, Scoring(tags.summary, tags.loss), tag_report.table, tag_report.write_report
+    ),
+}
+
+
 def evaluate(config: EvaluateConfig) -> Metrics:
-    """Judge a model on a file, or without one on the test titles of its own run, and write the report."""
+    """Evaluate a model on a file, or without one on the test titles of its own run, and write the report."""
     model = model_folder(config.run)
-    bundle = Classifier.load(model)
+    classifier = Classifier.load(model)
+    contents = classifier.contents
     if config.evaluate.category_precision:
-        wishes = named_wishes(config.evaluate.category_precision, bundle.categories)
-        bundle.thresholds = replace(bundle.thresholds, wishes=wishes)
-    bundle.thresholds.at(config.evaluate.target_precision)  # refuse too high a target before the titles are read
-    known = None
+        wishes = precision_by_category(config.evaluate.category_precision, contents.categories)
+        contents.thresholds = replace(contents.thresholds, wishes=wishes)
+    contents.thresholds.at(config.evaluate.target_precision)  # refuse too high a target before titles are read
+    train = None
     if config.path is not None:
-        titles = read_all_titles(config.path, config.columns, bundle.task)
+        titles = read_labelled(config.path, config.columns, contents.categories, contents.task)
     else:
-        known, _, titles = _own_titles(model, bundle)
+        train, titles = _own_titles(model, classifier)
     folder = _report_folder(config)
-    metrics = evaluate_bundle(bundle, titles, known, folder, config.evaluate)
-    print(f"{metrics['titles']:,} titles:\n\n{outcome(bundle.task, metrics)}Report: {folder / 'report.md'}")
+    metrics = evaluate_classifier(classifier, titles, train, folder, config.evaluate)
+    print(f"{metrics['titles']:,} titles:\n\n{outcome(contents.task, metrics)}Report: {folder / 'report.md'}")
     return metrics
 
 
 def outcome(task: Task, metrics: Metrics) -> str:
-    """Return what a person wants to know at once: the scores by category, and what noise costs."""
-    scores = table(metrics) if task is Task.single else tag_report.table(metrics)
-    return f"{scores}\n{told(metrics['robustness'])}"
+    """Return the scores by category and the robustness, for a terminal."""
+    return f"{EVALUATIONS[task].table(metrics)}\n{robustness_summary(metrics['robustness'])}"
 
 
-def evaluate_bundle(
-    bundle: BaseClassifier, titles: pd.DataFrame, known: pd.DataFrame | None, folder: Path, config: EvaluationConfig
+def evaluate_classifier(
+    classifier: Classifier[Network],
+    titles: LabelledTitles,
+    train: LabelledTitles | None,
+    folder: Path,
+    config: EvaluationConfig,
 ) -> Metrics:
-    """Measure the bundle on a frame of `title, category, lang` and write metrics, report and pictures to `folder`.
+    """Measure the classifier on titles and write metrics, report and plots to `folder`.
 
-    `known` are the titles of its training, where they are at hand: noise spoils them too, and differently.
+    `train` are the titles of its training, if they are available: they get noise of their own.
     """
-    targets_of(titles, bundle.categories, bundle.task)  # refuse other categories first
-    logits, cut = bundle.logits(list(titles["title"]), context_ids_of(titles, bundle.contexts))
+    contents, evaluation = classifier.contents, EVALUATIONS[classifier.task]
+    logits = classifier.logits(titles.programmes)
+    probabilities = contents.temperature.probabilities(logits)
+    truncated = contents.characters.count_truncated(titles.titles)
     metrics = {
-        **_scores(bundle, titles, logits, config),
-        "cut": cut,
-        "robustness": _robustness(bundle, titles, known, config.robustness_titles),
+        **evaluation.measure(logits, titles.targets, titles.languages, contents, config.calibration_bins),
+        **evaluation.coverage(probabilities, titles.targets, contents.thresholds, config.target_precision),
+        "cut": truncated,
+        "robustness": _robustness(classifier, titles, train, config.robustness_titles),
     }
-    if cut:
-        print(f"{cut:,} of {len(titles):,} titles are longer than the longest of training, and were cut.")
-    write = write_report if bundle.task is Task.single else tag_report.write_report
-    write(folder, metrics, titles, bundle.calibrated(logits))
+    if truncated:
+        print(f"{truncated:,} of {len(titles):,} titles are longer than the longest training title and were truncated.")
+    evaluation.write_report(folder, metrics, titles, probabilities)
     return metrics
 
 
-def _scores(bundle: BaseClassifier, titles: pd.DataFrame, logits: Floats, config: EvaluationConfig) -> Metrics:
-    languages, categories = titles["lang"].to_numpy(dtype=str), bundle.categories
-    shares, thresholds, target = bundle.calibrated(logits), bundle.thresholds, config.target_precision
-    if isinstance(bundle.temperature, Temperature):
-        labels = labels_of(titles, categories)
-        measured = measure(logits, labels, languages, categories, bundle.temperature, config.calibration_bins)
-        return {**measured, **abstention(shares, labels, thresholds, target)}
-    tags = tags_of(titles, categories)
-    least = dict(zip(categories, thresholds.unasked().tolist(), strict=True))
-    measured = tag_metrics.measure(logits, tags, languages, least, bundle.temperature, config.calibration_bins)
-    return {**measured, **coverage(shares, tags, thresholds, target)}
+def seen_and_unseen(
+    titles: LabelledTitles, train: LabelledTitles | None, memory: Memory | None
+) -> dict[str, LabelledTitles]:
+    """Return the titles that training did not see as `unseen`, and those that it saw as `known`.
+
+    If the training titles are available, all of them are `known`.
+    """
+    if memory is not None:
+        keys = set(memory.known.keys)
+    elif train is not None:
+        keys = set(map(key_of, train.titles))
+    else:
+        return {"judged": titles}
+    is_known = np.array([key_of(title) in keys for title in titles.titles], dtype=np.bool_)
+    known = titles.take(np.flatnonzero(is_known)) if train is None else train
+    return {"unseen": titles.take(np.flatnonzero(~is_known)), "known": known}
+
+
+def _robustness(
+    classifier: Classifier[Network], titles: LabelledTitles, train: LabelledTitles | None, count: int
+) -> Metrics:
+    contents = classifier.contents
+    memory = contents.memory if contents.info.remembers_training else None  # another memory says nothing of training
+    groups = seen_and_unseen(titles, train, memory)
+    return robustness(classifier.targets, groups, count, EVALUATIONS[contents.task].scoring)
 
 
 def _report_folder(config: EvaluateConfig) -> Path:
@@ -95,35 +132,16 @@ def _report_folder(config: EvaluateConfig) -> Path:
     return Path("outputs/shipped" if config.run == SHIPPED else config.run) / "evaluation"
 
 
-def part(titles: pd.DataFrame, known: pd.DataFrame | None, memory: Known | None) -> dict[str, pd.DataFrame]:
-    """Return the titles that training did not see, and those that it did: all of them where they are at hand."""
-    if memory is not None:
-        keys = set(memory.keys)
-    elif known is not None:
-        keys = set(map(key_of, known["title"]))
-    else:
-        return {"judged": titles}
-    seen = titles["title"].map(key_of).isin(keys)
-    return {"unseen": titles[~seen], "known": titles[seen] if known is None else known}
-
-
-def _robustness(bundle: BaseClassifier, titles: pd.DataFrame, known: pd.DataFrame | None, count: int) -> Metrics:
-    memory = bundle.memory if bundle.facts.remembers_training else None  # only that one tells what training saw
-    groups = {
-        name: Labelled(
-            list(frame["title"]),
-            targets_of(frame, bundle.categories, bundle.task),
-            context_ids_of(frame, bundle.contexts),
-        )
-        for name, frame in part(titles, known, memory).items()
-    }
-    return robustness(bundle.answers, groups, count, ONE_CATEGORY if bundle.task is Task.single else SEVERAL_TAGS)
-
-
-def _own_titles(model: Path, bundle: BaseClassifier) -> Split:
-    config = saved.load_config(model, TrainConfig)
-    sides, seen = read_sides(config)
-    if seen != bundle.facts.fingerprint:
+def _own_titles(model: Path, classifier: Classifier[Network]) -> tuple[LabelledTitles, LabelledTitles]:
+    """Return the training and the test titles of a run, which must be as they were in training."""
+    config, contents = load_config(model, TrainConfig), classifier.contents
+    frames, digest = read_splits(config)
+    if digest != contents.info.fingerprint:
         files = " and ".join(filter(None, [config.data.path, config.data.corrections]))
-        raise InputError(f"{files} must be as it was in training. Got other titles. Give path=FILE to judge.")
-    return sides
+        raise InputError(
+            f"{files} must be as it was in training. Got other titles. Give path=FILE to evaluate on others."
+        )
+    train, test = (
+        LabelledTitles.from_frame(frame, contents.categories, contents.task) for frame in (frames.train, frames.test)
+    )
+    return train, test

@@ -1,4 +1,4 @@
-"""How good predictions are: accuracy, F1, calibration, and the temperature that fits them best."""
+"""Scores of predictions of one category: accuracy, F1 and calibration."""
 
 from dataclasses import asdict
 
@@ -7,19 +7,19 @@ import numpy.typing as npt
 from sklearn.metrics import confusion_matrix, f1_score, precision_recall_fscore_support
 
 from titleclf.runtime.arrays import Floats, Labels
-from titleclf.runtime.bundle.contents import Metrics
-from titleclf.runtime.calibration import NO_TEMPERATURE, Temperature, log_probabilities, probabilities
+from titleclf.runtime.bundle.contents import BundleContents, Metrics
+from titleclf.runtime.calibration import NO_TEMPERATURE, Temperature
 
 SCORES = {"accuracy": "accuracy", "micro_f1": "micro-F1"}
 
 
 def negative_log_likelihood(logits: Floats, labels: Labels, temperature: Temperature = NO_TEMPERATURE) -> float:
-    """Return the mean of -log p(label), in nats a title."""
-    return float(-log_probabilities(logits, temperature)[np.arange(len(labels)), labels].mean())
+    """Return the mean of -log p(label), in nats per title."""
+    return float(-temperature.log_probabilities(logits)[np.arange(len(labels)), labels].mean())
 
 
 def expected_calibration_error(probabilities: Floats, labels: Labels, bins: int) -> float:
-    """Return the mean distance of confidence and accuracy over bins of equal width (Guo et al. 2017, equation 3)."""
+    """Return the mean gap between confidence and accuracy over bins of equal width (Guo et al. 2017, equation 3)."""
     rows = calibration(probabilities, labels, bins)
     gaps = [row["titles"] * abs(row["accuracy"] - row["confidence"]) for row in rows]
     return float(sum(gaps) / len(labels))
@@ -32,21 +32,21 @@ def calibration(probabilities: Floats, labels: Labels, bins: int) -> list[dict[s
     which = np.minimum((confidence * bins).astype(int), bins - 1)
     return [
         {
-            "confidence": float(confidence[which == one].mean()),
-            "accuracy": float(right[which == one].mean()),
-            "titles": int((which == one).sum()),
+            "confidence": float(confidence[which == number].mean()),
+            "accuracy": float(right[which == number].mean()),
+            "titles": int((which == number).sum()),
         }
-        for one in np.unique(which)
+        for number in np.unique(which)
     ]
 
 
-def lost(clean: Labels, spoilt: Labels, labels: Labels) -> float:
-    """Return how much less of what was predicted of spoilt titles is right than of clean ones, all (titles,)."""
-    return float(((clean == labels).astype(int) - (spoilt == labels)).mean())
+def loss(clean: Labels, noisy: Labels, labels: Labels) -> float:
+    """Return the accuracy lost from clean to noisy titles, by what was predicted for both; all (titles,)."""
+    return float(((clean == labels).astype(int) - (noisy == labels)).mean())
 
 
 def main_score(scores: Metrics) -> str:
-    """Return which of the scores comes first: accuracy, or of titles with several tags micro-F1."""
+    """Return the name of the main score: accuracy, or micro-F1 of titles with several tags."""
     return next(name for name in SCORES if name in scores)
 
 
@@ -60,28 +60,27 @@ def summary(predicted: Labels, labels: Labels) -> Metrics:
 
 
 def measure(
-    logits: Floats,
-    labels: Labels,
-    languages: npt.NDArray[np.str_],
-    categories: list[str],
-    temperature: Temperature,
-    bins: int,
+    logits: Floats, labels: Labels, languages: npt.NDArray[np.str_], contents: BundleContents, bins: int
 ) -> Metrics:
-    """Return everything that a report tells, as plain values; logits are (titles, categories)."""
+    """Return everything that a report shows, as plain values; logits are (titles, categories)."""
+    temperature = contents.temperature
+    if not isinstance(temperature, Temperature):
+        raise TypeError(f"one category per title needs a Temperature, not {type(temperature).__name__}")
     predicted = logits.argmax(axis=1)
-    every = np.arange(len(categories))
+    every = np.arange(len(contents.categories))
     scores = precision_recall_fscore_support(labels, predicted, labels=every, zero_division=0)
     names = ("precision", "recall", "f1", "support")
+    probabilities, uncalibrated = temperature.probabilities(logits), NO_TEMPERATURE.probabilities(logits)
     return {
         **summary(predicted, labels),
-        "expected_calibration_error": expected_calibration_error(probabilities(logits, temperature), labels, bins),
-        "uncalibrated_error": expected_calibration_error(probabilities(logits, NO_TEMPERATURE), labels, bins),
+        "expected_calibration_error": expected_calibration_error(probabilities, labels, bins),
+        "uncalibrated_error": expected_calibration_error(uncalibrated, labels, bins),
         "negative_log_likelihood": negative_log_likelihood(logits, labels, temperature),
         "temperature": asdict(temperature),
-        "calibration": calibration(probabilities(logits, temperature), labels, bins),
+        "calibration": calibration(probabilities, labels, bins),
         "categories": {
             category: {name: column[row].item() for name, column in zip(names, scores, strict=True)}
-            for row, category in enumerate(categories)
+            for row, category in enumerate(contents.categories)
         },
         "languages": {
             str(language): summary(predicted[languages == language], labels[languages == language])
@@ -92,7 +91,7 @@ def measure(
 
 
 def by_language(metrics: Metrics) -> str:
-    """Return accuracy and macro-F1 of each language as a Markdown table, the one with most titles first."""
+    """Return accuracy and macro-F1 of each language as a Markdown table, most titles first."""
     lines = ["| language | accuracy | macro-F1 | titles |", "| --- | ---: | ---: | ---: |"]
     for language, row in sorted(metrics["languages"].items(), key=lambda item: -item[1]["titles"]):
         lines.append(f"| {language} | {row['accuracy']:.1%} | {row['macro_f1']:.1%} | {row['titles']:,} |")

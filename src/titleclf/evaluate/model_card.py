@@ -1,41 +1,50 @@
-"""The model card: what a model was trained on, how good it is, and what it can't do."""
+"""The model card: what a model was trained on, how good it is, and what its limits are."""
+
+from collections.abc import Callable
+from typing import NamedTuple
 
 from titleclf import __version__
-from titleclf.evaluate import tag_coverage, tag_metrics
-from titleclf.evaluate.coverage import answered
-from titleclf.evaluate.metrics import by_language
-from titleclf.evaluate.robustness import told
-from titleclf.runtime.bundle.contents import Facts, Metrics
+from titleclf.evaluate import metrics as single
+from titleclf.evaluate import tag_metrics as tags
+from titleclf.evaluate.coverage import coverage_sentence, tag_coverage_sentence
+from titleclf.evaluate.robustness import robustness_summary
+from titleclf.runtime.bundle.contents import BundleContents, Metrics
 from titleclf.runtime.bundle.reader import MEMORY
 from titleclf.runtime.choices import Task
 
 
-def model_card(facts: Facts, task: Task, model: str, categories: list[str], remembered: int | None) -> str:
-    """Return the card; `model` says what the network is, `remembered` how many titles lie in the bundle."""
-    is_single, metrics = task is Task.single, facts.metrics
-    told_of = "category" if is_single else "categories, one or several,"
-    memory = "none." if remembered is None else _remembered(remembered)
-    scores = _scores(metrics) if is_single else _tag_scores(metrics)
+class _Wording(NamedTuple):
+    predicts: str
+    scores: Callable[[Metrics], str]
+    coverage: Callable[[Metrics], str]
+    by_language: Callable[[Metrics], str]
+
+
+def model_card(contents: BundleContents, model: str) -> str:
+    """Return the card; `model` describes the network."""
+    info, metrics, wording = contents.info, contents.info.metrics, _WORDINGS[contents.task]
+    memory = "none." if contents.memory is None else _memory(len(contents.memory.known.keys))
+    about = "" if info.about is None else f"\n  {info.about}."
     error, temperature = metrics["expected_calibration_error"], metrics["temperature"]["value"]
-    asked = answered(metrics) if is_single else tag_coverage.answered(metrics)
+    robustness = "".join(f"\n- {line}" for line in robustness_summary(metrics["robustness"]).splitlines())
     return f"""# A titleclf model
 
-Tells the {told_of} of a TV programme from its title. Made with titleclf {__version__}; predict with
+Predicts the {wording.predicts} of a TV programme from its title. Made with titleclf {__version__}; predict with
 `python -m titleclf.predict --model THIS_FOLDER "A title"`.
 
 - Model: {model}.
-- Categories: {"; ".join(categories)}.
-- Trained on {facts.training_titles:,} titles ({", ".join(facts.languages)}), seed {facts.seed};
-  SHA-256 of all its labelled titles: {facts.fingerprint}.{_about(facts.about)}
+- Categories: {"; ".join(contents.categories)}.
+- Trained on {info.training_titles:,} titles ({", ".join(info.languages)}), seed {info.seed};
+  SHA-256 of all its labelled titles: {info.fingerprint}.{about}
 - Memory: {memory}
-- On {metrics["titles"]:,} held-out titles: {scores},
+- On {metrics["titles"]:,} held-out titles: {wording.scores(metrics)},
   expected calibration error {error:.3f} (temperature {temperature:.2f}).
-- {asked}{_listed(told(metrics["robustness"]))}
+- {wording.coverage(metrics)}{robustness}
 
-{by_language(metrics) if is_single else tag_metrics.by_language(metrics)}
-Limits: it knows no programme, only spellings and what it remembers. Short titles and names say little, and the
-probability then says so. A wrong "Movie / Drama" can cost a guide its episode numbers: ask for a precision, and it says
-"don't know" in time.
+{wording.by_language(metrics)}
+Limits: the model knows no programme, only spellings and the titles in its memory. Short titles and names carry little
+information, and their probabilities reflect this. A wrong "Movie / Drama" can cost a guide its episode numbers: use
+`--precision`, and the model abstains where it is unsure.
 """
 
 
@@ -47,20 +56,18 @@ def _tag_scores(metrics: Metrics) -> str:
     return (
         f"micro-F1 {metrics['micro_f1']:.1%}, macro-F1 {metrics['macro_f1']:.1%},\n"
         f"  mean average precision {metrics['mean_average_precision']:.1%}, "
-        f"exactly the right categories for {metrics['subset_accuracy']:.1%}"
+        f"subset accuracy {metrics['subset_accuracy']:.1%}"
     )
 
 
-def _listed(lines: str) -> str:
-    return "".join(f"\n- {line}" for line in lines.splitlines())
-
-
-def _about(about: str | None) -> str:
-    return "" if about is None else f"\n  {about}."
-
-
-def _remembered(titles: int) -> str:
+def _memory(titles: int) -> str:
     return (
-        f"{titles:,} known titles, without case, accents and episodes, lie in `{MEMORY}` with their categories, for\n"
-        "  whoever has this folder to read. Trained with `memory=none`, it would hold none."
+        f"{titles:,} known titles, without case, accents and episodes, are in `{MEMORY}` with their categories:\n"
+        "  everybody with this folder can read them. A model trained with `memory=none` holds none."
     )
+
+
+_WORDINGS = {
+    Task.single: _Wording("category", _scores, coverage_sentence, single.by_language),
+    Task.multilabel: _Wording("categories, one or several,", _tag_scores, tag_coverage_sentence, tags.by_language),
+}

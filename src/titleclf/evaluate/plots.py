@@ -1,4 +1,4 @@
-"""Pictures of an evaluation and of a training, as PNG files."""
+"""Plots of an evaluation, as PNG files."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,11 +17,11 @@ from titleclf.runtime.bundle.contents import Metrics
 from titleclf.runtime.files import replacing
 
 _NEARLY_ALL = 0.95
-_FEW = 20  # with fewer titles answered, the share that is right says nothing
+_FEW = 20  # titles: the precision of fewer is noise
 
 
 def draw_confusion(path: Path, confusion: list[list[int]], categories: list[str]) -> None:
-    """Draw how many titles of each category (rows) were taken for which (columns)."""
+    """Draw how often each category (rows) was predicted as each other (columns)."""
     counts = np.array(confusion)
     size = 3 + 0.55 * len(categories)
     figure = Figure(figsize=(size + 2, size), layout="constrained")
@@ -36,30 +36,30 @@ def draw_confusion(path: Path, confusion: list[list[int]], categories: list[str]
     axes.set_xticks(range(len(names)), names, rotation=40, ha="right", rotation_mode="anchor")
     axes.set_yticks(range(len(names)), names)
     axes.set(xlabel="predicted", ylabel="labelled", title="Titles by labelled and predicted category")
-    figure.colorbar(image, label="share of the labelled category", shrink=0.8)
+    figure.colorbar(image, label="fraction of the labelled category", shrink=0.8)
     save(path, figure)
 
 
 def draw_coverage(path: Path, metrics: Metrics, confidence: Floats, right: Bools) -> None:
-    """Draw how many answers are right over how many titles are answered, surest first, for titles (titles,)."""
+    """Draw precision over coverage, of confidence and correctness (titles,)."""
     figure = Figure(figsize=(7, 5), layout="constrained")
     axes = figure.add_subplot()
     shares, precisions = coverage_curve(confidence, right)
     enough = shares * len(confidence) >= min(_FEW, len(confidence))
-    axes.plot(shares[enough], precisions[enough], label="one threshold for all, chosen on these titles")
+    axes.plot(shares[enough], precisions[enough], label="one threshold for all categories, chosen on these titles")
     reached = {wanted: row for wanted, row in metrics["coverage"].items() if row["precision"] is not None}
     axes.scatter(
         [row["coverage"] for row in reached.values()],
         [row["precision"] for row in reached.values()],
         color="tab:orange",
         zorder=3,
-        label="asked for this precision, by category",
+        label="thresholds by category, at this wanted precision",
     )
     for wanted, row in reached.items():
         place = (row["coverage"], row["precision"])
         axes.annotate(f"{float(wanted):.0%}", place, xytext=(0, -6), textcoords="offset points", ha="center", va="top")
     axes.axhline(metrics["target_precision"], color="grey", linestyle=":", label="target")
-    axes.set(xlabel="titles answered", ylabel="answers that are right", title="Fewer answers, more of them right")
+    axes.set(xlabel="coverage", ylabel="precision", title="Precision over coverage")
     axes.set_xlim(0, 1.02)
     axes.set_ylim(top=1.02)
     percent(axes)
@@ -68,22 +68,22 @@ def draw_coverage(path: Path, metrics: Metrics, confidence: Floats, right: Bools
 
 
 def draw_calibration(path: Path, metrics: Metrics) -> None:
-    """Draw accuracy over confidence, and how many titles each bin of confidence has."""
+    """Draw accuracy over confidence, and the number of titles in each bin."""
     bins = pd.DataFrame(metrics["calibration"]).rename(columns={"accuracy": "true", "titles": "count"})
     figure, above, below = calibration_figure(bins, metrics["expected_calibration_error"])
-    above.set(ylabel="answers that are right")
-    below.set(xlabel="probability of the answer", ylabel="titles", xlim=(0, 1.02))
+    above.set(ylabel="accuracy")
+    below.set(xlabel="confidence", ylabel="titles", xlim=(0, 1.02))
     below.margins(y=0.2)
     save(path, figure)
 
 
 def calibration_figure(bins: pd.DataFrame, error: float) -> tuple[Figure, Axes, Axes]:
-    """Draw bins of `confidence, true, count`: above how many are true, below how many there are."""
+    """Draw bins of `confidence, true, count`: the true fraction above, the counts below."""
     figure = Figure(figsize=(6, 6), layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
-    above.plot([0, 1], [0, 1], color="grey", linestyle=":", label="as sure as right")
+    above.plot([0, 1], [0, 1], color="grey", linestyle=":", label="perfectly calibrated")
     above.plot(bins["confidence"], bins["true"], marker="o", label="these titles")
-    above.set(title=f"As sure as right? Calibration error {error:.3f}", ylim=(0, 1.03))
+    above.set(title=f"Calibration, expected error {error:.3f}", ylim=(0, 1.03))
     percent(above)
     above.legend(loc="upper left")
     below.bar(bins["confidence"], bins["count"], width=min(0.04, 0.6 / len(bins)), color="tab:blue")
@@ -93,9 +93,9 @@ def calibration_figure(bins: pd.DataFrame, error: float) -> tuple[Figure, Axes, 
 
 
 def draw_robustness(path: Path, groups: Metrics) -> None:
-    """Draw how far accuracy or micro-F1 in each condition is from that of clean titles, a column a group of titles.
+    """Draw accuracy or micro-F1 in each condition beside that of clean titles, one column per group of titles.
 
-    Without groups there is no picture, and one of an earlier report is removed.
+    Without groups there is no plot, and that of an earlier report is removed.
     """
     if not groups:
         path.unlink(missing_ok=True)
@@ -122,26 +122,26 @@ def draw_robustness(path: Path, groups: Metrics) -> None:
             if number == 0:
                 axes.set_title(PARTS[part], loc="left", fontsize=10)
         column[0].set_title(f"{name} titles, {clean:.1%} clean", loc="right", fontsize=10, color=colour)
-        column[-1].set_xlabel("answers that are right" if score == "accuracy" else SCORES[score])
+        column[-1].set_xlabel(SCORES[score])
         column[-1].xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     _align([column[-1] for column in grid.T])
     save(path, figure)
 
 
 def _align(columns: Sequence[Axes]) -> None:
-    """Give all the same width of accuracies, so that losses compare by eye, and no loss at all looks like none."""
+    """Give all columns the same range, so that losses compare by eye and no loss looks like none."""
     widest = max(0.05, *(high - low for low, high in (axes.get_xlim() for axes in columns)))
     for axes in columns:
         axes.set_xlim(left=axes.get_xlim()[1] - widest)
 
 
 def _row_label(row: Row) -> str:
-    # Where few titles can be spoilt, accuracy holds for that reason alone.
+    # Where noise can change few titles, accuracy holds for that reason alone.
     return row.label if row.changed > _NEARLY_ALL else f"{row.label} ({row.changed:.0%} of titles)"
 
 
 def percent(axes: Axes) -> None:
-    """Let both axes count in percent, on a grid."""
+    """Show both axes in percent, on a grid."""
     axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     axes.grid(alpha=0.3)

@@ -1,28 +1,27 @@
-"""What a person reads of an evaluation: metrics.json, report.md, and pictures."""
+"""The report of an evaluation: metrics.json, report.md and pictures."""
 
 import json
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
-import pandas as pd
 
+from titleclf.data.dataset import LabelledTitles
 from titleclf.evaluate.metrics import SCORES, by_language, main_score
 from titleclf.evaluate.plots import draw_calibration, draw_confusion, draw_coverage, draw_robustness
 from titleclf.evaluate.robustness import GROUPS, PARTS, rows
-from titleclf.runtime.arrays import Bools, Floats
+from titleclf.runtime.arrays import Floats, Labels
 from titleclf.runtime.bundle.contents import Metrics
 from titleclf.runtime.files import write_text
 
-_SUREST_MISTAKES = 15
+_MISTAKES = 15
 
 
-def write_report(folder: Path, metrics: Metrics, titles: pd.DataFrame, probabilities: Floats) -> None:
-    """Write metrics.json, report.md and pictures for `titles` with their probabilities (titles, categories)."""
+def write_report(folder: Path, metrics: Metrics, titles: LabelledTitles, probabilities: Floats) -> None:
+    """Write metrics.json, report.md and pictures for titles with their probabilities (titles, categories)."""
     categories = list(metrics["categories"])
     confidence = probabilities.max(axis=1)
-    predicted = np.array(categories)[probabilities.argmax(axis=1)]
-    right = predicted == titles["category"].to_numpy()
+    predicted = probabilities.argmax(axis=1)
+    right = predicted == titles.targets
     write_text(folder / "metrics.json", json.dumps(metrics, indent=2, ensure_ascii=False) + "\n")
     sections = [
         _overview(metrics),
@@ -31,7 +30,7 @@ def write_report(folder: Path, metrics: Metrics, titles: pd.DataFrame, probabili
         _thresholds(metrics),
         f"## Languages\n\n{by_language(metrics)}",
         *([noise_section(metrics["robustness"])] if metrics["robustness"] else []),
-        _mistakes(titles, confidence, predicted, right),
+        _mistakes(titles, confidence, predicted, categories),
     ]
     write_text(folder / "report.md", "\n".join(sections))
     draw_confusion(folder / "confusion.png", metrics["confusion"], categories)
@@ -61,7 +60,7 @@ def _overview(metrics: Metrics) -> str:
         f"- Accuracy {metrics['accuracy']:.1%}, macro-F1 {metrics['macro_f1']:.1%}.\n"
         f"- Expected calibration error {metrics['expected_calibration_error']:.3f} with temperature "
         f"{metrics['temperature']['value']:.2f} (fitted on validation), {metrics['uncalibrated_error']:.3f} without.\n"
-        f"- {metrics['cut']:,} titles were longer than the longest training title and were cut.\n\n"
+        f"- {metrics['cut']:,} titles were longer than the longest training title and were truncated.\n\n"
         "## Categories\n"
     )
 
@@ -70,17 +69,19 @@ def _coverage(metrics: Metrics) -> str:
     lines = [
         "## Precision and coverage",
         "",
-        "With `--precision` a category is named only where its probability passes a threshold of its own, fitted on",
-        "validation. The last column is the most that one threshold for all, chosen on these very titles, can answer:",
-        "it compares models, and promises nothing.",
+        "With `--precision` a category is predicted only where its probability reaches a threshold of its own, fitted on",
+        "validation. The last column is the coverage of the best single threshold, chosen on these very titles: it",
+        "compares models and is no promise.",
         "",
-        "| wanted | right | answered | answered, one threshold |",
+        "| wanted precision | precision | coverage | coverage, one threshold |",
         "| ---: | ---: | ---: | ---: |",
     ]
     for wanted, row in metrics["coverage"].items():
         mark = " (the target)" if float(wanted) == metrics["target_precision"] else ""
         best = metrics["coverage_at_precision"][wanted]
-        lines.append(f"| {float(wanted):.1%}{mark} | {share(row['precision'])} | {row['coverage']:.1%} | {best:.1%} |")
+        lines.append(
+            f"| {float(wanted):.1%}{mark} | {as_percent(row['precision'])} | {row['coverage']:.1%} | {best:.1%} |"
+        )
     return "\n".join(lines) + "\n"
 
 
@@ -88,33 +89,33 @@ def _thresholds(metrics: Metrics) -> str:
     lines = [
         f"### At the target of {metrics['target_precision']:.1%}",
         "",
-        "Answered: how many of the titles that the model takes for the category, rightly or not, pass its threshold.",
-        "No threshold: on validation the category was never right so often, and so it is never named.",
+        "Coverage: the fraction of the titles with this category as the best one, right or wrong, that reach its",
+        "threshold. A category without a threshold never reached this precision on validation and is never predicted.",
         "",
-        "| category | wanted | threshold | right | answered | titles |",
+        "| category | wanted precision | threshold | precision | coverage | titles |",
         "| --- | ---: | ---: | ---: | ---: | ---: |",
     ]
     for category, row in metrics["thresholds"].items():
-        shares = f"{row['wanted']:.1%} | {share(row['threshold'])} | {share(row['precision'])}"
-        lines.append(f"| {category} | {shares} | {row['coverage']:.1%} | {row['answered']} of {row['taken']} |")
+        cells = f"{row['wanted']:.1%} | {as_percent(row['threshold'])} | {as_percent(row['precision'])}"
+        lines.append(f"| {category} | {cells} | {row['coverage']:.1%} | {row['answered']} of {row['taken']} |")
     return "\n".join(lines) + "\n"
 
 
-def share(value: float | None) -> str:
-    """Return a share in percent, "none" where there is none."""
+def as_percent(value: float | None) -> str:
+    """Return a fraction in percent, "none" for None."""
     return "none" if value is None else f"{value:.1%}"
 
 
 def noise_section(groups: Metrics) -> str:
-    """Return what each kind of noise costs each group, as a section with a table."""
+    """Return a section with a table of what each kind of noise costs each group."""
     score = SCORES[main_score(next(iter(groups.values()))["clean"])]
     about = [f"{group['clean']['titles']:,} {name} ({GROUPS[name]})" for name, group in groups.items()]
     lines = [
         "## Misspelt and reformatted titles",
         "",
-        f"The same titles, clean and spoilt: {' and '.join(about)}.",
-        "`Changed` is the share of them that a noise can change: few have diacritics to lose; the others are judged as",
-        f"they are. `Lost` is of the changed ones alone: the points of {score} that the noise costs them.",
+        f"The same titles, clean and noisy: {' and '.join(about)}.",
+        "`Changed` is the fraction of titles that the noise can change: few have diacritics to lose. All titles are",
+        f"scored; `lost` counts the points of {score} that the changed ones alone lose.",
         "",
         "| titles | changed |" + "".join(f" {name}: {score} | macro-F1 | lost |" for name in groups),
         "| --- | ---: |" + " ---: | ---: | ---: |" * len(groups),
@@ -130,14 +131,19 @@ def _scores(scores: Metrics) -> str:
     return f"{scores[main_score(scores)]:.1%} | {scores['macro_f1']:.1%}"
 
 
-def _points(share: float | None) -> str:
-    return "none" if share is None else f"{100 * share:.1f}"
+def _points(fraction: float | None) -> str:
+    return "none" if fraction is None else f"{100 * fraction:.1f}"
 
 
-def _mistakes(titles: pd.DataFrame, confidence: Floats, predicted: npt.NDArray[np.str_], right: Bools) -> str:
-    lines = ["## Surest mistakes", "", "| title | was | predicted | probability |", "| --- | --- | --- | ---: |"]
-    wrong = np.flatnonzero(~right)
-    for row in wrong[np.argsort(-confidence[wrong], kind="stable")][:_SUREST_MISTAKES]:
-        title = titles["title"].iloc[row].replace("|", "\\|")
-        lines.append(f"| {title} | {titles['category'].iloc[row]} | {predicted[row]} | {confidence[row]:.0%} |")
+def _mistakes(titles: LabelledTitles, confidence: Floats, predicted: Labels, categories: list[str]) -> str:
+    lines = [
+        "## Most confident mistakes",
+        "",
+        "| title | label | predicted | probability |",
+        "| --- | --- | --- | ---: |",
+    ]
+    wrong = np.flatnonzero(predicted != titles.targets)
+    for row in wrong[np.argsort(-confidence[wrong], kind="stable")][:_MISTAKES]:
+        title, label = titles.titles[row].replace("|", "\\|"), categories[titles.targets[row]]
+        lines.append(f"| {title} | {label} | {categories[predicted[row]]} | {confidence[row]:.0%} |")
     return "\n".join(lines) + "\n"

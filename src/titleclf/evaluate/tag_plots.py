@@ -1,4 +1,4 @@
-"""Pictures of an evaluation of tags, as PNG files."""
+"""Plots of an evaluation of tags, as PNG files."""
 
 import math
 from pathlib import Path
@@ -14,11 +14,11 @@ from titleclf.runtime.arrays import Bools, Floats
 from titleclf.runtime.bundle.contents import Metrics
 
 _COLUMNS = 5
-_FEW = 20  # with fewer tags named, the share that is right says nothing
+_FEW = 20  # tags: the precision of fewer is noise
 
 
 def draw_tags(path: Path, metrics: Metrics, probabilities: Floats, tags: Bools) -> None:
-    """Draw precision over recall, a panel a tag, the commonest first, with a point where the tag is named from."""
+    """Draw precision over recall, one panel per tag, commonest first, with a point at its threshold."""
     support = tags.sum(axis=0)
     order = [number for number in np.argsort(-support, kind="stable") if support[number]]
     rows = math.ceil(len(order) / _COLUMNS)
@@ -29,9 +29,9 @@ def draw_tags(path: Path, metrics: Metrics, probabilities: Floats, tags: Bools) 
         _draw_tag(axes, names[number], metrics["categories"][names[number]], probabilities[:, number], tags[:, number])
     for axes in grid[len(order) :]:
         axes.set_axis_off()
-    figure.supxlabel("true titles that get the tag", fontsize=10)
-    figure.supylabel("of those that get it, right", fontsize=10)
-    figure.suptitle("Precision over recall by tag; the point is where it is named from, AP the average precision")
+    figure.supxlabel("recall", fontsize=10)
+    figure.supylabel("precision", fontsize=10)
+    figure.suptitle("Precision over recall by tag; the point is its threshold, AP the average precision")
     save(path, figure)
 
 
@@ -50,30 +50,30 @@ def _draw_tag(axes: Axes, name: str, scores: Metrics, probabilities: Floats, tru
 
 
 def draw_coverage(path: Path, metrics: Metrics, probabilities: Floats, tags: Bools) -> None:
-    """Draw how many named tags are right over how many true ones are named, all (titles, categories) together."""
+    """Draw micro precision over micro recall, of probabilities and tags (titles, categories)."""
     figure = Figure(figsize=(7, 5), layout="constrained")
     axes = figure.add_subplot()
     precision, recall, _ = precision_recall_curve(tags.ravel(), probabilities.ravel())
     named = recall * tags.sum() / np.maximum(precision, 1e-9)
     enough = named >= min(_FEW, tags.sum())
-    axes.plot(recall[enough], precision[enough], label="one threshold for all, chosen on these titles")
+    axes.plot(recall[enough], precision[enough], label="one threshold for all tags, chosen on these titles")
     reached = {wanted: row for wanted, row in metrics["coverage"].items() if row["precision"] is not None}
     axes.scatter(
         [row["recall"] for row in reached.values()],
         [row["precision"] for row in reached.values()],
         color="tab:orange",
         zorder=3,
-        label="asked for this precision, by tag",
+        label="thresholds by tag, at this wanted precision",
     )
     for wanted, row in reached.items():
         place = (row["recall"], row["precision"])
         axes.annotate(f"{float(wanted):.0%}", place, xytext=(0, -6), textcoords="offset points", ha="center", va="top")
     if metrics["unasked"]["precision"] is not None:
         unasked = [metrics["unasked"]["recall"]], [metrics["unasked"]["precision"]]
-        axes.scatter(*unasked, color="tab:green", marker="D", zorder=3, label="nothing asked: the best F1, by tag")
+        axes.scatter(*unasked, color="tab:green", marker="D", zorder=3, label="thresholds by tag, with the best F1")
     axes.axhline(metrics["target_precision"], color="grey", linestyle=":", label="target")
-    axes.set(xlabel="true tags that are named", ylabel="named tags that are right")
-    axes.set_title("Fewer tags, more of them right")
+    axes.set(xlabel="recall", ylabel="precision")
+    axes.set_title("Precision over recall")
     axes.set(xlim=(0, 1.02), ylim=(0, 1.02))
     percent(axes)
     axes.legend(loc="lower left")
@@ -81,11 +81,11 @@ def draw_coverage(path: Path, metrics: Metrics, probabilities: Floats, tags: Boo
 
 
 def draw_calibration(path: Path, metrics: Metrics) -> None:
-    """Draw how many pairs of a title and a tag are true over their probability, and how many pairs each bin has."""
+    """Draw the true fraction of pairs of a title and a tag over their probability, and the number of pairs per bin."""
     bins = pd.DataFrame(metrics["calibration"]).rename(columns={"share": "true", "pairs": "count"})
     figure, above, below = calibration_figure(bins, metrics["expected_calibration_error"])
-    above.set(ylabel="tags that are true")
+    above.set(ylabel="true fraction")
     below.set(xlabel="probability of a tag", ylabel="titles x tags", xlim=(-0.04, 1.02))
-    below.set_yscale("log")  # nearly all tags are improbable for any one title
+    below.set_yscale("log")  # most tags are improbable for any title
     below.margins(y=0.3)
     save(path, figure)

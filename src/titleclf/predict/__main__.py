@@ -9,16 +9,17 @@ import numpy as np
 
 from titleclf import __version__
 from titleclf.predict.output import reconfigure, writer
-from titleclf.runtime.arguments import count, precision, program, share
+from titleclf.runtime.arguments import count, fraction, precision, program
 from titleclf.runtime.bundle.reader import LATEST, default_model, model_folder
 from titleclf.runtime.classifier import Classifier
 from titleclf.runtime.errors import InputError, exit_codes
 from titleclf.runtime.explanation import check_linear, explain
 from titleclf.runtime.files import SHIPPED
+from titleclf.runtime.network import LinearNetwork
 from titleclf.runtime.prediction import Prediction
 from titleclf.runtime.tables import checked_lines, is_plain, titles_in
 from titleclf.runtime.text.characters import chunked
-from titleclf.runtime.text.programmes import UNKNOWN, Context, Contexts, titles_with_contexts
+from titleclf.runtime.text.programmes import FieldVocabulary, Programme, Programmes, programmes_in
 
 _CHUNK = 16_384
 _EXAMPLES = """examples:
@@ -38,30 +39,31 @@ def main() -> None:
     model = arguments.model or default_model()
     classifier = Classifier.load(model_folder(model))
     shown = f"{model} (titleclf {__version__})" if model == SHIPPED else model
-    sys.stderr.write(f"model: {shown}\n")  # in one piece, should Ctrl-C come now
-    asked = arguments.precision
-    least = np.maximum(
-        arguments.min_confidence, classifier.thresholds.unasked() if asked is None else classifier.least_at(asked)
-    )
+    sys.stderr.write(f"model: {shown}\n")  # one write, so that Ctrl-C can't split it
+    wanted = arguments.precision
+    thresholds = classifier.thresholds.default() if wanted is None else classifier.thresholds_at(wanted)
+    min_probability = np.maximum(arguments.min_confidence, thresholds)
     top = min(arguments.top, len(classifier.categories))
     write = writer(arguments.format, classifier.task, top, classifier.categories, explains=arguments.explain)
     if arguments.explain:
         check_linear(classifier.network.model)
-    all_cut = 0
-    for chunk, contexts in _chunks(arguments, titles, classifier.contexts):
-        predictions, cut = classifier.predict_counting(chunk, top, least, contexts)
-        all_cut += cut
-        for prediction, context in zip(predictions, contexts or [UNKNOWN] * len(chunk), strict=True):
-            write(_explained(prediction, context, classifier) if arguments.explain else prediction)
-    if all_cut:
-        print(f"cut: {all_cut:,} titles longer than the longest of training", file=sys.stderr)
+    truncated = 0
+    for programmes in _chunks(arguments, titles, classifier.contents.fields):
+        truncated += classifier.contents.characters.count_truncated(set(programmes.titles))
+        predictions = classifier.predict_programmes(programmes, top, min_probability)
+        if arguments.explain:
+            predictions = [_explained(*pair, classifier) for pair in zip(predictions, programmes, strict=True)]
+        for prediction in predictions:
+            write(prediction)
+    if truncated:
+        print(f"truncated: {truncated:,} titles longer than the longest training title", file=sys.stderr)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=program("predict"),
-        description="Tell the categories of titles: given as arguments, in a file, or on standard input. A model of "
-        "several tags (task=multilabel) names all that pass a threshold of their own, likeliest first.",
+        description="Predict the categories of titles: given as arguments, in a file, or on standard input. A model of "
+        "several tags (task=multilabel) predicts every tag above a threshold of its own, most probable first.",
         epilog=_EXAMPLES.format(program=program("predict")),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -70,55 +72,53 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--input",
         metavar="FILE",
-        help="a .txt with a title a line, a table with a column `title` (for models that know them also `channel` and "
-        "`duration`, in minutes), or - (standard input)",
+        help="a .txt file with one title per line, a table with a column `title` (and `channel` and `duration`, in "
+        "minutes, for models that use them), or - for standard input",
     )
     parser.add_argument(
         "--model",
         metavar="DIR",
-        help=f"a bundle, a run's folder, or {SHIPPED}: the model that comes with titleclf "
+        help=f"a bundle, a run's folder, or {SHIPPED}, the model that comes with titleclf "
         f"(default: {LATEST} if there is one, else {SHIPPED})",
     )
     parser.add_argument("--format", choices=["text", "jsonl", "csv"], default="text", help="default: text")
     parser.add_argument(
-        "--top", type=count, default=1, metavar="K", help="show the K likeliest categories (default: 1)"
+        "--top", type=count, default=1, metavar="K", help="show the K most probable categories (default: 1)"
     )
     parser.add_argument(
         "--precision",
         type=precision,
         metavar="P",
-        help="name a category (or each of several tags) only where it is sure enough for a share P of such answers to "
-        "be right",
+        help="predict a category (or each of several tags) only where it is confident enough for a fraction P of such "
+        "predictions to be right",
     )
     parser.add_argument(
-        "--min-confidence", type=share, default=0.0, metavar="P", help="name no category less probable than P"
+        "--min-confidence", type=fraction, default=0.0, metavar="P", help="predict no category less probable than P"
     )
     parser.add_argument(
         "--explain",
         action="store_true",
-        help="tell what speaks for and against the likeliest category: characters (on a terminal in green and red), "
+        help="show what speaks for and against the best category: characters (on a terminal in green and red), "
         "n-grams, and the remembered title (text or jsonl, models with a linear head)",
     )
     return parser
 
 
-def _explained(prediction: Prediction, context: Context, classifier: Classifier) -> Prediction:
-    category = prediction.candidates[0][0] if prediction.candidates else None
-    if category is None:
+def _explained(prediction: Prediction, programme: Programme, classifier: Classifier[LinearNetwork]) -> Prediction:
+    if not prediction.candidates:
         return prediction
-    number = classifier.categories.index(category)
-    return prediction._replace(explanation=explain(classifier, prediction.title, number, context))
+    category = classifier.categories.index(prediction.candidates[0][0])
+    return prediction._replace(explanation=explain(classifier, programme, category))
 
 
 def _chunks(
-    arguments: argparse.Namespace, titles: Iterator[str], contexts: Contexts | None
-) -> Iterator[tuple[list[str], list[Context] | None]]:
-    """Yield some titles at a time, with their contexts if they come from a table and the model looks at such."""
-    if contexts is None or arguments.input in (None, "-") or is_plain(Path(arguments.input)):
-        yield from ((chunk, None) for chunk in chunked(titles, _CHUNK))
-        return
-    for rows in chunked(titles_with_contexts(Path(arguments.input), contexts), _CHUNK):
-        yield [title for title, _ in rows], [context for _, context in rows]
+    arguments: argparse.Namespace, titles: Iterator[str], fields: FieldVocabulary | None
+) -> Iterator[Programmes]:
+    """Yield some programmes at a time, with fields if they come from a table and the model uses them."""
+    if fields is None or arguments.input in (None, "-") or is_plain(Path(arguments.input)):
+        yield from map(Programmes, chunked(titles, _CHUNK))
+    else:
+        yield from map(Programmes.of, chunked(programmes_in(Path(arguments.input), fields), _CHUNK))
 
 
 def _titles(arguments: argparse.Namespace) -> Iterator[str]:
@@ -130,7 +130,7 @@ def _titles(arguments: argparse.Namespace) -> Iterator[str]:
         return titles_in(Path(arguments.input))
     if sys.stdin is None or (sys.stdin.isatty() and arguments.input is None):
         raise InputError("titles must be given. Got none. Name some, or --input FILE; --help shows examples.")
-    # Titles are UTF-8 whatever the locale says, and only a line's end ends a title.
+    # Titles are UTF-8 whatever the locale is, and only the end of a line ends a title.
     reconfigure(sys.stdin, encoding="utf-8-sig", errors="surrogateescape", newline="")
     return (line.rstrip("\r\n") for line in checked_lines(sys.stdin, "standard input"))
 

@@ -1,4 +1,4 @@
-"""Answers of a data set: what is added to its rows, and the worker that turns a block into a shard."""
+"""The worker of a data set: it predicts the titles of one block and writes its shard."""
 
 import hashlib
 from typing import Any, NamedTuple
@@ -14,13 +14,13 @@ from titleclf.runtime.classifier import Classifier
 from titleclf.runtime.errors import InputError
 from titleclf.runtime.files import replacing
 from titleclf.runtime.prediction import Prediction
-from titleclf.runtime.text.programmes import Context, ContextColumns, Contexts, columns_asked
+from titleclf.runtime.text.programmes import FieldVocabulary, Programmes
 
-_BUFFER_BYTES = 2**20  # of a column are read at a time, not all that a row group has of it
+_BUFFER_BYTES = 2**20  # read of a column at a time, not all of a row group
 
 
-class Asked(NamedTuple):
-    """What the user wants to know of each title, of the model `model`."""
+class Request(NamedTuple):
+    """What to predict, with which model."""
 
     model: str
     column: str
@@ -29,62 +29,63 @@ class Asked(NamedTuple):
     batch_size: int
 
 
-def identity(asked: Asked) -> dict[str, Any]:
-    """Return what answers depend on beside the data; the model is named by its checksums, wherever it lies."""
-    folder = model_folder(asked.model)
+def identity(request: Request) -> dict[str, Any]:
+    """Return what predictions depend on beside the data; a model is identified by its checksums, wherever it lies."""
+    folder = model_folder(request.model)
     sums = (folder / "bundle" if (folder / "bundle").is_dir() else folder) / SUMS
-    options = {"column": asked.column, "top": asked.top, "precision": asked.precision}
+    options = {"column": request.column, "top": request.top, "precision": request.precision}
     return {"model": hashlib.sha256(sums.read_bytes()).hexdigest(), "options": options}
 
 
 class Worker:
-    """A classifier that answers one block after the other."""
+    """A classifier that predicts one block after the other."""
 
-    def __init__(self, asked: Asked) -> None:
-        self.asked, self.classifier = asked, Classifier.load(model_folder(asked.model))
-        self.least = None if asked.precision is None else self.classifier.least_at(asked.precision)
-        self.added = _added(self.classifier.task, asked.top)
+    def __init__(self, request: Request) -> None:
+        self.request, self.classifier = request, Classifier.load(model_folder(request.model))
+        self.thresholds = None if request.precision is None else self.classifier.thresholds_at(request.precision)
+        self.added = _added(self.classifier.task, request.top)
 
-    def answer(self, block: Block) -> int:
-        """Write the shard of a block, a batch at a time, and return how many rows that are."""
+    def predict(self, block: Block) -> int:
+        """Write the shard of a block, a batch at a time, and return its number of rows."""
         with reading(block.file), parquet.ParquetFile(block.file, buffer_size=_BUFFER_BYTES) as source:
             schema = pyarrow.schema([*source.schema_arrow, *self.added], source.schema_arrow.metadata)
             with replacing(block.shard) as temporary, parquet.ParquetWriter(temporary, schema) as target:
-                for batch in source.iter_batches(self.asked.batch_size, row_groups=[block.group]):
-                    target.write_table(self._answered(Table.from_batches([batch]), block))
+                for batch in source.iter_batches(self.request.batch_size, row_groups=[block.group]):
+                    target.write_table(self._with_predictions(Table.from_batches([batch]), block))
         return block.rows
 
-    def _answered(self, rows: Table, block: Block) -> Table:
-        titles = [title or "" for title in rows[self.asked.column].to_pylist()]
-        contexts = _contexts(rows, self.classifier.contexts, f"{block.file}, row group {block.group}")
-        predictions, _ = self.classifier.predict_counting(titles, self.asked.top, self.least, contexts)
+    def _with_predictions(self, rows: Table, block: Block) -> Table:
+        titles = [title or "" for title in rows[self.request.column].to_pylist()]
+        fields, where = self.classifier.contents.fields, f"{block.file}, row group {block.group}"
+        programmes = Programmes(titles) if fields is None else _programmes(rows, titles, fields, where)
+        predictions = self.classifier.predict_programmes(programmes, self.request.top, self.thresholds)
         for field in self.added:
-            cells = [_cell(field.name, prediction, self.asked.top) for prediction in predictions]
+            cells = [_cell(field.name, prediction, self.request.top) for prediction in predictions]
             rows = rows.append_column(field, pyarrow.array(cells, field.type))
         return rows
 
 
-def _contexts(rows: Table, known: Contexts | None, where: str) -> list[Context] | None:
-    """Return what the columns `channel` and `duration` say of each row; None where there is neither.
+def _programmes(rows: Table, titles: list[str], fields: FieldVocabulary, where: str) -> Programmes:
+    """Return the titles with the columns `channel` and `duration` of their rows, as far as there are any.
 
     Raises
     ------
     InputError
-        If a cell is not what it should be.
+        If a cell is not valid.
     """
-    columns = ContextColumns(None, None) if known is None else columns_asked(known)
-    there = [name for name in columns.named if name in rows.column_names]
-    if not there:
-        return None
-    found = rows.select(there).to_pylist()
-    problem = next(filter(None, map(columns.problem, found)), None)
+    columns = fields.columns
+    present = [name for name in columns.names if name in rows.column_names]
+    if not present:
+        return Programmes(titles)
+    cells = rows.select(present).to_pylist()
+    problem = next(filter(None, map(columns.problem, cells)), None)
     if problem:
         raise InputError(f"{where}: {problem}")
-    return [columns.context(cells) for cells in found]
+    return Programmes.of(map(columns.programme, titles, cells))
 
 
 def _added(task: Task, top: int) -> list[Any]:
-    """Return the fields that answers are in."""
+    """Return the fields that hold predictions."""
     text, number = pyarrow.string(), pyarrow.float32()
     candidates = pyarrow.list_(pyarrow.struct({"category": text, "probability": number}))
     return [
@@ -102,4 +103,4 @@ def _cell(name: str, prediction: Prediction, top: int) -> Any:
             return prediction.named
         case "probability":
             return prediction.probability
-    return [{"category": category, "probability": share} for category, share in prediction.candidates[:top]]
+    return [{"category": category, "probability": probability} for category, probability in prediction.candidates[:top]]

@@ -92,10 +92,10 @@ cdef class Scorer:
         self.boundary, self.across_words = boundary, across_words
 
     def logits(self, titles):
-        """Return logits (titles, categories), and how many titles were too long and were cut."""
+        """Return logits (titles, categories)."""
         cdef Py_ssize_t number = 0, column, columns = self.columns.shape[0], categories = self.bias.shape[0]
         cdef Py_ssize_t width = self.table.shape[1]
-        cdef int64_t count, ngrams, cut = 0, room = self.length - 2 * self.boundary
+        cdef int64_t count, ngrams, room = self.length - 2 * self.boundary
         cdef float share
         found = np.zeros((len(titles), categories), dtype=np.float32)
         cdef float[:, ::1] logits = found
@@ -107,9 +107,7 @@ cdef class Scorer:
             if ids == NULL or places == NULL or hashed == NULL or sums == NULL:
                 raise MemoryError
             for title in titles:
-                count = self.number(title, ids)
-                if count > room:
-                    count, cut = room, cut + 1
+                count = min(self.number(title, ids), room)
                 if self.boundary:
                     ids[0] = ids[count + 1] = BOUNDARY
                     count += 2
@@ -132,7 +130,7 @@ cdef class Scorer:
             PyMem_Free(places)
             PyMem_Free(hashed)
             PyMem_Free(sums)
-        return found, cut
+        return found
 
     cdef int64_t number(self, object given, int32_t* ids) except -1:
         """Write the ids of a title's characters, as many as there is room for, and return how many it has."""
@@ -164,11 +162,11 @@ cdef class Scorer:
     cdef int64_t number_together(self, str title, int32_t* ids) except -1:
         """Do what `number` does, of a title with characters whose ids depend on what stands beside them."""
         cdef int64_t place
-        found, _, cut = self.line([title])
+        found, _ = self.line([title])
         cdef const int64_t[::1] inside = found[self.boundary : len(found) - self.boundary]
         for place in range(inside.shape[0]):
             ids[place] = <int32_t>inside[place]
-        return inside.shape[0] + <int64_t>cut
+        return inside.shape[0]
 
     cdef int spell_new(self, const int32_t* ids, int64_t count) except -1:
         cdef int64_t place

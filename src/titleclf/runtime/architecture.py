@@ -62,6 +62,25 @@ MODELS: dict[ModelKind, type[ModelConfig]] = {
     ModelKind.conv: ConvConfig,
 }
 
+AnyModel = BagConfig | NgramConfig | ConvConfig  # what each implementation of the network must handle
+
+
+def known_model(model: ModelConfig) -> AnyModel:
+    """Return the model as one of those that all implementations of the network know.
+
+    Raises
+    ------
+    InputError
+        If it is another one: no implementation may answer for it as if it were one of them.
+    """
+    if not isinstance(model, AnyModel):
+        raise InputError(
+            f"model.kind must be one of {', '.join(MODELS)}. Got {type(model).__name__}. Add it to each implementation "
+            "of the network."
+        )
+    return model
+
+
 # Schemas whose fields depend on what their `kind` says; `config` adds those that only training knows.
 KINDS: dict[type[Any], Mapping[Any, type[Any]]] = {ModelConfig: MODELS}
 

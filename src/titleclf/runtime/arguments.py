@@ -11,8 +11,8 @@ def count(text: str) -> int:
     return int(text)
 
 
-def share(text: str) -> float:
-    """Read a number from 0 to 1."""
+def fraction(text: str) -> float:
+    """Parse a number from 0 to 1."""
     number = _number(text)
     if number is None or not 0 <= number <= 1:
         raise argparse.ArgumentTypeError(f"must be in [0, 1]. Got {text}.")

@@ -1,55 +1,55 @@
-"""What each character, n-gram and remembered title adds to a category: exact where a linear head follows a sum."""
+"""What each character, n-gram, field and known title contributes to a category: exact for a linear head on a sum."""
 
 import numpy as np
 
 from titleclf.runtime.architecture import ConvConfig, ModelConfig
-from titleclf.runtime.arrays import Floats, Labels
+from titleclf.runtime.arrays import Floats
 from titleclf.runtime.choices import Task
 from titleclf.runtime.classifier import Classifier
 from titleclf.runtime.errors import InputError
-from titleclf.runtime.memory.memory import Memory
-from titleclf.runtime.network import Features
+from titleclf.runtime.network import Features, LinearNetwork
 from titleclf.runtime.prediction import BEGIN, END, Explanation, Piece, Remembered, strongest_first
 from titleclf.runtime.text.characters import Characters, normalise
-from titleclf.runtime.text.programmes import UNKNOWN, Context
+from titleclf.runtime.text.programmes import Programme, Programmes
 
 
 def explain(
-    classifier: Classifier, title: str, category: int | None = None, context: Context = UNKNOWN
+    classifier: Classifier[LinearNetwork], programme: Programme, category: int | None = None
 ) -> Explanation | None:
-    """Tell what speaks for and against a category of a title, by default its likeliest; nothing for an empty title.
+    """Explain a category of a programme, by default the best one; None for an empty title.
 
     Raises
     ------
     InputError
-        If the model's answers are no sum of what its features say.
+        If the model's logits are not a sum over its features.
     """
     check_linear(classifier.network.model)
-    if not normalise(title, casefold=False):
+    if not normalise(programme.title, casefold=False):
         return None
-    ids = classifier.context_ids([context])
+    programmes = Programmes.of([programme])
     if category is None:
-        category = int(classifier.logits([title], ids)[0][0].argmax())
+        category = int(classifier.logits(programmes)[0].argmax())
     to_lead = _to_lead(category, len(classifier.categories), classifier.task)
-    seen, own, cut = _seen(classifier.characters, title)
-    features = classifier.features(title)
+    characters = classifier.contents.characters
+    seen, own, truncated = _seen(characters, programme.title)
+    features = classifier.network.features(programme.title)
     features = features._replace(
         adds=features.adds @ to_lead,
-        starts=features.starts - classifier.characters.boundary,  # -1 for the mark of the beginning
+        starts=features.starts - characters.boundary,  # -1 for the opening boundary token
     )
     return Explanation(
         classifier.categories[category],
         float(classifier.network.bias @ to_lead),
-        _remembered(classifier, title, to_lead),
+        _remembered(classifier, programme.title, to_lead),
         list(zip(own, _spread(features, len(own)), strict=True)),
         _pieces(features, seen),
-        cut,
-        {} if ids is None else _of_context(classifier, ids, to_lead),
+        truncated,
+        _field_contributions(classifier, programmes, to_lead),
     )
 
 
 def check_linear(model: ModelConfig) -> None:
-    """Refuse a model whose answers are no sum of what its features say.
+    """Refuse a model whose logits are not a sum over its features.
 
     Raises
     ------
@@ -59,44 +59,50 @@ def check_linear(model: ModelConfig) -> None:
     if isinstance(model, ConvConfig) or model.hidden:
         what = f"{model.kind} with a hidden layer" if model.hidden else f"{model.kind}, which takes maxima"
         raise InputError(
-            f"--explain must be used with a model whose head is linear, over a sum. Got {what}. Leave it out."
+            f"--explain must be used with a model whose head is linear, on a sum. Got {what}. Leave it out."
         )
 
 
 def _to_lead(category: int, categories: int, task: Task) -> Floats:
-    # What turns logits (categories,) into the one that is explained: a tag's own, else the distance to the mean.
+    # Turns logits (categories,) into the explained one: a tag's own, else its distance to the mean.
     to_lead = np.zeros(categories) if task is Task.multilabel else np.full(categories, -1 / categories)
     to_lead[category] += 1
     return to_lead
 
 
-def _of_context(classifier: Classifier, ids: Labels, to_lead: Floats) -> dict[str, float]:
-    added = zip(("channel", "duration"), ids[0], classifier.network.of_contexts(ids), strict=True)
-    return {name: float(logits[0] @ to_lead) for name, known, logits in added if known}
+def _field_contributions(
+    classifier: Classifier[LinearNetwork], programmes: Programmes, to_lead: Floats
+) -> dict[str, float]:
+    fields = classifier.contents.fields
+    ids = None if fields is None else fields.ids(programmes)
+    if ids is None:
+        return {}
+    added = zip(("channel", "duration"), ids[0], classifier.network.field_logits(programmes), strict=True)
+    return {name: float(logits[0] @ to_lead) for name, is_known, logits in added if is_known}
 
 
-def _spread(said: Features, length: int) -> list[float]:
-    """Return what each character adds (length,): an even share of each feature that it is part of.
+def _spread(features: Features, length: int) -> list[float]:
+    """Return each character's contribution (length,): an even part of each feature that contains it.
 
-    A mark of the title's beginning or end has no share: who stands beside it has.
+    Boundary tokens have no part: the characters beside them get it.
     """
-    first = np.clip(said.starts, 0, length - 1)
-    last = np.clip(said.starts + said.orders - 1, 0, length - 1)
-    shares = said.adds / (last - first + 1)
-    steps = np.bincount(first, shares, length + 1) - np.bincount(last + 1, shares, length + 1)
+    first = np.clip(features.starts, 0, length - 1)
+    last = np.clip(features.starts + features.orders - 1, 0, length - 1)
+    parts = features.adds / (last - first + 1)
+    steps = np.bincount(first, parts, length + 1) - np.bincount(last + 1, parts, length + 1)
     spread: list[float] = steps[:length].cumsum().tolist()
     return spread
 
 
-def _pieces(said: Features, seen: str) -> list[Piece]:
+def _pieces(features: Features, seen: str) -> list[Piece]:
     """Return the n-grams of a title, equal ones as one at the first place, strongest for the category first."""
-    marked = f"{BEGIN}{seen}{END}"
+    bounded = f"{BEGIN}{seen}{END}"
     summed: dict[str, Piece] = {}
-    for number in np.flatnonzero(said.is_ngram):
-        start, order = int(said.starts[number]), int(said.orders[number])
-        text = marked[start + 1 : start + 1 + order]
-        found = summed.get(text, Piece(text, min(max(start, 0), len(seen) - 1), 0.0))
-        summed[text] = found._replace(contribution=found.contribution + float(said.adds[number]))
+    for number in np.flatnonzero(features.is_ngram):
+        start, order = int(features.starts[number]), int(features.orders[number])
+        text = bounded[start + 1 : start + 1 + order]
+        piece = summed.get(text, Piece(text, min(max(start, 0), len(seen) - 1), 0.0))
+        summed[text] = piece._replace(contribution=piece.contribution + float(features.adds[number]))
     return strongest_first(summed.values())
 
 
@@ -108,15 +114,14 @@ def _seen(characters: Characters, title: str) -> tuple[str, str, str]:
     return seen[:room], shown[:room], shown[room:]
 
 
-def _remembered(classifier: Classifier, title: str, to_lead: Floats) -> Remembered | None:
-    memory = classifier.memory
+def _remembered(classifier: Classifier[LinearNetwork], title: str, to_lead: Floats) -> Remembered | None:
+    memory = classifier.contents.memory
     if memory is None:
         return None
-    places, likeness = memory.nearest([title])
+    places, similarity = memory.known.nearest([title])
     place = int(places[0])
     if place < 0:
         return None
-    labels = [memory.labels[place]] if isinstance(memory, Memory) else np.flatnonzero(memory.tags[place])
-    names = [classifier.categories[label] for label in labels]
+    names = memory.categories_of(place, classifier.categories)
     evidence = memory.evidence([title], len(classifier.categories))[0]
-    return Remembered(memory.keys[place], names, float(likeness[0]), float(evidence @ to_lead))
+    return Remembered(memory.known.keys[place], names, float(similarity[0]), float(evidence @ to_lead))

@@ -1,90 +1,150 @@
-"""The network in numpy: what `model.Network` answers, from the weights as they lie in a bundle."""
+"""What every implementation of a network can do, and the one in numpy, from the weights as they lie in a bundle."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple, Self
+from typing import NamedTuple, Protocol, Self, assert_never
 
 import numpy as np
 
-from titleclf.runtime.architecture import ConvConfig, ModelConfig, NgramConfig
+from titleclf.runtime.architecture import BagConfig, ConvConfig, ModelConfig, NgramConfig, known_model
 from titleclf.runtime.arrays import Bools, Floats, Labels
-from titleclf.runtime.bundle.folding import CONTEXTS
+from titleclf.runtime.bundle.folding import FIELDS
 from titleclf.runtime.bundle.packing import SCALE, TABLE, Array, is_packed, signed, unpacked
 from titleclf.runtime.choices import Combine, Positions
-from titleclf.runtime.text.characters import Batch
+from titleclf.runtime.text.characters import Batch, Characters
 from titleclf.runtime.text.ngrams import located, ngrams
+from titleclf.runtime.text.programmes import FieldVocabulary, Programmes
+
+
+class Network(Protocol):
+    """Logits of programmes. All implementations agree on the same weights: to 1e-5, folded ones as far as they round.
+
+    A programme's logits are the same alone and in any batch.
+    """
+
+    @property
+    def batch_size(self) -> int:
+        """The number of programmes that are fastest together."""
+
+    def logits(self, programmes: Programmes) -> Floats:
+        """Return logits (programmes, categories) of at most `batch_size` programmes."""
 
 
 class Features(NamedTuple):
     """The positional characters of a title, then its n-grams: with the head's bias they add up to its logits."""
 
     adds: Floats  # (features, categories)
-    starts: Labels  # (features,): places, the mark of the beginning being one if there is one
+    starts: Labels  # (features,): places, with the opening boundary token, if there is one, as the first
     orders: Labels  # (features,)
     is_ngram: Bools  # (features,)
 
 
+class LinearNetwork(Network, Protocol):
+    """A network whose logits can be taken apart, if its head is linear and follows a sum."""
+
+    @property
+    def model(self) -> ModelConfig:
+        """The architecture."""
+
+    @property
+    def bias(self) -> Floats:
+        """What the head adds to the logits of every programme (categories,)."""
+
+    def features(self, title: str) -> Features:
+        """Return what the features of a title add to its logits."""
+
+    def field_logits(self, programmes: Programmes) -> list[Floats]:
+        """Return what channels and what durations add, each (programmes, categories); nothing for titles alone."""
+
+
+def logits_of(network: Network, programmes: Programmes) -> Floats:
+    """Return logits (programmes, categories) of any number of programmes."""
+    size = network.batch_size
+    if len(programmes) <= size:
+        return network.logits(programmes)
+    batches = [programmes[start : start + size] for start in range(0, len(programmes), size)]
+    return np.concatenate([network.logits(batch) for batch in batches])
+
+
 @dataclass(frozen=True)
-class Forward:
-    """A network without the parts that only training needs; its n-gram table stays packed if it is."""
+class NumpyNetwork:
+    """A network without the parts that only training needs; a packed n-gram table stays packed."""
 
     model: ModelConfig
     weights: Mapping[str, Array]
+    characters: Characters
+    fields: FieldVocabulary | None
     codes: Floats | None  # (length, dim)
 
     @classmethod
-    def of(cls, model: ModelConfig, weights: Mapping[str, Array], length: int) -> Self:
-        """Take the weights of a bundle for titles of at most `length` characters."""
+    def of(
+        cls, model: ModelConfig, weights: Mapping[str, Array], characters: Characters, fields: FieldVocabulary | None
+    ) -> Self:
+        """Take the weights of a bundle."""
         learned = weights.get("encoder.embedding.positions.table")
-        return cls(model, weights, codes_of(model.positions, length, model.dim) if learned is None else learned)
+        codes = codes_of(model.positions, characters.length, model.dim) if learned is None else learned
+        return cls(model, weights, characters, fields, codes)
 
-    def logits(self, batch: Batch, context_ids: Labels | None = None) -> Floats:
-        """Return logits (batch, categories)."""
-        vectors = self._encoded(batch)
-        if context_ids is not None:
-            vectors = sum(self._of_contexts(context_ids), vectors)
+    @property
+    def batch_size(self) -> int:
+        """The number of programmes that are fastest together."""
+        return 256
+
+    def logits(self, programmes: Programmes) -> Floats:
+        """Return logits (programmes, categories)."""
+        vectors = self._encoded(self.characters.batch(programmes.titles))
+        vectors = sum(self._field_vectors(programmes), vectors)
         if not self.model.hidden:
             return self._linear("head", vectors)
         return self._linear("head.2", np.maximum(self._linear("head.0", vectors), 0))
 
     @property
     def bias(self) -> Floats:
-        """What a linear head adds to the logits of every title (categories,)."""
+        """What a linear head adds to the logits of every programme (categories,)."""
         bias: Floats = self.weights["head.bias"]
         return bias
 
-    def of_contexts(self, context_ids: Labels) -> list[Floats]:
-        """Return what channels and what durations (titles, categories) add, if the head is linear."""
-        return [vectors @ self.weights["head.weight"].T for vectors in self._of_contexts(context_ids)]
+    def field_logits(self, programmes: Programmes) -> list[Floats]:
+        """Return what channels and what durations add, each (programmes, categories), if the head is linear."""
+        return [vectors @ self.weights["head.weight"].T for vectors in self._field_vectors(programmes)]
 
-    def features(self, batch: Batch) -> Features:
-        """Return what the features of a batch of one title add, if the head is linear and follows a sum."""
-        vectors, starts = self.characters(batch), batch.mask.nonzero()[1]
+    def features(self, title: str) -> Features:
+        """Return what the features of a title add, if the head is linear and follows a sum."""
+        batch = self.characters.batch([title])
+        vectors, starts = self._character_vectors(batch), batch.mask.nonzero()[1]
         orders, count, divisor = np.ones_like(starts), len(starts), 1.0
         if isinstance(self.model, NgramConfig):
             model = self.model
-            found = located(batch.ids, batch.mask, model.orders, model.buckets, across_words=model.across_words)
-            rows = self.weights[TABLE].take(found.buckets, axis=0)
+            grams = located(batch.ids, batch.mask, model.orders, model.buckets, across_words=model.across_words)
+            rows = self.weights[TABLE].take(grams.buckets, axis=0)
             vectors = np.concatenate(
                 [vectors, unpacked(rows, self.weights[SCALE]) if is_packed(self.weights) else rows]
             )
-            starts, orders = np.concatenate([starts, found.starts]), np.concatenate([orders, found.orders])
+            starts, orders = np.concatenate([starts, grams.starts]), np.concatenate([orders, grams.orders])
             divisor = np.sqrt(len(vectors))
         adds = vectors @ self.weights["head.weight"].T / divisor
         return Features(adds, starts, orders, np.arange(len(adds)) >= count)
 
-    def _of_contexts(self, context_ids: Labels) -> list[Floats]:
-        return [self.weights[name].take(ids, axis=0) for name, ids in zip(CONTEXTS, context_ids.T, strict=True)]
+    def _field_vectors(self, programmes: Programmes) -> list[Floats]:
+        ids = None if self.fields is None else self.fields.ids(programmes)
+        if ids is None:
+            return []
+        return [self.weights[name].take(column, axis=0) for name, column in zip(FIELDS, ids.T, strict=True)]
 
     def _encoded(self, batch: Batch) -> Floats:
-        match self.model:
+        """Return the vectors of titles (batch, dim)."""
+        model = known_model(self.model)
+        match model:
+            case BagConfig():
+                return _sums(self._character_vectors(batch), batch.mask.sum(axis=1))
             case NgramConfig():
-                return self._ngrams(batch, self.model)
+                return self._ngrams(batch, model)
             case ConvConfig():
-                return self._strongest(batch, self.model)
-        return _sums(self.characters(batch), batch.mask.sum(axis=1))
+                return self._strongest(batch, model)
+            case _:
+                assert_never(model)
 
-    def characters(self, batch: Batch) -> Floats:
+    def _character_vectors(self, batch: Batch) -> Floats:
         """Return the characters of all titles, one title after the other, with the codes of their places."""
         vectors: Floats = self.weights["encoder.embedding.characters.weight"].take(batch.ids[batch.mask], axis=0)
         if self.codes is None:
@@ -95,7 +155,7 @@ class Forward:
     def _ngrams(self, batch: Batch, model: NgramConfig) -> Floats:
         grams, counts = ngrams(batch.ids, batch.mask, model.orders, model.buckets, across_words=model.across_words)
         characters = batch.mask.sum(axis=1)
-        summed = _sums(self.characters(batch), characters) + self._table_sums(grams, counts)  # (batch, dim)
+        summed = _sums(self._character_vectors(batch), characters) + self._table_sums(grams, counts)  # (batch, dim)
         features = np.maximum(characters + counts, 1).astype(np.float32)
         vectors: Floats = summed / np.sqrt(features)[:, None]
         return vectors
@@ -108,49 +168,56 @@ class Forward:
         return _sums(signed(rows, len(scale)), counts) * scale
 
     def _strongest(self, batch: Batch, model: ConvConfig) -> Floats:
-        """Return what each convolution finds at its strongest place (batch, channels of all widths)."""
+        """Return what each convolution gives at its strongest place (batch, channels of all widths)."""
         vectors = np.zeros((*batch.ids.shape, model.dim), dtype=np.float32)  # (batch, length, dim)
-        vectors[batch.mask] = self.characters(batch)
-        found = [self._found(vectors, number, width) for number, width in enumerate(model.widths)]
-        # Beginning at zero is ReLU, and what an empty title has.
-        return np.concatenate([np.max(one, axis=1, initial=0, where=batch.mask[..., None]) for one in found], axis=1)
+        vectors[batch.mask] = self._character_vectors(batch)
+        maps = [self._convolved(vectors, number, width) for number, width in enumerate(model.widths)]
+        # Starting the maximum at zero is the ReLU, and the value of an empty title.
+        inside = batch.mask[..., None]
+        return np.concatenate([np.max(places, axis=1, initial=0, where=inside) for places in maps], axis=1)
 
-    def _found(self, vectors: Floats, number: int, width: int) -> Floats:
-        """Return what a convolution finds at each place (batch, length, channels), before ReLU."""
+    def _convolved(self, vectors: Floats, number: int, width: int) -> Floats:
+        """Return what a convolution gives at each place (batch, length, channels), before the ReLU."""
         name, length = f"encoder.convolutions.{number}", vectors.shape[1]
         padded = np.pad(vectors, ((0, 0), (width // 2, width // 2), (0, 0)))
         weight = self.weights[f"{name}.weight"]  # (channels, dim, width)
-        found: Floats = self.weights[f"{name}.bias"]
+        convolved: Floats = self.weights[f"{name}.bias"]
         for place in range(width):
-            found = found + padded[:, place : place + length] @ weight[..., place].T
-        return found
+            convolved = convolved + padded[:, place : place + length] @ weight[..., place].T
+        return convolved
 
     def _linear(self, name: str, vectors: Floats) -> Floats:
         logits: Floats = vectors @ self.weights[f"{name}.weight"].T + self.weights[f"{name}.bias"]
         return logits
 
 
-def _sums(vectors: Array, counts: Labels) -> Floats:
-    """Return the sums (titles, dim) of vectors that stand one title's after the other's, `counts` (titles,) each."""
-    sums = np.zeros((len(counts), vectors.shape[1]), dtype=np.float32)
-    filled = np.flatnonzero(counts)
-    if len(filled):
-        starts = counts.cumsum() - counts
-        sums[filled] = np.add.reduceat(vectors, starts[filled], axis=0, dtype=np.float32)
-    return sums
-
-
 def codes_of(kind: Positions, length: int, dim: int) -> Floats | None:
-    """Return the code of each place (length, dim), None where there is none; learned ones are among the weights."""
-    # At single precision, as in training: what is nearer to the formula would be further from what was learnt.
+    """Return the positional code of each place (length, dim), None where there is none or it is learned.
+
+    Training keeps torch's: cosines differ in their last bit, and with them every measured figure would change.
+    """
+    # Single precision as in training: closer to the formula would be further from what was learned.
     places, columns = np.arange(length, dtype=np.float32)[:, None], np.arange(dim, dtype=np.float32)[None, :]
     match kind:
         case Positions.alternating:
             return _waves(places / (columns + 1), places % 2 == 0)
         case Positions.sinusoidal:
             return _waves(places / np.float32(10_000) ** ((columns - columns % 2) / np.float32(dim)), columns % 2 == 1)
-    return None
+        case Positions.learned | Positions.none:
+            return None
+        case _:
+            assert_never(kind)
 
 
 def _waves(angles: Floats, is_cosine: Bools) -> Floats:
     return np.where(is_cosine, np.cos(angles), np.sin(angles))
+
+
+def _sums(vectors: Array, counts: Labels) -> Floats:
+    """Return the sums (titles, dim) of vectors that stand one title after the other, `counts` (titles,) each."""
+    sums = np.zeros((len(counts), vectors.shape[1]), dtype=np.float32)
+    filled = np.flatnonzero(counts)
+    if len(filled):
+        starts = counts.cumsum() - counts
+        sums[filled] = np.add.reduceat(vectors, starts[filled], axis=0, dtype=np.float32)
+    return sums

@@ -1,15 +1,22 @@
-"""What speaks for and against a category of a title, for people (text, in colours) and for programs (JSON)."""
+"""Predictions: categories with probabilities, the ones that are named, and what explains them."""
 
+import itertools
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-BEGIN, END = "^", "$"  # of a title, in its n-grams
+import numpy as np
+
+from titleclf.runtime import speedups
+from titleclf.runtime.arrays import Bools, Floats
+from titleclf.runtime.text.tags import BAR
+
+BEGIN, END = "^", "$"  # boundary tokens, as n-grams are shown
 
 
 class Piece(NamedTuple):
-    """A part of a title, where it begins among the title's characters, and what it adds."""
+    """A part of a title, where it begins among the title's characters, and its contribution to a logit."""
 
     text: str
     place: int
@@ -17,26 +24,35 @@ class Piece(NamedTuple):
 
 
 class Remembered(NamedTuple):
-    """The known title that a title is (likeness 1) or resembles, its categories (several tags), and what it adds."""
+    """The known title that a title is (similarity 1) or resembles, its categories, and its contribution to a logit."""
 
     title: str
     categories: list[str]
-    likeness: float
+    similarity: float
     contribution: float
+
+    def asdict(self) -> dict[str, Any]:
+        """Return plain values for JSON."""
+        return {
+            "title": self.title,
+            "category": BAR.join(self.categories),
+            "likeness": _rounded(self.similarity),
+            "contribution": _rounded(self.contribution),
+        }
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """What adds up to the lead of a category.
+    """The terms that add up to the lead of a category.
 
-    The lead is the category's logit minus the mean logit of all: probabilities only know differences of logits, and
-    what lifts all categories alike speaks for none. Tags have a probability each of their own logit, so that theirs
-    is explained as it is. Temperature comes later, and changes no order.
+    The lead is the category's logit minus the mean logit of all categories, since probabilities depend on differences
+    of logits alone. A tag has a probability of its own logit, so its lead is that logit. Temperature comes later and
+    does not change the order.
 
-    `characters` are those of the title as the model sees it, in its own case where that is as long; `cut` is what the
-    model does not see. Each adds what it says at its place and its even share of the n-grams that it is part of, so
-    that bias, memory and characters add up to the lead. `ngrams` are these n-grams undivided, strongest for it
-    first, equal ones as one; in them ^ and $ are the title's beginning and end.
+    `characters` are those of the title as the model sees it, in the title's own case where that is as long; `cut` is
+    the truncated rest. Each character's contribution is that of its place and an even part of the n-grams that contain
+    it: bias, memory, fields and characters add up to the lead. `ngrams` are the same n-grams undivided, the strongest
+    for the category first, equal ones as one.
     """
 
     category: str
@@ -45,30 +61,36 @@ class Explanation:
     characters: list[tuple[str, float]]
     ngrams: list[Piece]
     cut: str
-    context: dict[str, float] = field(default_factory=dict)  # what the channel and the duration add, if they are known
+    fields: dict[str, float] = field(default_factory=dict)  # contributions of the channel and the duration, if known
 
     @property
     def by_characters(self) -> float:
-        """What the characters add, with the n-grams that they are part of."""
+        """The contribution of all characters, with the n-grams that contain them."""
         return math.fsum(contribution for _, contribution in self.characters)
 
     @property
     def lead(self) -> float:
-        """What all adds up to."""
+        """The sum of all terms."""
         by_memory = self.memory.contribution if self.memory else 0
-        return self.bias + self.by_characters + sum(self.context.values()) + by_memory
+        return self.bias + self.by_characters + sum(self.fields.values()) + by_memory
 
-
-def strongest_first(pieces: Iterable[Piece]) -> list[Piece]:
-    """Return the pieces from the strongest for a category to the strongest against it."""
-    return sorted(pieces, key=lambda piece: (-piece.contribution, piece.place, len(piece.text)))
+    def asdict(self) -> dict[str, Any]:
+        """Return plain values for JSON."""
+        return {
+            "category": self.category,
+            "bias": _rounded(self.bias),
+            **{name: _rounded(contribution) for name, contribution in self.fields.items()},
+            "memory": self.memory and self.memory.asdict(),
+            "characters": [[char, _rounded(contribution)] for char, contribution in self.characters],
+            "ngrams": [piece._asdict() | {"contribution": _rounded(piece.contribution)} for piece in self.ngrams],
+        }
 
 
 class Prediction(NamedTuple):
-    """What the model says of one title: candidates with probabilities, best first; none for an empty title.
+    """What the model predicts for one title: candidates with probabilities, best first; none for an empty title.
 
-    `named` are those that are probable enough to be answers: at most the best one, or with several tags any of them.
-    `explanation` tells what speaks for the best one, where that was asked. Equal titles may share one prediction.
+    `named` are the candidates above their thresholds: at most the best one, or with several tags any of them.
+    `explanation` explains the best one, where that was asked for. Equal titles may share one prediction.
     """
 
     title: str
@@ -78,10 +100,82 @@ class Prediction(NamedTuple):
 
     @property
     def category(self) -> str | None:
-        """The only answer, or none where the best candidate is not probable enough."""
+        """The predicted category, or None where the model abstains."""
         return self.named[0] if self.named else None
 
     @property
     def probability(self) -> float | None:
         """The probability of the best candidate."""
         return self.candidates[0][1] if self.candidates else None
+
+
+def strongest_first(pieces: Iterable[Piece]) -> list[Piece]:
+    """Return the pieces from the strongest for a category to the strongest against it."""
+    return sorted(pieces, key=lambda piece: (-piece.contribution, piece.place, len(piece.text)))
+
+
+def top1(
+    titles: Sequence[str],
+    probabilities: Floats,
+    thresholds: Floats | None,
+    categories: list[str],
+    names: list[tuple[str, ...]],
+) -> list[Prediction]:
+    """Return predictions of one candidate each, of probabilities (titles, categories).
+
+    Thresholds are (1, categories) or (titles, categories); without them every best category is named. `names` holds
+    what is named for each category, and last for a title below the threshold.
+    """
+    if speedups.compiled is not None:
+        compiled: list[Prediction] = speedups.compiled.likeliest(
+            Prediction, titles, probabilities, thresholds, categories, names
+        )
+        return compiled
+    best, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
+    is_named = confidence >= _per_title(thresholds, probabilities)[np.arange(len(best)), best]
+    named = np.where(is_named, best, len(categories))
+    # Lists of all titles at once: reading single numbers from arrays takes many times as long.
+    candidates = zip(zip(map(categories.__getitem__, best.tolist()), confidence.tolist(), strict=True), strict=True)
+    return list(map(Prediction, titles, candidates, map(names.__getitem__, named.tolist())))
+
+
+def ranked(
+    titles: Sequence[str], probabilities: Floats, top: int, thresholds: Floats | None, categories: list[str]
+) -> list[Prediction]:
+    """Return predictions of one category with their `top` candidates, of probabilities (titles, categories)."""
+    candidates, is_named = _sorted_candidates(probabilities, thresholds, categories, top)
+    best = [(names[0][0],) if flag else () for names, flag in zip(candidates, is_named[:, 0].tolist(), strict=True)]
+    return list(map(Prediction, titles, candidates, best))
+
+
+def ranked_tags(
+    titles: Sequence[str], probabilities: Floats, top: int, thresholds: Floats | None, categories: list[str]
+) -> list[Prediction]:
+    """Return predictions of all tags above their thresholds, with these and at least `top` as candidates."""
+    candidates, is_named = _sorted_candidates(probabilities, thresholds, categories, len(categories))
+    lowest = np.where(is_named, np.arange(len(categories)) + 1, 0).max(axis=1, initial=0)
+    counts = np.maximum(top, lowest).tolist()
+    return [
+        Prediction(title, tags[:count], tuple(name for name, _ in itertools.compress(tags, flags)))
+        for title, tags, flags, count in zip(titles, candidates, is_named.tolist(), counts, strict=True)
+    ]
+
+
+def _sorted_candidates(
+    probabilities: Floats, thresholds: Floats | None, categories: list[str], top: int
+) -> tuple[list[tuple[tuple[str, float], ...]], Bools]:
+    """Return the `top` candidates of each title, best first, and which of them are named (titles, top)."""
+    order = np.argsort(-probabilities, axis=1, kind="stable")[:, :top]
+    confidence = np.take_along_axis(probabilities, order, axis=1)
+    is_named = confidence >= np.take_along_axis(_per_title(thresholds, probabilities), order, axis=1)
+    names = map(categories.__getitem__, order.ravel().tolist())
+    pairs = zip(names, confidence.ravel().tolist(), strict=True)
+    return list(zip(*[pairs] * order.shape[1], strict=True)), is_named
+
+
+def _per_title(thresholds: Floats | None, probabilities: Floats) -> Floats:
+    return np.broadcast_to(0.0 if thresholds is None else thresholds, probabilities.shape)
+
+
+def _rounded(contribution: float) -> float:
+    return round(contribution, 4)

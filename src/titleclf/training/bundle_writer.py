@@ -13,35 +13,47 @@ from titleclf import __version__
 from titleclf.evaluate.model_card import model_card
 from titleclf.runtime.architecture import EmbeddingsConfig
 from titleclf.runtime.bundle.checksums import SUMS, sums_of
+from titleclf.runtime.bundle.contents import Bundle
 from titleclf.runtime.bundle.folding import SCORES, is_folded
-from titleclf.runtime.bundle.reader import CHARACTERS, CONFIG, FORMAT, MEMORY, WEIGHTS, WITH_CONTEXTS, Saved, kind_of
+from titleclf.runtime.bundle.reader import (
+    CHARACTERS,
+    CONFIG,
+    FORMAT,
+    FORMAT_WITH_FIELDS,
+    MEMORY,
+    WEIGHTS,
+    kind_of,
+)
+from titleclf.runtime.classifier import classifier_of
 from titleclf.runtime.errors import InputError
-from titleclf.runtime.text.programmes import Contexts
+from titleclf.runtime.text.programmes import FieldVocabulary, Programmes
 
 CARD = "README.md"
 
 
-def save(saved: Saved, folder: Path) -> None:
+def write_bundle(bundle: Bundle, folder: Path) -> None:
     """Write a bundle to `folder`, which must not exist yet.
 
     Raises
     ------
     InputError
-        If it does.
+        If the folder exists, or the numpy network can't compute this model: a bundle must predict wherever it is read.
     """
     if folder.exists():
         raise InputError(f"{folder} must not exist yet. Got {kind_of(folder)}. Name another one or remove it.")
+    _check_predicts(bundle)
+    contents = bundle.contents
     files = {
-        WEIGHTS: save_tensors(saved.weights),
-        CHARACTERS: _to_json(saved.characters.to_mapping()),
-        CONFIG: _to_json(_config(saved)),
+        WEIGHTS: save_tensors(bundle.weights),
+        CHARACTERS: _to_json(contents.characters.to_mapping()),
+        CONFIG: _to_json(_config(bundle)),
     }
-    if saved.memory is not None:
-        files[MEMORY] = saved.memory.to_bytes(saved.categories)
+    if contents.memory is not None:
+        files[MEMORY] = contents.memory.to_bytes(contents.categories)
     folder.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
     try:
-        for name, content in {**files, CARD: _card(saved).encode(), SUMS: sums_of(files)}.items():
+        for name, content in {**files, CARD: _card(bundle).encode(), SUMS: sums_of(files)}.items():
             (temporary / name).write_bytes(content)
         temporary.chmod(0o755)
         temporary.rename(folder)
@@ -49,45 +61,52 @@ def save(saved: Saved, folder: Path) -> None:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _card(saved: Saved) -> str:
-    if is_folded(saved.weights):
-        rows, columns = saved.weights[SCORES].shape
-        what = f"folded into {rows:,} x {columns} scores of n-grams in eight bits"
+def _check_predicts(bundle: Bundle) -> None:
+    try:
+        classifier_of(bundle).logits(Programmes(["x"]))
+    except AssertionError as error:
+        raise InputError(
+            f"model.kind must be one that every implementation of the network computes. Got {bundle.model.kind}, which "
+            "runtime/network.py does not. Add it there."
+        ) from error
+
+
+def _card(bundle: Bundle) -> str:
+    contents = bundle.contents
+    if is_folded(bundle.weights):
+        rows, columns = bundle.weights[SCORES].shape
+        size = f"folded into {rows:,} x {columns} n-gram scores of eight bits"
     else:
-        what = f"{sum(array.size for array in saved.weights.values()):,} weights"
-    model = f"{saved.model.kind}, {what}, {len(saved.characters):,} characters{_beside(saved.contexts)}"
-    remembered = None if saved.memory is None else len(saved.memory.keys)
-    return model_card(saved.facts, saved.task, model, saved.categories, remembered)
+        size = f"{sum(array.size for array in bundle.weights.values()):,} weights"
+    model = f"{bundle.model.kind}, {size}, {len(contents.characters):,} characters{_fields(contents.fields)}"
+    return model_card(contents, model)
 
 
-def _beside(contexts: Contexts | None) -> str:
-    if contexts is None:
+def _fields(fields: FieldVocabulary | None) -> str:
+    if fields is None:
         return ""
-    known = [f"{len(contexts.channels):,} channels"] if contexts.channels else []
-    return f"; beside the title it looks at {' and '.join([*known, *(['durations'] if contexts.edges else [])])}"
+    channels = [f"{len(fields.channels):,} channels"] if fields.channels else []
+    return f"; uses {' and '.join([*channels, *(['durations'] if fields.edges else [])])} beside the title"
 
 
-def _config(saved: Saved) -> dict[str, Any]:
-    # The file that embeddings came from is no part of the bundle: they are among its weights.
-    architecture = replace(saved.model, embeddings=EmbeddingsConfig(path=None, tables=None, freeze=False))
-    return {
-        "format": FORMAT if saved.contexts is None else WITH_CONTEXTS,
+def _config(bundle: Bundle) -> dict[str, Any]:
+    contents = bundle.contents
+    # The file that embeddings came from is not part of the bundle: they are among its weights.
+    architecture = replace(bundle.model, embeddings=EmbeddingsConfig(path=None, tables=None, freeze=False))
+    values = {
+        "format": FORMAT if contents.fields is None else FORMAT_WITH_FIELDS,
         "version": __version__,
-        "task": saved.task,
-        "categories": saved.categories,
-        "temperature": asdict(saved.temperature),
+        "task": contents.task,
+        "categories": contents.categories,
+        "temperature": asdict(contents.temperature),
         "model": asdict(architecture),
-        "thresholds": asdict(saved.thresholds),
-        "memory": None if saved.memory is None else asdict(saved.memory.settings()),
-        "facts": asdict(saved.facts),
-        **_of_contexts(saved),
+        "thresholds": asdict(contents.thresholds),
+        "memory": None if contents.memory is None else asdict(contents.memory.settings()),
+        "facts": asdict(contents.info),
     }
-
-
-def _of_contexts(saved: Saved) -> dict[str, Any]:
-    if saved.contexts is None or saved.alone is None:
-        return {}
-    return {"contexts": asdict(saved.contexts), "alone": asdict(saved.alone)}
+    if contents.fields is not None and contents.title_thresholds is not None:
+        values |= {"contexts": asdict(contents.fields), "alone": asdict(contents.title_thresholds)}
+    return values
 
 
 def _to_json(values: dict[str, Any]) -> bytes:

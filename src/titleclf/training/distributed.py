@@ -1,9 +1,9 @@
-"""Several processes under `torchrun`: each takes a share of every batch, and all make the same step.
+"""Several processes under `torchrun`: each computes a shard of every batch, and all make the same step.
 
-Every process draws the same order and the same noise and works out its share of the batch. What the loss needs of the
-others' titles is gathered, so that the loss is that of the whole batch, in each process; only the own share has
-gradients, and their sum is the gradient of one process. DistributedDataParallel would come to the same for matrices,
-but knows no sparse gradients on GPUs (nccl), and the table has nothing else.
+Every process draws the same order and the same noise. Logits of the other shards are gathered, so every process has the
+loss of the whole batch; only its own shard has gradients, and their sum is the gradient of a single process.
+DistributedDataParallel would do the same for matrices, but has no sparse gradients on GPUs (nccl), and the n-gram table
+has no others.
 """
 
 import os
@@ -21,21 +21,23 @@ from torch import Tensor, nn
 
 from titleclf.runtime.choices import Device
 from titleclf.runtime.errors import BAD_INPUT, INTERRUPTED, InputError
+from titleclf.runtime.text.programmes import Programmes
+from titleclf.training.network import TorchNetwork
 
 T = TypeVar("T")
 Items = TypeVar("Items", bound=Sized)
 
-_PATIENCE = timedelta(seconds=5)  # for the first process to say what all have found
-_TOLD = "titleclf: told"
+_REPORT_TIMEOUT = timedelta(seconds=5)  # for process 0 to report an error that all processes have
+_REPORTED = "titleclf: error reported"
 
 
-def joined(device: torch.device) -> torch.device:
-    """Meet the other processes, if `torchrun` started any, and return this one's device: its own GPU, else the CPU.
+def init_process_group(device: torch.device) -> torch.device:
+    """Join the other processes, if `torchrun` started any, and return this one's device: its own GPU, else the CPU.
 
     Raises
     ------
     InputError
-        If this machine has more processes than GPUs, or one of the processes didn't come.
+        If this machine has more processes than GPUs, or one of the processes did not start.
     """
     if not dist.is_torchelastic_launched() or os.environ["WORLD_SIZE"] == "1":
         return device
@@ -49,47 +51,47 @@ def joined(device: torch.device) -> torch.device:
         device = torch.device("cuda", number)
         torch.cuda.set_device(device)
     else:
-        device = torch.device("cpu")  # nothing sends from MPS
-    if not dist.is_initialized():  # in a program that trains twice, they have met
+        device = torch.device("cpu")  # no backend sends tensors from MPS
+    if not dist.is_initialized():  # a program that trains twice has joined them already
         with _together():
             dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
     return device
 
 
 def processes() -> int:
-    """Return how many processes share the work."""
+    """Return the number of processes."""
     return dist.get_world_size() if dist.is_initialized() else 1
 
 
 def rank() -> int:
-    """Return which of them this is, from 0."""
+    """Return the number of this process, from 0."""
     return dist.get_rank() if dist.is_initialized() else 0
 
 
-def is_first() -> bool:
-    """Tell whether this process is the one that judges and writes."""
+def is_rank0() -> bool:
+    """Return whether this process is the one that evaluates and writes."""
     return rank() == 0
 
 
-def from_first(make: Callable[[], T]) -> T:
-    """Return in all processes what `make` returns in the first, the only one that calls it."""
+def broadcast_from_rank0(make: Callable[[], T]) -> T:
+    """Return in all processes what `make` returns in process 0, the only one that calls it."""
     if processes() == 1:
         return make()
-    made = [make() if is_first() else None]
+    made = [make() if is_rank0() else None]
     with _together():
         dist.broadcast_object_list(made)
     return made[0]  # type: ignore[return-value]
 
 
 def check_same(given: dict[str, str]) -> None:
-    """Refuse to go on if the processes were given different files, by their fingerprints.
+    """Refuse to continue if the processes were given different files, by their fingerprints.
 
     Raises
     ------
     InputError
         If they were.
     """
-    first = from_first(lambda: given)
+    first = broadcast_from_rank0(lambda: given)
     differing = [name for name in first if first[name] != given.get(name)]
     if differing:
         raise InputError(
@@ -98,18 +100,29 @@ def check_same(given: dict[str, str]) -> None:
         )
 
 
-def share(items: Items) -> Items:
-    """Return this process's items: as many as the others have, one more or less, in their order."""
+def shard(items: Items) -> Items:
+    """Return this process's items in their order: as many as the others have, give or take one."""
     count, number, all_of_them = len(items), rank(), processes()
     return items[count * number // all_of_them : count * (number + 1) // all_of_them]  # type: ignore[index, no-any-return]
 
 
-def gathered(own: Tensor) -> Tensor:
-    """Return the rows of all processes (rows of all, ...), one process after the other; only `own` have gradients."""
+def all_gather_rows(own: Tensor) -> Tensor:
+    """Return the rows of all processes (rows of all, ...), one process after the other; only `own` has gradients."""
     if processes() == 1:
         return own
     parts = _from_all(own.detach())
     return torch.cat([*parts[: rank()], own, *parts[rank() + 1 :]])
+
+
+class Sharded:
+    """A network that computes this process's shard of a batch, and returns the logits of the whole batch."""
+
+    def __init__(self, network: TorchNetwork) -> None:
+        self.network = network
+
+    def __call__(self, programmes: Programmes) -> Tensor:
+        """Return logits (programmes, categories); only those of this process's shard have gradients."""
+        return all_gather_rows(self.network(self.network.inputs(shard(programmes))))
 
 
 def sum_gradients(parameters: Iterable[nn.Parameter]) -> None:
@@ -131,8 +144,8 @@ def sum_gradients(parameters: Iterable[nn.Parameter]) -> None:
 
 
 @contextmanager
-def one_voice() -> Iterator[None]:
-    """Let the first process alone print, and only one say why all end; without `torchrun`, change nothing."""
+def rank0_output() -> Iterator[None]:
+    """Let process 0 alone print, and one process report an error; without `torchrun`, change nothing."""
     if not dist.is_torchelastic_launched():
         yield
         return
@@ -144,8 +157,10 @@ def one_voice() -> Iterator[None]:
                 stack.enter_context(redirect_stderr(nowhere))
             yield
     except (InputError, OSError, KeyboardInterrupt) as error:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # torchrun passes on a Ctrl-C that the terminal has sent to all
-        if not _has_the_word():
+        signal.signal(
+            signal.SIGINT, signal.SIG_IGN
+        )  # torchrun forwards a Ctrl-C that the terminal has sent to every process
+        if not _reports_error():
             raise SystemExit(INTERRUPTED if isinstance(error, KeyboardInterrupt) else BAD_INPUT) from None
         raise
     finally:
@@ -153,24 +168,24 @@ def one_voice() -> Iterator[None]:
             dist.destroy_process_group()
 
 
-def _has_the_word() -> bool:
-    """Tell whether it is on this process to speak: the first one does, and another where that has nothing to say."""
+def _reports_error() -> bool:
+    """Return whether this process reports the error: process 0 does, or another if that one has none."""
     where = (os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]))
     store = dist.TCPStore(*where, is_master=False)  # type: ignore[attr-defined]
     if os.environ["RANK"] != "0":
-        with suppress(dist.DistStoreError):  # nothing came
-            store.wait([_TOLD], _PATIENCE)
-    return store.add(_TOLD, 1) == 1
+        with suppress(dist.DistStoreError):  # process 0 has nothing to report
+            store.wait([_REPORTED], _REPORT_TIMEOUT)
+    return store.add(_REPORTED, 1) == 1
 
 
 def _from_all(own: Tensor) -> list[Tensor]:
-    """Return each process's rows (rows, ...), of which each may have another number."""
+    """Return the rows (rows, ...) of each process; their numbers may differ."""
     count = torch.tensor([len(own)], device=own.device)
     counts = [torch.empty_like(count) for _ in range(processes())]
     with _together():
         dist.all_gather(counts, count)
         numbers = [int(one) for one in counts]
-        padded = own.new_zeros(max(numbers), *own.shape[1:])  # gloo and nccl want all alike
+        padded = own.new_zeros(max(numbers), *own.shape[1:])  # gloo and nccl need equal shapes
         padded[: len(own)] = own
         parts = [torch.empty_like(padded) for _ in numbers]
         dist.all_gather(parts, padded)
@@ -179,17 +194,17 @@ def _from_all(own: Tensor) -> list[Tensor]:
 
 @contextmanager
 def _together() -> Iterator[None]:
-    """Tell in a sentence that another process has ended: what torch says then names sockets."""
+    """Report in a sentence that another process has ended: torch's own message names sockets."""
     try:
         yield
     except RuntimeError as error:
         raise InputError(
-            "all processes must go on to the end. Got one that has ended. See what it says, and start all again."
+            "all processes must run to the end. Got one that has ended. Read its message, and start all again."
         ) from error
 
 
 def pick_device(device: Device) -> torch.device:
-    """Return the device that was asked for; `auto` is CUDA, else MPS, else the CPU."""
+    """Return the configured device; `auto` is CUDA, else MPS, else the CPU."""
     present = {
         Device.cuda: torch.cuda.is_available(),
         Device.mps: torch.backends.mps.is_available(),
@@ -199,17 +214,17 @@ def pick_device(device: Device) -> torch.device:
         device = next(one for one, is_present in present.items() if is_present)
     if not present[device]:
         raise InputError(f"device must be one that this machine has. Got {device}. Use device=auto.")
-    if device is Device.cuda:  # on a GPU, the same seed gives the same weights only if asked for
+    if device is Device.cuda:  # a GPU gives the same weights for the same seed only on request
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(mode=True, warn_only=True)
     return torch.device(device.value)
 
 
-def seeded(*numbers: int) -> np.random.Generator:
+def seed_everything(*numbers: int) -> np.random.Generator:
     """Return a generator for this seed and part of a run, and seed torch for it too.
 
-    Each part has seeds of its own, so that a resumed run draws as an unbroken one does. Of several processes all have
-    this generator, but each hides numbers of its own share (dropout) by other dice.
+    Each part has a seed of its own, so that a resumed run draws what an uninterrupted one draws. All processes share
+    this generator; dropout is seeded per rank.
     """
     sequence = np.random.SeedSequence(numbers)
     torch.manual_seed(int(sequence.generate_state(1)[0]) + rank())

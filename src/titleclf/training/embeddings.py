@@ -1,5 +1,6 @@
 """A file of embeddings: taken from one encoder, loaded into another, checked that they mean the same."""
 
+import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,6 +45,13 @@ class Embeddings:
 def embeddings_path(path: str) -> Path:
     """Return the file that a user means: `shipped` is the one that comes with the package."""
     return shipped("data/embeddings.safetensors") if path == SHIPPED else Path(path)
+
+
+def embeddings_fingerprint(config: EmbeddingsConfig) -> dict[str, str]:
+    """Return the fingerprint of the file that a model starts from, if there is one."""
+    if config.path is None:
+        return {}
+    return {"embeddings": hashlib.sha256(embeddings_path(config.path).read_bytes()).hexdigest()}
 
 
 def read_embeddings(path: Path, where: str = "model.embeddings.path") -> Embeddings:

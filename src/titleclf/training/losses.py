@@ -1,5 +1,6 @@
-"""What training makes small: cross-entropy of one category a title, or binary cross-entropy of its tags."""
+"""The loss: cross-entropy of one category per title or binary cross-entropy of its tags, and an unsupervised term."""
 
+import hashlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -8,38 +9,50 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from titleclf.config.schemas import TrainConfig
+from titleclf.data.dataset import Dataset
+from titleclf.data.targets import Targets
 from titleclf.data.unlabelled import Unlabelled, is_long_enough
-from titleclf.runtime.arrays import Bools, Labels
 from titleclf.runtime.errors import InputError
 from titleclf.runtime.text.characters import Characters
-from titleclf.training.network import Encoder, Network
+from titleclf.training.network import Encoder, TorchNetwork
 from titleclf.training.objectives import Objective, objective_of
 
 
-def class_weights(targets: Labels | Bools, categories: int, balance: float) -> Tensor:
-    """Return weights (categories,) that are (mean count / count)^balance: 0 leaves titles equal, 1 categories.
+class Loss:
+    """The weighted sum of the terms that `config.loss` asks for."""
 
-    Targets are labels (titles,) or tags (titles, categories).
-    """
-    counts = np.bincount(targets, minlength=categories) if targets.ndim == 1 else targets.sum(axis=0)
-    return torch.from_numpy((counts.mean() / counts) ** balance).float()
+    def __init__(self, config: TrainConfig, data: Dataset, network: TorchNetwork) -> None:
+        self.network, self.terms, self.label_smoothing = network, config.loss, config.training.label_smoothing
+        weights = class_weights(data.train.targets, len(data.categories), config.training.class_balance)
+        self.weights = weights.to(network.device)
+        self.unsupervised = unsupervised_term(config, network.encoder, network.characters, data.train.titles)
+
+    @property
+    def fingerprints(self) -> dict[str, str]:
+        """The fingerprint of the titles of the unsupervised term, if there is one."""
+        if self.unsupervised is None:
+            return {}
+        titles = "\n".join(self.unsupervised.titles)
+        return {"titles without labels": hashlib.sha256(titles.encode()).hexdigest()}
+
+    @property
+    def modules(self) -> nn.Module:
+        """Everything that is trained: the network, and what the unsupervised term learns beside it."""
+        if self.unsupervised is None:
+            return self.network
+        return nn.ModuleDict({"network": self.network, "regulariser": self.unsupervised})  # as checkpoints name them
+
+    def __call__(self, logits: Tensor, targets: Targets, generator: np.random.Generator) -> Tensor:
+        """Return the loss of a batch with logits (batch, categories), in nats."""
+        truth = torch.from_numpy(targets).to(logits.device)
+        loss = self.terms.classification * classification_loss(logits, truth, self.weights, self.label_smoothing)
+        if self.unsupervised is not None:
+            loss = loss + self.terms.unsupervised * self.unsupervised(self.network.encoder, len(targets), generator)
+        return loss
 
 
-def classification_loss(logits: Tensor, targets: Tensor, weights: Tensor, label_smoothing: float) -> Tensor:
-    """Return the mean loss of titles with logits (batch, categories), in nats.
-
-    Targets are labels (batch,), or tags (batch, categories): then it is the sum of binary cross-entropies over the
-    tags. Smoothing takes a share of what is true of a title and spreads it evenly over all categories, in both.
-    """
-    if targets.ndim == 1:
-        return functional.cross_entropy(logits, targets, weights, label_smoothing=label_smoothing)
-    truth = targets.float()
-    smooth = torch.lerp(truth, truth.mean(dim=1, keepdim=True), label_smoothing)
-    return functional.binary_cross_entropy_with_logits(logits, smooth, weights, reduction="sum") / len(targets)
-
-
-class Regulariser(nn.Module):
-    """An objective on as many titles as a batch has, drawn from `titles`."""
+class UnsupervisedTerm(nn.Module):
+    """An objective on as many unlabelled titles as a batch has, drawn from `titles`."""
 
     def __init__(self, objective: Objective, titles: Sequence[str]) -> None:
         super().__init__()
@@ -52,9 +65,31 @@ class Regulariser(nn.Module):
         return loss
 
 
-def regulariser_of(
-    config: TrainConfig, network: Network, characters: Characters, titles: Sequence[str]
-) -> Regulariser | None:
+def class_weights(targets: Targets, categories: int, balance: float) -> Tensor:
+    """Return weights (categories,) of (mean count / count)^balance: 0 weighs titles alike, 1 categories.
+
+    Targets are labels (titles,) or tags (titles, categories).
+    """
+    counts = np.bincount(targets, minlength=categories) if targets.ndim == 1 else targets.sum(axis=0)
+    return torch.from_numpy((counts.mean() / counts) ** balance).float()
+
+
+def classification_loss(logits: Tensor, targets: Tensor, weights: Tensor, label_smoothing: float) -> Tensor:
+    """Return the mean loss of titles with logits (batch, categories), in nats.
+
+    Targets are labels (batch,), or tags (batch, categories): then it is the sum of binary cross-entropies over the
+    tags. Smoothing spreads a fraction of a title's targets evenly over all categories, in both.
+    """
+    if targets.ndim == 1:
+        return functional.cross_entropy(logits, targets, weights, label_smoothing=label_smoothing)
+    truth = targets.float()
+    smooth = torch.lerp(truth, truth.mean(dim=1, keepdim=True), label_smoothing)
+    return functional.binary_cross_entropy_with_logits(logits, smooth, weights, reduction="sum") / len(targets)
+
+
+def unsupervised_term(
+    config: TrainConfig, encoder: Encoder, characters: Characters, titles: Sequence[str]
+) -> UnsupervisedTerm | None:
     """Return the term that `config.loss` asks for, on its own titles or else on `titles`; none at weight 0.
 
     Raises
@@ -71,4 +106,4 @@ def regulariser_of(
             f"loss.titles must have titles of two characters or more. Got none in {config.loss.titles or 'training'}. "
             "Name another file."
         )
-    return Regulariser(objective_of(config.objective, config.model, characters, network.encoder), long_enough)
+    return UnsupervisedTerm(objective_of(config.objective, config.model, characters, encoder), long_enough)

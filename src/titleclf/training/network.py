@@ -1,50 +1,45 @@
-"""The network: an encoder (bag, ngram or conv) turns titles into vectors, a head turns vectors into logits."""
+"""The network in torch: an encoder (bag, ngram or conv) turns titles into vectors, a head turns these into logits."""
 
-from typing import NamedTuple
+from typing import NamedTuple, assert_never
 
 import torch
 from torch import Tensor, nn
 
-from titleclf.runtime.architecture import BagConfig, ConvConfig, ModelConfig, NgramConfig
-from titleclf.runtime.arrays import Labels
+from titleclf.runtime.architecture import BagConfig, ConvConfig, ModelConfig, NgramConfig, known_model
+from titleclf.runtime.arrays import Floats
 from titleclf.runtime.choices import Combine
-from titleclf.runtime.text.characters import PAD, Batch
+from titleclf.runtime.text.characters import PAD, Batch, Characters
 from titleclf.runtime.text.ngrams import ngrams
+from titleclf.runtime.text.programmes import FieldVocabulary, Programmes
 from titleclf.training.positions import PositionalCode
 
 
 class Inputs(NamedTuple):
-    """A batch on the model's device.
+    """A batch on the network's device."""
 
-    `ids` and `mask` are (batch, length). `grams` holds the n-grams of all titles one after the other, `gram_counts`
-    (batch,) how many each title has; both are empty for models without n-grams. `context` (batch, 2) are the ids of
-    channels and durations, if there are any.
-    """
-
-    ids: Tensor
-    mask: Tensor
-    grams: Tensor
-    gram_counts: Tensor
-    context: Tensor | None = None
+    ids: Tensor  # (batch, length)
+    mask: Tensor  # (batch, length)
+    grams: Tensor  # (ngrams,): of all titles, one title after the other; none for models without n-grams
+    gram_counts: Tensor  # (batch,): the n-grams of each title
+    field_ids: Tensor | None = None  # (batch, 2): channels and durations, if there are any
 
 
-def to_inputs(batch: Batch, config: ModelConfig, device: torch.device, context_ids: Labels | None = None) -> Inputs:
-    """Add the n-grams that the model wants, and move everything to its device."""
+def to_inputs(batch: Batch, config: ModelConfig, device: torch.device) -> Inputs:
+    """Add the n-grams that the model uses, and move everything to its device."""
     if isinstance(config, NgramConfig):
         grams, counts = ngrams(batch.ids, batch.mask, config.orders, config.buckets, across_words=config.across_words)
     else:
         grams, counts = ngrams(batch.ids, batch.mask, [], 1, across_words=True)
-    inputs = Inputs(*(torch.from_numpy(array).to(device) for array in (batch.ids, batch.mask, grams, counts)))
-    return inputs if context_ids is None else inputs._replace(context=torch.from_numpy(context_ids).to(device))
+    return Inputs(*(torch.from_numpy(array).to(device) for array in (batch.ids, batch.mask, grams, counts)))
 
 
 class PositionalCharacters(nn.Module):
-    """Character embeddings combined with the code of their places; zero where a title has ended."""
+    """Character embeddings combined with the codes of their places; zero after the end of a title."""
 
     def __init__(self, config: ModelConfig, characters: int, length: int) -> None:
         super().__init__()
         self.characters = nn.Embedding(characters, config.dim, padding_idx=PAD)
-        # Codes are as large as 1: added to them, smaller characters would be drowned. Multiplied, they need not be.
+        # Codes have magnitude 1 and would swamp smaller characters that are added to them; multiplied, they do not.
         nn.init.normal_(self.characters.weight, std=1.0 if config.combine is Combine.add else config.dim**-0.5)
         with torch.no_grad():
             self.characters.weight[PAD] = 0
@@ -57,7 +52,7 @@ class PositionalCharacters(nn.Module):
         return vectors * inputs.mask[..., None]
 
     def summed(self, inputs: Inputs) -> Tensor:
-        """Return the sum over each title (batch, dim): `forward` without the places after the ends of titles."""
+        """Return the sum over each title (batch, dim), without computing the places after its end."""
         titles, places = inputs.mask.nonzero(as_tuple=True)  # (characters,)
         vectors: Tensor = self.positions(self.characters(inputs.ids[titles, places]), places)  # (characters, dim)
         return vectors.new_zeros(len(inputs.ids), vectors.shape[1]).index_add(0, titles, vectors)
@@ -83,7 +78,7 @@ class Ngram(nn.Module):
         super().__init__()
         self.embedding = PositionalCharacters(config, characters, length)
         self.ngrams = nn.EmbeddingBag(config.buckets, config.dim, mode="sum", sparse=True)
-        # An n-gram that training never saw says nothing, so it must add nothing.
+        # An n-gram that is not in training must add nothing.
         nn.init.zeros_(self.ngrams.weight)
         self.ngram_dropout = config.ngram_dropout
         self.dim = config.dim
@@ -106,7 +101,7 @@ class Ngram(nn.Module):
 
 
 class Conv(nn.Module):
-    """Convolutions of several widths over positional characters, each at its strongest place in the title."""
+    """Convolutions of several widths over positional characters, max-pooled over places."""
 
     def __init__(self, config: ConvConfig, characters: int, length: int) -> None:
         super().__init__()
@@ -121,23 +116,36 @@ class Conv(nn.Module):
         return self.places(inputs).amax(dim=2)
 
     def places(self, inputs: Inputs) -> Tensor:
-        """Return what is found at each place of the titles (batch, channels of all widths, length)."""
+        """Return the feature maps (batch, channels of all widths, length)."""
         vectors = self.embedding(inputs).transpose(1, 2)  # (batch, dim, length)
         length = vectors.shape[2]
         ended = ~inputs.mask[:, None, :]
-        # ReLU is never negative, so zero stands for "nothing found" after the end of a title.
-        found = [conv(vectors)[..., :length].relu().masked_fill(ended, 0) for conv in self.convolutions]
-        return torch.cat(found, dim=1)
+        # ReLU is never negative, so zero is neutral after the end of a title.
+        maps = [conv(vectors)[..., :length].relu().masked_fill(ended, 0) for conv in self.convolutions]
+        return torch.cat(maps, dim=1)
 
 
 Encoder = Bag | Ngram | Conv
 
 
-class ContextEmbedding(nn.Module):
-    """What a channel and a duration add to a title's vector.
+def encoder_of(config: ModelConfig, characters: Characters) -> Encoder:
+    """Return the encoder of `config`, untrained."""
+    model = known_model(config)
+    match model:
+        case BagConfig():
+            return Bag(model, len(characters), characters.length)
+        case NgramConfig():
+            return Ngram(model, len(characters), characters.length)
+        case ConvConfig():
+            return Conv(model, len(characters), characters.length)
+        case _:
+            assert_never(model)
 
-    Nothing, where they are not known, or were in no title of training. Tables are sparse for the same reason as that of
-    n-grams: most channels are seldom in a batch, and must then move far.
+
+class FieldEmbeddings(nn.Module):
+    """What a channel and a duration add to a title's vector: nothing where unknown or not in training.
+
+    The tables are sparse like that of n-grams: most channels are in few batches, and must then move far.
     """
 
     def __init__(self, sizes: tuple[int, int], dim: int) -> None:
@@ -152,54 +160,60 @@ class ContextEmbedding(nn.Module):
         return vectors
 
 
-class Network(nn.Module):
-    """Logits of titles: an encoder and a head, linear or with one hidden layer; between them, what a context adds."""
+class TorchNetwork(nn.Module):
+    """Logits of programmes: an encoder and a head, linear or with one hidden layer; between them, the fields."""
 
     def __init__(
-        self,
-        config: ModelConfig,
-        characters: int,
-        length: int,
-        categories: int,
-        context_sizes: tuple[int, int] | None = None,
+        self, config: ModelConfig, characters: Characters, categories: int, fields: FieldVocabulary | None = None
     ) -> None:
         super().__init__()
-        self.config = config
-        self.encoder = encoder_of(config, characters, length)
+        self.config, self.characters, self.fields = config, characters, fields
+        self.encoder = encoder_of(config, characters)
         self.dropout = nn.Dropout(config.dropout)
         if config.hidden:
             hidden = nn.Linear(self.encoder.dim, config.hidden)
             self.head: nn.Module = nn.Sequential(hidden, nn.ReLU(), nn.Linear(config.hidden, categories))
         else:
             self.head = nn.Linear(self.encoder.dim, categories)
-        self.context = None if context_sizes is None else ContextEmbedding(context_sizes, self.encoder.dim)
+        self.context = None if fields is None else FieldEmbeddings(fields.sizes, self.encoder.dim)
 
-    def start_at(self, shares: Tensor) -> None:
-        """Let the network begin with these probabilities (categories,) for any title.
+    def start_at(self, frequencies: Tensor) -> None:
+        """Set the biases so that the network begins with these probabilities (categories,) for any title.
 
-        Of many tags most are false of a title: to learn no more than that would take it the first epochs (Lin et al.
-        2017, section 4.1).
+        Most tags are false of a title, and learning no more than that would take the first epochs (Lin et al. 2017,
+        section 4.1).
         """
         *_, bias = self.head.parameters()
         with torch.no_grad():
-            bias.copy_(torch.logit(shares))
+            bias.copy_(torch.logit(frequencies))
+
+    @property
+    def device(self) -> torch.device:
+        """The device of the weights."""
+        return next(self.parameters()).device
+
+    def inputs(self, programmes: Programmes) -> Inputs:
+        """Turn programmes into a batch on the network's device."""
+        inputs = to_inputs(self.characters.batch(programmes.titles), self.config, self.device)
+        ids = None if self.fields is None else self.fields.ids(programmes)
+        return inputs if ids is None else inputs._replace(field_ids=torch.from_numpy(ids).to(self.device))
 
     def forward(self, inputs: Inputs) -> Tensor:
         """Return logits (batch, categories)."""
         vectors = self.encoder(inputs)  # (batch, dim)
-        if self.context is not None and inputs.context is not None:
-            vectors = vectors + self.context(inputs.context)
+        if self.context is not None and inputs.field_ids is not None:
+            vectors = vectors + self.context(inputs.field_ids)
         logits: Tensor = self.head(self.dropout(vectors))
         return logits
 
+    @property
+    def batch_size(self) -> int:
+        """The number of programmes that are fastest together."""
+        return 256
 
-def encoder_of(config: ModelConfig, characters: int, length: int) -> Encoder:
-    """Return the encoder of `config`, untrained."""
-    match config:
-        case BagConfig():
-            return Bag(config, characters, length)
-        case NgramConfig():
-            return Ngram(config, characters, length)
-        case ConvConfig():
-            return Conv(config, characters, length)
-    raise TypeError(f"no encoder for {type(config).__name__}")
+    def logits(self, programmes: Programmes) -> Floats:
+        """Return logits (programmes, categories) as an array, without dropout."""
+        self.eval()
+        with torch.inference_mode():
+            logits: Floats = self(self.inputs(programmes)).cpu().numpy()
+        return logits

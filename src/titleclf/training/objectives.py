@@ -14,7 +14,7 @@ from titleclf.data.augmentation.draws import Draw, draws
 from titleclf.runtime.architecture import ModelConfig, NgramConfig
 from titleclf.runtime.text.characters import SPACE, UNK, Batch, Characters, Ids
 from titleclf.runtime.text.ngrams import located
-from titleclf.training.distributed import gathered, share
+from titleclf.training.distributed import all_gather_rows, shard
 from titleclf.training.network import Conv, Encoder, Ngram, to_inputs
 
 Places = npt.NDArray[np.int64]
@@ -47,14 +47,14 @@ class Views(nn.Module):
         """Return the mean loss of a half, in nats."""
         draw = draws(generator)
         halves = [halved(title, draw) for title in titles]
-        left, right = (self._directions(encoder, [pair[side] for pair in share(halves)]) for side in (0, 1))
+        left, right = (self._directions(encoder, [pair[side] for pair in shard(halves)]) for side in (0, 1))
         likeness = left @ right.T / self.temperature  # (batch, batch)
         own = torch.arange(len(titles), device=likeness.device)
         return (functional.cross_entropy(likeness, own) + functional.cross_entropy(likeness.T, own)) / 2
 
     def _directions(self, encoder: Encoder, titles: Sequence[str]) -> Tensor:
         vectors = encoder(to_inputs(self.characters.batch(titles), self.model, _device(encoder)))
-        return gathered(functional.normalize(vectors, dim=1))
+        return all_gather_rows(functional.normalize(vectors, dim=1))
 
 
 class Skipgram(nn.Module):
@@ -74,7 +74,7 @@ class Skipgram(nn.Module):
         pieces = pieces_of(self.characters.batch(titles), self.model, len(self.characters))
         centres, others = (_drawn(pieces, len(titles), self.config.pairs, generator) for _ in range(2))
         apart = (pieces.ends[centres] <= pieces.starts[others]) | (pieces.ends[others] <= pieces.starts[centres])
-        vectors = _vectors(encoder, pieces.ids[share(centres[apart])])  # (pairs, dim)
+        vectors = _vectors(encoder, pieces.ids[shard(centres[apart])])  # (pairs, dim)
         return _sampled_loss(self.contexts, vectors, pieces.ids, others[apart], self.config.negatives, generator)
 
 
@@ -97,7 +97,7 @@ class Cbow(nn.Module):
         apart = (pieces.ends <= pieces.starts[missing]) | (pieces.ends[missing] <= pieces.starts)
         counts = np.bincount(pieces.titles[apart], minlength=len(titles))
         some = np.flatnonzero(counts)  # of a title that is one n-gram long, nothing may be left
-        own = share(some)
+        own = shard(some)
         around = apart & np.isin(pieces.titles, own)
         vectors = _vectors(encoder, pieces.ids[around])
         rows = torch.from_numpy(pieces.titles[around]).to(vectors.device)
@@ -121,10 +121,10 @@ class Masked(nn.Module):
         batch = self.characters.batch(titles)
         # Boundary marks stand where they must, and an unknown character looks hidden: neither is worth a guess.
         hidden = (batch.ids >= SPACE) & (generator.random(batch.ids.shape) < self.share)
-        seen = Batch(share(np.where(hidden, UNK, batch.ids)), share(batch.mask), batch.cut)
+        seen = Batch(shard(np.where(hidden, UNK, batch.ids)), shard(batch.mask))
         places = encoder.places(to_inputs(seen, self.model, _device(encoder)))  # (batch, channels, length)
-        where = torch.from_numpy(share(hidden)).to(places.device)
-        guesses = gathered(self.guess(places.transpose(1, 2)[where]))  # (hidden, characters)
+        where = torch.from_numpy(shard(hidden)).to(places.device)
+        guesses = all_gather_rows(self.guess(places.transpose(1, 2)[where]))  # (hidden, characters)
         targets = torch.from_numpy(batch.ids[hidden]).to(places.device)
         return functional.cross_entropy(guesses, targets, reduction="sum") / max(1, len(targets))
 
@@ -220,8 +220,8 @@ def _sampled_loss(
     """
     strangers = generator.integers(len(ids), size=(len(right), negatives))
     targets = ids[np.concatenate([right[:, None], strangers], axis=1)]  # (pairs, 1 + negatives)
-    own = torch.from_numpy(share(targets)).to(vectors.device)
-    scores = gathered((contexts(own) * vectors[:, None]).sum(dim=2))  # (pairs, 1 + negatives)
+    own = torch.from_numpy(shard(targets)).to(vectors.device)
+    scores = all_gather_rows((contexts(own) * vectors[:, None]).sum(dim=2))  # (pairs, 1 + negatives)
     signs = torch.ones_like(scores)
     signs[:, 1:] = -1
     return -functional.logsigmoid(scores * signs).sum() / max(1, len(right))

@@ -1,20 +1,20 @@
-"""The network of a bundle as an ONNX model, node by node, with what tells how to ask it."""
+"""The network of a bundle as an ONNX model, node by node, with its metadata."""
 
 import json
 from dataclasses import asdict
-from typing import Any
+from typing import Any, assert_never
 
 import numpy as np
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from titleclf import __version__
-from titleclf.runtime.architecture import ConvConfig, NgramConfig
-from titleclf.runtime.bundle.folding import CONTEXTS
+from titleclf.runtime.architecture import BagConfig, ConvConfig, NgramConfig, known_model
+from titleclf.runtime.bundle.contents import Bundle
+from titleclf.runtime.bundle.folding import FIELDS
 from titleclf.runtime.bundle.packing import SCALE, TABLE, Array, is_packed, signed
-from titleclf.runtime.bundle.reader import Saved
 from titleclf.runtime.choices import Combine
-from titleclf.runtime.network import Forward
-from titleclf.runtime.onnx_classifier import METADATA, Meaning
+from titleclf.runtime.network import NumpyNetwork
+from titleclf.runtime.onnx_network import METADATA, Metadata
 from titleclf.runtime.text.characters import PAD
 
 # Both of 2022, so that runtimes of the years since can read the file; nothing newer is needed.
@@ -22,26 +22,27 @@ _OPERATORS, _FORMAT = 18, 8
 _FIRST, _FEATURES, _LAST = np.array([0]), np.array([1]), np.array([2])  # axes; a title's features are its characters
 
 
-def onnx_model(saved: Saved) -> ModelProto:
-    """Return the network and what it means.
+def onnx_model(bundle: Bundle) -> ModelProto:
+    """Return the network and its metadata.
 
-    `ids` (batch, length) are PAD where a title has ended; `ngrams` (batch, most), which only models with n-grams take,
-    hold the bucket of each and then the number of buckets; `channels` and `durations` (batch,), which only models with
-    contexts take, are 0 where one is not known. The answer is `logits` (batch, categories).
+    `ids` (batch, length) are PAD after the end of a title; `ngrams` (batch, most), for models with n-grams alone, hold
+    the bucket of each n-gram and then the number of buckets; `channels` and `durations` (batch,), for models with
+    fields alone, are 0 where unknown. The output is `logits` (batch, categories).
     """
+    contents = bundle.contents
     axes = {"ids": ["batch", "length"]}
-    if isinstance(saved.model, NgramConfig):
+    if isinstance(bundle.model, NgramConfig):
         axes["ngrams"] = ["batch", "most"]
-    if saved.contexts is not None:
+    if contents.fields is not None:
         axes |= {"channels": ["batch"], "durations": ["batch"]}
-    graph = _Graph(Forward.of(saved.model, saved.weights, saved.characters.length))
+    graph = _Graph(NumpyNetwork.of(bundle.model, bundle.weights, contents.characters, contents.fields))
     graph.logits()
     model = helper.make_model(
         helper.make_graph(
             graph.nodes,
             "titleclf",
             [helper.make_tensor_value_info(name, TensorProto.INT64, sizes) for name, sizes in axes.items()],
-            [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", len(saved.categories)])],
+            [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", len(contents.categories)])],
             graph.constants,
         ),
         opset_imports=[helper.make_opsetid("", _OPERATORS)],
@@ -49,39 +50,40 @@ def onnx_model(saved: Saved) -> ModelProto:
         producer_name="titleclf",
         producer_version=__version__,
     )
-    meaning = asdict(_meaning(saved))
-    if saved.contexts is None:
-        del meaning["contexts"], meaning["alone"]  # so that also those can read it who know of none
-    helper.set_model_props(model, {METADATA: json.dumps(meaning, ensure_ascii=False)})
+    metadata = asdict(_metadata(bundle))
+    if contents.fields is None:
+        del metadata["contexts"], metadata["alone"]  # so that versions without fields can read the file
+    helper.set_model_props(model, {METADATA: json.dumps(metadata, ensure_ascii=False)})
     return model
 
 
-def _meaning(saved: Saved) -> Meaning:
-    return Meaning(
+def _metadata(bundle: Bundle) -> Metadata:
+    contents = bundle.contents
+    return Metadata(
         __version__,
-        saved.task,
-        saved.categories,
-        asdict(saved.temperature),
-        asdict(saved.thresholds),
-        saved.characters.to_mapping(),
-        saved.facts,
-        saved.model,
-        saved.contexts,
-        None if saved.alone is None else asdict(saved.alone),
+        contents.task,
+        contents.categories,
+        asdict(contents.temperature),
+        asdict(contents.thresholds),
+        contents.characters.to_mapping(),
+        contents.info,
+        bundle.model,
+        contents.fields,
+        None if contents.title_thresholds is None else asdict(contents.title_thresholds),
     )
 
 
 class _Graph:
-    """Nodes that compute what a network in numpy does: each method adds those of its namesake in `Forward`."""
+    """Nodes that compute what the numpy network computes: each method adds those of its namesake there."""
 
-    def __init__(self, network: Forward) -> None:
+    def __init__(self, network: NumpyNetwork) -> None:
         self.network, self.model = network, network.model
         self.nodes: list[NodeProto] = []
         self.constants: list[TensorProto] = []
 
     def logits(self) -> str:
         vectors = self._encoded()
-        for table, ids in zip(CONTEXTS, ("channels", "durations"), strict=True):
+        for table, ids in zip(FIELDS, ("channels", "durations"), strict=True):
             if table in self.network.weights:
                 vectors = self._add("Add", vectors, self._add("Gather", self._weight(table), ids))
         if not self.model.hidden:
@@ -91,12 +93,16 @@ class _Graph:
     def _encoded(self) -> str:
         inside = self._is_not("ids", PAD)  # (batch, length)
         vectors = self._characters(inside)
-        match self.model:
+        model = known_model(self.model)
+        match model:
+            case BagConfig():
+                return self._sums(vectors)
             case NgramConfig():
-                return self._ngrams(self.model, vectors, inside)
+                return self._ngrams(model, vectors, inside)
             case ConvConfig():
-                return self._strongest(self.model, vectors, inside)
-        return self._sums(vectors)
+                return self._strongest(model, vectors, inside)
+            case _:
+                assert_never(model)
 
     def _characters(self, inside: str) -> str:
         vectors = self._add("Gather", self._weight("encoder.embedding.characters.weight"), "ids")
@@ -109,13 +115,12 @@ class _Graph:
     def _ngrams(self, model: NgramConfig, vectors: str, inside: str) -> str:
         summed = self._add("Add", self._sums(vectors), self._table_sums())  # (batch, dim)
         is_ngram = self._is_not("ngrams", model.buckets)  # (batch, most)
-        counts = [self._add("ReduceSum", one, _FEATURES) for one in (inside, is_ngram)]  # each (batch, 1)
+        counts = [self._add("ReduceSum", mask, _FEATURES) for mask in (inside, is_ngram)]  # each (batch, 1)
         features = self._add("Max", self._add("Add", *counts), np.array([1], dtype=np.float32))
         return self._add("Div", summed, self._add("Sqrt", features))
 
     def _table_sums(self) -> str:
-        # Integers stay integers: the file is a quarter of what it would be. Of two in a byte each gets its own, because
-        # few runtimes look them up there.
+        # Integers stay integers, for a quarter of the file size. Two in a byte are split, since few runtimes read them.
         table, weights = self.network.weights[TABLE], self.network.weights
         if not is_packed(weights):
             return self._sums(self._rows(table.astype(np.float32)))
@@ -124,24 +129,26 @@ class _Graph:
         return self._add("Mul", self._sums(rows), scale)
 
     def _rows(self, table: Array) -> str:
-        # The row behind the last bucket is what stands behind a title's last n-gram: nothing.
+        # The row after the last bucket stands for the places after a title's last n-gram: zeros.
         return self._add("Gather", self._constant(np.pad(table, ((0, 1), (0, 0))), TABLE), "ngrams")
 
     def _strongest(self, model: ConvConfig, vectors: str, inside: str) -> str:
         turned = self._add("Transpose", vectors, perm=[0, 2, 1])  # (batch, dim, length)
         places = self._add("Unsqueeze", inside, _FEATURES)  # (batch, 1, length)
-        found = []
+        pooled = []
         for number, width in enumerate(model.widths):
-            one = self._found(turned, number, width)
-            found.append(self._add("ReduceMax", self._add("Mul", one, places), _LAST, keepdims=0))
-        return self._add("Concat", *found, axis=1)
+            convolved = self._add("Mul", self._convolved(turned, number, width), places)
+            pooled.append(self._add("ReduceMax", convolved, _LAST, keepdims=0))
+        return self._add("Concat", *pooled, axis=1)
 
-    def _found(self, turned: str, number: int, width: int) -> str:
+    def _convolved(self, turned: str, number: int, width: int) -> str:
         name = f"encoder.convolutions.{number}"
         weight, bias = self._weight(f"{name}.weight"), self._weight(f"{name}.bias")
-        found = self._add("Conv", turned, weight, bias, pads=[width // 2, width // 2])
-        # An even width finds something at one place too many.
-        return self._add("Relu", self._add("Slice", found, _FIRST, self._length(), _LAST))  # (batch, channels, length)
+        convolved = self._add("Conv", turned, weight, bias, pads=[width // 2, width // 2])
+        # An even width gives one place too many.
+        return self._add(
+            "Relu", self._add("Slice", convolved, _FIRST, self._length(), _LAST)
+        )  # (batch, channels, length)
 
     def _linear(self, name: str, vectors: str, output: str | None = None) -> str:
         weight, bias = self._weight(f"{name}.weight"), self._weight(f"{name}.bias")
@@ -151,7 +158,7 @@ class _Graph:
         return self._add("ReduceSum", vectors, _FEATURES, keepdims=0)
 
     def _is_not(self, name: str, value: int) -> str:
-        # 1 where it is another value, else 0, to multiply with and to count.
+        # 1.0 where the value differs, else 0.0: to multiply with and to count.
         return self._add("Cast", self._add("Not", self._add("Equal", name, np.array(value))), to=TensorProto.FLOAT)
 
     def _length(self) -> str:
@@ -165,11 +172,11 @@ class _Graph:
         return name
 
     def _add(self, operator: str, *inputs: str | Array, output: str | None = None, **attributes: Any) -> str:
-        """Add a node that takes what has these names, or constants, and return the name of what it gives."""
+        """Add a node whose inputs are names or constants, and return the name of its output."""
         number = len(self.nodes)
         names = [
-            one if isinstance(one, str) else self._constant(one, f"{operator}_{number}.{place}")
-            for place, one in enumerate(inputs)
+            value if isinstance(value, str) else self._constant(value, f"{operator}_{number}.{place}")
+            for place, value in enumerate(inputs)
         ]
         output = output or f"{operator}_{number}"
         self.nodes.append(helper.make_node(operator, names, [output], **attributes))

@@ -1,4 +1,4 @@
-"""Whether an export answers as the model that it was made from."""
+"""Whether an export predicts what its model predicts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,66 +8,69 @@ from tqdm import tqdm
 
 from titleclf.runtime.arrays import Bools, Floats, Labels
 from titleclf.runtime.choices import Task
-from titleclf.runtime.classifiers import BaseClassifier
+from titleclf.runtime.classifier import Classifier
 from titleclf.runtime.errors import InputError
+from titleclf.runtime.network import Network
 from titleclf.runtime.text.characters import chunked
+from titleclf.runtime.text.programmes import Programmes
 
-LEAST_SAME = 0.995
-MOST_DIFFERENT = 0.01
-_AT_ONCE = 1024  # titles
+MIN_SAME = 0.995
+MAX_DIFFERENCE = 0.01
+_CHUNK = 1024  # titles
 
 
 @dataclass(frozen=True)
-class Agreement:
-    """How many titles were compared, which share of them got the same answer, and how far probabilities were apart."""
+class Parity:
+    """The fraction of titles with the same prediction, and the largest difference of probabilities."""
 
     titles: int
     same: float
-    difference: float  # the largest of all titles and categories
+    difference: float
 
     def __str__(self) -> str:
         return (
-            f"On {self.titles:,} titles: {self.same:.2%} the same answer, probabilities within {self.difference:.2g}."
+            f"On {self.titles:,} titles: {self.same:.2%} the same prediction, probabilities within "
+            f"{self.difference:.2g}."
         )
 
 
-def compare(trained: BaseClassifier, exported: BaseClassifier, titles: Sequence[str]) -> Agreement:
-    """Ask both for one title or more, in contexts drawn at random if they look at such.
+def compare(trained: Classifier[Network], exported: Classifier[Network], titles: Sequence[str]) -> Parity:
+    """Predict at least one title with both, with fields drawn at random if they use any.
 
-    The same answer is the same likeliest category, or the same set of tags.
+    The same prediction is the same best category, or the same set of tags.
     """
     same, difference = 0, 0.0
-    chunks = list(chunked(titles, _AT_ONCE))
-    for number, some in enumerate(tqdm(chunks, "comparing", leave=False, disable=None)):
+    for number, chunk in enumerate(tqdm(list(chunked(titles, _CHUNK)), "comparing", leave=False, disable=None)):
+        fields = trained.contents.fields
         generator = np.random.default_rng(number)
-        contexts = None if trained.contexts is None else trained.contexts.drawn(len(some), generator)
-        shares, others = (classifier.probabilities(some, contexts)[0] for classifier in (trained, exported))
-        differing = _answers(trained, shares) != _answers(exported, others)
-        same += int((~differing.any(axis=1)).sum())
-        difference = float(np.maximum(difference, np.abs(shares - others).max()))  # unlike max, keeps what is no number
-    return Agreement(len(titles), same / len(titles), difference)
+        programmes = Programmes(chunk) if fields is None else fields.with_random_fields(chunk, generator)
+        expected, got = (classifier.probabilities(programmes) for classifier in (trained, exported))
+        differs = _predicted(trained, expected) != _predicted(exported, got)
+        same += int((~differs.any(axis=1)).sum())
+        difference = float(np.maximum(difference, np.abs(expected - got).max()))  # unlike max, keeps NaN
+    return Parity(len(titles), same / len(titles), difference)
 
 
-def check(agreement: Agreement) -> None:
-    """Refuse an export that answers otherwise than its model.
+def check(parity: Parity) -> None:
+    """Refuse an export that predicts otherwise than its model.
 
     Raises
     ------
     InputError
-        If too few answers are the same, or a probability is too far from what it was.
+        If too few predictions are the same, or a probability differs too much.
     """
-    agrees = agreement.same >= LEAST_SAME and agreement.difference <= MOST_DIFFERENT  # false of what is no number
-    if not agrees:
+    is_close = parity.same >= MIN_SAME and parity.difference <= MAX_DIFFERENCE  # False for NaN
+    if not is_close:
         raise InputError(
-            f"the export must answer {LEAST_SAME:.1%} of titles as its model does, with probabilities within "
-            f"{MOST_DIFFERENT:g}. Got {agreement.same:.2%} and {agreement.difference:.2g} on {agreement.titles:,} "
-            "titles. Leave it unfolded (fold=false), or choose another format."
+            f"the export must predict {MIN_SAME:.1%} of titles as its model does, with probabilities within "
+            f"{MAX_DIFFERENCE:g}. Got {parity.same:.2%} and {parity.difference:.2g} on {parity.titles:,} titles. "
+            "Leave it unfolded (fold=false), or choose another format."
         )
 
 
-def _answers(classifier: BaseClassifier, shares: Floats) -> Labels | Bools:
-    """Return of probabilities (titles, categories) the likeliest category (titles, 1), or which tags are named."""
+def _predicted(classifier: Classifier[Network], probabilities: Floats) -> Labels | Bools:
+    """Return the best category (titles, 1), or the tags that are named, of probabilities (titles, categories)."""
     if classifier.task is Task.single:
-        likeliest: Labels = shares.argmax(axis=1, keepdims=True)
-        return likeliest
-    return shares >= classifier.thresholds.unasked()
+        best: Labels = probabilities.argmax(axis=1, keepdims=True)
+        return best
+    return probabilities >= classifier.thresholds.default()

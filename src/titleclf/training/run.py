@@ -1,93 +1,166 @@
-"""A run's folder: the configuration that ran, the last epoch to go on from, and the best weights so far."""
+"""A run's folder: its configuration, the history of its epochs, a checkpoint to resume from, and the best weights."""
 
 import io
+import json
 import os
 import pickle
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from safetensors.torch import save as save_tensors
 from torch import nn
 
-from titleclf.config.saved import BEST, CHECKPOINT, save_config
+from titleclf.config.saved import load_config, save_config
 from titleclf.config.schemas import PretrainConfig, TrainConfig
 from titleclf.runtime.arguments import program
 from titleclf.runtime.errors import InputError
-from titleclf.runtime.files import replacing
-from titleclf.training.distributed import is_first
-from titleclf.training.network import Network
+from titleclf.runtime.files import replacing, write_text
+from titleclf.training.distributed import broadcast_from_rank0, check_same, is_rank0
+from titleclf.training.network import TorchNetwork
 from titleclf.training.optimizer import Optimizer
-from titleclf.training.trained_model import tensors_of
+from titleclf.training.trained_model import load_weights, tensors_of
+from titleclf.training.validation import score, scores_line
 
-State = dict[str, Any]
-History = list[dict[str, float]]  # a row an epoch, or a part of one
+CHECKPOINT, BEST, VALIDATION = "checkpoint.pt", "best.safetensors", "validation.json"
 
-
-def new_run(config: TrainConfig | PretrainConfig) -> Path:
-    """Make and return the folder of a new run, with its configuration."""
-    folder = new_run_folder(Path(config.output_dir))
-    save_config(folder, config)
-    return folder
+History = list[dict[str, float]]  # one row per epoch, or per part of one
+Fingerprints = dict[str, str]  # of all files that shape the weights, by what they hold
+Config = TypeVar("Config", TrainConfig, PretrainConfig)
 
 
-@contextmanager
-def resumable(folder: Path, verb: str, *, is_new: bool) -> Iterator[None]:
-    """Say on Ctrl-C how to go on; of a new run that has nothing to go on from, leave nothing."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        if is_new and not (folder / CHECKPOINT).exists():
-            if is_first():
-                shutil.rmtree(folder)  # ours, and all that is in it is the configuration
-            raise KeyboardInterrupt("There was no checkpoint yet: nothing is left of the run.") from None
-        raise KeyboardInterrupt(f"Go on with: {program(verb)} resume={folder}") from None
-
-
-def state_of(given: dict[str, str], history: History, modules: nn.Module, optimizer: Optimizer) -> State:
-    """Return what `save_checkpoint` takes; `given` are fingerprints of all files that shape the weights, by name."""
-    return {
-        "given": given,
-        "history": history,
-        "modules": modules.state_dict(),
-        "optimizer": optimizer.state_dict(),
-    }
-
-
-def restore(folder: Path, given: dict[str, str], modules: nn.Module, optimizer: Optimizer) -> History:
-    """Bring modules and optimizer to the last epoch of the run in `folder`, and return its history.
+def resumed(config: Config, result: str) -> Config:
+    """Return the configuration of the run to resume, or `config` itself if it resumes none.
 
     Raises
     ------
     InputError
-        If there is none, or it was given other files.
+        If the folder holds no run, or one that has finished: its `result` is there.
     """
-    state = load_checkpoint(folder)
-    others = [name for name in given if state.get("given", {}).get(name) != given[name]]
-    if others:
-        raise InputError(
-            f"resume must be given the same {' and '.join(others)}. Got {folder}, begun on others. Train again."
-        )
-    modules.load_state_dict(state["modules"])
-    optimizer.load_state_dict(state["optimizer"])
-    history: History = state["history"]
-    return history
+    if config.resume is None:
+        return config
+    folder = Path(config.resume)
+    started = replace(load_config(folder, type(config)), resume=config.resume)
+    if (folder / result).exists():
+        raise InputError(f"resume must be a run that has not finished. Got {folder}, which has its {result}. Use that.")
+    return started
 
 
-def save_checkpoint(folder: Path, state: State) -> None:
-    """Write the state after an epoch, in place of the one before."""
-    buffer = io.BytesIO()
-    torch.save(state, buffer)  # straight to a full disk it would fail without saying why
-    with replacing(folder / CHECKPOINT) as temporary:
-        temporary.write_bytes(buffer.getbuffer())
+@dataclass
+class Run:
+    """A run that trains `modules` with `optimizer`; both are set by `begin`."""
+
+    folder: Path
+    is_new: bool
+    history: History = field(default_factory=list)
+    fingerprints: Fingerprints = field(default_factory=dict)
+    modules: nn.Module | None = None
+    optimizer: Optimizer | None = None
+
+    @classmethod
+    def start_or_resume(cls, config: TrainConfig | PretrainConfig) -> "Run":
+        """Make the folder of a new run with its configuration, or take that of the run to resume."""
+        if config.resume is not None:
+            return cls(Path(config.resume), is_new=False)
+        return cls(broadcast_from_rank0(lambda: _new_folder(config)), is_new=True)
+
+    def begin(self, fingerprints: Fingerprints, modules: nn.Module, optimizer: Optimizer) -> None:
+        """Take what is trained; a resumed run brings it to its last checkpoint.
+
+        Raises
+        ------
+        InputError
+            If the checkpoint is missing or damaged, or was made from other files; or if processes have other files.
+        """
+        check_same(fingerprints)
+        self.fingerprints, self.modules, self.optimizer = fingerprints, modules, optimizer
+        if self.is_new:
+            return
+        state = load_checkpoint(self.folder)
+        others = [name for name in fingerprints if state.get("given", {}).get(name) != fingerprints[name]]
+        if others:
+            raise InputError(
+                f"resume must be given the same {' and '.join(others)}. Got {self.folder}, started with others. "
+                "Train again."
+            )
+        modules.load_state_dict(state["modules"])
+        optimizer.load_state_dict(state["optimizer"])
+        self.history = state["history"]
+
+    def epochs(self, count: int, patience: int) -> Iterator[int]:
+        """Yield the epochs that are left, until none of the last `patience` was the best."""
+        for epoch in range(len(self.history) + 1, count + 1):
+            if epoch - self.best_epoch > patience:
+                return
+            yield epoch
+
+    @property
+    def best_epoch(self) -> int:
+        """The first epoch with the best score, 0 before any."""
+        best = max(self.history, key=score, default={"epoch": 0})
+        return int(best["epoch"])
+
+    def finish_epoch(self, row: dict[str, float], network: TorchNetwork, started: float) -> None:
+        """Add an epoch to the history, keep its weights if they are the best, and save a checkpoint."""
+        self.history.append(row)
+        if is_rank0() and self.best_epoch == row["epoch"]:
+            with replacing(self.folder / BEST) as temporary:
+                temporary.write_bytes(save_tensors(tensors_of(network)))
+        self.checkpoint()
+        seconds = time.perf_counter() - started
+        losses = f"loss {row['training_loss']:.3f}  validation: loss {row['validation_loss']:.3f}"
+        print(f"epoch {row['epoch']:>3.0f}  {losses}  {scores_line(row)}  ({seconds:.1f} s)", flush=True)
+
+    def keep_best(self, network: TorchNetwork, fingerprint: str) -> None:
+        """Give the network the weights of the best epoch, and write the scores of that epoch."""
+        best = {"titles": fingerprint, "kept": self.history[self.best_epoch - 1]}
+        write_text(self.folder / VALIDATION, json.dumps(best, indent=2) + "\n")
+        load_weights(network, self.folder / BEST)
+
+    def checkpoint(self) -> None:
+        """Write the state after an epoch or a part of one, in place of the one before."""
+        if not is_rank0() or self.modules is None or self.optimizer is None:
+            return
+        state = {
+            "given": self.fingerprints,
+            "history": self.history,
+            "modules": self.modules.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+        }
+        buffer = io.BytesIO()
+        torch.save(state, buffer)  # straight to a full disk it would fail without a reason
+        with replacing(self.folder / CHECKPOINT) as temporary:
+            temporary.write_bytes(buffer.getbuffer())
+
+    @contextmanager
+    def resumable(self, verb: str) -> Iterator[None]:
+        """Report on Ctrl-C how to resume; leave nothing of a new run without a checkpoint."""
+        try:
+            yield
+        except KeyboardInterrupt:
+            if self.is_new and not (self.folder / CHECKPOINT).exists():
+                if is_rank0():
+                    shutil.rmtree(self.folder)  # this run's own: it holds the configuration alone
+                raise KeyboardInterrupt("There was no checkpoint yet: nothing is left of the run.") from None
+            raise KeyboardInterrupt(f"Resume with: {program(verb)} resume={self.folder}") from None
+
+    def point_latest(self) -> None:
+        """Point the link `latest` beside the folder to it, in one step."""
+        folder = self.folder.resolve()  # a run may be resumed through that very link
+        link = folder.parent / f".latest.{os.getpid()}"
+        link.unlink(missing_ok=True)
+        link.symlink_to(folder.name, target_is_directory=True)
+        link.replace(folder.parent / "latest")
 
 
-def load_checkpoint(folder: Path) -> State:
-    """Read the state that `save_checkpoint` wrote; it holds tensors and plain values, no code.
+def load_checkpoint(folder: Path) -> dict[str, Any]:
+    """Read a run's checkpoint; it holds tensors and plain values, no code.
 
     Raises
     ------
@@ -96,38 +169,26 @@ def load_checkpoint(folder: Path) -> State:
     """
     path = folder / CHECKPOINT
     if not path.is_file():
-        raise InputError(f"{folder} has no {CHECKPOINT}. Its first epoch never ended: train again.")
+        raise InputError(f"{folder} has no {CHECKPOINT}. Its first epoch was not finished: train again.")
     try:
-        state: State = torch.load(path, weights_only=True)
+        state: dict[str, Any] = torch.load(path, weights_only=True)
     except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
         raise InputError(f"{path} must be a whole checkpoint. Got a damaged one. Train again.") from error
     return state
 
 
-def save_best(folder: Path, network: Network) -> None:
-    """Write the weights of the best epoch so far, at full precision."""
-    with replacing(folder / BEST) as temporary:
-        temporary.write_bytes(save_tensors(tensors_of(network)))
-
-
-def new_run_folder(parent: Path) -> Path:
-    """Make and return a folder named after the present second; runs of the same second get -2, -3, ..."""
+def _new_folder(config: TrainConfig | PretrainConfig) -> Path:
+    """Make a folder named after the current second, with the configuration; runs of the same second get -2, -3, ..."""
+    parent = Path(config.output_dir)
     parent.mkdir(parents=True, exist_ok=True)
     stamp = f"{datetime.now().astimezone():%Y-%m-%d_%H-%M-%S}"
     number = 1
     while True:
         folder = parent / (stamp if number == 1 else f"{stamp}-{number}")
         try:
-            folder.mkdir()  # fails if another process was faster: that is what keeps runs apart
+            folder.mkdir()  # fails if another process was faster, which keeps runs apart
         except FileExistsError:
             number += 1
         else:
+            save_config(folder, config)
             return folder
-
-
-def point_latest(folder: Path) -> None:
-    """Let the link `latest` beside `folder` point to it, in one step."""
-    link = folder.parent / f".latest.{os.getpid()}"
-    link.unlink(missing_ok=True)
-    link.symlink_to(folder.name, target_is_directory=True)
-    link.replace(folder.parent / "latest")

@@ -1,54 +1,72 @@
-"""The bundle: a trained network with all that it needs to predict, to be measured, and to be saved without pickle."""
+"""A trained network with everything that it needs to predict, to and from a bundle."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from titleclf.runtime.arrays import Floats, Labels
+from titleclf.config.schemas import TrainConfig
+from titleclf.data.dataset import Dataset
+from titleclf.runtime.bundle.contents import Bundle, BundleContents, ModelInfo
 from titleclf.runtime.bundle.folding import is_folded
 from titleclf.runtime.bundle.packing import Array, unpack
-from titleclf.runtime.bundle.reader import Saved, read_saved, read_weights
-from titleclf.runtime.classifiers import BaseClassifier
+from titleclf.runtime.bundle.reader import read_bundle, read_weights
+from titleclf.runtime.choices import MemoryKind, Task
+from titleclf.runtime.classifier import Classifier
 from titleclf.runtime.errors import InputError
-from titleclf.training.bundle_writer import save
-from titleclf.training.network import Network, to_inputs
+from titleclf.runtime.tasks import TASKS
+from titleclf.runtime.text.characters import Characters
+from titleclf.runtime.text.programmes import FieldVocabulary
+from titleclf.training.embeddings import embeddings_path, load_embeddings, read_embeddings
+from titleclf.training.network import TorchNetwork
 from titleclf.training.quantization import pack
 
-
-@dataclass
-class Bundle(BaseClassifier):
-    """A classifier that can be trained and saved."""
-
-    network: Network
-
-    @property
-    def device(self) -> torch.device:
-        """Where the network's weights are."""
-        return next(self.network.parameters()).device
-
-    def some_logits(self, titles: Sequence[str], context_ids: Labels | None = None) -> tuple[Floats, int]:
-        """Return the network's logits (titles, categories), and how many titles were too long and were cut."""
-        batch = self.characters.batch(titles)
-        self.network.eval()
-        with torch.inference_mode():
-            inputs = to_inputs(batch, self.network.config, self.device, context_ids)
-            logits: Floats = self.network(inputs).cpu().numpy()
-        return logits, batch.cut
-
-    def saved(self) -> Saved:
-        """Return what `save` writes."""
-        weights = {name: tensor.numpy() for name, tensor in pack(tensors_of(self.network)).items()}
-        return Saved(**self.by_name(), model=self.network.config, weights=weights)
-
-    def save(self, folder: Path) -> None:
-        """Write the bundle to `folder`, which must not exist yet, whole or not at all."""
-        save(self.saved(), folder)
+TrainedModel = Classifier[TorchNetwork]
 
 
-def load_bundle(folder: Path) -> Bundle:
+def new_model(config: TrainConfig, data: Dataset, device: torch.device) -> TrainedModel:
+    """Return an untrained model on the device; loaded embeddings bring their own alphabet."""
+    characters = Characters.from_titles(
+        data.train.titles,
+        casefold=config.characters.casefold,
+        min_count=config.characters.min_count,
+        boundary=config.model.boundary,
+    )
+    embeddings = None
+    if config.model.embeddings.path is not None:
+        embeddings = read_embeddings(embeddings_path(config.model.embeddings.path))
+        characters = replace(characters, known=embeddings.known)
+    fields = FieldVocabulary.from_programmes(data.train.programmes, config.context.min_titles)
+    torch.manual_seed(config.seed)
+    network = TorchNetwork(config.model, characters, len(data.categories), fields)
+    if config.task is Task.multilabel:
+        network.start_at(_frequencies(data))
+    if embeddings is not None:
+        print(load_embeddings(embeddings, network.encoder, config.model, characters, config.model.embeddings))
+    types = TASKS[config.task]
+    contents = BundleContents(
+        task=config.task,
+        characters=characters,
+        categories=data.categories,
+        temperature=types.no_temperature,
+        thresholds=types.no_thresholds,
+        memory=None,
+        info=_info(config, data),
+        fields=fields,
+        title_thresholds=None if fields is None else types.no_thresholds,
+    )
+    return Classifier(contents, network.to(device))
+
+
+def bundle_of(model: TrainedModel) -> Bundle:
+    """Return what a bundle holds of the model, its table packed if it is quantized."""
+    weights = {name: tensor.numpy() for name, tensor in pack(tensors_of(model.network)).items()}
+    return Bundle(model.contents, model.network.config, weights)
+
+
+def load_trained(folder: Path) -> TrainedModel:
     """Read a bundle, or the one in a run's folder, onto the CPU.
 
     Raises
@@ -57,24 +75,41 @@ def load_bundle(folder: Path) -> Bundle:
         If the folder or one of its files is missing, damaged, of another format, or does not fit the others; or if it
         is folded, and can only predict.
     """
-    saved = read_saved(folder)
-    if is_folded(saved.weights):
+    bundle = read_bundle(folder)
+    if is_folded(bundle.weights):
         raise InputError(f"{folder} must be a model as it was trained. Got a folded one. Name the run that it is from.")
-    sizes = None if saved.contexts is None else saved.contexts.sizes
-    network = Network(saved.model, len(saved.characters), saved.characters.length, len(saved.categories), sizes)
-    _fill(network, saved.weights)
-    return Bundle(**saved.by_name(), network=network)
+    contents = bundle.contents
+    network = TorchNetwork(bundle.model, contents.characters, len(contents.categories), contents.fields)
+    _fill(network, bundle.weights)
+    return Classifier(contents, network)
 
 
-def tensors_of(network: Network) -> dict[str, Tensor]:
+def tensors_of(network: TorchNetwork) -> dict[str, Tensor]:
     """Return the network's weights by name, on the CPU."""
     return {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
 
 
-def load_weights(network: Network, path: Path) -> None:
+def load_weights(network: TorchNetwork, path: Path) -> None:
     """Fill the network with the tensors of a safetensors file, which must fit it exactly; the table may be packed."""
     _fill(network, read_weights(path, {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}))
 
 
-def _fill(network: Network, weights: Mapping[str, Array]) -> None:
+def _fill(network: TorchNetwork, weights: Mapping[str, Array]) -> None:
     network.load_state_dict({name: torch.from_numpy(array) for name, array in unpack(weights).items()})
+
+
+def _info(config: TrainConfig, data: Dataset) -> ModelInfo:
+    return ModelInfo(
+        about=config.data.about,
+        training_titles=len(data.train),
+        remembers_training=config.memory_path is None and config.memory is not MemoryKind.none,
+        languages=data.languages,
+        seed=config.seed,
+        fingerprint=data.fingerprint,
+        metrics={},
+    )
+
+
+def _frequencies(data: Dataset) -> Tensor:
+    tags = data.train.targets
+    return torch.from_numpy((tags.sum(axis=0) + 1) / (len(tags) + 2)).float()  # never of all titles, nor of none

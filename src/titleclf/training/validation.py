@@ -1,95 +1,87 @@
-"""Validation in two halves, titles never seen and noisy copies of known ones: together they choose the epoch."""
+"""Validation on unseen titles and on noisy copies of training titles: together they choose the epoch."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
-import pandas as pd
 
 from titleclf.data.augmentation.noise import misspell, reformat
-from titleclf.data.dataset import Data
-from titleclf.data.targets import context_ids_of, labels_of, tags_of
-from titleclf.evaluate import tag_metrics
-from titleclf.evaluate.metrics import SCORES, main_score, negative_log_likelihood, summary
-from titleclf.runtime.arrays import Floats
+from titleclf.data.dataset import LabelledTitles
+from titleclf.evaluate import metrics as single
+from titleclf.evaluate import tag_metrics as tags
+from titleclf.evaluate.metrics import SCORES, main_score
+from titleclf.runtime.arrays import Bools, Floats, Labels
 from titleclf.runtime.bundle.contents import Metrics
+from titleclf.runtime.calibration import NO_TAG_TEMPERATURE
 from titleclf.runtime.choices import Format, Misspelling, Task
-from titleclf.runtime.tag_calibration import NO_TEMPERATURE, probabilities
-from titleclf.runtime.tag_thresholds import best_for_all
-from titleclf.training import run as runs
-from titleclf.training.trained_model import Bundle
+from titleclf.runtime.network import Network, logits_of
+from titleclf.training.threshold_fit import best_threshold_for_all
 
 
-def noisy_copies(titles: pd.DataFrame, count: int, generator: np.random.Generator) -> pd.DataFrame:
+class Measures(NamedTuple):
+    """How one category and several tags are validated."""
+
+    loss: Callable[[Floats, Any], float]
+    scores: Callable[[Floats, Any, Floats, Any], tuple[Metrics, Metrics]]
+
+
+def noisy_copies(titles: LabelledTitles, count: int, generator: np.random.Generator) -> LabelledTitles:
     """Return at most `count` of the titles as guides may write them: half of them misspelt, half reformatted."""
-    copies = titles.iloc[generator.permutation(len(titles))[:count]].reset_index(drop=True)
+    copies = titles.take(generator.permutation(len(titles))[:count])
     half = len(copies) // 2
-    names = list(copies["title"])
-    misspelt = misspell(names[:half], list(Misspelling), 1, generator)
-    return copies.assign(title=[*misspelt, *reformat(names[half:], list(Format), generator)])
+    misspelt = misspell(copies.titles[:half], list(Misspelling), 1, generator)
+    return copies.with_titles([*misspelt, *reformat(copies.titles[half:], list(Format), generator)])
 
 
-def validate(data: Data, known: pd.DataFrame, bundle: Bundle) -> dict[str, float]:
-    """Return loss, accuracy and macro-F1 on titles never seen, and accuracy and macro-F1 on copies of `known` ones.
-
-    Of titles with several tags, it is micro-F1 in place of accuracy.
-    """
-    unseen = data.sides.validation
-    logits, known_logits = (network_logits(bundle, side) for side in (unseen, known))
-    judge = _one_category if bundle.task is Task.single else _several_tags
-    loss, scores, known_scores = judge(logits, unseen, known_logits, known, data.categories)
-    first = main_score(scores)
+def validate(unseen: LabelledTitles, noisy_train: LabelledTitles, network: Network, task: Task) -> dict[str, float]:
+    """Return the loss on unseen titles, and accuracy (of tags micro-F1) and macro-F1 on both kinds of titles."""
+    logits, noisy_logits = (logits_of(network, titles.programmes) for titles in (unseen, noisy_train))
+    measures = _MEASURES[task]
+    scores, noisy_scores = measures.scores(logits, unseen.targets, noisy_logits, noisy_train.targets)
+    main = main_score(scores)
     return {
-        "validation_loss": loss,
-        first: scores[first],
+        "validation_loss": measures.loss(logits, unseen.targets),
+        main: scores[main],
         "macro_f1": scores["macro_f1"],
-        f"known_{first}": known_scores[first],
-        "known_macro_f1": known_scores["macro_f1"],
+        f"known_{main}": noisy_scores[main],
+        "known_macro_f1": noisy_scores["macro_f1"],
     }
 
 
-def network_logits(bundle: Bundle, titles: pd.DataFrame) -> Floats:
-    """Return the network's logits (titles, categories) of a frame."""
-    return bundle.network_logits(list(titles["title"]), context_ids_of(titles, bundle.contexts))[0]
-
-
-def best_epoch(history: runs.History) -> int:
-    """Return the first epoch with the best score, 0 before any.
+def score(row: dict[str, float]) -> float:
+    """Return what choosing goes by: the mean of accuracy (or micro-F1) and macro-F1 on both kinds of titles.
 
     Unseen titles alone would choose an epoch that is too early for the known ones.
     """
-    best = max(history, key=score, default={"epoch": 0})
-    return int(best["epoch"])
+    return sum(row[name] for name in score_names(row)) / 4
 
 
-def score(row: dict[str, float]) -> float:
-    """Return what choosing goes by: the mean of both halves' accuracy (or micro-F1) and macro-F1."""
-    return sum(row[name] for name in names(row)) / 4
+def score_names(row: dict[str, float]) -> tuple[str, str, str, str]:
+    """Return which values of an epoch are scores: of unseen titles, and of noisy training titles."""
+    main = main_score(row)
+    return main, "macro_f1", f"known_{main}", "known_macro_f1"
 
 
-def names(row: dict[str, float]) -> tuple[str, str, str, str]:
-    """Return which values of an epoch are scores: of unseen titles, and of copies of known ones."""
-    first = main_score(row)
-    return first, "macro_f1", f"known_{first}", "known_macro_f1"
+def scores_line(row: dict[str, float]) -> str:
+    """Return the scores of an epoch in a few words."""
+    main, macro, noisy, _ = score_names(row)
+    return f"{SCORES[main]} {row[main]:.1%}  macro-F1 {row[macro]:.1%}  noisy train {row[noisy]:.1%}"
 
 
-def scores_of(row: dict[str, float]) -> str:
-    """Say how good an epoch is."""
-    first, macro, known, _ = names(row)
-    return f"{SCORES[first]} {row[first]:.1%}  macro-F1 {row[macro]:.1%}  known {row[known]:.1%}"
+def _single_scores(
+    logits: Floats, labels: Labels, noisy_logits: Floats, noisy_labels: Labels
+) -> tuple[Metrics, Metrics]:
+    return single.summary(logits.argmax(axis=1), labels), single.summary(noisy_logits.argmax(axis=1), noisy_labels)
 
 
-def _one_category(
-    logits: Floats, unseen: pd.DataFrame, known_logits: Floats, known: pd.DataFrame, categories: list[str]
-) -> tuple[float, Metrics, Metrics]:
-    labels, known_labels = labels_of(unseen, categories), labels_of(known, categories)
-    scores = (summary(logits.argmax(axis=1), labels), summary(known_logits.argmax(axis=1), known_labels))
-    return negative_log_likelihood(logits, labels), *scores
+def _tag_scores(logits: Floats, truth: Bools, noisy_logits: Floats, noisy_truth: Bools) -> tuple[Metrics, Metrics]:
+    # Probabilities are not calibrated yet, and F1 at 0.5 would depend on that more than on the network.
+    probabilities, noisy = (NO_TAG_TEMPERATURE.probabilities(values) for values in (logits, noisy_logits))
+    threshold = best_threshold_for_all(probabilities, truth)
+    return tags.summary(probabilities >= threshold, truth), tags.summary(noisy >= threshold, noisy_truth)
 
 
-def _several_tags(
-    logits: Floats, unseen: pd.DataFrame, known_logits: Floats, known: pd.DataFrame, categories: list[str]
-) -> tuple[float, Metrics, Metrics]:
-    # Probabilities are not calibrated yet, and F1 at 0.5 would tell more of that than of the network.
-    tags, known_tags = tags_of(unseen, categories), tags_of(known, categories)
-    shares, known_shares = (probabilities(one, NO_TEMPERATURE) for one in (logits, known_logits))
-    least = best_for_all(shares, tags)
-    scores = (tag_metrics.summary(shares >= least, tags), tag_metrics.summary(known_shares >= least, known_tags))
-    return tag_metrics.negative_log_likelihood(logits, tags), *scores
+_MEASURES = {
+    Task.single: Measures(single.negative_log_likelihood, _single_scores),
+    Task.multilabel: Measures(tags.negative_log_likelihood, _tag_scores),
+}

@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.conftest import compose_train, rows
+from tests.helpers.titles import rows
+from tests.helpers.training import compose_train
 from titleclf.config.saved import load_config, save_config
 from titleclf.config.schemas import NoiseConfig, TrainConfig
 from titleclf.data.augmentation.misspellings import LAYOUTS, LOOKALIKES, PLAIN

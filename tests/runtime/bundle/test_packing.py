@@ -5,7 +5,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from tests.conftest import compose_train
+from tests.helpers.training import compose_train
 from titleclf.runtime.bundle.packing import SCALE, TABLE, unpack, unpacked
 from titleclf.runtime.errors import InputError
 from titleclf.train import train

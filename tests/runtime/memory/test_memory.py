@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from tests.conftest import rows
+from tests.helpers.titles import rows
 from titleclf.data.augmentation.noise import misspell, reformat
 from titleclf.runtime.choices import Format, MemoryKind, Misspelling
 from titleclf.runtime.errors import InputError

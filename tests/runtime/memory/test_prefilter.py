@@ -4,7 +4,7 @@ import sys
 import numpy as np
 import pytest
 
-from tests.conftest import rows
+from tests.helpers.titles import rows
 from titleclf.runtime.choices import MemoryKind
 from titleclf.runtime.memory.memory import Memory
 from titleclf.runtime.memory.prefilter import WIDE, Skeletons

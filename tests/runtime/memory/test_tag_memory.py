@@ -4,13 +4,13 @@ import json
 import numpy as np
 import pytest
 from scipy.special import expit
+from titleclf.runtime.memory.tag_memory import TagMemory
 
-from tests.conftest import rows, tag_rows
+from tests.helpers.titles import rows, tag_rows
 from titleclf.data.augmentation.noise import misspell
 from titleclf.runtime.choices import MemoryKind, Misspelling
 from titleclf.runtime.errors import InputError
 from titleclf.runtime.memory.known_titles import Sample
-from titleclf.runtime.memory.tag_memory import TagMemory
 from titleclf.runtime.text.tags import tags_in
 
 CATEGORIES = ["Live", "Long", "Music", "News", "Sports"]

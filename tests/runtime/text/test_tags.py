@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.conftest import COLUMNS, write_csv
+from tests.helpers.titles import COLUMNS, write_csv
 from titleclf.data.targets import categories_of, tags_of, targets_of
 from titleclf.data.titles import read_all_titles, read_titles
 from titleclf.runtime.choices import Task

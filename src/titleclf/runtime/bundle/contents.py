@@ -1,27 +1,27 @@
-"""What a trained model knows beside its weights."""
+"""What a bundle holds: a model's weights and everything else that it needs to predict."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
-from titleclf.runtime.calibration import Temperature
+from titleclf.runtime.architecture import ModelConfig
+from titleclf.runtime.bundle.packing import Array
+from titleclf.runtime.calibration import TagTemperature, Temperature
 from titleclf.runtime.choices import Task
 from titleclf.runtime.memory.memory import Memory
-from titleclf.runtime.memory.tag_memory import TagMemory
-from titleclf.runtime.tag_calibration import TagTemperature
 from titleclf.runtime.text.characters import Characters
-from titleclf.runtime.text.programmes import Contexts
-from titleclf.runtime.thresholds import Thresholds
+from titleclf.runtime.text.programmes import FieldVocabulary
+from titleclf.runtime.thresholds import TagThresholds, Thresholds
 
 Metrics = dict[str, Any]  # plain values, as in metrics.json
 
 
 @dataclass
-class Facts:
-    """What a classifier was trained on, and how good it is on titles held out."""
+class ModelInfo:
+    """What a model was trained on, and how good it is on held-out titles."""
 
     about: str | None
     training_titles: int
-    remembers_training: bool  # else the memory, if any, is of other titles
+    remembers_training: bool  # False if the memory, if any, holds other titles
     languages: list[str]
     seed: int
     fingerprint: str
@@ -29,8 +29,8 @@ class Facts:
 
 
 @dataclass
-class Trained:
-    """What makes titles numbers, and numbers honest answers.
+class BundleContents:
+    """What turns programmes into a network's inputs, and its logits into calibrated predictions.
 
     Temperature, thresholds and metrics come from titles that the model was not trained on.
     """
@@ -39,12 +39,17 @@ class Trained:
     characters: Characters
     categories: list[str]
     temperature: Temperature | TagTemperature
-    thresholds: Thresholds
-    memory: Memory | TagMemory | None
-    facts: Facts
-    contexts: Contexts | None  # None: titles are all that it looks at
-    alone: Thresholds | None  # with contexts: of titles whose channel or duration it doesn't know
+    thresholds: Thresholds | TagThresholds
+    memory: Memory | None
+    info: ModelInfo
+    fields: FieldVocabulary | None = None  # None for a model that sees titles alone
+    title_thresholds: Thresholds | TagThresholds | None = None  # with fields: for programmes that lack one
 
-    def by_name(self) -> dict[str, Any]:
-        """Return these values by name, for another that has them, too."""
-        return {field.name: getattr(self, field.name) for field in fields(Trained)}
+
+@dataclass
+class Bundle:
+    """The contents beside the network's architecture and weights, which may be packed or folded."""
+
+    contents: BundleContents
+    model: ModelConfig
+    weights: dict[str, Array]

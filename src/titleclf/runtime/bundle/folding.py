@@ -20,11 +20,11 @@ FOLDED = "ngrams."
 SCORES, SCALES, COARSE, USED = (f"{FOLDED}{name}" for name in ("scores", "scales", "coarse", "used"))
 CHARACTERS, HEAD, BIAS = "encoder.embedding.characters.weight", "head.weight", "head.bias"
 # What channels and durations add to a title's vector, and folded (under its own name) to its logits.
-CONTEXTS = {f"context.{name}.weight": f"context.{name}.scores" for name in ("channels", "durations")}
-_BYTE = 127
+FIELDS = {f"context.{name}.weight": f"context.{name}.scores" for name in ("channels", "durations")}
+BYTE = 127
 # Most scores are small, and many are added: where levels lie closer to each other near zero, sums lose half as much.
-_POWER = 1.5
-_MAGNITUDES = np.arange(_BYTE + 2, dtype=np.float32) ** _POWER
+POWER = 1.5
+_MAGNITUDES = np.arange(BYTE + 2, dtype=np.float32) ** POWER
 LEVELS = np.concatenate([_MAGNITUDES[:-1], -_MAGNITUDES[:0:-1]])  # by code as an unsigned byte: 0 to 127, -128 to -1
 
 
@@ -37,13 +37,13 @@ def folded_shapes(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[int,
     """Return what becomes of the shapes of a model's weights, but for the table that `check_folding` looks at."""
     categories = shapes[BIAS]
     return {
-        CONTEXTS.get(name, name): (shape[0], *categories) if name in CONTEXTS else shape
+        FIELDS.get(name, name): (shape[0], *categories) if name in FIELDS else shape
         for name, shape in shapes.items()
         if name != TABLE
     }
 
 
-def says_something(head: Floats) -> Bools:
+def is_nonzero(head: Floats) -> Bools:
     """Return which rows of a head (categories, dim) have a column of scores: none that is zero."""
     says: Bools = np.asarray(head.any(axis=1))
     return says
@@ -58,7 +58,7 @@ def check_folding(weights: Mapping[str, Array], buckets: int, where: str) -> Non
         If `fold` can't have made them.
     """
     scores, scales, coarse, used = (weights.get(name) for name in (SCORES, SCALES, COARSE, USED))
-    columns = np.count_nonzero(says_something(weights[HEAD]))
+    columns = np.count_nonzero(is_nonzero(weights[HEAD]))
     if scores is None or scales is None or coarse is None:
         fault = "only some of them"
     elif buckets < 1:

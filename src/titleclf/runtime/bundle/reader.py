@@ -1,57 +1,31 @@
-"""A bundle's folder, read and checked without torch: all that is in it, its weights as they lie there."""
+"""A bundle's folder, read and checked without torch; weights stay as they lie there."""
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from titleclf.runtime.architecture import ConvConfig, ModelConfig, NgramConfig, from_mapping
 from titleclf.runtime.bundle.checksums import SUMS, check_sums
-from titleclf.runtime.bundle.contents import Facts, Trained
-from titleclf.runtime.bundle.folding import CONTEXTS, FOLDED, check_folding, folded_shapes, is_folded
+from titleclf.runtime.bundle.contents import Bundle, BundleContents, ModelInfo
+from titleclf.runtime.bundle.folding import FIELDS, FOLDED, check_folding, folded_shapes, is_folded
 from titleclf.runtime.bundle.packing import SCALE, TABLE, Array, check_packing, is_packed
 from titleclf.runtime.bundle.tensors import DamagedError, read_tensors
-from titleclf.runtime.calibration import Temperature
 from titleclf.runtime.choices import Positions, Task
 from titleclf.runtime.errors import InputError
 from titleclf.runtime.files import SHIPPED, shipped
 from titleclf.runtime.memory.memory import Memory
-from titleclf.runtime.memory.tag_memory import TagMemory
-from titleclf.runtime.tag_calibration import TagTemperature
-from titleclf.runtime.tag_thresholds import TagThresholds
+from titleclf.runtime.tasks import TASKS
 from titleclf.runtime.text.characters import Characters
-from titleclf.runtime.text.programmes import Contexts
-from titleclf.runtime.thresholds import Thresholds
+from titleclf.runtime.text.programmes import FieldVocabulary
 
 FORMAT = 3
-WITH_CONTEXTS = 4  # of bundles that look at channels or durations: who can't, must not read them
+FORMAT_WITH_FIELDS = 4  # of models that use channels or durations: versions that can't must not read them
 WEIGHTS, CHARACTERS, CONFIG = "weights.safetensors", "characters.json", "config.json"
 MEMORY = "memory.jsonl.gz"  # not in every bundle
+LATEST = Path("outputs/latest")
 
 Shapes = dict[str, tuple[int, ...]]
-
-
-class Parts(NamedTuple):
-    """What a bundle's temperature, thresholds and memory are, by its task."""
-
-    temperature: type[Temperature] | type[TagTemperature]
-    thresholds: type[Thresholds]
-    memory: type[Memory] | type[TagMemory]
-
-
-PARTS = {
-    Task.single: Parts(Temperature, Thresholds, Memory),
-    Task.multilabel: Parts(TagTemperature, TagThresholds, TagMemory),
-}
-
-
-@dataclass
-class Saved(Trained):
-    """What a bundle's folder holds; its weights may be packed, as `compact` tells, or those of `folding`."""
-
-    model: ModelConfig
-    weights: dict[str, Array]
 
 
 def model_folder(model: str) -> Path:
@@ -59,7 +33,22 @@ def model_folder(model: str) -> Path:
     return shipped("data/model") if model == SHIPPED else Path(model)
 
 
-def read_saved(folder: Path) -> Saved:
+def default_model() -> str:
+    """Return the model to use if none is named: the newest run's, or without any run the one that ships.
+
+    Raises
+    ------
+    InputError
+        If there is neither.
+    """
+    if LATEST.exists():
+        return str(LATEST)
+    if not model_folder(SHIPPED).exists():
+        raise InputError(f"{LATEST} must exist. Got nothing there. Train a model with make train, or pass --model DIR.")
+    return SHIPPED
+
+
+def read_bundle(folder: Path) -> Bundle:
     """Read a bundle's folder, or the one in a run's folder.
 
     Raises
@@ -71,57 +60,60 @@ def read_saved(folder: Path) -> Saved:
         folder = folder / "bundle"
     if not folder.is_dir():
         raise InputError(f"{folder} must be a folder with a model. Got {kind_of(folder)}. Train one with: make train")
+    where = str(folder / CONFIG)
     config = _read_json(folder / CONFIG)
-    if config.get("format") not in (FORMAT, WITH_CONTEXTS):
+    if config.get("format") not in (FORMAT, FORMAT_WITH_FIELDS):
         raise InputError(
-            f"{folder / CONFIG} must be of format {FORMAT} or {WITH_CONTEXTS}. Got {config.get('format')!r}. "
+            f"{where} must be of format {FORMAT} or {FORMAT_WITH_FIELDS}. Got {config.get('format')!r}. "
             "Install the titleclf that wrote it, or train again."
         )
-    files = _read_all(folder, has_memory=config.get("memory") is not None)
-    task = _task(config.get("task"), folder / CONFIG)
-    categories = config.get("categories", [])
-    temperature = from_mapping(
-        PARTS[task].temperature, config.get("temperature", {}), f"{folder / CONFIG}: temperature"
-    )
-    is_rising = temperature.value > 0 and (task is Task.multilabel or temperature.slope >= 0)
-    if not _are_names(categories) or not is_rising:
-        raise InputError(f"{folder / CONFIG} must have categories and a temperature above 0. Train again.")
-    model = from_mapping(ModelConfig, config.get("model", {}), f"{folder / CONFIG}: model")
-    characters = Characters.from_mapping(_parsed(files[CHARACTERS], folder / CHARACTERS), str(folder / CHARACTERS))
-    contexts, alone = None, None
-    if config["format"] == WITH_CONTEXTS:
-        contexts = Contexts.from_mapping(config.get("contexts", {}), f"{folder / CONFIG}: contexts")
-        where = f"{folder / CONFIG}: alone"
-        alone = PARTS[task].thresholds.from_mapping(config.get("alone", {}), categories, where)
-    sizes = None if contexts is None else contexts.sizes
-    shapes = shapes_of(model, len(characters), characters.length, len(categories), sizes)
-    weights = checked_weights(files[WEIGHTS], shapes, model, folder / WEIGHTS)
-    where = f"{folder / CONFIG}: thresholds"
-    thresholds = PARTS[task].thresholds.from_mapping(config.get("thresholds", {}), categories, where)
-    facts = from_mapping(Facts, config.get("facts", {}), f"{folder / CONFIG}: facts")
-    memory = None
+    files = _read_files(folder, has_memory=config.get("memory") is not None)
+    contents = _contents(config, files, folder)
+    model = from_mapping(ModelConfig, config.get("model", {}), f"{where}: model")
+    shapes = shapes_of(model, contents.characters, len(contents.categories), contents.fields)
+    return Bundle(contents, model, checked_weights(files[WEIGHTS], shapes, model, folder / WEIGHTS))
+
+
+def _contents(config: dict[str, Any], files: dict[str, bytes], folder: Path) -> BundleContents:
+    where = str(folder / CONFIG)
+    task = _checked_task(config.get("task"), folder / CONFIG)
+    types, categories = TASKS[task], config.get("categories", [])
+    temperature = from_mapping(types.temperature, config.get("temperature", {}), f"{where}: temperature")
+    if not _are_names(categories) or not temperature.keeps_order:
+        raise InputError(f"{where} must have categories and a temperature above 0. Train again.")
+    fields, title_thresholds, memory = None, None, None
+    if config["format"] == FORMAT_WITH_FIELDS:
+        fields = FieldVocabulary.from_mapping(config.get("contexts", {}), f"{where}: contexts")
+        title_thresholds = types.thresholds.from_mapping(config.get("alone", {}), categories, f"{where}: alone")
     if MEMORY in files:
-        names = (str(folder / MEMORY), f"{folder / CONFIG}: memory")
-        memory = PARTS[task].memory.from_bytes(files[MEMORY], config["memory"], categories, *names)
-    trained = (task, characters, categories, temperature, thresholds, memory, facts, contexts, alone)
-    return Saved(*trained, model, weights)
+        names = (str(folder / MEMORY), f"{where}: memory")
+        memory = Memory.from_bytes(files[MEMORY], config["memory"], task, categories, *names)
+    return BundleContents(
+        task=task,
+        characters=Characters.from_mapping(_parsed(files[CHARACTERS], folder / CHARACTERS), str(folder / CHARACTERS)),
+        categories=categories,
+        temperature=temperature,
+        thresholds=types.thresholds.from_mapping(config.get("thresholds", {}), categories, f"{where}: thresholds"),
+        memory=memory,
+        info=from_mapping(ModelInfo, config.get("facts", {}), f"{where}: facts"),
+        fields=fields,
+        title_thresholds=title_thresholds,
+    )
 
 
-def _read_all(folder: Path, *, has_memory: bool) -> dict[str, bytes]:
-    """Read a bundle's files, and refuse those that have changed."""
+def _read_files(folder: Path, *, has_memory: bool) -> dict[str, bytes]:
+    """Read a bundle's files, and refuse changed ones."""
     files = {name: _read(folder / name) for name in (CONFIG, CHARACTERS, WEIGHTS, *([MEMORY] if has_memory else []))}
     check_sums(files, _read(folder / SUMS), folder)
     return files
 
 
-def shapes_of(
-    model: ModelConfig, characters: int, length: int, categories: int, context_sizes: tuple[int, int] | None = None
-) -> Shapes:
-    """Return the names and shapes of the weights that `model.Network` has."""
+def shapes_of(model: ModelConfig, characters: Characters, categories: int, fields: FieldVocabulary | None) -> Shapes:
+    """Return the names and shapes of a network's weights, as training names them."""
     encoded = model.dim
-    shapes: Shapes = {"encoder.embedding.characters.weight": (characters, model.dim)}
+    shapes: Shapes = {"encoder.embedding.characters.weight": (len(characters), model.dim)}
     if model.positions is Positions.learned:
-        shapes["encoder.embedding.positions.table"] = (length, model.dim)
+        shapes["encoder.embedding.positions.table"] = (characters.length, model.dim)
     if isinstance(model, NgramConfig):
         shapes[TABLE] = (model.buckets, model.dim)
     if isinstance(model, ConvConfig):
@@ -129,8 +121,8 @@ def shapes_of(
         for number, width in enumerate(model.widths):
             shapes[f"encoder.convolutions.{number}.weight"] = (model.channels, model.dim, width)
             shapes[f"encoder.convolutions.{number}.bias"] = (model.channels,)
-    if context_sizes is not None:
-        shapes |= {name: (size, encoded) for name, size in zip(CONTEXTS, context_sizes, strict=True)}
+    if fields is not None:
+        shapes |= {name: (size, encoded) for name, size in zip(FIELDS, fields.sizes, strict=True)}
     if model.hidden:
         layers = {"head.0": (model.hidden, encoded), "head.2": (categories, model.hidden)}
     else:
@@ -193,7 +185,7 @@ def kind_of(path: Path) -> str:
     return "a folder" if path.is_dir() else "a file" if path.exists() else "nothing there"
 
 
-def _task(value: Any, path: Path) -> Task:
+def _checked_task(value: Any, path: Path) -> Task:
     if value not in list(Task):
         raise InputError(f"{path}: task must be one of {', '.join(Task)}. Got {value!r}. Train or copy it again.")
     return Task(value)
@@ -221,21 +213,3 @@ def _parsed(content: bytes, path: Path) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise InputError(f"{path} must be a JSON object. Got {type(values).__name__}. Train or copy it again.")
     return values
-
-
-LATEST = Path("outputs/latest")
-
-
-def default_model() -> str:
-    """Return the model that is meant where none is named: the newest, or without any run the one that ships.
-
-    Raises
-    ------
-    InputError
-        If there is neither.
-    """
-    if LATEST.exists():
-        return str(LATEST)
-    if not model_folder(SHIPPED).exists():
-        raise InputError(f"{LATEST} must exist. Got nothing there. Train a model with make train, or pass --model DIR.")
-    return SHIPPED

@@ -1,127 +1,177 @@
-"""A memory of known titles beside the network: a title that resembles one leans towards its category."""
+"""A memory of known titles beside the network: a title that resembles one gets evidence for its categories."""
 
+import gzip
+import json
+import zlib
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
-from titleclf.runtime.arrays import Floats, Labels
-from titleclf.runtime.choices import MemoryKind
+from titleclf.runtime.architecture import from_mapping
+from titleclf.runtime.arrays import Bools, Floats, Labels
+from titleclf.runtime.choices import MemoryKind, Task
 from titleclf.runtime.errors import InputError
-from titleclf.runtime.memory.known_titles import (
-    Known,
-    MemorySettings,
-    Sample,
-    are_sorted,
-    check_categories,
-    features_of,
-    from_lines,
-    settings_from,
-    strength,
-    to_lines,
-)
+from titleclf.runtime.memory.known_titles import KnownTitles
 from titleclf.runtime.text.title_keys import key_of
 
-WEIGHTS = 2  # of what a neighbour says: a constant, and its likeness
-_RIDGE = 1e-3
+WEIGHTS = {Task.single: 2, Task.multilabel: 4}  # a constant and a slope by similarity; of tags, for and against
 
 
 @dataclass
-class Memory(Known):
-    """Known titles with the numbers of their categories.
+class MemorySettings:
+    """What a bundle's configuration holds of its memory."""
 
-    The logit of the category of a title's neighbour is raised by softplus(weights . (1, likeness)): never by less than
-    nothing, and never by more than an exact hit is worth.
+    kind: MemoryKind
+    weights: list[float]
+
+
+@dataclass
+class Memory:
+    """Known titles with their targets: category numbers (keys,), or tags (keys, categories).
+
+    A title's neighbour raises the logit of its category by softplus(weights . (1, similarity)). With tags it raises
+    those of the neighbour's tags by softplus(weights[:2] . (1, similarity)), and lowers all others by
+    softplus(weights[2:] . (1, similarity)).
     """
 
-    labels: Labels  # (keys,)
-    weights: Floats  # (WEIGHTS,)
+    known: KnownTitles
+    targets: Labels | Bools
+    weights: Floats
 
     @classmethod
-    def from_titles(cls, kind: MemoryKind, titles: Sequence[str], labels: Labels) -> "Memory":
-        """Remember each title with the commonest of its labels (titles,), of equally common ones the first."""
-        counts: defaultdict[str, Counter[int]] = defaultdict(Counter)
-        for title, label in zip(titles, labels.tolist(), strict=True):
-            counts[key_of(title)][label] += 1
+    def from_titles(cls, kind: MemoryKind, titles: Sequence[str], targets: Labels | Bools) -> "Memory":
+        """Remember each title with the commonest of its targets, of equally common ones the first; not yet fitted."""
+        task = Task.single if targets.ndim == 1 else Task.multilabel
+        counts: defaultdict[str, Counter[Any]] = defaultdict(Counter)
+        rows = targets.tolist() if task is Task.single else map(tuple, targets.tolist())
+        for title, row in zip(titles, rows, strict=True):
+            counts[key_of(title)][row] += 1
         keys = sorted(counts)
-        commonest = [counts[key].most_common(1)[0][0] for key in keys]
-        return cls(kind, keys, np.array(commonest, dtype=np.int64), np.zeros(WEIGHTS))
+        commonest: Any = np.array([counts[key].most_common(1)[0][0] for key in keys], dtype=targets.dtype)
+        return cls(KnownTitles(kind, keys), commonest, np.zeros(WEIGHTS[task]))
 
     def evidence(self, titles: Sequence[str], categories: int) -> Floats:
-        """Return what the memory adds to logits (titles, categories): at most one number above 0 a title."""
-        return self.lean(np.zeros((len(titles), categories), dtype=np.float32), titles)
+        """Return what the memory adds to logits (titles, categories): zeros for a title without a neighbour."""
+        return self.add_evidence(np.zeros((len(titles), categories), dtype=np.float32), titles)
 
-    def lean(self, logits: Floats, titles: Sequence[str]) -> Floats:
-        """Return logits (titles, categories), in place, with the evidence."""
-        near = self.near(titles)
-        if len(near.rows):
-            logits[near.rows, self.labels[near.places]] += strength(near.likeness, self.weights).astype(np.float32)
+    def add_evidence(self, logits: Floats, titles: Sequence[str]) -> Floats:
+        """Add the evidence to logits (titles, categories), in place, and return them."""
+        matches = self.known.matches(titles)
+        if len(matches.rows):
+            targets: Any = self.targets[matches.places]
+            if targets.ndim == 1:
+                weight = evidence_weight(matches.similarity, self.weights)
+                logits[matches.rows, targets] += weight.astype(np.float32)
+            else:
+                logits[matches.rows] += tag_evidence(targets, matches.similarity, self.weights).astype(np.float32)
         return logits
 
-    def fit(self, samples: Sequence[Sample]) -> None:
-        """Set the weights to those that make the samples' labels likeliest, at a temperature that is then forgotten.
-
-        A ridge keeps them finite where all neighbours are right, and a bound lets likeness never count against one.
-        """
-        # Imported here: they take 30 MB, and who predicts fits nothing.
-        from scipy.optimize import minimize
-        from scipy.special import expit, log_softmax, softmax
-
-        places, likeness, logits, labels, shares = self.gather(samples)
-        every, rows = np.arange(len(labels)), np.flatnonzero(places >= 0)
-        columns, features = self.labels[places[rows]], features_of(likeness[rows])
-
-        def loss(values: Floats) -> tuple[float, Floats]:
-            weights, temperature = values[:WEIGHTS], np.exp(values[WEIGHTS])
-            raised = logits.copy()
-            raised[rows, columns] += strength(likeness[rows], weights)
-            raised /= temperature
-            lost = -log_softmax(raised, axis=1)[every, labels] @ shares
-            slopes = softmax(raised, axis=1)  # (titles, categories): of the loss by the raised logits
-            slopes[every, labels] -= 1
-            slopes *= shares[:, None]
-            by_weights = (slopes[rows, columns] * expit(features @ weights)) @ features / temperature
-            gradient = np.append(by_weights + 2 * _RIDGE * weights, -(slopes * raised).sum())
-            return lost + _RIDGE * weights @ weights, gradient
-
-        bounds = [(None, None), (0, None), (np.log(0.05), np.log(20))]
-        self.weights = minimize(loss, np.zeros(WEIGHTS + 1), method="L-BFGS-B", jac=True, bounds=bounds).x[:WEIGHTS]
+    def categories_of(self, place: int, categories: list[str]) -> list[str]:
+        """Return the names of the categories of a known title."""
+        numbers = [self.targets[place]] if self.targets.ndim == 1 else np.flatnonzero(self.targets[place])
+        return [categories[number] for number in numbers]
 
     def settings(self) -> MemorySettings:
-        """Return what belongs into a bundle's configuration; the rest is `to_bytes`."""
-        return MemorySettings(self.kind, self.weights.tolist())
+        """Return what belongs into a bundle's configuration; `to_bytes` has the rest."""
+        return MemorySettings(self.known.kind, self.weights.tolist())
 
     def to_bytes(self, categories: list[str]) -> bytes:
-        """Return the titles and the names of their categories as gzipped JSON lines, the same bytes each time."""
-        known = zip(self.keys, self.labels.tolist(), strict=True)
-        return to_lines({"title": key, "category": categories[label]} for key, label in known)
+        """Return the keys and the names of their categories as gzipped JSON lines, the same bytes each time."""
+        if self.targets.ndim == 1:
+            names: list[Any] = [categories[number] for number in self.targets.tolist()]
+            rows = [{"title": key, "category": name} for key, name in zip(self.known.keys, names, strict=True)]
+        else:
+            names = [np.array(categories)[tags].tolist() for tags in self.targets]
+            rows = [{"title": key, "categories": tags} for key, tags in zip(self.known.keys, names, strict=True)]
+        text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+        return gzip.compress(text.encode(), mtime=0)
 
     @classmethod
-    def from_bytes(cls, content: bytes, settings: Any, categories: list[str], file: str, config: str) -> "Memory":
+    def from_bytes(
+        cls, content: bytes, settings: Any, task: Task, categories: list[str], file: str, config: str
+    ) -> "Memory":
         """Read what `to_bytes` and `settings` wrote; `file` and `config` name their origins in errors.
 
         Raises
         ------
         InputError
-            If they are damaged, or don't belong to a model of `categories`.
+            If they are damaged, or belong to a model of another task or other categories.
         """
-        found = settings_from(settings, WEIGHTS, config)
-        keys, names = _read(content, file)
-        check_categories(set(names), categories, file)
+        checked = _checked_settings(settings, WEIGHTS[task], config)
+        rows = _json_lines(content, file)
+        is_valid, what = (_has_category, "category") if task is Task.single else (_has_categories, "list of categories")
+        keys = [row["title"] for row in rows] if all(map(is_valid, rows)) else []
+        if not keys or not all(low < high for low, high in pairwise(keys)):
+            raise InputError(f"{file} must hold sorted titles, each with its {what}. Train or copy it again.")
         numbers = {category: number for number, category in enumerate(categories)}
-        labels = np.array([numbers[name] for name in names], dtype=np.int64)
-        return cls(found.kind, keys, labels, np.array(found.weights))
+        if task is Task.single:
+            names = [row["category"] for row in rows]
+            _check_categories(set(names), categories, file)
+            targets: Labels | Bools = np.array([numbers[name] for name in names], dtype=np.int64)
+        else:
+            _check_categories({name for row in rows for name in row["categories"]}, categories, file)
+            targets = np.zeros((len(rows), len(categories)), dtype=np.bool_)
+            for place, row in enumerate(rows):
+                targets[place, [numbers[name] for name in row["categories"]]] = True
+        return cls(KnownTitles(checked.kind, keys), targets, np.array(checked.weights))
 
 
-def _read(content: bytes, file: str) -> tuple[list[str], list[str]]:
-    rows = from_lines(content, file)
-    keys = [row["title"] for row in rows] if all(map(_is_known, rows)) else []
-    if not are_sorted(keys):
-        raise InputError(f"{file} must hold sorted titles with their categories. Train or copy it again.")
-    return keys, [row["category"] for row in rows]
+def evidence_weight(similarity: Floats, weights: Floats) -> Floats:
+    """Return softplus(weights . (1, similarity)), what a neighbour adds to a logit (titles,)."""
+    weight: Floats = np.logaddexp(0, weights[0] + weights[1] * similarity)
+    return weight
 
 
-def _is_known(row: Any) -> bool:
+def tag_evidence(tags: Bools, similarity: Floats, weights: Floats) -> Floats:
+    """Return what neighbours with these tags (titles, categories) add to logits (titles, categories)."""
+    towards, away = evidence_weight(similarity, weights[:2]), evidence_weight(similarity, weights[2:])
+    return np.where(tags, towards[:, None], -away[:, None])
+
+
+def _checked_settings(values: Any, weights: int, where: str) -> MemorySettings:
+    settings: MemorySettings = from_mapping(MemorySettings, values, where)
+    if settings.kind is MemoryKind.none:
+        raise InputError(f"{where}.kind must be exact or fuzzy. Got none. Train or copy it again.")
+    if len(settings.weights) != weights or not np.isfinite(settings.weights).all():
+        raise InputError(
+            f"{where}.weights must be {weights} finite numbers. Got {settings.weights}. Train or copy it again."
+        )
+    return settings
+
+
+def _json_lines(content: bytes, file: str) -> list[Any]:
+    try:
+        lines = [line for line in gzip.decompress(content).decode().split("\n") if line]
+        rows: list[Any] = json.loads(f"[{','.join(lines)}]")  # all at once takes a fifth of the time
+        if len(rows) != len(lines):
+            raise ValueError(f"{len(rows)} values in {len(lines)} lines")
+    except (OSError, EOFError, zlib.error, ValueError) as error:
+        raise InputError(f"{file} must be whole gzipped JSON lines. Got: {error}. Train or copy it again.") from error
+    return rows
+
+
+def _check_categories(names: set[str], categories: list[str], file: str) -> None:
+    unknown = sorted(names - set(categories))
+    if unknown:
+        raise InputError(
+            f"{file} must name the categories {'; '.join(categories)}. Got {'; '.join(unknown)[:200]}. "
+            "Train or copy it again."
+        )
+
+
+def _has_category(row: Mapping[str, Any]) -> bool:
     return type(row) is dict and len(row) == 2 and type(row.get("title")) is type(row.get("category")) is str
+
+
+def _has_categories(row: Mapping[str, Any]) -> bool:
+    return (
+        type(row) is dict
+        and set(row) == {"title", "categories"}
+        and isinstance(row["title"], str)
+        and isinstance(row["categories"], list)
+        and all(isinstance(name, str) for name in row["categories"])
+    )

@@ -23,13 +23,13 @@ Numbers = npt.NDArray[np.int32]
 
 
 class Neighbours(NamedTuple):
-    """The known title that each title resembles most: its place among the keys, -1 where there is none, and likeness.
+    """The known title that each title resembles most: its place among the keys, -1 where there is none, and similarity.
 
-    Likeness is the share of trigrams that both have (Dice 1945), 2 shared / (all of one + all of the other), in [0, 1].
+    Similarity is the share of trigrams that both have (Dice 1945), 2 shared / (all of one + all of the other), in [0, 1].
     """
 
     places: Places  # (titles,)
-    likeness: Floats  # (titles,)
+    similarity: Floats  # (titles,)
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Index:
         """Return the neighbour of each of other keys; of equally similar ones the first."""
         found = [self._nearest(some) for some in chunked(keys, _SEARCHED)]
         places = np.concatenate([one.places for one in found]) if found else np.zeros(0, dtype=np.int64)
-        return Neighbours(places, np.concatenate([one.likeness for one in found]) if found else np.zeros(0))
+        return Neighbours(places, np.concatenate([one.similarity for one in found]) if found else np.zeros(0))
 
     def _nearest(self, keys: list[str]) -> Neighbours:
         rows, trigrams = _trigrams(self.characters, keys)
@@ -82,11 +82,11 @@ class Index:
         ends = np.searchsorted(rows, np.arange(0, len(keys) + step, step))  # of each `step` titles
         parts = [(rows[start:end] % step, columns[start:end]) for start, end in pairwise(ends)]
         places = np.concatenate([self._most_similar(*part, step) for part in parts])[: len(keys)]
-        likeness = np.zeros(len(keys))
+        similarity = np.zeros(len(keys))
         found = np.flatnonzero(places >= 0)
         shared = self._shared(rows, columns, places)[found]
-        likeness[found] = 2 * shared / (sizes + self.rows.lengths(places))[found]
-        return Neighbours(places, likeness)
+        similarity[found] = 2 * shared / (sizes + self.rows.lengths(places))[found]
+        return Neighbours(places, similarity)
 
     def _most_similar(self, rows: Places, columns: Places, titles: int) -> Places:
         """Return the places of the most similar keys (titles,) of titles that have the trigrams `columns`."""

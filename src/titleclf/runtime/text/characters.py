@@ -15,6 +15,7 @@ from titleclf.runtime.errors import InputError
 PAD, UNK, BOUNDARY, SPACE = 0, 1, 2, 3  # what every vocabulary has
 FIRST_CHARACTER = 4
 _COMPOSING = range(0x1100, 0x1200), range(0x16D63, 0x16D6B)  # Hangul Jamo and, from Unicode 16 on, Kirat Rai
+_GROWTH = 3  # characters at most that one becomes when its case is folded and it is brought to NFC
 _COUNTED = 128  # titles at once: more are no faster, and files may be larger than memory
 
 Ids = npt.NDArray[np.int64]
@@ -26,7 +27,6 @@ class Line(NamedTuple):
 
     ids: Ids
     counts: Ids
-    cut: int  # how many titles were longer than the vocabulary's length and lost their ends
 
 
 class Batch(NamedTuple):
@@ -34,7 +34,6 @@ class Batch(NamedTuple):
 
     ids: Ids
     mask: npt.NDArray[np.bool_]
-    cut: int  # how many titles were longer than the vocabulary's length and lost their ends
 
 
 @dataclass(frozen=True)
@@ -89,20 +88,26 @@ class Characters:
         room = self.length - 2 * self.boundary
         kept = [normalise(title, casefold=self.casefold) for title in titles]
         lengths = np.fromiter(map(len, kept), dtype=np.int64, count=len(kept))
-        too_long = np.flatnonzero(lengths > room).tolist()
-        for number in too_long:
+        for number in np.flatnonzero(lengths > room).tolist():
             kept[number] = kept[number][:room]
         counts = np.minimum(lengths, room) + 2 * self.boundary
-        return Line(self._bounded(self._look_up("".join(kept)), counts), counts, len(too_long))
+        return Line(self._bounded(self._look_up("".join(kept)), counts), counts)
 
     def batch(self, titles: Sequence[str]) -> Batch:
         """Turn titles into one batch, as long as its longest title; no title is an empty row."""
-        ids, counts, cut = self.line(titles)
+        ids, counts = self.line(titles)
         least = 1 + 2 * self.boundary  # one PAD at least: no model takes nothing
         mask = np.arange(counts.max(initial=least)) < counts[:, None]
         padded = np.full(mask.shape, PAD, dtype=np.int64)
         padded[mask] = ids
-        return Batch(padded, mask, cut)
+        return Batch(padded, mask)
+
+    def count_truncated(self, titles: Iterable[str]) -> int:
+        """Return how many titles are longer than `length` and lose their ends."""
+        room = self.length - 2 * self.boundary
+        # Normalising makes no title longer than _GROWTH times its length: most need not be normalised to be counted.
+        long = (title for title in titles if len(title) * _GROWTH > room)
+        return sum(len(normalise(title, casefold=self.casefold)) > room for title in long)
 
     def alone(self, character: str) -> int:
         """Return the id that a character has whatever stands beside it, or -1 if that matters; of white space SPACE."""

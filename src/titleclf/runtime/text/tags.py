@@ -3,8 +3,6 @@
 from collections.abc import Iterable
 from itertools import pairwise
 
-from titleclf.runtime.errors import InputError
-
 BAR = "|"
 
 
@@ -27,13 +25,3 @@ def problem(column: str, cell: str) -> str | None:
     if twice:
         return f"{column} must name each tag once. Got {twice[0]!r} again. Remove it."
     return None
-
-
-def check_known(found: set[str], categories: list[str]) -> None:
-    """Refuse categories of judged titles that are not among those of the model."""
-    unknown = sorted(found - set(categories))
-    if unknown:
-        raise InputError(
-            f"the category of a judged title must be one of {'; '.join(categories)}. Got {'; '.join(unknown)[:200]}. "
-            "Rename it, or leave these titles out."
-        )

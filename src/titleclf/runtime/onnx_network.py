@@ -1,0 +1,132 @@
+"""A network in an ONNX file, computed by ONNX Runtime, with what its metadata says of inputs and outputs."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from titleclf.runtime.architecture import ModelConfig, NgramConfig, from_mapping
+from titleclf.runtime.arrays import Floats
+from titleclf.runtime.bundle.contents import BundleContents, ModelInfo
+from titleclf.runtime.choices import Task
+from titleclf.runtime.errors import InputError, needing_onnx
+from titleclf.runtime.tasks import TASKS
+from titleclf.runtime.text.characters import Batch, Characters, Ids
+from titleclf.runtime.text.ngrams import ngrams
+from titleclf.runtime.text.programmes import FieldVocabulary, Programmes
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
+
+METADATA = "titleclf"  # the key of `Metadata` as JSON among the file's metadata_props
+
+
+@dataclass
+class Metadata:
+    """How titles become the network's inputs, and its logits (batch, categories) predictions."""
+
+    version: str
+    task: Task
+    categories: list[str]
+    temperature: dict[str, Any]
+    thresholds: dict[str, Any]
+    characters: dict[str, Any]
+    facts: ModelInfo
+    model: ModelConfig
+    contexts: FieldVocabulary | None
+    alone: dict[str, Any] | None
+
+
+@dataclass(frozen=True)
+class OnnxNetwork:
+    """A network that can predict, but neither be explained nor trained."""
+
+    model: ModelConfig
+    session: "InferenceSession"
+    characters: Characters
+    fields: FieldVocabulary | None
+
+    @property
+    def batch_size(self) -> int:
+        """The number of programmes that are fastest together."""
+        return 256
+
+    def logits(self, programmes: Programmes) -> Floats:
+        """Return logits (programmes, categories)."""
+        inputs = self._inputs(self.characters.batch(programmes.titles))
+        if self.fields is not None:
+            ids = self.fields.ids(programmes)
+            known = np.zeros((len(programmes), 2), dtype=np.int64) if ids is None else ids
+            inputs |= {"channels": known[:, 0], "durations": known[:, 1]}
+        logits: Floats = self.session.run(["logits"], inputs)[0]
+        return logits
+
+    def _inputs(self, batch: Batch) -> dict[str, Ids]:
+        if not isinstance(self.model, NgramConfig):
+            return {"ids": batch.ids}
+        orders, buckets, across_words = self.model.orders, self.model.buckets, self.model.across_words
+        grams, counts = ngrams(batch.ids, batch.mask, orders, buckets, across_words=across_words)
+        mask = np.arange(counts.max(initial=1)) < counts[:, None]  # (batch, most)
+        padded = np.full(mask.shape, buckets, dtype=np.int64)
+        padded[mask] = grams
+        return {"ids": batch.ids, "ngrams": padded}
+
+
+def read_onnx(path: Path) -> tuple[BundleContents, OnnxNetwork]:
+    """Read an exported network and what belongs to it.
+
+    Raises
+    ------
+    InputError
+        If there is no such file, it is another kind of file, or ONNX Runtime is not installed.
+    """
+    if not path.is_file():
+        raise InputError(f"{path} must be an ONNX file. Got no file there. Check the path.")
+    return parse_onnx(path.read_bytes(), str(path))
+
+
+def parse_onnx(content: bytes, where: str) -> tuple[BundleContents, OnnxNetwork]:
+    """Do what `read_onnx` does, with a file's content; `where` names its origin in errors."""
+    session, values = _opened(content, where)
+    if values is None:
+        raise InputError(f"{where} must be a network of titleclf. Got another one. Export one with format=onnx.")
+    where = f"{where}: metadata"
+    if isinstance(values, dict):
+        values = {"contexts": None, "alone": None, **values}  # only networks with fields have them
+    metadata: Metadata = from_mapping(Metadata, values, where)
+    types = TASKS[metadata.task]
+    characters = Characters.from_mapping(metadata.characters, where)
+
+    def thresholds(name: str) -> Any:
+        return types.thresholds.from_mapping(getattr(metadata, name), metadata.categories, f"{where}.{name}")
+
+    contents = BundleContents(
+        task=metadata.task,
+        characters=characters,
+        categories=metadata.categories,
+        temperature=from_mapping(types.temperature, metadata.temperature, f"{where}.temperature"),
+        thresholds=thresholds("thresholds"),
+        memory=None,
+        info=metadata.facts,
+        fields=metadata.contexts,
+        title_thresholds=None if metadata.alone is None else thresholds("alone"),
+    )
+    return contents, OnnxNetwork(metadata.model, session, characters, metadata.contexts)
+
+
+def _opened(content: bytes, where: str) -> tuple["InferenceSession", Any]:
+    """Return the network, and the JSON under METADATA in the file, None if there is none."""
+    with needing_onnx():
+        import onnxruntime
+        from onnxruntime.capi import onnxruntime_pybind11_state as errors
+
+    damages = (errors.Fail, errors.InvalidArgument, errors.InvalidGraph, errors.InvalidProtobuf)
+    try:
+        # No fallback: there is no other provider, and its failure would be printed.
+        session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"], enable_fallback=0)
+        return session, json.loads(session.get_modelmeta().custom_metadata_map.get(METADATA, "null"))
+    except (*damages, ValueError) as error:  # not JSON, or not UTF-8
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(f"{where} must be a whole ONNX file. Got: {reason}. Export or copy it again.") from error

@@ -1,0 +1,96 @@
+"""Thresholds fitted to predictions for titles that the model was not trained on."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from titleclf.runtime.arrays import Bools, Floats, Labels
+from titleclf.runtime.thresholds import TagThresholds, Thresholds
+
+PRECISIONS = (0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 0.97, 0.98, 0.99)
+_PRIOR_PREDICTIONS = 20  # see `lowest_probabilities`
+_PRIOR_TITLES = 100  # see `best_thresholds`
+_CANDIDATES = np.arange(1, 100) / 100
+
+
+def fit_thresholds(
+    probabilities: Floats, labels: Labels, categories: list[str], wishes: dict[str, float], target: float
+) -> Thresholds:
+    """Fit probabilities (titles, categories) to labels (titles,) at `PRECISIONS`, the wishes and the target."""
+    precisions = sorted({*PRECISIONS, *wishes.values(), target})
+    confidence, predicted = probabilities.max(axis=1), probabilities.argmax(axis=1)
+    lowest = lowest_probabilities(confidence, predicted, labels == predicted, len(categories), precisions)
+    return Thresholds(precisions, dict(zip(categories, lowest, strict=True)), wishes)
+
+
+def fit_tag_thresholds(
+    probabilities: Floats, tags: Bools, categories: list[str], wishes: dict[str, float], target: float
+) -> TagThresholds:
+    """Fit probabilities to tags, both (titles, categories), at `PRECISIONS`, the wishes and the target."""
+    precisions = sorted({*PRECISIONS, *wishes.values(), target})
+    numbers = np.tile(np.arange(len(categories)), len(tags))
+    lowest = lowest_probabilities(probabilities.ravel(), numbers, tags.ravel(), len(categories), precisions)
+    named = best_thresholds(probabilities, tags).tolist()
+    by_category, named_by_category = (dict(zip(categories, values, strict=True)) for values in (lowest, named))
+    return TagThresholds(precisions, by_category, wishes, named_by_category)
+
+
+def lowest_probabilities(
+    confidence: Floats, predicted: Labels, right: Bools, categories: int, precisions: Sequence[float]
+) -> list[list[float | None]]:
+    """Return the lowest confidence that reaches each precision, by category; None where no confidence does.
+
+    Predictions (predictions,) have a confidence, a category's number, and may be right. A few lucky ones must not set a
+    threshold, and a category with few must not be silent for that. So its precision above a confidence is estimated as
+    if it had _PRIOR_PREDICTIONS more, right as often as those of all categories are above that confidence (the
+    m-estimate of Cestnik 1990); and that of all categories, as if as many more were right as often as they are
+    confident.
+    """
+    candidates = -np.unique(-confidence)
+    counts, hits = (_sums_above(candidates, confidence, values) for values in (np.ones_like(confidence), right))
+    expected = _sums_above(candidates, confidence, confidence) / counts
+    overall = (hits + _PRIOR_PREDICTIONS * expected) / (counts + _PRIOR_PREDICTIONS)
+    lowest = []
+    for number in range(categories):
+        own = predicted == number
+        counts, hits = (_sums_above(candidates, confidence[own], values) for values in (np.ones(own.sum()), right[own]))
+        estimates = (hits + _PRIOR_PREDICTIONS * overall) / (counts + _PRIOR_PREDICTIONS)
+        lowest.append([_last(candidates[estimates >= precision]) for precision in precisions])
+    return lowest
+
+
+def best_threshold_for_all(probabilities: Floats, tags: Bools) -> float:
+    """Return the one threshold for all tags with the highest micro-F1."""
+    return float(best_thresholds(probabilities.reshape(-1, 1), tags.reshape(-1, 1))[0])
+
+
+def best_thresholds(probabilities: Floats, tags: Bools) -> Floats:
+    """Return each tag's threshold (categories,) with the highest F1.
+
+    A few titles must not set it: each tag's counts are joined by those of _PRIOR_TITLES titles with the average tag. A
+    tag that no title has gets the best threshold of the average tag.
+    """
+    counts = [_counts(probabilities >= candidate, tags) for candidate in _CANDIDATES]
+    right, predicted = np.array(counts).swapaxes(0, 1)  # both (candidates, categories)
+    true = tags.sum(axis=0)  # (categories,)
+    weight = _PRIOR_TITLES / max(1, true.sum())
+    right = right + weight * right.sum(axis=1, keepdims=True)
+    predicted = predicted + weight * predicted.sum(axis=1, keepdims=True)
+    best: Floats = _CANDIDATES[(2 * right / (predicted + true + _PRIOR_TITLES)).argmax(axis=0)]
+    return best
+
+
+def _counts(named: Bools, tags: Bools) -> tuple[Labels, Labels]:
+    return (named & tags).sum(axis=0), named.sum(axis=0)
+
+
+def _sums_above(candidates: Floats, confidence: Floats, values: Floats | Bools) -> Floats:
+    # Candidates fall; each sum is over the predictions that are at least as confident.
+    order = np.argsort(-confidence, kind="stable")
+    counts = np.searchsorted(-confidence[order], -candidates, side="right")
+    sums: Floats = np.concatenate([[0.0], values[order].cumsum(dtype=np.float64)])[counts]
+    return sums
+
+
+def _last(values: Floats) -> float | None:
+    return float(values[-1]) if len(values) else None

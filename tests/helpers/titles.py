@@ -1,0 +1,52 @@
+"""Fifty titles of three categories, with tags, channels and durations, as tables."""
+
+import csv
+from pathlib import Path
+
+from titleclf.config.schemas import ColumnsConfig
+
+COLUMNS = ColumnsConfig("title", "category", "lang", "und", channel=None, duration=None)
+
+# Twenty real titles of each of two kinds, ten of a third: enough to learn by heart in a second.
+SPORTS = """Match of the Day, Monday Night Football, Snooker World Championship, Tour de France, Ryder Cup Golf,
+Grand Slam Tennis, Super Bowl, Champions League Final, Formula 1 Monaco, Ski Sunday, Six Nations Rugby, Test Cricket,
+The Boat Race, Grand National, Boxing Tonight, Darts Premier League, MotoGP Austria, Wimbledon Highlights,
+World Athletics, Bundesliga Live"""
+NEWS = """Tagesschau, BBC News at Ten, Newsnight, Euronews Now, World News Tonight, Morning News, Le journal,
+Telediario 1, Heute Journal, Channel 4 News, Breakfast News, Evening Report, Sky News Today, Weather, Local News,
+Newsround Report, News Hour, Business Report, Midday News, World Service News"""
+MUSIC = """Top of the Pops, Eurovision Song Contest, Later... with Jools Holland, MTV Unplugged, Jazz Club,
+The Old Grey Whistle Test, Opera Gala, Swan Lake Ballet, Country Songs, Proms Concert"""
+
+
+def rows() -> list[tuple[str, str, str]]:
+    """Return the fifty titles as (title, category, lang)."""
+    kinds = {"Sports": SPORTS, "News": NEWS, "Music": MUSIC}
+    return [
+        (" ".join(title.split()), category, "de" if title.strip() in ("Tagesschau", "Heute Journal") else "en")
+        for category, titles in kinds.items()
+        for title in titles.split(",")
+    ]
+
+
+def tag_rows() -> list[tuple[str, str, str]]:
+    """Return the fifty titles as (title, tags, lang): one to three tags each."""
+    return [
+        (
+            title,
+            " | ".join([category, *(["Long"] if len(title) > 14 else []), *(["Live"] if number % 3 == 0 else [])]),
+            lang,
+        )
+        for number, (title, category, lang) in enumerate(rows())
+    ]
+
+
+def write_csv(
+    path: Path, table: list[tuple[str, ...]], header: tuple[str, ...] = ("title", "category", "lang")
+) -> Path:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([header, *table])
+    return path
+
+
+CHANNELS = {"Sports": ("sport.one", 100), "News": ("news.24", 15), "Music": ("music.tv", 60)}
