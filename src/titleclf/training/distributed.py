@@ -45,7 +45,7 @@ def init_process_group(device: torch.device) -> torch.device:
         number, gpus = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
         if number >= gpus:
             raise InputError(
-                f"torchrun must start a process a GPU at most. Got process {number + 1} for {gpus}. "
+                f"torchrun must start at most one process per GPU. Got process {number + 1} for {gpus} GPUs. "
                 f"Pass --nproc-per-node {gpus}, or device=cpu."
             )
         device = torch.device("cuda", number)
