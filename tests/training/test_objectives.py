@@ -14,6 +14,7 @@ from titleclf.config.schemas import PretrainConfig
 from titleclf.data.augmentation.draws import draws
 from titleclf.data.unlabelled import Survey
 from titleclf.pretrain import new_encoder
+from titleclf.runtime.architecture import NgramConfig
 from titleclf.runtime.text.characters import BOUNDARY, PAD, UNK, Characters
 from titleclf.runtime.text.ngrams import ngrams
 from titleclf.training import objectives
@@ -214,6 +215,7 @@ def test_pieces_are_all_characters_and_ngrams_of_each_title_with_their_places(mo
         if number < len(CHARACTERS):
             assert ids.tolist() == [[number]]
         else:
+            assert isinstance(config, NgramConfig)
             alone, _ = ngrams(ids, ids > 0, [end - first], config.buckets, across_words=True)
             assert alone.tolist() == [number - len(CHARACTERS)]
     if model == "ngram":
