@@ -64,10 +64,13 @@ class Programmes(Sequence[Programme]):
         """
         if isinstance(titles, str):
             raise TypeError(f"titles must be a list of titles. Got one title. Pass [{titles!r}].")
+        channels = None if channels is None else list(channels)  # arrays have no truth value
+        durations = None if durations is None else list(durations)
         for name, values in (("channels", channels), ("durations", durations)):
             if values is not None and len(values) != len(titles):
                 raise InputError(
-                    f"{name} must be as many as titles. Got {len(values)} for {len(titles)}. Pass None for unknown ones."
+                    f"{name} must be as many as titles. Got {len(values)} for {len(titles)}. "
+                    "Pass None for unknown ones."
                 )
         for channel in channels or ():
             if not isinstance(channel, str | None):
