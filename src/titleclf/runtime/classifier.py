@@ -106,8 +106,8 @@ class Classifier(Generic[AnyNetwork]):
         self, programmes: Programmes, top: int = 1, min_probability: float | Floats | None = None
     ) -> list[Prediction]:
         """Return what `predict` does, for programmes."""
-        if self.contents.fields is None:
-            programmes = Programmes(programmes.titles)
+        fields = self.contents.fields
+        programmes = Programmes(programmes.titles) if fields is None else fields.as_distinguished(programmes)
         distinct = programmes.distinct()  # guides repeat their titles
         if len(distinct) <= _CHUNK:
             predictions = self._predict(distinct, top, min_probability)

@@ -8,6 +8,7 @@ import pytest
 from tests.helpers.commands import one_line
 from tests.helpers.networks import FIELDS
 from tests.helpers.titles import write_csv
+from titleclf.runtime.arrays import Labels
 from titleclf.runtime.errors import InputError
 from titleclf.runtime.text.programmes import (
     EDGES,
@@ -41,6 +42,13 @@ def random_programmes(seed: int, *, with_channels: bool, with_minutes: bool) -> 
     channels = column(["news.24", "sport.one", "other", None]) if with_channels else None
     minutes = column([None, 0, 4.9, 5, 60, 1440]) if with_minutes else None
     return Programmes(column(["", "Heat", "Tatort"]), channels, minutes)
+
+
+def ids_of(fields: FieldVocabulary, programmes: Programmes) -> Labels:
+    """Return the ids of programmes that have a column of fields."""
+    ids = fields.ids(programmes)
+    assert ids is not None
+    return ids
 
 
 random_columns = pytest.mark.parametrize(
@@ -212,15 +220,11 @@ def test_a_duration_is_a_number_of_minutes(value, is_valid):
 
 def test_channels_have_ids_durations_have_spans_and_what_is_unknown_has_0():
     minutes = [None, float("nan"), 0, 4.9, 5, 9.9, 60, 239, 240, 1440]
-    ids = FIELDS.ids(Programmes([""] * len(minutes), ["sport.one"] * len(minutes), minutes))
-    assert ids is not None
+    ids = ids_of(FIELDS, Programmes([""] * len(minutes), ["sport.one"] * len(minutes), minutes))
     assert ids[:, 0].tolist() == [2] * len(minutes)
     assert ids[:, 1].tolist() == [0, 0, 1, 1, 2, 2, 6, 9, 10, 10]
-    channels = FIELDS.ids(Programmes([""] * 3, ["news.24", "other", None]))
-    assert channels is not None
-    assert channels.tolist() == [[1, 0], [0, 0], [0, 0]]
-    none = FIELDS.ids(Programmes([], [], []))
-    assert none is not None
+    assert ids_of(FIELDS, Programmes([""] * 3, ["news.24", "other", None])).tolist() == [[1, 0], [0, 0], [0, 0]]
+    none = ids_of(FIELDS, Programmes([], [], []))
     assert none.shape == (0, 2)
     assert none.dtype == np.int64
     assert FIELDS.sizes == (3, len(EDGES) + 1)
@@ -232,10 +236,8 @@ def test_titles_alone_have_no_ids():
 
 def test_a_model_may_use_one_field_alone():
     programmes = Programmes([""], ["sport.one"], [60])
-    for fields, ids in ((FieldVocabulary(FIELDS.channels, []), [2, 0]), (FieldVocabulary([], FIELDS.edges), [0, 6])):
-        own_ids = fields.ids(programmes)
-        assert own_ids is not None
-        assert own_ids.tolist() == [ids]
+    assert ids_of(FieldVocabulary(FIELDS.channels, []), programmes).tolist() == [[2, 0]]
+    assert ids_of(FieldVocabulary([], FIELDS.edges), programmes).tolist() == [[0, 6]]
 
 
 def test_a_vocabulary_has_the_channels_with_enough_different_titles():
@@ -249,8 +251,7 @@ def test_a_vocabulary_has_the_channels_with_enough_different_titles():
     assert FieldVocabulary.from_programmes(without_channels, 1) == FieldVocabulary([], edges)
     assert FieldVocabulary.from_programmes(without_minutes, 1) == FieldVocabulary(["often", "seldom"], [])
     assert FieldVocabulary.from_programmes(Programmes(titles), 1) is None
-    ids = FieldVocabulary(["often"], []).ids(programmes)
-    assert ids is not None
+    ids = ids_of(FieldVocabulary(["often"], []), programmes)
     assert ids[[0, 5, -1]].tolist() == [[1, 0], [0, 0], [0, 0]]
 
 
@@ -262,13 +263,26 @@ def test_programmes_are_incomplete_without_a_known_value_in_each_field_that_the_
     assert FIELDS.is_incomplete(Programmes(["a", "b"])).tolist() == [True, True]
 
 
+@random_columns
+@seeds
+def test_programmes_as_the_model_distinguishes_them_have_the_same_ids(seed, with_channels, with_minutes):
+    programmes = random_programmes(seed, with_channels=with_channels, with_minutes=with_minutes)
+    for fields in (FIELDS, FieldVocabulary(["news.24"], []), FieldVocabulary([], [5.0, 60.0])):
+        distinguished, ids = fields.as_distinguished(programmes), fields.ids(programmes)
+        assert distinguished.titles == programmes.titles
+        if ids is None:
+            assert distinguished == Programmes(programmes.titles)
+            continue
+        assert np.array_equal(ids_of(fields, distinguished), ids)
+        different = set(zip(programmes.titles, map(tuple, ids.tolist()), strict=True))
+        assert len(distinguished.distinct()) == len(different)
+
+
 def test_random_fields_are_all_that_the_model_knows_and_unknown():
     titles = ["a"] * 2_000
     programmes = FIELDS.with_random_fields(titles, np.random.default_rng(1))
-    ids = FIELDS.ids(programmes)
     assert programmes.titles is titles
-    assert ids is not None
-    for column, size in zip(ids.T, FIELDS.sizes, strict=True):
+    for column, size in zip(ids_of(FIELDS, programmes).T, FIELDS.sizes, strict=True):
         assert np.bincount(column, minlength=size).min() > 2_000 / size / 2
     assert FIELDS.with_random_fields(titles, np.random.default_rng(1)) == programmes
     channels = FieldVocabulary(["one"], []).with_random_fields(titles, np.random.default_rng(1))

@@ -200,9 +200,16 @@ class FieldVocabulary:
         incomplete: Bools = ((ids == 0) & is_used).any(axis=1)
         return incomplete
 
+    def as_distinguished(self, programmes: Programmes) -> Programmes:
+        """Return programmes with the same ids, and the same fields wherever the model can't tell these apart."""
+        ids = self.ids(programmes)
+        return Programmes(programmes.titles) if ids is None else self._with_ids(programmes.titles, ids)
+
     def with_random_fields(self, titles: Sequence[str], generator: "np.random.Generator") -> Programmes:
         """Return programmes with fields drawn from all that the model knows, unknown ones included."""
-        ids = generator.integers(0, self.sizes, size=(len(titles), 2))
+        return self._with_ids(titles, generator.integers(0, self.sizes, size=(len(titles), 2)))
+
+    def _with_ids(self, titles: Sequence[str], ids: Labels) -> Programmes:
         channels, minutes = [None, *self.channels], [None, *self.edges]
         return Programmes(titles, _taken(channels, ids[:, 0].tolist()), _taken(minutes, ids[:, 1].tolist()))
 
