@@ -107,7 +107,7 @@ class Classifier(Generic[AnyNetwork]):
     ) -> list[Prediction]:
         """Return what `predict` does, for programmes."""
         if self.contents.fields is None:
-            programmes = Programmes(programmes.titles)
+            programmes = programmes.titles_only()
         distinct = programmes.distinct()  # guides repeat their titles
         if len(distinct) <= _CHUNK:
             predictions = self._predict(distinct, top, min_probability)
