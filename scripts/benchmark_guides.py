@@ -35,13 +35,13 @@ for _, element in etree.iterparse(sys.argv[1], tag="programme", huge_tree=False,
 def without_categories(guide: Path) -> tuple[bytes, bytes, bytes]:
     """Return the beginning of a guide, its programmes without their categories, and its end."""
     with reading(str(guide)) as source:
-        content = b"".join(_bare(piece) for piece in pieces(source.pieces, str(guide)))
+        content = b"".join(_bare(piece) for piece in pieces(source.chunks, str(guide)))
     first, last = content.index(b"<programme"), content.rindex(b"</programme>") + len(b"</programme>")
     return content[:first], content[first:last], content[last:]
 
 
 def _bare(piece: Piece) -> bytes:
-    return piece.edited([piece.removal(one) for programme in piece.programmes for one in programme.categories])
+    return piece.edited([piece.removal(one) for programme in piece.airings for one in programme.categories])
 
 
 def repeat(parts: tuple[bytes, bytes, bytes], megabytes: int, path: Path) -> None:

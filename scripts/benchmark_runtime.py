@@ -49,8 +49,8 @@ def guide_titles(guide: Path, count: int) -> list[str]:
     with reading(str(guide)) as source:
         titles = [
             programme.title
-            for piece in pieces(source.pieces, str(guide))
-            for programme in piece.programmes
+            for piece in pieces(source.chunks, str(guide))
+            for programme in piece.airings
             if programme.title
         ]
     return list(itertools.islice(itertools.cycle(titles), count))

@@ -26,8 +26,8 @@ from titleclf.config.schemas import ColumnsConfig
 from titleclf.data.titles import read_titles
 from titleclf.epg.edits import rewrite
 from titleclf.epg.fill import Decider
-from titleclf.epg.genres import Genre, Labels
-from titleclf.epg.parser import programmes
+from titleclf.epg.genres import Genre, GenreTable
+from titleclf.epg.parser import airings
 from titleclf.epg.xmltv import Edit, Piece
 from titleclf.runtime.bundle.reader import model_folder
 from titleclf.runtime.classifier import Classifier
@@ -52,16 +52,16 @@ class Taken(NamedTuple):
     kept: set[str]  # by `key_of`, the titles of the channels that keep theirs
 
 
-def take_away(guide: Path, path: Path, labels: Labels, seed: int) -> Taken:
+def take_away(guide: Path, path: Path, labels: GenreTable, seed: int) -> Taken:
     """Write the guide to `path` without the categories of half of its channels, drawn by `seed`."""
-    channels = sorted({programme.channel for programme in programmes(str(guide))})
+    channels = sorted({programme.channel for programme in airings(str(guide))})
     drawn = np.random.default_rng(seed).permutation(len(channels))[: len(channels) // 2]
     bare = {channels[place] for place in drawn}
     taken = Taken(path, [], [], len(bare), set())
 
     def edits(piece: Piece) -> list[Edit]:
         found = []
-        for programme in piece.programmes:
+        for programme in piece.airings:
             if programme.channel not in bare:
                 taken.kept.add(key_of(programme.title))
                 continue
@@ -91,7 +91,7 @@ def judge(models: Sequence[Classifier], taken: Taken, known: set[str]) -> pd.Dat
     return pd.DataFrame(
         {
             "genre": taken.genres,
-            "likeliest": [(*one.categories, one.likeliest)[0] for one in decisions],
+            "likeliest": [(*one.categories, one.top1)[0] for one in decisions],
             "filled": [bool(one.categories) for one in decisions],
             "elsewhere": [key in taken.kept for key in keys],
             "trained": [key in known for key in keys],
@@ -110,7 +110,7 @@ def scores_of(rows: pd.DataFrame) -> dict[str, float]:
     }
 
 
-def measure(guide: Path, labels: Labels, known: set[str], seed: int, overrides: Sequence[str]) -> pd.DataFrame:
+def measure(guide: Path, labels: GenreTable, known: set[str], seed: int, overrides: Sequence[str]) -> pd.DataFrame:
     """Return the rows of `judge` for each model."""
     with tempfile.TemporaryDirectory() as folder:
         taken = take_away(guide, Path(folder) / "bare.xml", labels, seed)
@@ -167,7 +167,7 @@ def known_titles(paths: Iterable[Path]) -> set[str]:
 
 def report(arguments: argparse.Namespace, made_by: str) -> str:
     """Measure every guide with every seed and return the report."""
-    labels, known = Labels.shipped(), known_titles(arguments.known)
+    labels, known = GenreTable.shipped(), known_titles(arguments.known)
     pairs = [(guide, seed) for guide in arguments.guides for seed in arguments.seeds]
     frames = [
         measure(guide, labels, known, seed, arguments.overrides) for guide, seed in tqdm(pairs, "guides", disable=None)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from titleclf.epg.parser import programmes
+from titleclf.epg.parser import airings
 from titleclf.runtime.text.tags import BAR, joined
 
 _MARK = re.compile(r"\s*\[[^\]]*\]$")  # [New], which a guide adds to a title of a day
@@ -20,7 +20,7 @@ def tagged_titles(paths: list[Path], least: int) -> pd.DataFrame:
     tags: defaultdict[str, set[str]] = defaultdict(set)
     languages: dict[str, str] = {}
     for path in paths:
-        for programme in programmes(str(path)):
+        for programme in airings(str(path)):
             title = _MARK.sub("", programme.title)
             tags[title] |= {category.text.replace(BAR, "/") for category in programme.categories}  # a bar would part it
             languages.setdefault(title, programme.lang or "")

@@ -20,6 +20,7 @@ import pandas as pd
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.multiclass import OneVsRestClassifier
+from titleclf.runtime.tag_thresholds import best_for_all, best_thresholds
 from tqdm import tqdm
 
 from benchmark_report import as_table, machine, shown
@@ -32,7 +33,6 @@ from titleclf.evaluate.tag_metrics import average_precisions, summary
 from titleclf.runtime.arrays import Floats
 from titleclf.runtime.errors import InputError, exit_codes
 from titleclf.runtime.files import write_text
-from titleclf.runtime.tag_thresholds import best_for_all, best_thresholds
 from titleclf.train import build, fit, pick_device
 from titleclf.training.calibration import calibrate
 

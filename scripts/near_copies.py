@@ -13,8 +13,8 @@ import pandas as pd
 
 from benchmark_report import as_table, machine, shown
 from titleclf.data.augmentation.noise import misspell, reformat
-from titleclf.epg.decorations import unmarked
-from titleclf.epg.overrides import NEAR
+from titleclf.epg.decorations import undecorated
+from titleclf.epg.overrides import MIN_SIMILARITY
 from titleclf.runtime.choices import Format, MemoryKind, Misspelling
 from titleclf.runtime.errors import exit_codes
 from titleclf.runtime.files import write_text
@@ -30,15 +30,15 @@ def judge(rows: dict[str, tuple[str, str]], corrected: int, generator: np.random
     keys = generator.permutation(sorted(rows)).tolist()
     named, others = keys[:corrected], keys[corrected:]
     titles = [rows[key][0] for key in named]
-    known = Known(MemoryKind.fuzzy, sorted({key_of(unmarked(title)) for title in titles}))
-    category = {key_of(unmarked(rows[key][0])): rows[key][1] for key in named}
+    known = Known(MemoryKind.fuzzy, sorted({key_of(undecorated(title)) for title in titles}))
+    category = {key_of(undecorated(rows[key][0])): rows[key][1] for key in named}
     copies = {
         "one misspelling": misspell(titles, list(Misspelling), 1, generator),
         "two misspellings": misspell(titles, list(Misspelling), 2, generator),
         "a channel's format": reformat(titles, list(Format), generator),
     }
-    found = {name: known.nearest([unmarked(title) for title in some]) for name, some in copies.items()}
-    other = known.nearest([unmarked(rows[key][0]) for key in others])
+    found = {name: known.nearest([undecorated(title) for title in some]) for name, some in copies.items()}
+    other = known.nearest([undecorated(rows[key][0]) for key in others])
     is_same = np.array(
         [category[known.keys[place]] == rows[key][1] for place, key in zip(other.places, others, strict=True)]
     )
@@ -69,7 +69,7 @@ def main() -> None:
 
 {counts} programmes are corrected. Which titles are at least so alike (Dice of trigrams, without
 marks) that they would follow: copies of the corrected ones, and the other programmes, and how many of these are of the
-category that they would get. Titles follow from {NEAR:g} on.
+category that they would get. Titles follow from {MIN_SIMILARITY:g} on.
 
 Made by `{shown(sys.argv[1:], [], _COMMAND)}`, {machine()}.
 

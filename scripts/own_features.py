@@ -24,10 +24,10 @@ from tqdm import tqdm
 from benchmark_report import as_table, machine, shown
 from titleclf.config.hydra import compose
 from titleclf.epg.edits import own_categories
-from titleclf.epg.genres import Labels
+from titleclf.epg.genres import GenreTable
 from titleclf.epg.harvest import Harvest
-from titleclf.epg.parser import programmes
-from titleclf.epg.xmltv import Programme
+from titleclf.epg.parser import airings
+from titleclf.epg.xmltv import Airing
 from titleclf.runtime.classifier import Classifier
 from titleclf.runtime.errors import InputError, exit_codes
 from titleclf.runtime.files import write_text
@@ -50,17 +50,17 @@ _COMMAND = ("python", "scripts/own_features.py")
 class HeldOut(NamedTuple):
     """Programmes to train on, and by view those to judge by, with what their guide says of them."""
 
-    train: list[Programme]
-    views: dict[str, list[Programme]]
+    train: list[Airing]
+    views: dict[str, list[Airing]]
 
 
-def labelled(guide: Path, labels: Labels) -> list[Programme]:
+def labelled(guide: Path, labels: GenreTable) -> list[Airing]:
     """Return the programmes of a guide that have a title, and categories that stand for one genre."""
-    found = [one for one in programmes(str(guide)) if one.title and own_categories(one)]
+    found = [one for one in airings(str(guide)) if one.title and own_categories(one)]
     return [one for one in found if labels.genre_of(own_categories(one)) is not None]
 
 
-def held_out(found: Sequence[Programme], seed: int) -> HeldOut:
+def held_out(found: Sequence[Airing], seed: int) -> HeldOut:
     """Hold out channels, titles with all of their episodes, and programmes of those that are left, drawn by `seed`."""
     generator = np.random.default_rng(seed)
     channels = _drawn((one.channel for one in found), NEW_CHANNELS, generator)
@@ -85,7 +85,7 @@ def _drawn(names: Iterable[str], share: float, generator: np.random.Generator) -
     return {different[place] for place in generator.permutation(len(different))[: round(share * len(different))]}
 
 
-def write_rows(path: Path, train: Iterable[Programme], labels: Labels) -> None:
+def write_rows(path: Path, train: Iterable[Airing], labels: GenreTable) -> None:
     """Write a row for each title on each channel, as `data.path=GUIDE` would read them."""
     found = Harvest(by_channel=True, with_minutes=True)
     for one in train:
@@ -102,7 +102,7 @@ def trained(rows: Path, folder: Path, seed: int, overrides: Sequence[str]) -> Cl
         return Classifier.load(train(config))
 
 
-def judge(model: Classifier, some: Sequence[Programme], labels: Labels, *, by_title: bool = False) -> pd.DataFrame:
+def judge(model: Classifier, some: Sequence[Airing], labels: GenreTable, *, by_title: bool = False) -> pd.DataFrame:
     """Return a row a programme: its title, whether the likeliest genre is right, and whether it is sure enough."""
     beside = {} if by_title else {"channels": [one.channel for one in some], "durations": [one.minutes for one in some]}
     found = model.predict([one.title for one in some], least=model.least_at(PRECISION), **beside)
@@ -116,7 +116,7 @@ def judge(model: Classifier, some: Sequence[Programme], labels: Labels, *, by_ti
     )
 
 
-def measure(guide: Path, labels: Labels, seed: int, overrides: Sequence[str]) -> pd.DataFrame:
+def measure(guide: Path, labels: GenreTable, seed: int, overrides: Sequence[str]) -> pd.DataFrame:
     """Return the rows of `judge` for each model and view."""
     split = held_out(labelled(guide, labels), seed)
     frames = []
@@ -160,7 +160,7 @@ def table(rows: pd.DataFrame) -> str:
 
 def report(arguments: argparse.Namespace, made_by: str) -> str:
     """Measure every guide with every seed and return the report."""
-    labels = Labels.shipped()
+    labels = GenreTable.shipped()
     pairs = [(guide, seed) for guide in arguments.guides for seed in arguments.seeds]
     rows = pd.concat(
         [measure(guide, labels, seed, arguments.overrides) for guide, seed in tqdm(pairs, "guides", disable=None)]
