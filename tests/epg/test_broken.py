@@ -106,7 +106,7 @@ def test_a_title_of_ten_megabytes_is_truncated_for_the_model(tmp_path):
     filler = filler_of()
     outcomes = fill(str(tmp_path / "in.xml"), str(tmp_path / "out.xml"), filler)
     assert outcomes == {Outcome.unsure: 1, Outcome.filled: 1}
-    assert max(map(len, filler.decider.models[0][0].queried)) == 1000
+    assert max(map(len, filler.decider.models[0][0].network.queried)) == 1000
     assert len((tmp_path / "out.xml").read_bytes()) == len(content) + len("<category>Sports</category>")
 
 

@@ -10,6 +10,7 @@ from titleclf.epg.fill import Decider, Decision, Outcome, When, fill
 from titleclf.epg.genres import Genre
 from titleclf.epg.overrides import Override, Overrides
 from titleclf.epg.profiles import PROFILES
+from titleclf.runtime.text.programmes import Programme
 
 SURE = np.full(10, 0.9)
 EPISODE = "<episode-num>1</episode-num>"
@@ -26,51 +27,61 @@ def filled(tmp_path, *programmes: str, **options) -> list[list[str]]:
     return [[category.text for category in element.findall("category")] for element in elements]
 
 
+def titled(*titles: str) -> list[Programme]:
+    return list(map(Programme, titles))
+
+
 def test_the_first_model_that_is_sure_enough_decides_a_title():
     first = model_of({"a": Genre.news, "c": Genre.music}, 0.95)
     second = model_of({"a": Genre.arts, "b": Genre.arts, "c": Genre.arts}, 0.97)
     third = model_of({"b": Genre.movie, "d": Genre.movie}, 0.5)
     decider = Decider([(first, SURE), (second, SURE), (third, SURE)])
-    decisions = decider.decide(["a", "b", "c", "d", "a"])
+    decisions = decider.decide(titled("a", "b", "c", "d", "a"))
     categories = [decision.categories for decision in decisions]
     assert categories == [(Genre.news,), (Genre.arts,), (Genre.music,), (), (Genre.news,)]
     assert [decision.probability for decision in decisions] == pytest.approx([0.95, 0.97, 0.95, 0.5, 0.95])
-    assert (first.queried, second.queried, third.queried) == (["a", "b", "c", "d"], ["b", "d"], ["d"])
+    assert (first.network.queried, second.network.queried, third.network.queried) == (
+        ["a", "b", "c", "d"],
+        ["b", "d"],
+        ["d"],
+    )
     assert decisions[3].top1 == Genre.movie  # of the third, most confident model
     unsure = Decider([(model_of({"a": Genre.news}, 0.3), SURE), (model_of({"a": Genre.arts}, 0.6), SURE)])
-    assert unsure.decide(["a"]) == [Decision((), Genre.arts, pytest.approx(0.6))]
+    assert unsure.decide(titled("a")) == [Decision((), Genre.arts, pytest.approx(0.6))]
 
 
 def test_a_title_is_predicted_once():
     model = model_of(KNOWN)
     decider = Decider([(model, SURE)])
     for _ in range(3):
-        decider.decide(["Heat", "unknown", "Heat"])
-    assert model.queried == ["Heat", "unknown"]
+        decider.decide(titled("Heat", "unknown", "Heat"))
+    assert model.network.queried == ["Heat", "unknown"]
 
 
 def test_the_cache_of_decisions_is_bounded_and_does_not_change_them(monkeypatch):
     monkeypatch.setattr("titleclf.epg.fill._CACHE_SIZE", 3)
     decider = Decider([(model_of(KNOWN), SURE)])
     titles = ["Heat", *map(str, range(20)), "Tagesschau"]
-    expected = Decider([(model_of(KNOWN), SURE)]).decide(titles)
-    assert [decider.decide([title])[0] for title in titles] == expected
+    expected = Decider([(model_of(KNOWN), SURE)]).decide(titled(*titles))
+    assert [decider.decide(titled(title))[0] for title in titles] == expected
     assert len(decider._decisions) <= 4
 
 
 def test_titles_of_overrides_are_not_predicted():
     model = model_of(KNOWN)
     overrides = Overrides({"heat": Override(2, Genre.sports, "heat"), "tagesschau": Override(3, "", "tagesschau")}, [])
-    decisions = Decider([(model, SURE)], overrides).decide(["Heat", "HEAT (1995)", "Tagesschau", "Match of the Day"])
+    decisions = Decider([(model, SURE)], overrides).decide(
+        titled("Heat", "HEAT (1995)", "Tagesschau", "Match of the Day")
+    )
     sports = Decision((Genre.sports,), Genre.sports, 1.0, is_override=True)
     assert decisions[:2] == [sports, sports]
     assert decisions[2] == Decision((), "", 1.0, is_override=True)
     assert decisions[3].categories == (Genre.sports,)
-    assert model.queried == ["Match of the Day"]
+    assert model.network.queried == ["Match of the Day"]
 
 
 def test_a_title_without_characters_is_unsure():
-    assert Decider([(model_of(KNOWN), SURE)]).decide(["\ufeff\u00a0"])[0].categories == ()
+    assert Decider([(model_of(KNOWN), SURE)]).decide(titled("\ufeff\u00a0"))[0].categories == ()
 
 
 def test_only_programmes_without_a_category_get_one(tmp_path):

@@ -1,14 +1,19 @@
 """Small guides, and a classifier with fixed answers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from titleclf.runtime.classifiers import BaseClassifier
 
 from titleclf.epg.fill import Decider, Filler, When
 from titleclf.epg.genres import Genre
+from titleclf.runtime.bundle.contents import BundleContents, ModelInfo
+from titleclf.runtime.calibration import NO_TEMPERATURE
 from titleclf.runtime.choices import Task
+from titleclf.runtime.classifier import Classifier
+from titleclf.runtime.text.characters import Characters
+from titleclf.runtime.text.programmes import Programmes
+from titleclf.runtime.thresholds import Thresholds
 
 KNOWN = {
     "Match of the Day": Genre.sports,
@@ -19,30 +24,37 @@ KNOWN = {
 }
 
 
-class FixedClassifier(BaseClassifier):
-    """A classifier that gives each title of `answers` its genre at one probability, and is unsure of all others."""
+class FixedNetwork:
+    """A network that gives each title of `answers` its genre at one probability, and is unsure of all others."""
+
+    batch_size = 256
 
     def __init__(self, answers: Mapping[str, Genre], probability: float) -> None:
-        self.task, self.categories = Task.single, sorted(Genre)
-        self.contexts = self.alone = None
         self.answers, self.probability = answers, probability
         self.queried: list[str] = []
 
-    def some_logits(self, titles: Sequence[str], context_ids: Any = None) -> Any:
-        raise NotImplementedError
-
-    def probabilities(self, titles: Sequence[str], _: Any = None) -> tuple[Any, int]:
-        self.queried += titles
-        rows = np.full((len(titles), len(self.categories)), 0.1)
-        for row, title in zip(rows, titles, strict=True):
+    def logits(self, programmes: Programmes) -> Any:
+        self.queried += programmes.titles
+        genres = sorted(Genre)
+        rows = np.full((len(programmes), len(genres)), 1 / len(genres))
+        for row, title in zip(rows, programmes.titles, strict=True):
             if title in self.answers:
-                row[:] = (1 - self.probability) / 9
-                row[self.categories.index(self.answers[title])] = self.probability
-        return rows, 0
+                row[:] = (1 - self.probability) / (len(genres) - 1)
+                row[genres.index(self.answers[title])] = self.probability
+        return np.log(rows)
 
 
-def model_of(answers: Mapping[str, Genre], probability: float = 0.95) -> FixedClassifier:
-    return FixedClassifier(answers, probability)
+def model_of(answers: Mapping[str, Genre], probability: float = 0.95) -> Classifier[FixedNetwork]:
+    contents = BundleContents(
+        task=Task.single,
+        characters=Characters("", casefold=True, boundary=True, length=100),
+        categories=[str(genre) for genre in sorted(Genre)],
+        temperature=NO_TEMPERATURE,
+        thresholds=Thresholds(precisions=[], least={}, wishes={}),
+        memory=None,
+        info=ModelInfo(None, 0, False, [], 0, "", {}),
+    )
+    return Classifier(contents, FixedNetwork(answers, probability))
 
 
 def filler_of(
