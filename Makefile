@@ -46,19 +46,19 @@ serve: $(READY)  ## Serve the page: ARGS="--watch guide.xml.gz"
 	@$(BIN)/python -m titleclf.serve $(ARGS)
 
 neighbours: $(READY)  ## List what a model finds alike: ARGS='"Match of the Day" --picture map.png'
-	@$(BIN)/python scripts/neighbours.py $(ARGS)
+	@$(BIN)/python -m scripts.neighbours $(ARGS)
 
 compare: $(READY)  ## Measure the models beside TF-IDF + SVC on the same split
-	@$(BIN)/python scripts/compare.py $(ARGS)
+	@$(BIN)/python -m scripts.compare_models $(ARGS)
 
 bench: $(READY)  ## Judge titleclf, fastText and TF-IDF + SVC on clean and spoilt titles
-	@$(BIN)/python scripts/benchmark.py $(ARGS)
+	@$(BIN)/python -m scripts.accuracy $(ARGS)
 
 curve: $(READY)  ## Measure with how many labels: ARGS="--embeddings my.safetensors"
-	@$(BIN)/python scripts/learning_curve.py $(ARGS)
+	@$(BIN)/python -m scripts.learning_curve $(ARGS)
 
 load: $(READY)  ## Ask the service for titles with 200 clients for three minutes
-	@$(BIN)/python scripts/load_serve.py $(ARGS)
+	@$(BIN)/python -m scripts.speed_serve $(ARGS)
 
 browser:
 	@scripts/install_browser.sh
@@ -71,7 +71,7 @@ check: $(READY)  ## Lint, check format and types, and check the titles
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/python scripts/check_titles.py data/titles.csv > /dev/null
+	$(BIN)/python -m scripts.check_titles data/titles.csv > /dev/null
 
 format: $(READY)  ## Format the code
 	$(BIN)/ruff format

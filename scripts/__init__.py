@@ -1,1 +1,1 @@
-"""Programs that are run by hand: `python scripts/<name>.py --help`."""
+"""Programs that are run by hand: `python -m scripts.NAME --help`."""

@@ -1,6 +1,6 @@
 """Check a file of labelled titles: duplicates, near duplicates, unknown categories, and agreement with other files.
 
-python scripts/check_titles.py data/titles.csv [--against OTHER.csv ...]
+python -m scripts.check_titles data/titles.csv [--against OTHER.csv ...]
 """
 
 import argparse

@@ -1,6 +1,6 @@
 """Train on few labels and many, with pre-trained embeddings and without, beside peers; write tables and a picture.
 
-python scripts/learning_curve.py [key=value ...] --embeddings FILE [--train FILE --test FILE] [--name TEXT]
+python -m scripts.learning_curve [key=value ...] --embeddings FILE [--train FILE --test FILE] [--name TEXT]
     [--sizes 100 300 ...] [--seeds 5] [--models PART ...] [--output results/learning_curve.md]
 """
 
@@ -18,12 +18,12 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-import peers
-from benchmark import count_of
-from benchmark_report import CLEAN, CONDITIONS, files_of, machine, shown
-from learning_curve_draws import Course, draw, parted, read_course, whole
-from learning_curve_report import as_markdown, introduce, picture, worth
-from learning_curve_rows import Row, Task, as_frame, read_rows, refuse_others, write_rows
+from scripts.accuracy import count_of
+from scripts.common import peers
+from scripts.common.learning_curve_draws import Course, draw, parted, read_course, whole
+from scripts.common.learning_curve_report import as_markdown, introduce, picture, worth
+from scripts.common.learning_curve_rows import Row, Task, as_frame, read_rows, refuse_others, write_rows
+from scripts.common.report import CLEAN, CONDITIONS, files_of, machine, shown
 from titleclf.config.hydra import compose
 from titleclf.config.schemas import TrainConfig
 from titleclf.data.dataset import Data
@@ -47,10 +47,10 @@ SMALL_BATCHES = "training.batch_size=8"  # for few labels
 FASTTEXT_TITLES = 250_000  # that fastText must see at least, all epochs together
 SET_UP = f"""\
 - So that few labels are enough steps, ours is trained with `{SMALL_BATCHES}` up to {FEW:,} of them, and fastText,
-  which is set up as in scripts/peers.py, for as many epochs as it takes to see {FASTTEXT_TITLES:,} titles.
+  which is set up as in scripts/common/peers.py, for as many epochs as it takes to see {FASTTEXT_TITLES:,} titles.
 """
 MISSPELT = CONDITIONS[1]
-_COMMAND = ("python", "scripts/learning_curve.py")
+_COMMAND = ("python", "-m", "scripts.learning_curve")
 
 
 def train_on(drawn: pd.DataFrame, course: Course, config: TrainConfig, name: str) -> tuple[peers.Model, Data]:
@@ -183,7 +183,9 @@ def learning_curve(config: TrainConfig, arguments: argparse.Namespace, made_by: 
 def parse(given: list[str]) -> argparse.Namespace:
     """Return the arguments; without --models these are all."""
     parser = argparse.ArgumentParser(
-        usage="learning_curve.py [key=value ...] [options]", description=__doc__.splitlines()[0], allow_abbrev=False
+        usage="python -m scripts.learning_curve [key=value ...] [options]",
+        description=__doc__.splitlines()[0],
+        allow_abbrev=False,
     )
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="as for titleclf.train; before the options")
     parser.add_argument("--train", metavar="FILE", help="titles to draw from (those of the package)")

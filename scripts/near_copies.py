@@ -1,6 +1,6 @@
 """How alike a title must be to a corrected one to follow it: which copies are reached, and which others, wrongly.
 
-python scripts/near_copies.py [--titles data/titles.csv] [--corrected 2000] [--output results/near_copies.md]
+python -m scripts.near_copies [--titles data/titles.csv] [--corrected 2000] [--output results/near_copies.md]
 """
 
 import argparse
@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchmark_report import as_table, machine, shown
+from scripts.common.report import as_table, machine, shown
 from titleclf.data.augmentation.noise import misspell, reformat
 from titleclf.epg.decorations import unmarked
 from titleclf.epg.overrides import NEAR
@@ -21,7 +21,7 @@ from titleclf.runtime.files import write_text
 from titleclf.runtime.memory.known_titles import Known
 from titleclf.runtime.text.title_keys import key_of
 
-_COMMAND = ("python", "scripts/near_copies.py")
+_COMMAND = ("python", "-m", "scripts.near_copies")
 _LIKENESS = (0.5, 0.6, 0.65, 0.7, 0.75, 0.8, 0.9)
 
 

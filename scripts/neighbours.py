@@ -1,7 +1,7 @@
 """List what a model finds alike: the nearest characters, n-grams and titles of any text, by cosine similarity.
 
-python scripts/neighbours.py TEXT ... [--embeddings FILE|DIR|shipped] [--titles FILE|shipped] [--count K]
-python scripts/neighbours.py --picture map.png        a map of the characters
+python -m scripts.neighbours TEXT ... [--embeddings FILE|DIR|shipped] [--titles FILE|shipped] [--count K]
+python -m scripts.neighbours --picture map.png        a map of the characters
 """
 
 import argparse
@@ -16,14 +16,14 @@ from typing import NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from character_map import draw_characters
+from scripts.common.character_map import draw_characters
+from scripts.common.vectors import END, START, Places, Vectors, common_grams, open_vectors
 from titleclf.data.titles import titles_path
 from titleclf.predict.__main__ import LATEST
 from titleclf.runtime.arrays import Floats
 from titleclf.runtime.errors import InputError, exit_codes
 from titleclf.runtime.files import SHIPPED
 from titleclf.runtime.tables import is_utf8, titles_in
-from vectors import END, START, Places, Vectors, common_grams, open_vectors
 
 COMMON = 50_000  # n-grams of the titles, among which the nearest are sought
 NOTHING = "nothing known of"

@@ -6,13 +6,11 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+from scripts.accuracy import Judged
+from scripts.common.learning_curve_rows import COLUMNS, Task, read_rows
 
-import learning_curve
-import learning_curve_draws
-import learning_curve_report
-import peers
-from benchmark import Judged
-from learning_curve_rows import COLUMNS, Task, read_rows
+from scripts import learning_curve
+from scripts.common import learning_curve_draws, learning_curve_report, peers
 from tests.conftest import FEW_BUCKETS, SMALL, one_line, rows, write_csv
 from titleclf.runtime.errors import InputError, exit_codes
 from titleclf.train import build
@@ -70,7 +68,7 @@ def test_the_report_has_a_row_a_model_in_every_table(measured):
     assert "- With 40 labels ngram, not pre-trained is right on " in measured.text
     assert "Labels are drawn from 40 titles; all models are judged on the same 10 others." in measured.text
     assert "- Draws: 2 of 20, 1 of 40. 40 are too few for 1,000." in measured.text
-    assert "`python scripts/learning_curve.py device=cpu " in measured.text
+    assert "`python -m scripts.learning_curve device=cpu " in measured.text
 
 
 def test_the_picture_stands_beside_the_report(measured):

@@ -10,9 +10,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-import character_map
-import neighbours
-import vectors
+from scripts import neighbours
+from scripts.common import character_map, vectors
 from tests.conftest import compose_train, one_line, write_csv
 from titleclf.runtime.errors import InputError, exit_codes
 from titleclf.runtime.text.characters import FIRST_CHARACTER, Characters

@@ -1,6 +1,6 @@
 import sys
 
-from scripts import own_features
+from scripts import programme_fields
 from tests.conftest import rows
 from tests.helpers.guides import guide
 
@@ -20,7 +20,7 @@ def test_what_channel_and_duration_add_is_measured_on_programmes_held_out(monkey
     overrides = ["model=ngram", "model.dim=9", "model.buckets=997", "device=cpu", "training.epochs=2"]
     arguments = ["--guides", str(path), "--name", "A small guide", "--seeds", "1", "--output", str(output), *overrides]
     monkeypatch.setattr(sys, "argv", ["own_features", *arguments])
-    own_features.main()
+    programme_fields.main()
     text = output.read_text()
     assert text.count("| XY | all three, asked for the title alone |") == 3
     assert "--guides XY" in text

@@ -1,7 +1,7 @@
 """Judge titleclf, fastText and TF-IDF + linear SVC on the same titles, clean and spoilt; write tables and a picture.
 
-python scripts/benchmark.py [key=value ...] [--train FILE --test FILE] [--name TEXT] [--output results/benchmark.md]
-python scripts/benchmark.py [key=value ...] --train FILE ... --sizes 10000 30000 100000    what a title costs to train
+python -m scripts.accuracy [key=value ...] [--train FILE --test FILE] [--name TEXT] [--output results/benchmark.md]
+python -m scripts.speed_train [key=value ...] --train FILE ... --sizes 10000 30000 100000    what a title costs to train
 """
 
 import argparse
@@ -20,7 +20,8 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from benchmark_report import (
+from scripts.common.peers import FASTTEXT_SETTINGS, Model, Settings, contenders
+from scripts.common.report import (
     CLEAN,
     CONDITIONS,
     KNOWN,
@@ -33,7 +34,6 @@ from benchmark_report import (
     scaling_table,
     shown,
 )
-from peers import FASTTEXT_SETTINGS, Model, Settings, contenders
 from titleclf.config.hydra import compose
 from titleclf.config.schemas import ColumnsConfig, TrainConfig
 from titleclf.data.augmentation.noise import misspell, reformat
@@ -192,7 +192,9 @@ def scaling(config: TrainConfig, arguments: argparse.Namespace, made_by: str) ->
 def parse(given: list[str]) -> argparse.Namespace:
     """Return the arguments, with the output's place filled in."""
     parser = argparse.ArgumentParser(
-        usage="benchmark.py [key=value ...] [options]", description=__doc__.splitlines()[0], allow_abbrev=False
+        usage="python -m scripts.accuracy [key=value ...] [options]",
+        description=__doc__.splitlines()[0],
+        allow_abbrev=False,
     )
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="as for titleclf.train; before the options")
     parser.add_argument("--train", nargs="+", metavar="FILE", help="titles to train on (those of the package)")

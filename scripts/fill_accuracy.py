@@ -1,6 +1,6 @@
 """Take the categories of half of the channels of real guides away, fill them in again, and compare with what was there.
 
-python scripts/fill_guides.py --guides GUIDE.xml.gz ... [--name TEXT] [--known TITLES.csv.gz ...] [--seeds 1 2 3]
+python -m scripts.fill_accuracy --guides GUIDE.xml.gz ... [--name TEXT] [--known TITLES.csv.gz ...] [--seeds 1 2 3]
     [--output results/fill.md] [key=value ...]
 
 The harvested model is trained on the channels that keep theirs, as `train data.path=GUIDE` does. `--known` are the
@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from benchmark_report import as_table, machine, shown
+from scripts.common.report import as_table, machine, shown
 from titleclf.config.hydra import compose
 from titleclf.config.schemas import ColumnsConfig
 from titleclf.data.titles import read_titles
@@ -38,7 +38,7 @@ from titleclf.train import train
 
 PRECISION = 0.9
 MODELS = SHIPPED_MODEL, HARVESTED, BOTH = "shipped", "harvested", "harvested, then shipped"
-_COMMAND = ("python", "scripts/fill_guides.py")
+_COMMAND = ("python", "-m", "scripts.fill_accuracy")
 _COLUMNS = ColumnsConfig("title", "category", "lang", "und", channel=None, duration=None)
 
 

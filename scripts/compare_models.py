@@ -1,6 +1,6 @@
 """Compare the models with TF-IDF + linear SVC on the same splits of the same titles, and write a table.
 
-python scripts/compare.py [--seeds 1 2 3] [--output results/compare.md] [key=value ...]
+python -m scripts.compare_models [--seeds 1 2 3] [--output results/compare.md] [key=value ...]
 """
 
 import argparse
@@ -17,7 +17,7 @@ from pathlib import Path
 import pandas as pd
 from tqdm import tqdm
 
-import peers
+from scripts.common import peers
 from titleclf.config.hydra import compose
 from titleclf.data.dataset import read_data
 from titleclf.data.targets import labels_of
@@ -91,7 +91,7 @@ def main() -> None:
     found = measure(arguments.seeds, arguments.overrides)
     tested = ", ".join(f"{count:,}" for count in found.drop_duplicates("seed")["titles"])
     table = as_markdown(found)
-    command = " ".join(["python", "scripts/compare.py", *sys.argv[1:]])
+    command = " ".join(["python", "-m", "scripts.compare_models", *sys.argv[1:]])
     text = (
         f"# Models on the same held-out titles\n\n`{command}`, {os.cpu_count()} cores ({platform.machine()}), Python "
         f"{platform.python_version()}.\nMeans over {len(arguments.seeds)} splits of the titles ({tested} held out); "

@@ -3,7 +3,7 @@
 import re
 import sys
 
-import load_serve
+from scripts import speed_serve
 
 
 def test_many_clients_get_their_own_answers_while_others_misbehave(tmp_path, monkeypatch, capsys):
@@ -12,7 +12,7 @@ def test_many_clients_get_their_own_answers_while_others_misbehave(tmp_path, mon
     titles.write_text("\n".join(["title", *(f"Title {number}" for number in range(300))]), encoding="utf-8")
     short = ["--seconds", "0.8", "--clients", "60", "--pause", "0.3", "--titles", str(titles)]
     monkeypatch.setattr(sys, "argv", ["load_serve.py", *short, "--output", str(output)])
-    load_serve.main()
+    speed_serve.main()
     text = output.read_text()
     assert capsys.readouterr().out.startswith(text)
     rows = re.findall(r"^\| (?:each|the same)[^|]*" + r"\| ([\d.,]+) " * 6, text, re.MULTILINE)

@@ -1,8 +1,7 @@
 import gzip
 
 import pytest
-
-from guides import tagged_titles
+from scripts.common.guides import tagged_titles
 
 
 def programme(title: str, *categories: str, language: str = "en") -> str:

@@ -1,6 +1,6 @@
 """Ask a service for titles with many clients at once, and measure how long they wait and what memory it takes.
 
-python scripts/load_serve.py [--seconds 60] [--clients 200] [--pause 0.2] [--titles data/titles.csv]
+python -m scripts.speed_serve [--seconds 60] [--clients 200] [--pause 0.2] [--titles data/titles.csv]
     [--output results/serve.md]
 """
 
@@ -24,11 +24,11 @@ from xml.sax.saxutils import escape
 import numpy as np
 import pandas as pd
 
-from benchmark_report import as_table, machine, shown
+from scripts.common.report import as_table, machine, shown
 from titleclf.runtime.errors import exit_codes
 from titleclf.runtime.files import write_text
 
-_COMMAND = ("python", "scripts/load_serve.py")
+_COMMAND = ("python", "-m", "scripts.speed_serve")
 _HEAD = b"POST /api/predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
 _LENGTH = re.compile(rb"content-length: (\d+)", re.IGNORECASE)
 _PATIENCE_SECONDS = 5

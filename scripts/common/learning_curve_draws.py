@@ -5,8 +5,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-import peers
-from benchmark import Judged, spoil
+from scripts.accuracy import Judged, spoil
+from scripts.common import peers
 from titleclf.config.schemas import TrainConfig
 from titleclf.data.dataset import Data, read_data
 from titleclf.data.splits import Split, learnable, split_beside

@@ -1,6 +1,6 @@
 """Correct titles that a model got wrong, train again, and tell whether they and their spoilt copies are right now.
 
-python scripts/learn_corrections.py [--seeds 1 2 3] [--times 1 4 10] [--output results/corrections.md] [key=value ...]
+python -m scripts.corrections [--seeds 1 2 3] [--times 1 4 10] [--output results/corrections.md] [key=value ...]
 """
 
 import argparse
@@ -99,7 +99,7 @@ def main() -> None:
     parser.add_argument("overrides", nargs="*", help="as for titleclf.train")
     arguments = parser.parse_args()
     found = measure(arguments.seeds, arguments.times, arguments.overrides)
-    command = " ".join(["python scripts/learn_corrections.py", *sys.argv[1:]])
+    command = " ".join(["python -m scripts.corrections", *sys.argv[1:]])
     text = (
         f"# Corrections\n\n    {command}\n\n"
         f"Test titles that the model got wrong, {CORRECTED} a seed, corrected by their labels; trained again. "

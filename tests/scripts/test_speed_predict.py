@@ -4,9 +4,9 @@ import re
 import sys
 
 import pytest
+from scripts.speed_predict import guide_titles
 
-import benchmark_runtime as module
-from benchmark_runtime import guide_titles
+from scripts import speed_predict as module
 from tests.conftest import rows, write_csv
 from tests.helpers.guides import guide, programme
 from titleclf.config.schemas import ExportConfig

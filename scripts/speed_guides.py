@@ -1,6 +1,6 @@
 """Fill ever larger guides, made by repeating a real one, and measure time and memory beside lxml, which only reads.
 
-python scripts/benchmark_guides.py --guide GUIDE.xml.gz [--megabytes 125 250 500 1000] [--name TEXT]
+python -m scripts.speed_guides --guide GUIDE.xml.gz [--megabytes 125 250 500 1000] [--name TEXT]
     [--output results/fill_speed.md]
 """
 
@@ -13,15 +13,15 @@ from pathlib import Path
 import pandas as pd
 from tqdm import tqdm
 
-from benchmark_report import as_table, machine, shown
-from processes import run
+from scripts.common.processes import run
+from scripts.common.report import as_table, machine, shown
 from titleclf.epg.parser import pieces
 from titleclf.epg.streams import reading
 from titleclf.epg.xmltv import Piece
 from titleclf.runtime.errors import exit_codes
 from titleclf.runtime.files import write_text
 
-_COMMAND = ("python", "scripts/benchmark_guides.py")
+_COMMAND = ("python", "-m", "scripts.speed_guides")
 _LXML = """
 import sys
 from lxml import etree

@@ -1,6 +1,6 @@
 """Train on real guides with and without channel and duration, and compare on programmes that were held out.
 
-python scripts/own_features.py --guides GUIDE.xml.gz ... [--seeds 1 2 3] [--name TEXT]
+python -m scripts.programme_fields --guides GUIDE.xml.gz ... [--seeds 1 2 3] [--name TEXT]
     [--output results/own_features.md] [key=value ...]
 
 All models of a guide and a seed are trained on the same rows, one for each title on each channel.
@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from benchmark_report import as_table, machine, shown
+from scripts.common.report import as_table, machine, shown
 from titleclf.config.hydra import compose
 from titleclf.epg.edits import own_categories
 from titleclf.epg.genres import Labels
@@ -44,7 +44,7 @@ VIEWS = {
     "known titles": "Known titles: other programmes of the same titles were trained on",
     "new titles, new channels": "New titles on channels that training has nothing of",
 }
-_COMMAND = ("python", "scripts/own_features.py")
+_COMMAND = ("python", "-m", "scripts.programme_fields")
 
 
 class HeldOut(NamedTuple):

@@ -7,8 +7,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
-from benchmark_report import as_table
-from peers import SVC
+from scripts.common.peers import SVC
+from scripts.common.report import as_table
 
 WORTH_AT = 1_000  # labels
 

@@ -1,6 +1,6 @@
 """How fast and small prediction is: beside fastText, beside starting numpy, and beside the model it was folded from.
 
-python scripts/benchmark_runtime.py --titles FILE [--guide GUIDE] [--model DIR] [--trained RUN --test FILE]
+python -m scripts.speed_predict --titles FILE [--guide GUIDE] [--model DIR] [--trained RUN --test FILE]
     [--count 100000] [--rounds 7] [--name TEXT] [--output results/runtime.md]
 """
 
@@ -19,10 +19,10 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from benchmark import spoil
-from benchmark_report import as_table, machine, shown
-from peers import FASTTEXT, FASTTEXT_SETTINGS, OURS, import_fasttext, train_fasttext, words
-from processes import run
+from scripts.accuracy import spoil
+from scripts.common.peers import FASTTEXT, FASTTEXT_SETTINGS, OURS, import_fasttext, train_fasttext, words
+from scripts.common.processes import run
+from scripts.common.report import as_table, machine, shown
 from titleclf.config.hydra import compose
 from titleclf.config.schemas import ColumnsConfig
 from titleclf.data.dataset import read_data
@@ -37,7 +37,7 @@ from titleclf.runtime.tables import titles_in
 from titleclf.training.trained_model import load_bundle
 
 ALONE = 2_000  # titles that are asked one at a time
-_COMMAND = ("python", "scripts/benchmark_runtime.py")
+_COMMAND = ("python", "-m", "scripts.speed_predict")
 _COLUMNS = ColumnsConfig("title", "category", "lang", "und", channel=None, duration=None)
 _NUMPY, _START = "import numpy", "titleclf.predict TITLE"
 

@@ -1,6 +1,6 @@
 """Train titleclf and TF-IDF + logistic regression on the tags of XMLTV guides in one run, and write a table.
 
-python scripts/multilabel.py --guides GUIDE.xml.gz ... [--name TEXT] [--least 50] [--output results/multilabel.md]
+python -m scripts.tags --guides GUIDE.xml.gz ... [--name TEXT] [--least 50] [--output results/multilabel.md]
     [key=value ...]
 """
 
@@ -22,8 +22,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.multiclass import OneVsRestClassifier
 from tqdm import tqdm
 
-from benchmark_report import as_table, machine, shown
-from guides import tagged_titles
+from scripts.common.guides import tagged_titles
+from scripts.common.report import as_table, machine, shown
 from titleclf.config.hydra import compose
 from titleclf.config.schemas import ColumnsConfig, TrainConfig
 from titleclf.data.dataset import Data, read_data
@@ -39,7 +39,7 @@ from titleclf.training.calibration import calibrate
 OURS, PEER = "titleclf", "TF-IDF char_wb 1-5 + logistic regression, one vs rest"
 STRENGTHS = (1, 3, 10, 30, 100)  # C of the regression, of which validation chooses
 BY_TAG, FOR_ALL, HALF = "by tag", "one for all", "0.5"
-_COMMAND = ("python", "scripts/multilabel.py")
+_COMMAND = ("python", "-m", "scripts.tags")
 
 
 class Trained(NamedTuple):
@@ -173,7 +173,7 @@ others, and without reading and judging.
 def parse(given: list[str]) -> argparse.Namespace:
     """Return the arguments."""
     parser = argparse.ArgumentParser(
-        usage="multilabel.py [key=value ...] --guides FILE ... [options]",
+        usage="python -m scripts.tags [key=value ...] --guides FILE ... [options]",
         description=__doc__.splitlines()[0],
         allow_abbrev=False,
     )

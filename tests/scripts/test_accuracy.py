@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import benchmark
-import benchmark_report
-import peers
+from scripts import accuracy
+from scripts.common import peers
+from scripts.common import report as benchmark_report
 from tests.conftest import FEW_BUCKETS, SMALL, rows, write_csv
 from titleclf.runtime.errors import InputError, exit_codes
 
@@ -21,8 +21,8 @@ KINDS = (benchmark_report.UNSEEN, benchmark_report.KNOWN)
 
 def run(patch, *arguments):
     """Run the script as a user does, but for overrides that keep it small."""
-    patch.setattr(sys, "argv", ["benchmark.py", "model=ngram", *SMALL, FEW_BUCKETS, *map(str, arguments)])
-    exit_codes(benchmark.main)()
+    patch.setattr(sys, "argv", ["accuracy.py", "model=ngram", *SMALL, FEW_BUCKETS, *map(str, arguments)])
+    exit_codes(accuracy.main)()
 
 
 def heard(asked, train):
@@ -50,11 +50,11 @@ def measured(tmp_path_factory):
     train = write_csv(folder / "train_xx.v1.csv", labelled[:18] + labelled[20:38] + labelled[40:48])
     met = ("Match of the Day (1999)", "Sports", "en")  # the one programme that is on both sides
     test = write_csv(folder / "test_xx.csv", labelled[18:20] + labelled[38:40] + labelled[48:] + [met])
-    output = folder / "results" / "benchmark.md"
+    output = folder / "results" / "accuracy.md"
     asked = []
     with pytest.MonkeyPatch.context() as patch:
         models = peers.contenders(FASTTEXT).items()
-        patch.setattr(benchmark, "contenders", lambda _: {name: heard(asked, training) for name, training in models})
+        patch.setattr(accuracy, "contenders", lambda _: {name: heard(asked, training) for name, training in models})
         options = ("--name", "titles of nowhere", "--output", output, "--titles", 9)
         run(patch, "--train", train, "--test", test, *options, "--fasttext", "bucket=1009", "lr=0.5")
     return SimpleNamespace(text=output.read_text(), image=output.with_suffix(".png"), asked=asked, folder=folder)
@@ -65,7 +65,7 @@ def test_the_report_has_every_model_in_every_condition(measured):
     assert measured.text.count(header) == 3  # accuracy and macro-F1 of unseen titles, accuracy of known ones
     for name in MODELS:
         assert measured.text.count(f"\n| {name} | ") == 4  # and its costs
-    assert "![Accuracy by condition](benchmark.png)" in measured.text
+    assert "![Accuracy by condition](accuracy.png)" in measured.text
     assert measured.image.read_bytes().startswith(b"\x89PNG")
 
 
@@ -84,7 +84,7 @@ def test_known_titles_are_of_our_training_side(measured):
 
 
 def test_the_report_tells_command_machine_and_sizes_but_no_paths(measured):
-    assert "`python scripts/benchmark.py model=ngram device=cpu " in measured.text
+    assert "`python -m scripts.accuracy model=ngram device=cpu " in measured.text
     assert "--train TRAIN_XX --test TEST_XX --name 'titles of nowhere'" in measured.text
     assert " cores (" in measured.text
     assert "lr 0.5, bucket 1009, " in measured.text
@@ -98,7 +98,7 @@ def test_the_report_tells_command_machine_and_sizes_but_no_paths(measured):
 def test_spoilt_titles_are_the_same_every_time_and_others_with_another_seed():
     titles = pd.DataFrame(rows(), columns=["title", "category", "lang"])
     categories = ["Music", "News", "Sports"]
-    first, second, other = (benchmark.spoil(titles, categories, seed).conditions for seed in (1, 1, 2))
+    first, second, other = (accuracy.spoil(titles, categories, seed).conditions for seed in (1, 1, 2))
     assert first == second
     assert [name for name in first if first[name] == other[name]] == ["clean"]
     assert first["clean"] == list(titles["title"])
@@ -130,19 +130,19 @@ def test_shares_and_ratios_are_computed_from_the_numbers_beside_them():
 def test_coverage_ends_where_fewer_than_ninety_percent_are_right():
     sure = np.linspace(1, 0, 20)
     right = np.ones(20, dtype=bool)
-    assert benchmark.coverage(sure, right) == 1
+    assert accuracy.coverage(sure, right) == 1
     right[[1, 10]] = False  # 10 of 11 and 9 of 10 are enough, 18 of 20 too
-    assert benchmark.coverage(sure, right) == 1
+    assert accuracy.coverage(sure, right) == 1
     right[19] = False
-    assert benchmark.coverage(sure, right) == 0.5
-    assert benchmark.coverage(np.ones(20), right) == 0  # equally sure titles are answered together or not at all
-    assert benchmark.coverage(sure, np.zeros(20, dtype=bool)) == 0
+    assert accuracy.coverage(sure, right) == 0.5
+    assert accuracy.coverage(np.ones(20), right) == 0  # equally sure titles are answered together or not at all
+    assert accuracy.coverage(sure, np.zeros(20, dtype=bool)) == 0
 
 
 def test_confidence_is_a_probability_or_a_distance():
     scores = np.array([[0.25, 0.625, 0.125], [0.5, 0.0, 0.5]])
-    assert list(benchmark.confidence(scores, are_probabilities=True)) == [0.625, 0.5]
-    assert list(benchmark.confidence(scores, are_probabilities=False)) == [0.375, 0.0]
+    assert list(accuracy.confidence(scores, are_probabilities=True)) == [0.625, 0.5]
+    assert list(accuracy.confidence(scores, are_probabilities=False)) == [0.375, 0.0]
 
 
 def test_the_svc_has_two_scores_for_two_categories(tmp_path):
@@ -156,7 +156,7 @@ def test_the_svc_has_two_scores_for_two_categories(tmp_path):
 def test_fasttext_gives_each_category_its_own_probability(small, tmp_path):
     pytest.importorskip("fasttext")
     config = small()
-    data = benchmark.read_data(config)
+    data = accuracy.read_data(config)
     model = peers.train_fasttext(config, data, tmp_path, FASTTEXT)
     titles = [*data.sides.train["title"], "MATCH of\nthe Day", "", "\x85\u3000"]
     scores = model.scores(titles)
@@ -207,7 +207,7 @@ def test_a_placeholder_hides_listed_files_and_absolute_paths():
 )
 def test_options_that_exclude_each_other_are_named(arguments, sentence):
     with pytest.raises(InputError, match=sentence):
-        benchmark.parse(arguments)
+        accuracy.parse(arguments)
 
 
 def test_sizes_that_no_file_reaches_are_named(monkeypatch, capsys, titles_csv):
@@ -218,10 +218,10 @@ def test_sizes_that_no_file_reaches_are_named(monkeypatch, capsys, titles_csv):
 
 def test_counts_are_at_least_one():
     with pytest.raises(argparse.ArgumentTypeError, match=r"must be at least 1. Got 0."):
-        benchmark.count_of("0")
+        accuracy.count_of("0")
 
 
 def test_settings_of_fasttext_keep_their_type_and_unknown_ones_are_named():
-    assert benchmark.parse(["--fasttext", "lr=1", "thread=3"]).fasttext == [("lr", 1.0), ("thread", 3)]
+    assert accuracy.parse(["--fasttext", "lr=1", "thread=3"]).fasttext == [("lr", 1.0), ("thread", 3)]
     with pytest.raises(argparse.ArgumentTypeError, match=r"must be one of minn, .*, thread. Got speed."):
-        benchmark._setting("speed=9")
+        accuracy._setting("speed=9")

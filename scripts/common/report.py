@@ -12,7 +12,7 @@ import pandas as pd
 import torch
 from matplotlib.figure import Figure
 
-from peers import FASTTEXT, Settings, for_peers
+from scripts.common.peers import FASTTEXT, Settings, for_peers
 from titleclf.config.schemas import TrainConfig
 from titleclf.data.dataset import Data
 from titleclf.runtime.files import SHIPPED
@@ -23,7 +23,7 @@ CLEAN = "clean"
 CONDITIONS = (CLEAN, "one misspelling", "two misspellings", "a channel's format")
 PRECISION = 0.9  # that coverage is measured at
 _COLOURS = ("#1f6fb4", "#e08a1e", "#8a8a8a")
-_COMMAND = ("python", "scripts/benchmark.py")
+_COMMAND = ("python", "-m", "scripts.accuracy")
 
 
 def as_markdown(scores: pd.DataFrame, costs: pd.DataFrame) -> str:

@@ -1,6 +1,6 @@
 """Predict ten million titles by several processes, kill one on the way, and look whether each has its answer once.
 
-python scripts/predict_ten_million.py [--titles 10000000] [--workers 2] [--output results/predict_dataset.md]
+python -m scripts.speed_dataset [--titles 10000000] [--workers 2] [--output results/predict_dataset.md]
 """
 
 import argparse
@@ -20,7 +20,7 @@ import pandas as pd
 import pyarrow
 from pyarrow import parquet
 
-from benchmark_report import machine
+from scripts.common.report import machine
 from titleclf.runtime.files import shipped, write_text
 
 _FILES = 10
@@ -146,7 +146,7 @@ def main() -> None:
 of {_FILES} Parquet files, answered by the shipped model in {arguments.workers} worker processes. One of them was killed
 (SIGKILL) when {killed_at:.0%} of the shards were there.
 
-Made by `python scripts/predict_ten_million.py`, {before}.
+Made by `python -m scripts.speed_dataset`, {before}.
 
 - Without an answer: {lost:,} titles. With more than one: {twice:,}. With a category: {named:,}.
 - {seconds:,.0f} seconds, {arguments.titles / seconds:,.0f} titles a second, with the start of Ray.
