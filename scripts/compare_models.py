@@ -1,23 +1,18 @@
-"""Compare the models with TF-IDF + linear SVC on the same splits of the same titles, and write a table.
+"""Compare the models of titleclf and TF-IDF + linear SVC on the same splits of the same titles."""
 
-python -m scripts.compare_models [--seeds 1 2 3] [--output results/compare.md] [key=value ...]
-"""
-
-import argparse
-import contextlib
-import io
 import json
-import os
-import platform
-import sys
 import tempfile
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pandas as pd
 from tqdm import tqdm
 
 from scripts.common import peers
+from scripts.common.arguments import parse_with_overrides, script_parser
+from scripts.common.report import as_table, made_by
+from scripts.common.training import train_quietly
 from titleclf.config.hydra import compose
 from titleclf.data.dataset import read_data
 from titleclf.data.targets import labels_of
@@ -25,9 +20,8 @@ from titleclf.evaluate.metrics import summary
 from titleclf.runtime.bundle.contents import Metrics
 from titleclf.runtime.errors import exit_codes
 from titleclf.runtime.files import write_text
-from titleclf.train import train
 
-MODELS = {
+MODELS: dict[str, list[str]] = {
     "ngram, pre-trained (the default)": [],
     "ngram": ["model=ngram"],
     "conv": ["model=conv"],
@@ -35,16 +29,16 @@ MODELS = {
 }
 
 
-def ours(overrides: list[str]) -> Metrics:
-    """Train a model as `make train` does and return its test scores."""
-    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
-        run = train(compose("train", ["evaluate.robustness_titles=0", *overrides, f"output_dir={folder}"]))
+def titleclf_scores(overrides: Sequence[str]) -> Metrics:
+    """Train a model as `make train` does, and return its test scores."""
+    with tempfile.TemporaryDirectory() as folder:
+        run = train_quietly(["evaluate.robustness_titles=0", *overrides], folder)
         metrics: Metrics = json.loads((run / "metrics.json").read_text())
     return metrics
 
 
-def svc(overrides: list[str]) -> Metrics:
-    """Train the TF-IDF + SVC peer on the same training titles and return its scores on the same test titles."""
+def svc_scores(overrides: Sequence[str]) -> Metrics:
+    """Train TF-IDF + SVC on the same training titles, and return its scores on the same test titles."""
     config = compose("train", overrides)
     data = read_data(config)
     peer = peers.svc(config.seed)
@@ -52,54 +46,63 @@ def svc(overrides: list[str]) -> Metrics:
     return summary(peer.predict(data.sides.test["title"]), labels_of(data.sides.test, data.categories))
 
 
-def measure(seeds: list[int], overrides: list[str]) -> pd.DataFrame:
+def measure(seeds: Sequence[int], overrides: Sequence[str]) -> pd.DataFrame:
     """Return a row for each model and seed: accuracy, macro_f1, titles, seconds."""
+    models: dict[str, tuple[Callable[[Sequence[str]], Metrics], list[str]]] = {
+        **{name: (titleclf_scores, model_overrides) for name, model_overrides in MODELS.items()},
+        peers.SVC: (svc_scores, []),
+    }
     rows = []
-    models = {**{name: (ours, own) for name, own in MODELS.items()}, peers.SVC: (svc, [])}
     for seed in tqdm(seeds, "seeds", disable=None):
-        for name, (run, own) in models.items():
+        for name, (train, model_overrides) in models.items():
             started = time.perf_counter()
-            scores = run([*own, *overrides, f"seed={seed}"])
+            scores = train([*model_overrides, *overrides, f"seed={seed}"])
             seconds = time.perf_counter() - started
             row = {"accuracy": scores["accuracy"], "macro_f1": scores["macro_f1"], "titles": scores["titles"]}
             rows.append({"model": name, "seed": seed, "seconds": seconds, **row})
     return pd.DataFrame(rows)
 
 
-def as_markdown(found: pd.DataFrame) -> str:
-    """Return the means over seeds, with the lowest and highest accuracy and macro-F1, as a table."""
-    lines = [
-        "| model | accuracy (lowest to highest) | macro-F1 (lowest to highest) | seconds |",
-        "| --- | ---: | ---: | ---: |",
-    ]
-    for name, group in found.groupby("model", sort=False):
-        cells = [
-            f"{group[score].mean():.1%} ({group[score].min():.1%} to {group[score].max():.1%})"
-            for score in ("accuracy", "macro_f1")
-        ]
-        lines.append(f"| {name} | {cells[0]} | {cells[1]} | {group['seconds'].mean():.0f} |")
-    return "\n".join(lines)
+def as_markdown(rows: pd.DataFrame) -> str:
+    """Return the means over seeds as a table, with the lowest and highest accuracy and macro-F1."""
 
+    def cell(values: "pd.Series[float]") -> str:
+        return f"{values.mean():.1%} ({values.min():.1%} to {values.max():.1%})"
 
-def main() -> None:
-    """Measure, print and write the table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3], help="each is a split of its own (1 2 3)")
-    parser.add_argument("--output", type=Path, default=Path("results/compare.md"), help="where the table goes")
-    parser.add_argument("overrides", nargs="*", metavar="key=value", help="as for python -m titleclf.train")
-    arguments = parser.parse_args()
-    found = measure(arguments.seeds, arguments.overrides)
-    tested = ", ".join(f"{count:,}" for count in found.drop_duplicates("seed")["titles"])
-    table = as_markdown(found)
-    command = " ".join(["python", "-m", "scripts.compare_models", *sys.argv[1:]])
-    text = (
-        f"# Models on the same held-out titles\n\n`{command}`, {os.cpu_count()} cores ({platform.machine()}), Python "
-        f"{platform.python_version()}.\nMeans over {len(arguments.seeds)} splits of the titles ({tested} held out); "
-        f"seconds are for reading, training and judging.\n\n{table}\n"
+    groups = rows.groupby("model", sort=False)
+    cells = pd.DataFrame(
+        {
+            "accuracy (lowest to highest)": groups["accuracy"].agg(cell),
+            "macro-F1 (lowest to highest)": groups["macro_f1"].agg(cell),
+            "seconds": groups["seconds"].mean().map("{:.0f}".format),
+        }
     )
+    return as_table(cells)
+
+
+@exit_codes
+def main() -> None:
+    """Measure, print and write."""
+    parser = script_parser("compare_models", __doc__)
+    parser.add_argument(
+        "--seeds", type=int, nargs="+", default=[1, 2, 3], metavar="N", help="one split for each (1 2 3)"
+    )
+    parser.add_argument("--output", type=Path, default=Path("results/compare.md"), help="the report (%(default)s)")
+    arguments = parse_with_overrides(parser)
+    provenance = made_by("compare_models")
+    rows = measure(arguments.seeds, arguments.overrides)
+    test_counts = ", ".join(f"{count:,}" for count in rows.drop_duplicates("seed")["titles"])
+    table = as_markdown(rows)
+    text = f"""\
+# Models on the same held-out titles
+
+{provenance}.
+Means over {len(arguments.seeds)} splits of the titles ({test_counts} held out); seconds include reading and evaluation.
+
+{table}"""
     write_text(arguments.output, text)
-    print(f"{table}\n\nWrote {arguments.output}")
+    print(f"{table}\nWrote {arguments.output}")
 
 
 if __name__ == "__main__":
-    exit_codes(main)()
+    main()

@@ -1,54 +1,53 @@
-"""Train on real guides with and without channel and duration, and compare on programmes that were held out.
+"""Measure how much the channel and the duration of a programme add to its title.
 
-python -m scripts.programme_fields --guides GUIDE.xml.gz ... [--seeds 1 2 3] [--name TEXT]
-    [--output results/own_features.md] [key=value ...]
-
-All models of a guide and a seed are trained on the same rows, one for each title on each channel.
+Trains on real guides with and without these fields, always on the same rows (one for each title on each channel), and
+evaluates on held-out programmes.
 """
 
 import argparse
-import contextlib
 import csv
-import io
-import sys
 import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from textwrap import wrap
+from textwrap import fill
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from scripts.common.report import as_table, machine, shown
-from titleclf.config.hydra import compose
+from scripts.common.arguments import parse_with_overrides, script_parser
+from scripts.common.report import as_percent, as_table, made_by, stem
+from scripts.common.training import train_quietly
 from titleclf.epg.edits import own_categories
 from titleclf.epg.genres import Labels
 from titleclf.epg.harvest import Harvest
 from titleclf.epg.parser import programmes
 from titleclf.epg.xmltv import Programme
 from titleclf.runtime.classifier import Classifier
-from titleclf.runtime.errors import InputError, exit_codes
+from titleclf.runtime.errors import exit_codes
 from titleclf.runtime.files import write_text
 from titleclf.runtime.text.title_keys import base_title, key_of
-from titleclf.train import train
 
 PRECISION = 0.9
-NEW_CHANNELS, NEW_TITLES, KNOWN_TITLES = 0.1, 0.2, 0.1  # shares that are held out, in this order
+NEW_CHANNELS, NEW_TITLES, KNOWN_TITLES = 0.1, 0.2, 0.1  # held-out fractions, in this order
 CHANNEL, DURATION = "data.columns.channel=channel", "data.columns.duration=duration"
-FEATURES = {"title": [], "title, channel": [CHANNEL], "title, duration": [DURATION], "all three": [CHANNEL, DURATION]}
-TITLE_OF_ALL = "all three, asked for the title alone"
-VIEWS = {
-    "new titles": "New titles: no other episode of them was trained on",
-    "known titles": "Known titles: other programmes of the same titles were trained on",
-    "new titles, new channels": "New titles on channels that training has nothing of",
+ALL_FIELDS, TITLE_ONLY = "all three", "all three, given the title alone"
+FIELDS: dict[str, list[str]] = {
+    "title": [],
+    "title, channel": [CHANNEL],
+    "title, duration": [DURATION],
+    ALL_FIELDS: [CHANNEL, DURATION],
 }
-_COMMAND = ("python", "-m", "scripts.programme_fields")
+VIEWS = {
+    "new titles": "New titles: no other episode in training",
+    "known titles": "Known titles: other programmes of the same title in training",
+    "new titles, new channels": "New titles on new channels: no programme of the channel in training",
+}
 
 
 class HeldOut(NamedTuple):
-    """Programmes to train on, and by view those to judge by, with what their guide says of them."""
+    """Programmes of a guide to train on, and by view those to evaluate on."""
 
     train: list[Programme]
     views: dict[str, list[Programme]]
@@ -56,146 +55,160 @@ class HeldOut(NamedTuple):
 
 def labelled(guide: Path, labels: Labels) -> list[Programme]:
     """Return the programmes of a guide that have a title, and categories that stand for one genre."""
-    found = [one for one in programmes(str(guide)) if one.title and own_categories(one)]
-    return [one for one in found if labels.genre_of(own_categories(one)) is not None]
+    return [
+        programme
+        for programme in programmes(str(guide))
+        if programme.title and own_categories(programme) and labels.genre_of(own_categories(programme)) is not None
+    ]
 
 
-def held_out(found: Sequence[Programme], seed: int) -> HeldOut:
-    """Hold out channels, titles with all of their episodes, and programmes of those that are left, drawn by `seed`."""
+def hold_out(guide: Sequence[Programme], seed: int) -> HeldOut:
+    """Hold out channels, titles with all of their episodes, and some of the remaining programmes, drawn by `seed`."""
     generator = np.random.default_rng(seed)
-    channels = _drawn((one.channel for one in found), NEW_CHANNELS, generator)
-    titles = _drawn((base_title(one.title) for one in found), NEW_TITLES, generator)
-    chance = generator.random(len(found))
+    channels = _drawn((programme.channel for programme in guide), NEW_CHANNELS, generator)
+    titles = _drawn((base_title(programme.title) for programme in guide), NEW_TITLES, generator)
     split = HeldOut([], {view: [] for view in VIEWS})
-    for one, drawn in zip(found, chance, strict=True):
-        is_new = base_title(one.title) in titles
-        if one.channel in channels:
-            split.views["new titles, new channels"] += [one] if is_new else []
+    for programme, draw in zip(guide, generator.random(len(guide)), strict=True):
+        is_new = base_title(programme.title) in titles
+        if programme.channel in channels:
+            split.views["new titles, new channels"] += [programme] if is_new else []
         elif is_new:
-            split.views["new titles"].append(one)
+            split.views["new titles"].append(programme)
         else:
-            (split.views["known titles"] if drawn < KNOWN_TITLES else split.train).append(one)
-    known = {key_of(one.title) for one in split.train}
-    split.views["known titles"][:] = [one for one in split.views["known titles"] if key_of(one.title) in known]
+            (split.views["known titles"] if draw < KNOWN_TITLES else split.train).append(programme)
+    trained = {key_of(programme.title) for programme in split.train}
+    split.views["known titles"][:] = [
+        programme for programme in split.views["known titles"] if key_of(programme.title) in trained
+    ]
     return split
 
 
-def _drawn(names: Iterable[str], share: float, generator: np.random.Generator) -> set[str]:
-    different = sorted(set(names))
-    return {different[place] for place in generator.permutation(len(different))[: round(share * len(different))]}
+def _drawn(names: Iterable[str], fraction: float, generator: np.random.Generator) -> set[str]:
+    distinct = sorted(set(names))
+    return {distinct[place] for place in generator.permutation(len(distinct))[: round(fraction * len(distinct))]}
 
 
 def write_rows(path: Path, train: Iterable[Programme], labels: Labels) -> None:
-    """Write a row for each title on each channel, as `data.path=GUIDE` would read them."""
-    found = Harvest(by_channel=True, with_minutes=True)
-    for one in train:
-        found.add(one, labels)
+    """Write a row for each title on each channel, as `data.path=GUIDE` reads them."""
+    harvest = Harvest(by_channel=True, with_minutes=True)
+    for programme in train:
+        harvest.add(programme, labels)
     with path.open("w", newline="", encoding="utf-8") as file:
-        rows = [(row.title, row.genre.value, row.lang, *row.context) for row in found.rows()]
+        rows = [(row.title, row.genre.value, row.lang, *row.context) for row in harvest.rows()]
         csv.writer(file).writerows([("title", "category", "lang", "channel", "duration"), *rows])
 
 
-def trained(rows: Path, folder: Path, seed: int, overrides: Sequence[str]) -> Classifier:
-    """Train on the rows and return the model."""
-    config = compose("train", [f"data.path={rows}", f"output_dir={folder}", f"seed={seed}", *overrides])
-    with contextlib.redirect_stdout(io.StringIO()):
-        return Classifier.load(train(config))
-
-
-def judge(model: Classifier, some: Sequence[Programme], labels: Labels, *, by_title: bool = False) -> pd.DataFrame:
-    """Return a row a programme: its title, whether the likeliest genre is right, and whether it is sure enough."""
-    beside = {} if by_title else {"channels": [one.channel for one in some], "durations": [one.minutes for one in some]}
-    found = model.predict([one.title for one in some], least=model.least_at(PRECISION), **beside)
-    genres = [labels.genre_of(own_categories(one)) for one in some]
+def evaluate(
+    model: Classifier, held_out: Sequence[Programme], labels: Labels, *, title_only: bool = False
+) -> pd.DataFrame:
+    """Return a row for each programme: its title, whether the top genre is right, and whether it is filled in."""
+    predictions = model.predict(
+        [programme.title for programme in held_out],
+        least=model.least_at(PRECISION),
+        channels=None if title_only else [programme.channel for programme in held_out],
+        durations=None if title_only else [programme.minutes for programme in held_out],
+    )
+    genres = [labels.genre_of(own_categories(programme)) for programme in held_out]
     return pd.DataFrame(
         {
-            "title": [one.title for one in some],
-            "right": [one.candidates[0][0] == genre for one, genre in zip(found, genres, strict=True)],
-            "filled": [one.category is not None for one in found],
+            "title": [programme.title for programme in held_out],
+            "right": [
+                prediction.candidates[0][0] == genre for prediction, genre in zip(predictions, genres, strict=True)
+            ],
+            "filled": [prediction.category is not None for prediction in predictions],
         }
     )
 
 
 def measure(guide: Path, labels: Labels, seed: int, overrides: Sequence[str]) -> pd.DataFrame:
-    """Return the rows of `judge` for each model and view."""
-    split = held_out(labelled(guide, labels), seed)
+    """Return the rows of `evaluate` for each model and view."""
+    split = hold_out(labelled(guide, labels), seed)
     frames = []
     with tempfile.TemporaryDirectory() as folder:
-        rows = Path(folder) / "rows.csv"
-        write_rows(rows, split.train, labels)
-        for name, columns in FEATURES.items():
-            model = trained(rows, Path(folder) / "runs", seed, [*overrides, *columns])
-            asked = {name: False, TITLE_OF_ALL: True} if name == "all three" else {name: False}
-            frames += [
-                judge(model, some, labels, by_title=by_title).assign(features=told, view=view)
-                for view, some in split.views.items()
-                for told, by_title in asked.items()
-            ]
-    return pd.concat(frames).assign(guide=guide.name.partition(".")[0].upper(), seed=seed)
+        path = Path(folder) / "rows.csv"
+        write_rows(path, split.train, labels)
+        for fields, columns in FIELDS.items():
+            run = train_quietly([f"data.path={path}", f"seed={seed}", *overrides, *columns], Path(folder) / "runs")
+            model = Classifier.load(run)
+            for view, held_out in split.views.items():
+                frames.append(evaluate(model, held_out, labels).assign(fields=fields, view=view))
+                if fields == ALL_FIELDS:
+                    rows = evaluate(model, held_out, labels, title_only=True)
+                    frames.append(rows.assign(fields=TITLE_ONLY, view=view))
+    return pd.concat(frames).assign(guide=stem(guide), seed=seed)
 
 
-def scores_of(rows: pd.DataFrame) -> pd.Series:
-    """Return how many programmes are right, how many titles (the mean of their programmes), and what is filled in."""
-    filled = rows[rows["filled"]]
-    return pd.Series(
+def scores_of(rows: pd.DataFrame) -> dict[str, str]:
+    """Return the mean number of programmes of a seed, accuracy by programme and by title, coverage and precision."""
+    return {
+        "programmes": f"{len(rows) / rows['seed'].nunique():,.0f}",
+        "accuracy": as_percent(rows["right"].mean()),
+        "by title": as_percent(rows.groupby(["seed", "title"])["right"].mean().mean()),
+        "coverage": as_percent(rows["filled"].mean()),
+        "precision": as_percent(rows[rows["filled"]]["right"].mean()),
+    }
+
+
+def as_markdown(rows: pd.DataFrame) -> str:
+    """Return the scores as a table, by guide and fields."""
+    cells = [
         {
-            "programmes": len(rows) / rows["seed"].nunique(),
-            "accuracy": rows["right"].mean(),
-            "by title": rows.groupby(["seed", "title"])["right"].mean().mean(),
-            "coverage": rows["filled"].mean(),
-            "precision": filled["right"].mean() if len(filled) else float("nan"),
+            "guide": guide,
+            "fields": fields,
+            **scores_of(rows[(rows["guide"] == guide) & (rows["fields"] == fields)]),
         }
-    )
+        for guide in sorted(rows["guide"].unique())
+        for fields in (*FIELDS, TITLE_ONLY)
+    ]
+    return as_table(pd.DataFrame(cells).set_index("guide"), text_columns=2)
 
 
-def table(rows: pd.DataFrame) -> str:
-    """Return the scores of each guide, by features."""
-    found = rows.groupby(["guide", "features"]).apply(scores_of, include_groups=False)
-    order = [*FEATURES, TITLE_OF_ALL]
-    found = found.reindex([(guide, name) for guide in sorted(rows["guide"].unique()) for name in order])
-    cells = found.map("{:.1%}".format).assign(programmes=found["programmes"].map("{:,.0f}".format))
-    cells.insert(0, "features", cells.index.get_level_values("features"))
-    return as_table(cells.droplevel("features"), words=2)
-
-
-def report(arguments: argparse.Namespace, made_by: str) -> str:
-    """Measure every guide with every seed and return the report."""
+def report(arguments: argparse.Namespace, provenance: str) -> str:
+    """Measure every guide with every seed, and return the report."""
     labels = Labels.shipped()
     pairs = [(guide, seed) for guide in arguments.guides for seed in arguments.seeds]
     rows = pd.concat(
         [measure(guide, labels, seed, arguments.overrides) for guide, seed in tqdm(pairs, "guides", disable=None)]
     )
-    parts = [f"## {about}\n\n{table(rows[rows['view'] == view])}" for view, about in VIEWS.items()]
-    return "\n".join([_intro(arguments, made_by), *parts])
+    parts = [f"## {heading}\n\n{as_markdown(rows[rows['view'] == view])}" for view, heading in VIEWS.items()]
+    return "\n".join([_introduction(arguments, provenance), *parts])
 
 
-def _intro(arguments: argparse.Namespace, made_by: str) -> str:
+def _introduction(arguments: argparse.Namespace, provenance: str) -> str:
     seeds = ", ".join(map(str, arguments.seeds))
-    about = f"""{arguments.name or "Real guides"}. Of each guide's programmes that have a genre (their own categories,
-    mapped by data/labels.csv) a part was held out, drawn by seed ({seeds}): {NEW_CHANNELS:.0%} of the channels; on the
-    others {NEW_TITLES:.0%} of the titles with all their episodes; and of the programmes that are left
-    {KNOWN_TITLES:.0%}. The rest was trained on, a row for each title on each channel: the same rows and the same seed
-    for all models of a guide. Accuracy: the likeliest genre is right, of programmes as often as they are shown; "by
-    title" each title counts once. Coverage and precision: how many programmes `epg fill --precision {PRECISION}` would
-    fill, and how many of these rightly. All seeds together; `context.min_titles` and `context.dropout` were chosen on
-    validation titles, with another seed (11)."""
-    lines = wrap(" ".join(about.split()), 120)
-    return "\n".join(["# Channel and duration beside the title", "", *lines, "", f"Made by `{made_by}.", ""])
+    about = f"""{arguments.name or "Real guides"}. From the programmes of each guide that have a genre (their own
+    categories, mapped by data/labels.csv), programmes were held out by seed ({seeds}): {NEW_CHANNELS:.0%} of the
+    channels; on the other channels {NEW_TITLES:.0%} of the titles with all their episodes; and {KNOWN_TITLES:.0%} of
+    the remaining programmes. All models of a guide were trained on the rest with the same seed, a row for each title on
+    each channel. Accuracy: the top genre is right, with each programme counted once for each airing; "by title" counts
+    each title once. Coverage and precision: programmes that `epg fill --precision {PRECISION}` would fill, and how many
+    of those are right. All seeds together; `context.min_titles` and `context.dropout` were chosen on validation titles,
+    with another seed (11)."""
+    return f"""\
+# Channel and duration beside the title
+
+{fill(" ".join(about.split()), 120)}
+
+Made by {provenance}.
+"""
 
 
 @exit_codes
 def main() -> None:
-    """Run the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--guides", type=Path, nargs="+", required=True)
-    parser.add_argument("--name", default="")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
-    parser.add_argument("--output", type=Path, default=Path("results/own_features.md"))
-    arguments, arguments.overrides = parser.parse_known_args()
-    if any("=" not in override for override in arguments.overrides):
-        raise InputError(f"overrides must read key=value. Got {' '.join(arguments.overrides)}. See --help.")
-    hidden = [str(path) for path in arguments.guides] if arguments.name else []
-    text = report(arguments, f"{shown(sys.argv[1:], hidden, _COMMAND)}`, {machine()}")
+    """Measure, print and write."""
+    parser = script_parser("programme_fields", __doc__)
+    parser.add_argument("--guides", type=Path, nargs="+", required=True, metavar="FILE", help="XMLTV, also .gz")
+    parser.add_argument(
+        "--name", default="", metavar="TEXT", help="a name for the data; the report then hides its files"
+    )
+    parser.add_argument(
+        "--seeds", type=int, nargs="+", default=[1, 2, 3], metavar="N", help="one split for each (1 2 3)"
+    )
+    output = Path("results/own_features.md")
+    parser.add_argument("--output", type=Path, default=output, help="the report (%(default)s)")
+    arguments = parse_with_overrides(parser)
+    files = [str(path) for path in arguments.guides] if arguments.name else []
+    text = report(arguments, made_by("programme_fields", files))
     write_text(arguments.output, text)
     print(f"{text}\nWrote {arguments.output}")
 

@@ -1,7 +1,7 @@
-"""How fast and small prediction is: beside fastText, beside starting numpy, and beside the model it was folded from.
+"""Measure the speed and the size of prediction, beside fastText.
 
-python -m scripts.speed_predict --titles FILE [--guide GUIDE] [--model DIR] [--trained RUN --test FILE]
-    [--count 100000] [--rounds 7] [--name TEXT] [--output results/runtime.md]
+Also measures start-up time and memory beside importing numpy, and with --trained and --test the accuracy of a folded
+model beside that of the model it was folded from.
 """
 
 import argparse
@@ -19,16 +19,24 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from scripts.accuracy import spoil
-from scripts.common.peers import FASTTEXT, FASTTEXT_SETTINGS, OURS, import_fasttext, train_fasttext, words
+from scripts.common.arguments import script_parser
+from scripts.common.noise import clean_and_noisy
+from scripts.common.peers import (
+    FASTTEXT,
+    FASTTEXT_SETTINGS,
+    TITLECLF,
+    fasttext_titles,
+    import_fasttext,
+    train_fasttext,
+)
 from scripts.common.processes import run
-from scripts.common.report import as_table, machine, shown
+from scripts.common.report import as_table, made_by
 from titleclf.config.hydra import compose
-from titleclf.config.schemas import ColumnsConfig
+from titleclf.config.schemas import ColumnsConfig, TrainConfig
 from titleclf.data.dataset import read_data
 from titleclf.data.titles import read_all_titles
-from titleclf.epg.parser import pieces
-from titleclf.epg.streams import reading
+from titleclf.epg.parser import programmes
+from titleclf.runtime.arguments import count
 from titleclf.runtime.bundle.reader import model_folder
 from titleclf.runtime.classifier import Classifier
 from titleclf.runtime.errors import exit_codes
@@ -36,173 +44,167 @@ from titleclf.runtime.files import SHIPPED, write_text
 from titleclf.runtime.tables import titles_in
 from titleclf.training.trained_model import load_bundle
 
-ALONE = 2_000  # titles that are asked one at a time
-_COMMAND = ("python", "-m", "scripts.speed_predict")
+SINGLE_TITLES = 2_000  # predicted one at a time
 _COLUMNS = ColumnsConfig("title", "category", "lang", "und", channel=None, duration=None)
-_NUMPY, _START = "import numpy", "titleclf.predict TITLE"
+_NUMPY = "import numpy"
 
-Ask = Callable[[list[str]], object]
-
-
-def guide_titles(guide: Path, count: int) -> list[str]:
-    """Return the titles of a guide's programmes, one after the other and from the start again, repeats and all."""
-    with reading(str(guide)) as source:
-        titles = [
-            programme.title
-            for piece in pieces(source.pieces, str(guide))
-            for programme in piece.programmes
-            if programme.title
-        ]
-    return list(itertools.islice(itertools.cycle(titles), count))
+Predict = Callable[[list[str]], object]
 
 
-def contenders(model: Path) -> dict[str, Ask]:
-    """Return who is asked: fastText, trained on the shipped titles, and the model, as it is and without its memory."""
-    config = compose("train", [])
+def guide_titles(guide: Path, title_count: int) -> list[str]:
+    """Return the titles of a guide in order, repeats included, starting over until there are enough."""
+    titles = [programme.title for programme in programmes(str(guide)) if programme.title]
+    return list(itertools.islice(itertools.cycle(titles), title_count))
+
+
+def contenders(model: Path) -> dict[str, Predict]:
+    """Return fastText, trained on the shipped titles, and the model with and without its memory."""
+    config: TrainConfig = compose("train", [])
     fasttext = import_fasttext()
     with tempfile.TemporaryDirectory() as folder:
         train_fasttext(config, read_data(config), Path(folder), FASTTEXT_SETTINGS)
-        with contextlib.redirect_stderr(None):  # it warns that its own interface has changed
+        with contextlib.redirect_stderr(None):  # fastText warns about a change of its interface
             peer = fasttext.load_model(str(Path(folder) / "model.bin"))
     classifier = Classifier.load(model)
-    asked: dict[str, Ask] = {FASTTEXT: peer.predict, OURS: classifier.predict}
+    models: dict[str, Predict] = {FASTTEXT: peer.predict, TITLECLF: classifier.predict}
     if classifier.memory is not None:
-        asked[f"{OURS}, no memory"] = replace(classifier, memory=None).predict
-    return asked
+        models[f"{TITLECLF}, no memory"] = replace(classifier, memory=None).predict
+    return models
 
 
-def compared(asked: dict[str, Ask], titles: list[str], rounds: int, *, alone: bool = False) -> pd.DataFrame:
-    """Return the median seconds of each, and how many times as fast as fastText it is in the median round.
+def measure(models: dict[str, Predict], titles: list[str], rounds: int, *, single: bool = False) -> pd.DataFrame:
+    """Return each model's median seconds and its median speed relative to fastText.
 
-    What fastText is given is prepared before, as its user must: it takes no capitals and no line breaks.
+    With `single`, titles are predicted one at a time. fastText's titles are prepared outside the measurement.
     """
-    prepared = words(titles)
-    seconds: dict[str, list[float]] = {name: [] for name in asked}
+    prepared = fasttext_titles(titles)
+    seconds: dict[str, list[float]] = {name: [] for name in models}
     for _ in tqdm(range(rounds + 1), "rounds", leave=False, disable=None):
-        for name, ask in asked.items():
-            given = prepared if name == FASTTEXT else titles
+        for name, predict in models.items():
+            batch = prepared if name == FASTTEXT else titles
             started = time.perf_counter()
-            if alone:
-                for title in given:
-                    ask([title])
+            if single:
+                for title in batch:
+                    predict([title])
             else:
-                ask(given)
+                predict(batch)
             seconds[name].append(time.perf_counter() - started)
-    found = pd.DataFrame(seconds).iloc[1:]  # the first round is for tables that are made when they are first needed
+    rows = pd.DataFrame(seconds).iloc[1:]  # the first round builds tables
     return pd.DataFrame(
-        {"seconds": found.median(), "times": found.rdiv(found[FASTTEXT], axis=0).median(), "titles": len(titles)}
+        {"seconds": rows.median(), "speed": rows.rdiv(rows[FASTTEXT], axis=0).median(), "titles": len(titles)}
     )
 
 
-def pace_table(rows: dict[str, pd.DataFrame]) -> str:
-    """Return titles a second and ratios, a row for each list of titles and contender."""
+def speed_table(measurements: dict[str, pd.DataFrame]) -> str:
+    """Return the speeds as a table, a row for each list of titles and each model."""
     cells = [
         {
-            "titles": what,
+            "titles": titles,
             "model": name,
-            "titles a second": f"{row['titles'] / row['seconds']:,.0f}",
-            "a title": f"{row['seconds'] / row['titles'] * 1e6:,.1f} us",
-            "against fastText": f"{row['times']:.2f} x",
+            "titles per second": f"{row['titles'] / row['seconds']:,.0f}",
+            "per title": f"{row['seconds'] / row['titles'] * 1e6:,.1f} us",
+            "speed vs fastText": f"{row['speed']:.2f} x",
         }
-        for what, found in rows.items()
-        for name, row in found.iterrows()
+        for titles, rows in measurements.items()
+        for name, row in rows.iterrows()
     ]
     return as_table(pd.DataFrame(cells).set_index("titles"))
 
 
 def start_table(model: str, rounds: int) -> str:
-    """Return what it takes from the command to its answer, beside what numpy alone takes to be imported."""
-    commands = {
+    """Return the time and memory of predicting one title in a new process, beside those of importing numpy."""
+    commands: dict[str, list[str | Path]] = {
         f'python -c "{_NUMPY}"': ["-c", _NUMPY],
-        f"python -m {_START}": ["-m", "titleclf.predict", "--model", model, "Tagesschau"],
+        "python -m titleclf.predict TITLE": ["-m", "titleclf.predict", "--model", model, "Tagesschau"],
     }
     with tempfile.TemporaryDirectory() as folder:
         costs = [
             {name: run([sys.executable, *command], Path(folder)) for name, command in commands.items()}
             for _ in range(2 * rounds + 1)
         ][1:]
-    base = next(iter(commands))
-    seconds, megabytes = (
-        pd.DataFrame([{name: getattr(one[name], what) for name in commands} for one in costs])
-        for what in ("seconds", "megabytes")
-    )
+    numpy = next(iter(commands))
+    seconds = pd.DataFrame([{name: cost.seconds for name, cost in costs_of.items()} for costs_of in costs])
+    megabytes = pd.DataFrame([{name: cost.megabytes for name, cost in costs_of.items()} for costs_of in costs])
     cells = {
         "milliseconds": (seconds.median() * 1000).map("{:.0f}".format),
-        "time against numpy": seconds.div(seconds[base], axis=0).median().map("{:.2f} x".format),
+        "time vs numpy": seconds.div(seconds[numpy], axis=0).median().map("{:.2f} x".format),
         "peak memory": megabytes.median().map("{:.0f} MB".format),
-        "memory above numpy": megabytes.sub(megabytes[base], axis=0).median().map("{:.0f} MB".format),
+        "memory above numpy": megabytes.sub(megabytes[numpy], axis=0).median().map("{:.0f} MB".format),
     }
     return as_table(pd.DataFrame(cells).rename_axis("command"))
 
 
-def loss_table(model: Path, trained: Path, test: Path) -> str:
-    """Return what the model gets right beside the one that it was folded from, clean and spoilt."""
+def folding_table(model: Path, trained: Path, test: Path) -> str:
+    """Return the accuracy of a folded model beside that of the model it was folded from, on clean and noisy titles."""
     folded, source = Classifier.load(model), load_bundle(trained)
     titles = read_all_titles(str(test), _COLUMNS, source.task)
-    judged = spoil(titles, source.categories, seed=1)
+    noisy = clean_and_noisy(titles, source.categories, seed=1)
     cells = {}
-    for condition, spoilt in tqdm(judged.conditions.items(), "conditions", leave=False, disable=None):
-        before, after = (classifier.probabilities(spoilt)[0] for classifier in (source, folded))
-        right = [float((shares.argmax(axis=1) == judged.labels).mean()) * 100 for shares in (before, after)]
+    for condition, copies in tqdm(noisy.conditions.items(), "conditions", leave=False, disable=None):
+        before, after = (classifier.probabilities(copies)[0] for classifier in (source, folded))
+        percents = [
+            100 * float((probabilities.argmax(axis=1) == noisy.labels).mean()) for probabilities in (before, after)
+        ]
         cells[condition] = {
-            "trained": f"{right[0]:.2f} %",
-            "folded": f"{right[1]:.2f} %",
-            "lost": f"{right[0] - right[1]:+.2f}",
-            "same answer": f"{(before.argmax(axis=1) == after.argmax(axis=1)).mean():.2%}",
+            "trained": f"{percents[0]:.2f} %",
+            "folded": f"{percents[1]:.2f} %",
+            "lost": f"{percents[0] - percents[1]:+.2f}",
+            "same prediction": f"{(before.argmax(axis=1) == after.argmax(axis=1)).mean():.2%}",
             "largest difference of a probability": f"{np.abs(before - after).max():.4f}",
         }
     return as_table(pd.DataFrame.from_dict(cells, orient="index").rename_axis(f"{len(titles):,} titles"))
 
 
-def benchmark(arguments: argparse.Namespace, made_by: str) -> str:
-    """Measure all that is asked for, and return the tables."""
+def report(arguments: argparse.Namespace, provenance: str) -> str:
+    """Measure everything that the arguments select, and return the report."""
     model = model_folder(arguments.model)
-    asked = contenders(model)
-    every = list(dict.fromkeys(titles_in(arguments.titles)))
-    titles = random.Random(1).sample(every, min(arguments.count, len(every)))  # noqa: S311 (no secret)
-    rows = {f"{len(titles):,} different ones": compared(asked, titles, arguments.rounds)}
+    models = contenders(model)
+    distinct = list(dict.fromkeys(titles_in(arguments.titles)))
+    titles = random.Random(1).sample(distinct, min(arguments.count, len(distinct)))  # noqa: S311 (not a secret)
+    measurements = {f"{len(titles):,} distinct": measure(models, titles, arguments.rounds)}
     if arguments.guide is not None:
-        listed = guide_titles(arguments.guide, arguments.count)
-        rows[f"{len(listed):,} of a guide, {len(set(listed)):,} different"] = compared(asked, listed, arguments.rounds)
-    few = titles[: min(ALONE, len(titles))]
-    rows[f"{len(few):,}, one at a time"] = compared(asked, few, arguments.rounds, alone=True)
-    size = sum(path.stat().st_size for path in model.iterdir()) / 1e6
+        repeated = guide_titles(arguments.guide, arguments.count)
+        name = f"{len(repeated):,} of a guide, {len(set(repeated)):,} distinct"
+        measurements[name] = measure(models, repeated, arguments.rounds)
+    singles = titles[:SINGLE_TITLES]
+    measurements[f"{len(singles):,}, one at a time"] = measure(models, singles, arguments.rounds, single=True)
+    megabytes = sum(path.stat().st_size for path in model.iterdir()) / 1e6
+    data = f"{arguments.name}\n\n" if arguments.name else ""
     parts = [
-        f"""# Prediction without torch
+        f"""\
+# Prediction without torch
 
-Made by `{made_by}`, {machine()}. Ratios are those of the
-median round; in each round all are asked in turn. fastText's predict and `Classifier.predict` take a list in Python and
-return one, on one core; fastText's titles are cleaned beforehand, ours are not.
+{data}Made by {provenance}. Ratios are medians over
+rounds; each round measures all models in turn. fastText's predict and `Classifier.predict` take and return a list in
+Python, on one core; fastText's titles are prepared outside the measurement, titleclf's are not.
 
-{pace_table(rows)}""",
-        f"The bundle is {size:.2f} MB.\n\n{start_table(arguments.model, arguments.rounds)}",
+{speed_table(measurements)}""",
+        f"The bundle is {megabytes:.2f} MB.\n\n{start_table(arguments.model, arguments.rounds)}",
     ]
     if arguments.trained is not None:
-        parts.append(loss_table(model, arguments.trained, arguments.test))
+        parts.append(folding_table(model, arguments.trained, arguments.test))
     return "\n".join(parts)
 
 
 @exit_codes
 def main() -> None:
-    """Run the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--titles", type=Path, required=True)
-    parser.add_argument("--guide", type=Path)
-    parser.add_argument("--model", default=SHIPPED)
-    parser.add_argument("--trained", type=Path)
-    parser.add_argument("--test", type=Path)
-    parser.add_argument("--count", type=int, default=100_000)
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--name")
-    parser.add_argument("--output", type=Path, default=Path("results/runtime.md"))
+    """Measure, print and write."""
+    parser = script_parser("speed_predict", __doc__)
+    parser.add_argument("--titles", type=Path, required=True, metavar="FILE", help="titles to predict")
+    parser.add_argument("--guide", type=Path, metavar="FILE", help="an XMLTV guide, whose titles repeat")
+    parser.add_argument("--model", default=SHIPPED, metavar="DIR", help="the model (%(default)s)")
+    parser.add_argument("--trained", type=Path, metavar="RUN", help="the run that the model was folded from")
+    parser.add_argument("--test", type=Path, metavar="FILE", help="labelled titles to evaluate both on")
+    parser.add_argument("--count", type=count, default=100_000, metavar="N", help="titles per round (%(default)s)")
+    parser.add_argument("--rounds", type=count, default=7, metavar="N", help="rounds (%(default)s)")
+    parser.add_argument("--name", metavar="TEXT", help="a sentence on the data; the report then hides its files")
+    parser.add_argument("--output", type=Path, default=Path("results/runtime.md"), help="the report (%(default)s)")
     arguments = parser.parse_args()
     if (arguments.trained is None) != (arguments.test is None):
         parser.error("--trained and --test go together")
     files = [arguments.titles, arguments.guide, arguments.trained, arguments.test]
-    hidden = [str(file) for file in files if file is not None] if arguments.name else []
-    text = benchmark(arguments, shown(sys.argv[1:], hidden, _COMMAND))
-    if arguments.name:
-        text = text.replace("# Prediction without torch\n", f"# Prediction without torch\n\n{arguments.name}\n", 1)
+    hidden = [str(file) for file in files if file is not None and arguments.name]
+    text = report(arguments, made_by("speed_predict", hidden))
     write_text(arguments.output, text)
     print(f"{text}\nWrote {arguments.output}")
 

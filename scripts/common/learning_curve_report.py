@@ -1,4 +1,4 @@
-"""What a person reads of a learning curve: tables, a picture, and how many labels pre-training is worth."""
+"""The report of a learning curve: tables, a plot, and how many labels pre-training saves."""
 
 from collections.abc import Sequence
 
@@ -10,29 +10,29 @@ from matplotlib.ticker import NullLocator
 from scripts.common.peers import SVC
 from scripts.common.report import as_table
 
-WORTH_AT = 1_000  # labels
+REFERENCE_SIZE = 1_000  # labels
 
 
 def as_markdown(rows: pd.DataFrame) -> str:
-    """Return the tables, a row a model and a column a number of labels; `rows` are a row a model and draw."""
-    parts = {
-        "Accuracy": _shares(rows, "accuracy"),
-        "Macro-F1": _shares(rows, "macro_f1"),
-        "Accuracy on the same titles with one misspelling": _shares(rows, "misspelt"),
+    """Return the tables, a row for each model and a column for each size; `rows` are by model and draw."""
+    tables = {
+        "Accuracy": _cells(rows, "accuracy", "{:.1%}"),
+        "Macro-F1": _cells(rows, "macro_f1", "{:.1%}"),
+        "Accuracy on the same titles with one misspelling": _cells(rows, "misspelt", "{:.1%}"),
         "Expected calibration error": _cells(rows, "calibration_error", "{:.3f}"),
-        "Seconds of training": _cells(rows, "seconds", "{:.1f}"),
+        "Training seconds": _cells(rows, "seconds", "{:.1f}"),
     }
-    return "\n".join(f"## {heading}\n\n{as_table(cells)}" for heading, cells in parts.items())
+    return "\n".join(f"## {heading}\n\n{as_table(cells)}" for heading, cells in tables.items())
 
 
-def picture(rows: pd.DataFrame) -> Figure:
-    """Draw accuracy by labels, a line a model, with a band from the lowest to the highest of its draws."""
+def plot(rows: pd.DataFrame) -> Figure:
+    """Draw accuracy by labels, a line for each model, with a band from the lowest to the highest draw."""
     figure = Figure(figsize=(8, 5), layout="constrained")
     axes = figure.subplots()
-    for place, (name, group) in enumerate(rows.groupby("model", sort=False)):
-        found = 100 * group.groupby("size")["accuracy"].agg(["mean", "min", "max"])
-        axes.plot(found.index, found["mean"], color=f"C{place}", marker="o", markersize=4, label=name)
-        axes.fill_between(found.index, found["min"], found["max"], color=f"C{place}", alpha=0.15, linewidth=0)
+    for number, (name, group) in enumerate(rows.groupby("model", sort=False)):
+        percents = 100 * group.groupby("size")["accuracy"].agg(["mean", "min", "max"])
+        axes.plot(percents.index, percents["mean"], color=f"C{number}", marker="o", markersize=4, label=name)
+        axes.fill_between(percents.index, percents["min"], percents["max"], color=f"C{number}", alpha=0.15, linewidth=0)
     sizes = sorted(rows["size"].unique())
     axes.set_xscale("log")
     axes.set_xticks(sizes, [f"{size:,}" for size in sizes])
@@ -44,53 +44,49 @@ def picture(rows: pd.DataFrame) -> Figure:
     return figure
 
 
-def worth(rows: pd.DataFrame, names: Sequence[str]) -> str:
-    """Say of each of the models `names` how many labels the SVC needs to be right as often, a line a model.
+def labels_needed(rows: pd.DataFrame, names: Sequence[str]) -> str:
+    """Return a line for each of the models `names`: the labels that the SVC needs to be as accurate.
 
-    The SVC's labels lie on its mean curve, a straight line between sizes over the logarithm of labels.
+    The SVC's mean accuracy is interpolated linearly over the logarithm of labels.
     """
     curves = rows.pivot_table(index="size", columns="model", values="accuracy", sort=False).sort_index()
     if SVC not in curves:
         return ""
-    size = int(curves.index[np.abs(np.log(curves.index / WORTH_AT)).argmin()])
+    size = min(curves.index, key=lambda labels: abs(np.log(labels / REFERENCE_SIZE)))
+    accuracies = {name: curves[name].astype(float)[size] for name in names if name in curves}
     lines = [
-        f"- With {size:,} labels {name} is right on {curves.loc[size, name]:.1%}: {SVC} needs "
-        f"{labels_for(curves.loc[size, name], curves[SVC])} for that.\n"
-        for name in names
-        if name in curves
+        f"- With {size:,} labels, {name} has an accuracy of {accuracy:.1%}: {SVC} needs "
+        f"{labels_for(accuracy, curves[SVC])} labels for that.\n"
+        for name, accuracy in accuracies.items()
     ]
     return "".join(lines)
 
 
 def labels_for(accuracy: float, curve: "pd.Series[float]") -> str:
-    """Return how many labels a curve (accuracy by labels) takes to reach an accuracy, in words."""
-    sizes, reached = curve.index.to_numpy(), np.maximum.accumulate(curve.to_numpy())
-    if accuracy > reached[-1]:
+    """Return in words how many labels a curve (accuracy by labels) needs to reach an accuracy."""
+    sizes, highest = curve.index.to_numpy(), np.maximum.accumulate(curve.to_numpy())
+    if accuracy > highest[-1]:
         return f"more than {sizes[-1]:,}"
-    if accuracy < reached[0]:
+    if accuracy < highest[0]:
         return f"fewer than {sizes[0]:,}"
-    return f"about {float(f'{np.exp(np.interp(accuracy, reached, np.log(sizes))):.2g}'):,.0f}"
+    return f"about {float(f'{np.exp(np.interp(accuracy, highest, np.log(sizes))):.2g}'):,.0f}"
 
 
-def introduce(rows: pd.DataFrame, titles: str, drawn_from: int, judged: int, missing: Sequence[int]) -> str:
-    """Return what was trained on what and judged how, in words; `missing` sizes are above what there is."""
+def introduction(rows: pd.DataFrame, titles: str, available: int, test_count: int, too_large: Sequence[int]) -> str:
+    """Return the data and the protocol in words; there are too few titles for the sizes `too_large`."""
     draws = rows.groupby("size")["seed"].nunique()
     counts = ", ".join(f"{count} of {size:,}" for size, count in draws.items())
+    excess = f" {available:,} are too few for {', '.join(f'{size:,}' for size in too_large)}." if too_large else ""
     return f"""\
-- Titles: {titles}. Labels are drawn from {drawn_from:,} titles; all models are judged on the same {judged:,} others.
-- Draws: {counts}.{_too_few(drawn_from, missing)}
-  They are the same for every model, and a larger one contains the smaller ones of its seed. Cells are means, with the
+- Titles: {titles}. Labels are drawn from {available:,} titles; {test_count:,} others are the test titles of all models.
+- Draws: {counts}.{excess}
+  They are the same for every model, and a larger draw contains the smaller ones of its seed. Cells are means, with the
   lowest and the highest.
-- The peers train on all labels. Ours keeps some of the same labels to choose its epoch and to calibrate, and leaves
-  out categories of fewer than three programmes, which can't be split: at most {_left_out(rows)} labels.
-  Test titles of every category count for every model. The SVC has no probabilities.
-- Seconds are without reading files and judging; ours are with validation, checkpoints and calibration.
+- The peers train on all labels. titleclf keeps some of them to choose its epoch and to calibrate, and leaves out
+  categories of fewer than three programmes, which are too small to split: at most {_left_out(rows)} labels.
+  Every model is evaluated on the test titles of all categories. The SVC has no probabilities.
+- Seconds exclude reading and evaluation; those of titleclf include validation, checkpoints and calibration.
 """
-
-
-def _too_few(drawn_from: int, missing: Sequence[int]) -> str:
-    sizes = ", ".join(f"{size:,}" for size in missing)
-    return f" {drawn_from:,} are too few for {sizes}." if missing else ""
 
 
 def _left_out(rows: pd.DataFrame) -> str:
@@ -98,16 +94,12 @@ def _left_out(rows: pd.DataFrame) -> str:
     return ", ".join(f"{count} of {size:,}" for size, count in most.items())
 
 
-def _shares(rows: pd.DataFrame, score: str) -> pd.DataFrame:
-    return _cells(rows, score, "{:.1%}")
-
-
-def _cells(rows: pd.DataFrame, score: str, form: str) -> pd.DataFrame:
+def _cells(rows: pd.DataFrame, score: str, number_format: str) -> pd.DataFrame:
     def cell(values: "pd.Series[float]") -> str:
         if values.isna().any():
             return "-"
-        spread = f" ({form.format(values.min())} to {form.format(values.max())})" if len(values) > 1 else ""
-        return form.format(values.mean()) + spread
+        lowest, mean, highest = map(number_format.format, (values.min(), values.mean(), values.max()))
+        return f"{mean} ({lowest} to {highest})" if len(values) > 1 else mean
 
     names, sizes = rows["model"].unique(), sorted(rows["size"].unique())
     cells = rows.pivot_table(index="model", columns="size", values=score, aggfunc=cell)

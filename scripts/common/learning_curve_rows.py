@@ -1,4 +1,4 @@
-"""The file of what a learning curve has measured so far: a row a model and draw, so that it can go on from there."""
+"""The rows that a learning curve has measured so far, one for each model and draw, in a CSV file."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,8 +13,8 @@ COLUMNS = {
     "size": int,  # labels
     "seed": int,
     "model": str,
-    "settings": str,  # a fingerprint of all else that the row depends on
-    "used": int,  # labels that the model learnt or validated on
+    "settings": str,  # a fingerprint of everything else that the row depends on
+    "used": int,  # labels for training and validation
     "accuracy": float,
     "macro_f1": float,
     "misspelt": float,  # accuracy
@@ -26,7 +26,7 @@ Row = dict[str, Any]
 
 
 class Task(NamedTuple):
-    """A model to train on the draw of so many labels with this seed."""
+    """A model to train on the draw of `size` labels with this seed."""
 
     size: int
     seed: int
@@ -34,12 +34,12 @@ class Task(NamedTuple):
 
 
 def read_rows(path: Path) -> dict[Task, Row]:
-    """Return what is measured already: nothing where there is no file.
+    """Return the rows of a file; none if it doesn't exist.
 
     Raises
     ------
     InputError
-        If it is another kind of file.
+        If the file has other contents.
     """
     if not path.exists():
         return {}
@@ -48,24 +48,30 @@ def read_rows(path: Path) -> dict[Task, Row]:
     except ValueError as error:
         problem = " ".join(str(error).split())
         raise InputError(
-            f"{path} must be what this script has measured. Got: {problem}. Remove it, or name another --output."
+            f"{path} must have rows of this script. Got: {problem}. Remove the file, or choose another --output."
         ) from error
-    rows = frame.to_dict("records")
+    rows = [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
     return {Task(*(row.pop(name) for name in Task._fields)): row for row in rows}
 
 
-def refuse_others(rows: Mapping[Task, Row], settings: Mapping[tuple[str, int], str], path: Path) -> None:
-    """Raise an `InputError` if a row was measured with other settings than those of its model and size."""
+def check_settings(rows: Mapping[Task, Row], settings: Mapping[tuple[str, int], str], path: Path) -> None:
+    """Check that no row was measured with other settings than those of its model and size.
+
+    Raises
+    ------
+    InputError
+        If a row was.
+    """
     for task, row in rows.items():
         if row["settings"] != settings.get((task.model, task.size), row["settings"]):
             raise InputError(
-                f"{path} must be of the same settings and titles. Got {task.model} with {task.size:,} labels "
-                "of others. Remove these rows, or name another --output."
+                f"{path} must have rows of the same settings and titles. Got {task.model} with {task.size:,} labels "
+                "of others. Remove these rows, or choose another --output."
             )
 
 
 def write_rows(path: Path, rows: Mapping[Task, Row]) -> None:
-    """Write all rows, whole or not at all."""
+    """Write all rows, replacing the file atomically."""
     write_text(path, as_frame(rows).to_csv(index=False))
 
 

@@ -1,4 +1,4 @@
-"""titleclf, fastText and TF-IDF + linear SVC: trained on the same titles, with the same way to ask them."""
+"""titleclf, fastText and TF-IDF + linear SVC, trained on the same titles and called in the same way."""
 
 import contextlib
 import io
@@ -29,10 +29,11 @@ from titleclf.training.run import History
 from titleclf.training.trained_model import Bundle, load_bundle
 
 Settings = dict[str, int | float]
+Trainer = Callable[[TrainConfig, Data, Path], "Model"]
 
-OURS, FASTTEXT, SVC = "titleclf", "fastText", "TF-IDF char_wb 1-5 + LinearSVC"
-# fastText draws a tenth of its n-gram table a thread, and leaves the rest at zero: it needs ten, however few the cores.
-FASTTEXT_SETTINGS = {
+TITLECLF, FASTTEXT, SVC = "titleclf", "fastText", "TF-IDF char_wb 1-5 + LinearSVC"
+# Each of fastText's threads initializes a tenth of the n-gram table; with fewer than ten threads the rest stays zero.
+FASTTEXT_SETTINGS: Settings = {
     "minn": 2,
     "maxn": 5,
     "epoch": 25,
@@ -42,24 +43,24 @@ FASTTEXT_SETTINGS = {
     "bucket": 2_000_000,
     "thread": 10,
 }
-_PREFIX = "__label__"  # fastText's
+_LABEL_PREFIX = "__label__"  # of fastText
 
 
 @dataclass
 class Model:
-    """A trained model, what it can tell and what it cost; scores are (titles, categories)."""
+    """A trained model and its costs; `scores` returns (titles, categories)."""
 
     scores: Callable[[list[str]], Floats]
-    likeliest: Callable[[list[str]], object]  # no more than the best category of each title: what is timed
+    predict: Callable[[list[str]], object]  # the best category of each title and nothing more: this is timed
     has_probabilities: bool
     training_seconds: float
     megabytes: float
 
 
-def train_ours(config: TrainConfig, data: Data, folder: Path) -> Model:
-    """Train as `make train` does; judged is the bundle that it leaves."""
+def train_titleclf(config: TrainConfig, data: Data, folder: Path) -> Model:
+    """Train as `make train` does, and return the model of the bundle."""
     run = folder / "run"
-    bundle, history, seconds = fit_ours(config, data, run)
+    bundle, history, seconds = fit_titleclf(config, data, run)
     with contextlib.redirect_stdout(io.StringIO()):
         finish(config, data, bundle, run, history)
     saved = load_bundle(run)
@@ -70,8 +71,8 @@ def train_ours(config: TrainConfig, data: Data, folder: Path) -> Model:
     return Model(scores, scores, True, seconds, _megabytes((run / "bundle").iterdir()))
 
 
-def fit_ours(config: TrainConfig, data: Data, run: Path) -> tuple[Bundle, History, float]:
-    """Train and calibrate as `make train` does, but write no report; return also the seconds."""
+def fit_titleclf(config: TrainConfig, data: Data, run: Path) -> tuple[Bundle, History, float]:
+    """Train and calibrate as `make train` does, without a report; return also the seconds."""
     with contextlib.redirect_stdout(io.StringIO()):
         started = time.perf_counter()
         bundle = build(config, data, pick_device(config.device))
@@ -83,26 +84,27 @@ def fit_ours(config: TrainConfig, data: Data, run: Path) -> tuple[Bundle, Histor
 def train_fasttext(config: TrainConfig, data: Data, folder: Path, settings: Settings) -> Model:
     """Train fastText on the casefolded titles of training and validation."""
     fasttext = import_fasttext()
-    rows = for_peers(data)
-    lines = zip(labels_of(rows, data.categories), words(rows["title"]), strict=True)
-    write_text(folder / "titles.txt", "".join(f"{_PREFIX}{label} {title}\n" for label, title in lines))
+    rows = peer_rows(data)
+    lines = zip(labels_of(rows, data.categories), fasttext_titles(rows["title"]), strict=True)
+    write_text(folder / "titles.txt", "".join(f"{_LABEL_PREFIX}{label} {title}\n" for label, title in lines))
     started = time.perf_counter()
     model = fasttext.train_supervised(str(folder / "titles.txt"), **settings, seed=config.seed, verbose=0)
     seconds = time.perf_counter() - started
     model.save_model(str(folder / "model.bin"))
 
     def scores(titles: list[str]) -> Floats:
-        return _as_columns(*model.predict(words(titles), k=-1), len(data.categories))
+        labels, probabilities = model.predict(fasttext_titles(titles), k=-1)
+        return _in_columns(labels, probabilities, len(data.categories))
 
-    def likeliest(titles: list[str]) -> object:
-        return model.predict(words(titles))
+    def predict(titles: list[str]) -> object:
+        return model.predict(fasttext_titles(titles))
 
-    return Model(scores, likeliest, True, seconds, _megabytes([folder / "model.bin"]))
+    return Model(scores, predict, True, seconds, _megabytes([folder / "model.bin"]))
 
 
 def train_svc(config: TrainConfig, data: Data, folder: Path) -> Model:
     """Train TF-IDF + linear SVC on the titles of training and validation."""
-    rows = for_peers(data)
+    rows = peer_rows(data)
     model = svc(config.seed)
     started = time.perf_counter()
     model.fit(rows["title"], labels_of(rows, data.categories))
@@ -110,50 +112,58 @@ def train_svc(config: TrainConfig, data: Data, folder: Path) -> Model:
     joblib.dump(model, folder / "model.joblib")
 
     def scores(titles: list[str]) -> Floats:
-        values = model.decision_function(titles)
-        return values if values.ndim == 2 else np.stack([-values, values], axis=1)  # two categories share one value
+        distances: Floats = model.decision_function(titles)
+        is_binary = distances.ndim == 1  # scikit-learn then returns one distance for both categories
+        return np.stack([-distances, distances], axis=1) if is_binary else distances
 
     return Model(scores, scores, False, seconds, _megabytes([folder / "model.joblib"]))
 
 
 def svc(seed: int) -> Pipeline:
-    """Return the untrained peer: TF-IDF of character n-grams inside words, and a linear SVC."""
+    """Return an untrained linear SVC on the TF-IDF of character n-grams inside words."""
     features = TfidfVectorizer(analyzer="char_wb", ngram_range=(1, 5), sublinear_tf=True)
     return make_pipeline(features, LinearSVC(random_state=seed))
 
 
-def contenders(settings: Settings) -> dict[str, Callable[[TrainConfig, Data, Path], Model]]:
-    """Return how to train each model; `settings` are fastText's."""
-    return {OURS: train_ours, FASTTEXT: partial(train_fasttext, settings=settings), SVC: train_svc}
+def trainers(settings: Settings) -> dict[str, Trainer]:
+    """Return the function that trains each model; `settings` are those of fastText."""
+    return {TITLECLF: train_titleclf, FASTTEXT: partial(train_fasttext, settings=settings), SVC: train_svc}
 
 
-def for_peers(data: Data) -> pd.DataFrame:
-    """Return what the peers train on: they need no validation titles, so they learn from those too."""
+def peer_rows(data: Data) -> pd.DataFrame:
+    """Return the titles for the peers: they need no validation set, so they train on those titles too."""
     return pd.concat([data.sides.train, data.sides.validation], ignore_index=True)
 
 
 def import_fasttext() -> Any:
-    """Return the module, or say how to get it."""
+    """Return fastText's module.
+
+    Raises
+    ------
+    InputError
+        If it is not installed.
+    """
     try:
         import fasttext
     except ModuleNotFoundError:
         raise InputError(
-            "fastText must be installed to be compared with. Got no such package. Run: pip install fasttext-numpy2"
+            "A comparison with fastText must have its package. Got no module named fasttext. "
+            "Install it: pip install fasttext-numpy2"
         ) from None
     return fasttext
 
 
-def words(titles: Iterable[str]) -> list[str]:
-    """Return titles as fastText takes them."""
-    return [" ".join(title.casefold().split()) for title in titles]  # a line break would end the title
+def fasttext_titles(titles: Iterable[str]) -> list[str]:
+    """Return titles as fastText expects them: casefolded, without line breaks, which would end a title."""
+    return [" ".join(title.casefold().split()) for title in titles]
 
 
-def _as_columns(labels: list[list[str]], shares: list[Floats], categories: int) -> Floats:
-    # fastText names the categories of each title from the likeliest down.
-    found = np.zeros((len(labels), categories))
-    for row, (names, values) in enumerate(zip(labels, shares, strict=True)):
-        found[row, [int(name.removeprefix(_PREFIX)) for name in names]] = values
-    return found
+def _in_columns(labels: list[list[str]], probabilities: list[Floats], categories: int) -> Floats:
+    """Sort fastText's ranked probabilities into (titles, categories)."""
+    columns = np.zeros((len(labels), categories))
+    for row, (names, values) in enumerate(zip(labels, probabilities, strict=True)):
+        columns[row, [int(name.removeprefix(_LABEL_PREFIX)) for name in names]] = values
+    return columns
 
 
 def _megabytes(files: Iterable[Path]) -> float:

@@ -1,4 +1,4 @@
-"""What commands cost that run in processes of their own."""
+"""Time and memory of commands that run in their own processes."""
 
 import os
 import subprocess
@@ -8,12 +8,12 @@ from typing import NamedTuple
 
 from titleclf.runtime.errors import InputError
 
-# From a process that is small itself: a child is charged for what its parent had when it was forked.
-_SMALL = """
+# Started from a small process, because a forked child is charged for the memory of its parent.
+_LAUNCHER = """
 import resource, subprocess, sys, time
-with open(sys.argv[1], "w") as said:
+with open(sys.argv[1], "w") as output:
     started = time.perf_counter()
-    code = subprocess.run(sys.argv[2:], stderr=said, stdout=said).returncode
+    code = subprocess.run(sys.argv[2:], stderr=output, stdout=output).returncode
     seconds = time.perf_counter() - started
 print(seconds, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
 sys.exit(code)
@@ -21,24 +21,31 @@ sys.exit(code)
 
 
 class Cost(NamedTuple):
-    """What a process took: seconds, its largest resident memory in MB, and what it said."""
+    """Seconds, peak resident memory in MB, and the output of a process."""
 
     seconds: float
     megabytes: float
-    said: str
+    output: str
 
 
-def run(arguments: list[str | Path], folder: Path) -> Cost:
-    """Run a command on one core; `folder` is for what it says."""
-    said = folder / "said"
-    done = subprocess.run(  # noqa: S603 (its arguments are ours)
-        [sys.executable, "-c", _SMALL, said, *arguments],
+def run(command: list[str | Path], folder: Path) -> Cost:
+    """Run a command on one core; its output is kept in `folder`.
+
+    Raises
+    ------
+    InputError
+        If the command fails.
+    """
+    output = folder / "output"
+    process = subprocess.run(  # noqa: S603 (the command is ours)
+        [sys.executable, "-c", _LAUNCHER, output, *command],
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         stdout=subprocess.PIPE,
         text=True,
         check=False,
     )
-    if done.returncode:
-        raise InputError(f"{' '.join(map(str, arguments[:4]))} must succeed. Got: {said.read_text()}. Mend it.")
-    seconds, kilobytes = done.stdout.split()
-    return Cost(float(seconds), int(kilobytes) / 1024, said.read_text())
+    if process.returncode:
+        shown = " ".join(map(str, command[:4]))
+        raise InputError(f"{shown} must succeed. Got: {output.read_text()}. Fix that first.")
+    seconds, kilobytes = process.stdout.split()
+    return Cost(float(seconds), int(kilobytes) / 1024, output.read_text())
