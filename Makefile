@@ -45,19 +45,19 @@ predict: $(READY)  ## Tell categories: ARGS='"Match of the Day" Tagesschau'
 serve: $(READY)  ## Serve the page: ARGS="--watch guide.xml.gz"
 	@$(BIN)/python -m titleclf.serve $(ARGS)
 
-neighbours: $(READY)  ## List what a model finds alike: ARGS='"Match of the Day" --picture map.png'
+neighbours: $(READY)  ## List the nearest titles in a model: ARGS='"Match of the Day" --picture map.png'
 	@$(BIN)/python -m scripts.neighbours $(ARGS)
 
-compare: $(READY)  ## Measure the models beside TF-IDF + SVC on the same split
+compare: $(READY)  ## Compare the models with TF-IDF + SVC on the same splits
 	@$(BIN)/python -m scripts.compare_models $(ARGS)
 
-bench: $(READY)  ## Judge titleclf, fastText and TF-IDF + SVC on clean and spoilt titles
+bench: $(READY)  ## Compare titleclf, fastText and TF-IDF + SVC on clean and noisy titles
 	@$(BIN)/python -m scripts.accuracy $(ARGS)
 
-curve: $(READY)  ## Measure with how many labels: ARGS="--embeddings my.safetensors"
+curve: $(READY)  ## Measure accuracy by labels: ARGS="--embeddings my.safetensors"
 	@$(BIN)/python -m scripts.learning_curve $(ARGS)
 
-load: $(READY)  ## Ask the service for titles with 200 clients for three minutes
+load: $(READY)  ## Load the service with 200 clients for three minutes
 	@$(BIN)/python -m scripts.speed_serve $(ARGS)
 
 browser:

@@ -137,7 +137,7 @@ def introduction(config: TrainConfig, data: Data, known_count: int, settings: Se
     return f"""\
 - Titles: {name or data_files(config)}. titleclf trains on {training:,} and keeps {validation:,} to choose its epoch and
   to calibrate; the peers need no validation set and train on all {training + validation:,}.
-- Unseen: {unseen:,} test titles; the training titles include other episodes of {overlap:,} of them. Known:
+- Unseen: {unseen:,} test titles; {overlap:,} of them belong to programmes that also have training titles. Known:
   {known_count:,} titles that all models were trained on. All models get the same misspelt and reformatted titles.
 - fastText: {values}; titles casefolded, model not quantized.
   With more than one thread its results vary from run to run.

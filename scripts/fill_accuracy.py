@@ -70,7 +70,7 @@ def strip_categories(guide: Path, path: Path, labels: Labels, seed: int) -> Stri
 
 
 def evaluate(models: Sequence[Classifier], stripped: StrippedGuide, known: set[str]) -> pd.DataFrame:
-    """Return a row for each programme: its genre, the top genre, whether it is filled in, and whether its title is new."""
+    """Return a row for each programme: its genre, the top genre, whether it is filled in, and if its title is new."""
     decider = Decider([(model, model.least_at(PRECISION)) for model in models])
     decisions = decider.decide(stripped.titles)
     keys = [key_of(title) for title in stripped.titles]

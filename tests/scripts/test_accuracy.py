@@ -85,7 +85,7 @@ def test_the_report_has_command_machine_and_sizes_but_no_paths(measured):
     assert "Python 3." in measured.text
     assert "titleclf trains on 39 and keeps 5" in measured.text
     assert "train on all 44" in measured.text
-    assert "7 test titles; the training titles include other episodes of 1 of them" in measured.text
+    assert "7 test titles; 1 of them belong to programmes that also have training titles." in measured.text
     assert str(measured.folder) not in measured.text
 
 
