@@ -18,7 +18,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from tqdm import tqdm
 
-from scripts.common.arguments import parse_with_overrides, script_parser
+from scripts.common.arguments import parse_with_overrides, report_parser
 from scripts.common.noise import CLEAN, CONDITIONS, NoisyTitles, clean_and_noisy
 from scripts.common.peers import FASTTEXT, FASTTEXT_SETTINGS, Model, Settings, peer_rows, trainers
 from scripts.common.report import as_table, data_files, made_by
@@ -207,7 +207,7 @@ def _cost_cells(costs: pd.DataFrame) -> pd.DataFrame:
 
 def parse(given: Sequence[str]) -> argparse.Namespace:
     """Return the arguments."""
-    parser = script_parser("accuracy", __doc__)
+    parser = report_parser("accuracy", __doc__)
     parser.add_argument("--train", metavar="FILE", help="training titles (default: those of the package)")
     parser.add_argument("--test", metavar="FILE", help="test titles (default: held out from the training titles)")
     settings = ", ".join(f"{key}={value}" for key, value in FASTTEXT_SETTINGS.items())
@@ -220,7 +220,6 @@ def parse(given: Sequence[str]) -> argparse.Namespace:
         help=f"settings of fastText (default: {settings})",
     )
     parser.add_argument("--name", metavar="TEXT", help="a name for the data; the report then hides its files")
-    parser.add_argument("--output", type=Path, default=Path("results/benchmark.md"), help="the report (%(default)s)")
     parser.add_argument("--titles", type=count, default=3000, help="known titles to evaluate (%(default)s)")
     parser.add_argument("--seed", type=int, default=1, help="seed of the noise and the samples (%(default)s)")
     return parse_with_overrides(parser, given)

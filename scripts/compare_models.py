@@ -4,13 +4,12 @@ import json
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import pandas as pd
 from tqdm import tqdm
 
 from scripts.common import peers
-from scripts.common.arguments import parse_with_overrides, script_parser
+from scripts.common.arguments import parse_with_overrides, report_parser
 from scripts.common.report import as_table, made_by
 from scripts.common.training import train_quietly
 from titleclf.config.hydra import compose
@@ -83,11 +82,10 @@ def as_markdown(rows: pd.DataFrame) -> str:
 @exit_codes
 def main() -> None:
     """Measure, print and write."""
-    parser = script_parser("compare_models", __doc__)
+    parser = report_parser("compare_models", __doc__)
     parser.add_argument(
         "--seeds", type=int, nargs="+", default=[1, 2, 3], metavar="N", help="one split for each (1 2 3)"
     )
-    parser.add_argument("--output", type=Path, default=Path("results/compare.md"), help="the report (%(default)s)")
     arguments = parse_with_overrides(parser)
     provenance = made_by("compare_models")
     rows = measure(arguments.seeds, arguments.overrides)

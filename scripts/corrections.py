@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from scripts.common.arguments import parse_with_overrides, script_parser
+from scripts.common.arguments import parse_with_overrides, report_parser
 from scripts.common.noise import NOISY, noisy_copies
 from scripts.common.report import as_percent, as_table, made_by
 from scripts.common.training import train_quietly
@@ -88,7 +88,7 @@ def as_markdown(rows: pd.DataFrame) -> str:
 @exit_codes
 def main() -> None:
     """Measure, print and write."""
-    parser = script_parser("corrections", __doc__)
+    parser = report_parser("corrections", __doc__)
     parser.add_argument(
         "--seeds", type=int, nargs="+", default=[1, 2, 3], metavar="N", help="one split for each (1 2 3)"
     )
@@ -100,8 +100,6 @@ def main() -> None:
         metavar="N",
         help="repetitions of a corrected title in training (1 4 10)",
     )
-    output = Path("results/corrections.md")
-    parser.add_argument("--output", type=Path, default=output, help="the report (%(default)s)")
     arguments = parse_with_overrides(parser)
     provenance = made_by("corrections")
     rows = measure(arguments.seeds, arguments.times, arguments.overrides)

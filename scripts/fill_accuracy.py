@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from scripts.common.arguments import parse_with_overrides, script_parser
+from scripts.common.arguments import parse_with_overrides, report_parser
 from scripts.common.report import as_percent, as_table, made_by, stem
 from scripts.common.training import train_quietly
 from titleclf.config.schemas import ColumnsConfig
@@ -180,7 +180,7 @@ Made by {provenance}.
 @exit_codes
 def main() -> None:
     """Measure, print and write."""
-    parser = script_parser("fill_accuracy", __doc__)
+    parser = report_parser("fill_accuracy", __doc__)
     parser.add_argument("--guides", type=Path, nargs="+", required=True, metavar="FILE", help="XMLTV, also .gz")
     parser.add_argument(
         "--known", type=Path, nargs="*", default=[], metavar="FILE", help="training titles of the shipped model"
@@ -191,7 +191,6 @@ def main() -> None:
     parser.add_argument(
         "--seeds", type=int, nargs="+", default=[1, 2, 3], metavar="N", help="one draw of channels for each (1 2 3)"
     )
-    parser.add_argument("--output", type=Path, default=Path("results/fill.md"), help="the report (%(default)s)")
     arguments = parse_with_overrides(parser)
     files = [str(path) for path in (*arguments.guides, *arguments.known)] if arguments.name else []
     text = report(arguments, made_by("fill_accuracy", files))

@@ -19,7 +19,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from scripts.common import peers
-from scripts.common.arguments import parse_with_overrides, script_parser
+from scripts.common.arguments import parse_with_overrides, report_parser
 from scripts.common.learning_curve_report import as_markdown, introduction, labels_needed, plot
 from scripts.common.learning_curve_rows import Row, Task, as_frame, check_settings, read_rows, write_rows
 from scripts.common.noise import CLEAN, NOISY, NoisyTitles, clean_and_noisy
@@ -252,7 +252,7 @@ def report(config: TrainConfig, arguments: argparse.Namespace, provenance: str) 
 
 def parse(given: Sequence[str]) -> argparse.Namespace:
     """Return the arguments; without --models, all models are selected."""
-    parser = script_parser("learning_curve", __doc__)
+    parser = report_parser("learning_curve", __doc__)
     parser.add_argument("--train", metavar="FILE", help="titles to draw from (default: those of the package)")
     parser.add_argument("--test", metavar="FILE", help="test titles (default: held out from the training titles)")
     parser.add_argument("--embeddings", type=Path, metavar="FILE", help="of titleclf.pretrain or titleclf.export")
@@ -265,8 +265,6 @@ def parse(given: Sequence[str]) -> argparse.Namespace:
         "--models", type=_model, nargs="+", default=NAMES, metavar="PART", help=f"parts of names: {'; '.join(NAMES)}"
     )
     parser.add_argument("--name", metavar="TEXT", help="a name for the data; the report then hides its files")
-    output = Path("results/learning_curve.md")
-    parser.add_argument("--output", type=Path, default=output, help="the report (%(default)s)")
     arguments = parse_with_overrides(parser, given)
     arguments.models = [name for name in NAMES if name in arguments.models]
     _check_embeddings(arguments)

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from scripts.common.arguments import script_parser
+from scripts.common.arguments import report_parser
 from scripts.common.noise import NOISY, noisy_copies
 from scripts.common.report import as_percent, as_table, made_by
 from titleclf.epg.decorations import unmarked
@@ -52,12 +52,11 @@ def measure(rows: dict[str, tuple[str, str]], corrected: int, generator: np.rand
 @exit_codes
 def main() -> None:
     """Measure, print and write."""
-    parser = script_parser("near_copies", __doc__)
+    parser = report_parser("near_copies", __doc__)
     parser.add_argument(
         "--titles", type=Path, default=Path("data/titles.csv"), metavar="FILE", help="labelled titles (%(default)s)"
     )
     parser.add_argument("--corrected", type=int, default=2000, metavar="N", help="programmes to correct (%(default)s)")
-    parser.add_argument("--output", type=Path, default=Path("results/near_copies.md"), help="the report (%(default)s)")
     arguments = parser.parse_args()
     provenance = made_by("near_copies")
     with arguments.titles.open(encoding="utf-8", newline="") as file:

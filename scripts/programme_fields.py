@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from scripts.common.arguments import parse_with_overrides, script_parser
+from scripts.common.arguments import parse_with_overrides, report_parser
 from scripts.common.report import as_percent, as_table, made_by, stem
 from scripts.common.training import train_quietly
 from titleclf.epg.edits import own_categories
@@ -196,7 +196,7 @@ Made by {provenance}.
 @exit_codes
 def main() -> None:
     """Measure, print and write."""
-    parser = script_parser("programme_fields", __doc__)
+    parser = report_parser("programme_fields", __doc__)
     parser.add_argument("--guides", type=Path, nargs="+", required=True, metavar="FILE", help="XMLTV, also .gz")
     parser.add_argument(
         "--name", default="", metavar="TEXT", help="a name for the data; the report then hides its files"
@@ -204,8 +204,6 @@ def main() -> None:
     parser.add_argument(
         "--seeds", type=int, nargs="+", default=[1, 2, 3], metavar="N", help="one split for each (1 2 3)"
     )
-    output = Path("results/own_features.md")
-    parser.add_argument("--output", type=Path, default=output, help="the report (%(default)s)")
     arguments = parse_with_overrides(parser)
     files = [str(path) for path in arguments.guides] if arguments.name else []
     text = report(arguments, made_by("programme_fields", files))

@@ -16,7 +16,7 @@ import pandas as pd
 import pyarrow
 from pyarrow import parquet
 
-from scripts.common.arguments import script_parser
+from scripts.common.arguments import report_parser
 from scripts.common.report import as_table, made_by
 from titleclf.runtime.arguments import count
 from titleclf.runtime.errors import exit_codes
@@ -117,11 +117,9 @@ def as_markdown(samples: pd.DataFrame) -> str:
 @exit_codes
 def main() -> None:
     """Measure, print and write."""
-    parser = script_parser("speed_dataset", __doc__)
+    parser = report_parser("speed_dataset", __doc__)
     parser.add_argument("--titles", type=count, default=10_000_000, metavar="N", help="titles (%(default)s)")
     parser.add_argument("--workers", type=count, default=2, metavar="N", help="worker processes (%(default)s)")
-    output = Path("results/predict_dataset.md")
-    parser.add_argument("--output", type=Path, default=output, help="the report (%(default)s)")
     arguments = parser.parse_args()
     provenance = made_by("speed_dataset")
     with tempfile.TemporaryDirectory() as scratch:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 from tqdm import tqdm
 
-from scripts.common.arguments import script_parser
+from scripts.common.arguments import report_parser
 from scripts.common.processes import run
 from scripts.common.report import as_table, made_by
 from titleclf.epg.parser import pieces
@@ -93,14 +93,13 @@ def as_markdown(rows: pd.DataFrame) -> str:
 @exit_codes
 def main() -> None:
     """Measure, print and write."""
-    parser = script_parser("speed_guides", __doc__)
+    parser = report_parser("speed_guides", __doc__)
     parser.add_argument("--guide", type=Path, required=True, metavar="FILE", help="XMLTV, also .gz")
     sizes = [125, 250, 500, 1000]
     parser.add_argument(
         "--megabytes", type=count, nargs="+", default=sizes, metavar="N", help="sizes of the guides (125 250 500 1000)"
     )
     parser.add_argument("--name", metavar="TEXT", help="a name for the guide; the report then hides its file")
-    parser.add_argument("--output", type=Path, default=Path("results/fill_speed.md"), help="the report (%(default)s)")
     arguments = parser.parse_args()
     provenance = made_by("speed_guides", [str(arguments.guide)] if arguments.name else [])
     with tempfile.TemporaryDirectory() as folder:

@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from scripts.common.arguments import script_parser
+from scripts.common.arguments import report_parser
 from scripts.common.noise import clean_and_noisy
 from scripts.common.peers import (
     FASTTEXT,
@@ -189,7 +189,7 @@ Python, on one core; fastText's titles are prepared outside the measurement, tit
 @exit_codes
 def main() -> None:
     """Measure, print and write."""
-    parser = script_parser("speed_predict", __doc__)
+    parser = report_parser("speed_predict", __doc__)
     parser.add_argument("--titles", type=Path, required=True, metavar="FILE", help="titles to predict")
     parser.add_argument("--guide", type=Path, metavar="FILE", help="an XMLTV guide, whose titles repeat")
     parser.add_argument("--model", default=SHIPPED, metavar="DIR", help="the model (%(default)s)")
@@ -198,7 +198,6 @@ def main() -> None:
     parser.add_argument("--count", type=count, default=100_000, metavar="N", help="titles per round (%(default)s)")
     parser.add_argument("--rounds", type=count, default=7, metavar="N", help="rounds (%(default)s)")
     parser.add_argument("--name", metavar="TEXT", help="a sentence on the data; the report then hides its files")
-    parser.add_argument("--output", type=Path, default=Path("results/runtime.md"), help="the report (%(default)s)")
     arguments = parser.parse_args()
     if (arguments.trained is None) != (arguments.test is None):
         parser.error("--trained and --test go together")

@@ -20,7 +20,7 @@ from xml.sax.saxutils import escape
 import numpy as np
 import pandas as pd
 
-from scripts.common.arguments import script_parser
+from scripts.common.arguments import report_parser
 from scripts.common.report import as_table, made_by
 from titleclf.runtime.arguments import count
 from titleclf.runtime.errors import exit_codes
@@ -182,14 +182,13 @@ async def measure_all(titles: Sequence[str], clients: int, pause: float, seconds
 @exit_codes
 def main() -> None:
     """Measure, print and write."""
-    parser = script_parser("speed_serve", __doc__)
+    parser = report_parser("speed_serve", __doc__)
     parser.add_argument("--seconds", type=float, default=60.0, metavar="S", help="seconds per load (%(default)s)")
     parser.add_argument("--clients", type=count, default=200, metavar="N", help="clients (%(default)s)")
     parser.add_argument("--pause", type=float, default=0.2, metavar="S", help="seconds between requests (%(default)s)")
     parser.add_argument(
         "--titles", type=Path, default=Path("data/titles.csv"), metavar="FILE", help="titles to request (%(default)s)"
     )
-    parser.add_argument("--output", type=Path, default=Path("results/serve.md"), help="the report (%(default)s)")
     arguments = parser.parse_args()
     provenance = made_by("speed_serve")
     with arguments.titles.open(encoding="utf-8", newline="") as file:

@@ -20,7 +20,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.multiclass import OneVsRestClassifier
 from tqdm import tqdm
 
-from scripts.common.arguments import parse_with_overrides, script_parser
+from scripts.common.arguments import parse_with_overrides, report_parser
 from scripts.common.report import as_percent, as_table, made_by, stem
 from titleclf.config.hydra import compose
 from titleclf.config.schemas import ColumnsConfig, TrainConfig
@@ -204,13 +204,12 @@ def parse(given: Sequence[str]) -> argparse.Namespace:
     InputError
         If a guide doesn't exist.
     """
-    parser = script_parser("tags", __doc__)
+    parser = report_parser("tags", __doc__)
     parser.add_argument("--guides", type=Path, nargs="+", required=True, metavar="FILE", help="XMLTV, also .gz")
     parser.add_argument("--name", metavar="TEXT", help="a name for the data; the report then hides its files")
     parser.add_argument(
         "--min-titles", type=int, default=50, metavar="N", help="leave out tags of fewer titles (%(default)s)"
     )
-    parser.add_argument("--output", type=Path, default=Path("results/multilabel.md"), help="the report (%(default)s)")
     arguments = parse_with_overrides(parser, given)
     missing = [str(path) for path in arguments.guides if not path.is_file()]
     if missing:

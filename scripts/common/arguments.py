@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Sequence
+from pathlib import Path
 
 from titleclf.runtime.errors import InputError
 
@@ -14,6 +15,14 @@ def script_parser(name: str, description: str) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
+
+
+def report_parser(name: str, description: str) -> argparse.ArgumentParser:
+    """Return the parser of a script that writes a report, by default results/NAME.md."""
+    parser = script_parser(name, description)
+    report = Path(f"results/{name}.md")
+    parser.add_argument("--output", type=Path, default=report, metavar="FILE", help="the report (%(default)s)")
+    return parser
 
 
 def parse_with_overrides(parser: argparse.ArgumentParser, given: Sequence[str] | None = None) -> argparse.Namespace:

@@ -1,6 +1,7 @@
 """Every script has one identity: `python -m scripts.NAME`."""
 
 import importlib
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -43,6 +44,14 @@ def test_the_help_begins_with_the_command_and_describes_the_script(name, monkeyp
     text = capsys.readouterr().out
     assert text.startswith(f"usage: python -m scripts.{name} [-h]")
     assert module.__doc__.splitlines()[0] in text
+
+
+def test_every_report_has_the_command_of_the_script_that_it_is_named_after():
+    reports = {path.stem: path.read_text(encoding="utf-8") for path in (FOLDER.parent / "results").glob("*.md")}
+    scripts_of = {name: re.search(r"`python -m scripts\.(\w+)", text)[1] for name, text in reports.items()}
+    assert scripts_of.pop("guides") == "accuracy"  # on the titles of guides
+    assert len(scripts_of) == 13
+    assert all(name == script for name, script in scripts_of.items())
 
 
 def test_a_script_runs_as_a_module_from_the_repository(tmp_path):

@@ -1,5 +1,7 @@
+from pathlib import Path
+
 import pytest
-from scripts.common.arguments import parse_with_overrides, script_parser
+from scripts.common.arguments import parse_with_overrides, report_parser, script_parser
 
 from titleclf.runtime.errors import InputError
 
@@ -31,3 +33,9 @@ def test_options_must_be_spelt_out(option, capsys):
         parse(option)
     assert exited.value.code == 2
     assert capsys.readouterr().err.startswith("usage: python -m scripts.accuracy ")
+
+
+def test_a_report_is_named_after_its_script():
+    parser = report_parser("tags", "Compare.")
+    assert parser.parse_args([]).output == Path("results/tags.md")
+    assert parser.parse_args(["--output", "a.md"]).output == Path("a.md")
