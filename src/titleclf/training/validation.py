@@ -1,5 +1,8 @@
 """Validation in two halves, titles never seen and noisy copies of known ones: together they choose the epoch."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 
@@ -11,10 +14,13 @@ from titleclf.evaluate.metrics import SCORES, main_score, negative_log_likelihoo
 from titleclf.runtime.arrays import Floats
 from titleclf.runtime.bundle.contents import Metrics
 from titleclf.runtime.choices import Format, Misspelling, Task
+from titleclf.runtime.files import write_text
 from titleclf.runtime.tag_calibration import NO_TEMPERATURE, probabilities
 from titleclf.runtime.tag_thresholds import best_for_all
 from titleclf.training import run as runs
 from titleclf.training.trained_model import Bundle
+
+RESULT = "validation.json"
 
 
 def noisy_copies(titles: pd.DataFrame, count: int, generator: np.random.Generator) -> pd.DataFrame:
@@ -74,6 +80,18 @@ def scores_of(row: dict[str, float]) -> str:
     """Say how good an epoch is."""
     first, macro, known, _ = names(row)
     return f"{SCORES[first]} {row[first]:.1%}  macro-F1 {row[macro]:.1%}  known {row[known]:.1%}"
+
+
+def write_scores(folder: Path, fingerprint: str, history: runs.History) -> None:
+    """Write the validation scores of the epoch that a run keeps."""
+    kept = history[best_epoch(history) - 1]
+    write_text(folder / RESULT, json.dumps({"titles": fingerprint, "kept": kept}, indent=2) + "\n")
+
+
+def read_scores(folder: Path) -> dict[str, float]:
+    """Return the score of a run, the scores that it is the mean of, and the kept epoch."""
+    kept = json.loads((folder / RESULT).read_text(encoding="utf-8"))["kept"]
+    return {"score": score(kept), **{name: kept[name] for name in (*names(kept), "epoch")}}
 
 
 def _one_category(
