@@ -24,9 +24,19 @@ from titleclf.runtime.errors import InputError
 from titleclf.runtime.text.characters import Characters
 from titleclf.runtime.text.programmes import without
 from titleclf.training import run as runs
-from titleclf.training import sweep as trials
 from titleclf.training.calibration import calibrate, uncalibrated
-from titleclf.training.distributed import check_same, from_first, gathered, is_first, joined, pick_device, seeded, share
+from titleclf.training.comparison import write_runs
+from titleclf.training.distributed import (
+    check_same,
+    from_first,
+    gathered,
+    is_first,
+    joined,
+    one_voice,
+    pick_device,
+    seeded,
+    share,
+)
 from titleclf.training.embeddings import embeddings_path, load_embeddings, read_embeddings
 from titleclf.training.losses import Regulariser, class_weights, classification_loss, regulariser_of
 from titleclf.training.network import Network, to_inputs
@@ -34,9 +44,8 @@ from titleclf.training.optimizer import Optimizer
 from titleclf.training.plots import draw_training
 from titleclf.training.quantization import round_table
 from titleclf.training.run import point_latest
-from titleclf.training.sweep_report import REPORT, write_trials
 from titleclf.training.trained_model import Bundle, load_weights
-from titleclf.training.validation import best_epoch, noisy_copies, scores_of, validate
+from titleclf.training.validation import best_epoch, noisy_copies, scores_of, validate, write_scores
 
 
 def train(config: TrainConfig) -> Path:
@@ -44,25 +53,15 @@ def train(config: TrainConfig) -> Path:
     folder = None
     if config.resume is not None:
         folder = Path(config.resume)
-        begun = saved.load_config(folder, TrainConfig)
-        if begun.trial:
-            trials.check_kept(folder)
-        config = replace(begun, resume=config.resume, trial=False)
+        config = replace(saved.load_config(folder, TrainConfig), resume=config.resume)
         if (folder / "bundle").exists():
             raise InputError(f"resume must be a run that has not ended. Got {folder}, which has its bundle. Use it.")
     device = joined(pick_device(config.device))
     data = read_data(config)
-    if config.trial and (made := trials.find(config, data.fingerprint)):
-        return made
     bundle = build(config, data, device)
     if folder is None:
         folder = from_first(lambda: runs.new_run(config))
     print(f"{_sizes(data)} Run: {folder} on {device}.", flush=True)
-    if config.trial:
-        with trials.interruptible(folder):
-            fit(config, data, bundle, folder)
-        end_trial(folder)
-        return folder
     with runs.resumable(folder, "train", is_new=config.resume is None):
         history = fit(config, data, bundle, folder)
         if is_first():
@@ -161,7 +160,7 @@ def fit(config: TrainConfig, data: Data, bundle: Bundle, folder: Path) -> runs.H
         print(_line(history[-1], time.perf_counter() - started), flush=True)
 
     if is_first():
-        trials.write_result(folder, data.fingerprint, history)
+        write_scores(folder, data.fingerprint, history)
         load_weights(network, folder / saved.BEST)
         round_table(network)  # now, so that all that is calibrated and measured is what the bundle keeps
     return history
@@ -179,17 +178,6 @@ def finish(config: TrainConfig, data: Data, bundle: Bundle, folder: Path, histor
         f"\nKept epoch {best_epoch(history)}. On {metrics['titles']:,} test titles:\n\n{outcome(config.task, metrics)}"
         f"Report: {folder / 'report.md'}\nModel:  {folder / 'bundle'}"
     )
-
-
-def end_trial(folder: Path) -> None:
-    """Tell of all trials beside this one; only the best keeps its weights."""
-    made = trials.trials_in(folder.parent)
-    trials.drop_weights(made)
-    write_trials(folder.parent, made)
-    place = [trial.folder for trial in made].index(folder) + 1
-    best = trials.score_of(made[0].folder)
-    print(f"Score {trials.score_of(folder):.1%}, place {place} of {len(made)}; the best has {best:.1%}.", end=" ")
-    print(f"Table: {folder.parent / REPORT}", flush=True)
 
 
 def _given(config: TrainConfig, data: Data, regulariser: Regulariser | None) -> dict[str, str]:
@@ -216,12 +204,7 @@ def _line(row: dict[str, float], seconds: float) -> str:
     )
 
 
-def scored(config: TrainConfig) -> float:
-    """Train, and return what a sweep makes large: the score on validation titles, never on test."""
-    return trials.score_of(train(config))
-
-
-main = command("train", scored, alone="resume")
+main = command("train", train, alone="resume", within=one_voice, table=write_runs)
 
 if __name__ == "__main__":
     main()
