@@ -233,7 +233,7 @@ def test_resume_without_or_with_a_damaged_checkpoint(run, small, tmp_path):
 def test_a_changed_configuration_is_refused(run, small, tmp_path):
     folder = unfinished(run, tmp_path)
     (folder / "config.yaml").write_text("seed: [1")
-    with pytest.raises(InputError, match=r"config.yaml must be YAML. Got: .*Mend it or train again."):
+    with pytest.raises(InputError, match=r"config.yaml must be YAML. Got: .*Repair it or train again."):
         train(small(f"resume={folder}"))
     (folder / "config.yaml").write_text("seed: 1\n")
     with pytest.raises(InputError, match=r"config.yaml must have the keys .*Missing or unknown: characters, context, "):
