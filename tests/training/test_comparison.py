@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.helpers.training import FEW_BUCKETS, SMALL
 from tests.helpers.commands import one_line
+from tests.helpers.training import FEW_BUCKETS, SMALL
 from titleclf import train as module
 from titleclf.training.comparison import Row, compare, markdown, over_seeds, write_runs
 from titleclf.training.validation import read_scores
