@@ -31,7 +31,7 @@ from titleclf.runtime.files import write_text
 _COMMAND = ("python", "scripts/load_serve.py")
 _HEAD = b"POST /api/predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
 _LENGTH = re.compile(rb"content-length: (\d+)", re.IGNORECASE)
-_PATIENCE_SECONDS = 5
+_TIMEOUT_SECONDS = 5
 _MISBEHAVING = (
     (b"", 30.0),  # says nothing
     (b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Slow: ", 30.0),
@@ -129,7 +129,7 @@ async def service(folder: str) -> AsyncIterator[int]:
     """Run a service with the model that ships until the block ends, and yield its port."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "titleclf.serve", "--port", "0", "--model", "shipped"),
-        *("--patience", str(_PATIENCE_SECONDS)),
+        *("--timeout", str(_TIMEOUT_SECONDS)),
         cwd=folder,
         stderr=subprocess.PIPE,
     )
