@@ -172,4 +172,4 @@ def test_what_a_verb_needs_can_be_installed(extra, needed):
     extras = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     names = {re.match(r"[\w-]+", one)[0] for one in extras[extra]}
     modules = {"hydra-core": {"hydra", "omegaconf"}, "scikit-learn": {"sklearn"}}
-    assert set().union(*(modules.get(name, {name}) for name in names)) == set(needed)
+    assert set().union(*(modules.get(name, {name.replace("-", "_")}) for name in names)) == set(needed)

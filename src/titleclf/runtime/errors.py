@@ -58,7 +58,7 @@ def _drop_output() -> None:
 
 # As they are imported; pyproject.toml has them as distributions.
 _TRAINING = ("hydra", "matplotlib", "omegaconf", "pandas", "safetensors", "scipy", "sklearn", "torch")
-_SERVING = ("fastapi", "httptools", "pydantic", "starlette", "uvicorn")
+_SERVING = ("fastapi", "httptools", "prometheus_client", "pydantic", "starlette", "uvicorn")
 _SWEEPING = ("optuna", "sqlalchemy")
 _ONNX = ("onnx", "onnxruntime")
 _RAY = ("ray", "pyarrow")
