@@ -13,6 +13,7 @@ from titleclf.runtime.errors import InputError, needing_onnx
 from titleclf.runtime.files import replacing
 from titleclf.runtime.onnx_network import parse_onnx
 from titleclf.training.bundle_writer import write_bundle
+from titleclf.training.distributed import rank0_output
 from titleclf.training.embeddings import write_embeddings
 from titleclf.training.fold import fold, why_not
 from titleclf.training.parity import check, compare
@@ -64,7 +65,7 @@ def _write_onnx(model: TrainedModel, config: ExportConfig, output: Path) -> None
     print("The network alone: temperature and thresholds are in its metadata, the memory stays in the bundle.")
 
 
-main = command("export", export)
+main = command("export", export, wrap=rank0_output)
 
 if __name__ == "__main__":
     main()
