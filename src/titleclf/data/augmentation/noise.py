@@ -1,4 +1,4 @@
-"""Titles as people misspell them and as channels dress them up, for training and for testing."""
+"""Noise for titles: misspellings and channel formats, for training and for robustness tests."""
 
 from collections.abc import Sequence
 
@@ -14,10 +14,10 @@ from titleclf.runtime.choices import Format, Misspelling
 def misspell(
     titles: Sequence[str], kinds: Sequence[Misspelling], edits: int, generator: np.random.Generator
 ) -> list[str]:
-    """Return each title with `edits` misspellings of kinds drawn from `kinds`.
+    """Return each title with `edits` misspellings, their kinds drawn from `kinds`.
 
-    Where a kind can't be (no diacritics to lose), another of `kinds` takes its place; where none can be, or nothing
-    would be left, the title stays as it is.
+    A kind that does not apply to a title (no diacritics to lose) is replaced by another one. A title to which no kind
+    applies, or that would become empty, is unchanged.
     """
     draw = draws(generator)
     changes = [MISSPELLINGS[kind] for kind in kinds]
@@ -25,14 +25,14 @@ def misspell(
 
 
 def reformat(titles: Sequence[str], formats: Sequence[Format], generator: np.random.Generator) -> list[str]:
-    """Return each title in a format drawn from `formats`, or in another of them where that one can't be."""
+    """Return each title in a format drawn from `formats`; one that does not apply is replaced by another one."""
     draw = draws(generator)
     changes = [FORMATS[name] for name in formats]
     return [changed(title, changes, draw) for title in titles]
 
 
 def noised(titles: Sequence[str], config: NoiseConfig, generator: np.random.Generator) -> list[str]:
-    """Return the titles, a share of them misspelt and, independently, a share reformatted."""
+    """Return the titles, a fraction of them misspelt and, independently, a fraction of them reformatted."""
     draw = draws(generator)
     misspellings = [MISSPELLINGS[kind] for kind in config.misspellings]
     formats = [FORMATS[name] for name in config.formats]
