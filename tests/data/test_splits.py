@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -17,7 +18,7 @@ from titleclf.runtime.text.title_keys import base_title
 DATA = DataConfig(None, "unused.csv", None, None, COLUMNS, validation_fraction=0.1, test_fraction=0.2)
 
 
-def frame(rows: list[tuple[str, ...]]) -> pd.DataFrame:
+def frame(rows: Sequence[tuple[str, ...]]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["title", "category", "lang"])
 
 

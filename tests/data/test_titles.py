@@ -22,7 +22,7 @@ def test_titles_are_read_and_stripped(tmp_path):
 def test_columns_may_have_other_names_and_the_language_may_be_missing(tmp_path):
     path = write_csv(tmp_path / "a.csv", [("Tatort", "Film")], header=("Titel", "Genre"))
     frame = read_titles(path, replace(COLUMNS, title="Titel", category="Genre"))
-    assert frame.loc[0].to_list() == ["Tatort", "Film", "und"]
+    assert frame.to_numpy().tolist() == [["Tatort", "Film", "und"]]
 
 
 def test_bad_rows_are_named_with_their_lines_up_to_ten(tmp_path):
