@@ -45,20 +45,20 @@ predict: $(READY)  ## Tell categories: ARGS='"Match of the Day" Tagesschau'
 serve: $(READY)  ## Serve the page: ARGS="--watch guide.xml.gz"
 	@$(BIN)/python -m titleclf.serve $(ARGS)
 
-neighbours: $(READY)  ## List what a model finds alike: ARGS='"Match of the Day" --picture map.png'
-	@$(BIN)/python scripts/neighbours.py $(ARGS)
+neighbours: $(READY)  ## List the nearest titles in a model: ARGS='"Match of the Day" --picture map.png'
+	@$(BIN)/python -m scripts.neighbours $(ARGS)
 
-compare: $(READY)  ## Measure the models beside TF-IDF + SVC on the same split
-	@$(BIN)/python scripts/compare.py $(ARGS)
+compare: $(READY)  ## Compare the models with TF-IDF + SVC on the same splits
+	@$(BIN)/python -m scripts.compare_models $(ARGS)
 
-bench: $(READY)  ## Judge titleclf, fastText and TF-IDF + SVC on clean and spoilt titles
-	@$(BIN)/python scripts/benchmark.py $(ARGS)
+bench: $(READY)  ## Compare titleclf, fastText and TF-IDF + SVC on clean and noisy titles
+	@$(BIN)/python -m scripts.accuracy $(ARGS)
 
-curve: $(READY)  ## Measure with how many labels: ARGS="--embeddings my.safetensors"
-	@$(BIN)/python scripts/learning_curve.py $(ARGS)
+curve: $(READY)  ## Measure accuracy by labels: ARGS="--embeddings my.safetensors"
+	@$(BIN)/python -m scripts.learning_curve $(ARGS)
 
-load: $(READY)  ## Ask the service for titles with 200 clients for three minutes
-	@$(BIN)/python scripts/load_serve.py $(ARGS)
+load: $(READY)  ## Load the service with 200 clients for three minutes
+	@$(BIN)/python -m scripts.speed_serve $(ARGS)
 
 browser:
 	@scripts/install_browser.sh
@@ -72,7 +72,7 @@ check: $(READY)  ## Lint, check format, types, titles and the documentation's li
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/python scripts/check_titles.py data/titles.csv > /dev/null
+	$(BIN)/python -m scripts.check_titles data/titles.csv > /dev/null
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --site-dir $(abspath $(VENV))/site
 
 docs: $(READY)  ## Build the documentation into site/

@@ -476,13 +476,13 @@ def test_explanations_name_them(monkeypatch, capsys, context_run, run, tmp_path)
 def test_fill_looks_at_channel_and_duration(tmp_path, context_run):
     classifier = Classifier.load(context_run)
     decider = Decider([(classifier, np.zeros(3))])
-    assert decider.looks_at_contexts
+    assert decider.uses_context
     programmes = [shown("Qwertz", "sport.one", 59), shown("Qwertz", "news.24", 15), shown("Qwertz", "news.24", 15)]
     (tmp_path / "in.xml").write_text(guide(*programmes))
-    fill(str(tmp_path / "in.xml"), str(tmp_path / "out.xml"), Filler(decider, None, When.missing, is_marked=False))
+    fill(str(tmp_path / "in.xml"), str(tmp_path / "out.xml"), Filler(decider, None, When.missing, with_keywords=False))
     filled = (tmp_path / "out.xml").read_text()
     assert (filled.count(">Sports<"), filled.count(">News<")) == (1, 2)
-    assert len(decider._known) == 2
+    assert len(decider._decisions) == 2
 
 
 def test_a_model_without_contexts_decides_a_title_once(context_run):
@@ -491,7 +491,7 @@ def test_a_model_without_contexts_decides_a_title_once(context_run):
     contexts = [Context("news.24", 15), Context("sport.one", 100)]
     found = decider.decide(["Qwertz"] * 2, contexts)
     assert [one.categories for one in found] == [(Genre.sports,)] * 2
-    assert told.asked == ["Qwertz"]
+    assert told.queried == ["Qwertz"]
 
 
 # The service

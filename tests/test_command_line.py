@@ -52,7 +52,7 @@ def said(monkeypatch, capsys):
 def test_alone_it_lists_every_verb_with_an_example(said, arguments):
     code, out, err = said(*arguments)
     assert (code, err) == (0, "")
-    for verb in ("predict", "epg", "serve", "train", "pretrain", "evaluate", "export"):
+    for verb in ("predict", "epg", "serve", "train", "sweep", "pretrain", "evaluate", "export"):
         assert len(re.findall(rf"^  {verb}  +\S", out, re.MULTILINE)) == 1
         assert len(re.findall(rf"^  titleclf {verb} \S", out, re.MULTILINE)) == 1
 
@@ -73,7 +73,7 @@ def test_it_tells_its_version(said):
 def test_an_unknown_verb_is_one_line_with_advice(said, given, advice):
     code, out, err = said(given, "--model", "shipped")
     assert (code, out) == (2, "")
-    verbs = "predict, predict_dataset, epg, serve, train, evaluate, export, pretrain"
+    verbs = "predict, predict_dataset, epg, serve, train, sweep, evaluate, export, pretrain"
     assert one_line(err) == f"titleclf must be given one of {verbs}. Got {given}. {advice}"
 
 
@@ -95,7 +95,7 @@ def test_help_names_what_was_typed(said, tmp_path, verb):
     assert f"  python -m titleclf.{verb} " in out.partition("examples:")[2]
 
 
-@pytest.mark.parametrize("verb", ["train", "pretrain", "evaluate", "export"])
+@pytest.mark.parametrize("verb", ["train", "sweep", "pretrain", "evaluate", "export"])
 def test_help_of_configured_verbs_shows_examples_that_are_valid(said, verb):
     code, out, _ = said(verb, "--help")
     assert code == 0
@@ -144,7 +144,7 @@ def test_an_interrupted_run_is_continued_with_what_was_typed(monkeypatch):
 HIDE = "sys.modules.update(dict.fromkeys({!r}.split()))"  # an import of None finds no module
 
 
-@pytest.mark.parametrize("verb", ["train", "pretrain", "evaluate", "export"])
+@pytest.mark.parametrize("verb", ["train", "sweep", "pretrain", "evaluate", "export"])
 def test_verbs_that_lack_what_training_needs_say_so(tmp_path, verb):
     done = door(verb, cwd=tmp_path, before=HIDE.format("torch pandas"))
     assert done.returncode == 2
@@ -152,7 +152,10 @@ def test_verbs_that_lack_what_training_needs_say_so(tmp_path, verb):
     (tmp_path / "torch.py").write_text("raise ModuleNotFoundError('No module named torch', name='torch')\n")
     done = command(verb, cwd=tmp_path)
     assert done.returncode == 2
-    assert one_line(done.stderr) == LACK.format(verb, "torch")
+    if verb == "evaluate":
+        assert one_line(done.stderr).startswith("outputs/latest must be a folder with a model.")
+    else:
+        assert one_line(done.stderr) == LACK.format(verb, "torch")
 
 
 @pytest.mark.parametrize("error", ["ModuleNotFoundError('no', name='torch.nothing')", "ImportError('broken')"])

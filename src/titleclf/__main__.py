@@ -38,6 +38,7 @@ _VERBS = {
         "serve --watch guide.xml.gz --profile kodi",
     ),
     "train": Verb("titleclf.train", "train a model on titles with categories", "train data.path=my.csv"),
+    "sweep": Verb("titleclf.sweep", "search the values that train best", "sweep sweep.trials=40 data.path=my.csv"),
     "evaluate": Verb(
         "titleclf.evaluate.__main__", "judge a model on titles with categories", "evaluate path=labelled.csv"
     ),

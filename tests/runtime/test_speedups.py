@@ -18,7 +18,7 @@ from titleclf.runtime.files import CHECKOUT
 from titleclf.runtime.memory import prefilter as skeletons
 from titleclf.runtime.prediction import Prediction
 from titleclf.runtime.text.characters import Characters
-from titleclf.runtime.text.title_keys import MARK_WORDS, key_of
+from titleclf.runtime.text.title_keys import key_of, marker_words
 
 MODEL = CHECKOUT / "data" / "model"
 SPACES = "".join(character for character in map(chr, range(sys.maxunicode)) if character.isspace())
@@ -29,7 +29,7 @@ def drawn_titles() -> list[str]:
     draw = random.Random(3)
     parts = [
         *(title for title, _, _ in rows()),
-        *MARK_WORDS,
+        *sorted(marker_words()),
         "ẞ",
         "İ",
         "e\u0301",

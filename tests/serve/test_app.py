@@ -167,7 +167,7 @@ def test_what_is_not_json_is_refused(client):
 @pytest.mark.parametrize("name", sorted(GUIDES))
 def test_a_guide_is_filled_as_by_epg_fill(client, tmp_path, classifier, name):
     (tmp_path / "in.xml").write_bytes(GUIDES[name])
-    filler = Filler(Decider([(classifier, classifier.thresholds.at(0.9))]), None, When.missing, is_marked=False)
+    filler = Filler(Decider([(classifier, classifier.thresholds.at(0.9))]), None, When.missing, with_keywords=False)
     fill(str(tmp_path / "in.xml"), str(tmp_path / "out.xml"), filler)
     answer = client.post("/api/fill", params={"name": "g.xml"}, content=GUIDES[name])
     assert answer.status_code == 200, answer.text

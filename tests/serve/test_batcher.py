@@ -5,7 +5,7 @@ import asyncio
 import numpy as np
 import pytest
 
-from tests.helpers.guides import KNOWN, Told
+from tests.helpers.guides import KNOWN, FixedClassifier
 from titleclf import Classifier
 from titleclf.epg.genres import Genre
 from titleclf.runtime import speedups
@@ -13,7 +13,7 @@ from titleclf.serve.batcher import Answering
 from titleclf.serve.corrections import Corrections
 
 
-class Counting(Told):
+class Counting(FixedClassifier):
     """A model that knows how many titles it was asked for at once, and that some are beyond it."""
 
     def __init__(self) -> None:

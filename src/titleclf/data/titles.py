@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from titleclf.config.schemas import ColumnsConfig
-from titleclf.epg.genres import Labels as GenreLabels
+from titleclf.epg.genres import GenreTable
 from titleclf.epg.harvest import harvest
 from titleclf.epg.streams import is_guide
 from titleclf.runtime.choices import Task
@@ -103,7 +103,7 @@ def read_titles(path: Path, columns: ColumnsConfig, task: Task = Task.single) ->
 
 def _read_guides(guides: list[Path], columns: ColumnsConfig) -> pd.DataFrame:
     by_channel, with_minutes = columns.channel is not None, columns.duration is not None
-    harvested = harvest(map(str, guides), GenreLabels.shipped(), by_channel=by_channel, with_minutes=with_minutes)
+    harvested = harvest(map(str, guides), GenreTable.shipped(), by_channel=by_channel, with_minutes=with_minutes)
     rows = [
         (row.programme.title, row.genre.value, row.lang or columns.unnamed_lang, *row.programme[1:])
         for row in harvested.rows()

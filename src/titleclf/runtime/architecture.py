@@ -71,9 +71,9 @@ def known_model(model: ModelConfig) -> AnyModel:
     Raises
     ------
     InputError
-        If it is another one: no implementation may answer for it as if it were one of them.
+        If it is another one, even a subclass: no implementation may compute it as if it were one of them.
     """
-    if not isinstance(model, AnyModel):
+    if not isinstance(model, AnyModel) or type(model) not in get_args(AnyModel):
         raise InputError(
             f"model.kind must be one of {', '.join(MODELS)}. Got {type(model).__name__}. Add it to each implementation "
             "of the network."

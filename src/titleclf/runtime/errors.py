@@ -59,7 +59,7 @@ def _drop_output() -> None:
 # As they are imported; pyproject.toml has them as distributions.
 _TRAINING = ("hydra", "matplotlib", "omegaconf", "pandas", "safetensors", "scipy", "sklearn", "torch")
 _SERVING = ("fastapi", "httptools", "pydantic", "starlette", "uvicorn")
-_SWEEPER = "hydra/sweeper/optuna"  # as Hydra looks for it
+_SWEEPING = ("optuna", "sqlalchemy")
 _ONNX = ("onnx", "onnxruntime")
 _RAY = ("ray", "pyarrow")
 
@@ -70,6 +70,8 @@ def lacking(verb: str, error: BaseException) -> str | None:
         return None
     if error.name in _SERVING:  # of the one verb that serves, whatever file it is in
         verb, what, extra = "serve", "the service", "serve"
+    elif error.name in _SWEEPING:
+        what, extra = "a sweep", "sweep"
     elif error.name in _TRAINING:
         what, extra = "training", "train"
     else:
@@ -78,13 +80,6 @@ def lacking(verb: str, error: BaseException) -> str | None:
         f"titleclf {verb} must have what {what} needs. Got no module named {error.name}. "
         f"Install it: pip install 'titleclf[{extra}]'."
     )
-
-
-def lacking_sweeper(missing: str | None) -> str | None:
-    """Return what a user must know if Hydra misses the sweeper that searches, else None."""
-    if missing != _SWEEPER:
-        return None
-    return "A search must have hydra-optuna-sweeper. Got no such package. Install it: pip install 'titleclf[sweep]'."
 
 
 @contextmanager

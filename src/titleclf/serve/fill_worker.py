@@ -123,7 +123,7 @@ def _filled(order: Order) -> Told:
                 f"{order.guide} must unpack to at most {order.most_bytes >> 20:,} MB. Got more. "
                 "Fill it with titleclf epg fill."
             )
-        settled = list(filler.settle(piece.programmes))
+        settled = list(filler.settle(piece.airings))
         for one in settled:
             found.add(one)
         names.update(piece.channels)
