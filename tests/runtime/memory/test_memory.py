@@ -1,10 +1,10 @@
 import gzip
 import json
 from collections import Counter
+from dataclasses import asdict
 
 import numpy as np
 import pytest
-from scipy.special import expit, softmax
 
 from tests.helpers.titles import rows, tag_rows
 from titleclf.data.augmentation.noise import misspell, reformat
@@ -16,7 +16,6 @@ from titleclf.runtime.memory.memory import Memory
 from titleclf.runtime.memory.trigram_index import Index
 from titleclf.runtime.text.tags import tags_in
 from titleclf.runtime.text.title_keys import key_of
-from titleclf.training.memory_fit import Sample, fit_memory
 
 TITLES = [title for title, _, _ in rows()]
 CATEGORIES = ["Music", "News", "Sports"]
@@ -70,6 +69,19 @@ def test_misspelt_known_titles_find_their_originals():
     assert (neighbours.places == originals).mean() > 0.9
     assert ((neighbours.similarity > 0) & (neighbours.similarity <= 1)).all()
     assert neighbours.similarity.mean() < 0.9
+
+
+@pytest.mark.parametrize("kind", [MemoryKind.exact, MemoryKind.fuzzy])
+def test_matches_are_the_titles_with_a_neighbour(kind):
+    known = memory_of(kind).known
+    titles = ["Tagesschaw", "zzzz", "Tagesschau", "", "TAGESSCHAU (2019)", "日本沈没"]
+    places, similarity = known.nearest(titles)
+    matches = known.matches(titles)
+    assert matches.rows.tolist() == np.flatnonzero(places >= 0).tolist()
+    assert matches.places.tolist() == places[matches.rows].tolist()
+    assert matches.similarity.tolist() == similarity[matches.rows].tolist()
+    assert (similarity[places < 0] == 0).all()
+    assert len(known.matches([]).rows) == 0
 
 
 @pytest.mark.parametrize("title", ["", " ", "日本沈没", "zzzz", "\N{SNOWMAN}"])
@@ -140,10 +152,20 @@ def test_evidence_for_tags_is_the_same_alone_and_in_any_batch():
         assert (tag_memory_of().evidence([titles[row]], 5)[0] == together[row]).all()
 
 
+def test_evidence_is_added_to_logits_in_place():
+    memory = memory_of()
+    titles = ["Tagesschau", "zzzz", "Tagesschaw"]
+    logits = np.random.default_rng(1).normal(size=(3, 3)).astype(np.float32)
+    expected = logits + memory.evidence(titles, 3)
+    assert memory.add_evidence(logits, titles) is logits
+    assert np.allclose(logits, expected)
+
+
 def test_of_several_categories_the_commonest_is_remembered_and_the_first_of_equally_common_ones():
     memory = memory_of(titles=["Heat", "HEAT", "heat (1995)", "Zoo", "zoo"], labels=[0, 2, 2, 1, 0])
     assert memory.known.keys == ["heat", "zoo"]
     assert memory.targets.tolist() == [2, 1]
+    assert memory.categories_of(0, CATEGORIES) == ["Sports"]
 
 
 def test_of_several_sets_of_tags_the_commonest_is_remembered_and_the_first_of_equally_common_ones():
@@ -153,6 +175,7 @@ def test_of_several_sets_of_tags_the_commonest_is_remembered_and_the_first_of_eq
     )
     assert memory.known.keys == ["heat", "zoo"]
     assert memory.targets.tolist() == [both, second]
+    assert memory.categories_of(0, ["a", "b"]) == ["a", "b"]
 
 
 def test_the_first_of_equally_similar_titles_is_found():
@@ -216,100 +239,6 @@ def test_a_title_that_continues_the_longest_known_one_is_not_the_same():
     assert known.nearest(["Heat of the Night"]).similarity[0] < 0.4
 
 
-def sample(titles: list[str], targets: np.ndarray, logits: np.ndarray, weight: float = 1.0) -> Sample:
-    return Sample(titles, logits, targets, weight)
-
-
-def test_fitting_raises_the_evidence_of_neighbours_that_are_right_and_lowers_that_of_wrong_ones():
-    titles = misspell(TITLES * 9, list(Misspelling), 1, generator())
-    logits = np.random.default_rng(3).normal(size=(len(titles), 3))
-    right, wrong = memory_of(), memory_of()
-    fit_memory(right, [sample(titles, np.tile(LABELS, 9), logits)])
-    fit_memory(wrong, [sample(titles, np.tile((LABELS + 1) % 3, 9), logits)])
-    assert right.evidence(["Tagesschau"], 3).max() > 2
-    assert wrong.evidence(["Tagesschau"], 3).max() < 0.3
-    assert right.weights[1] >= 0
-    assert wrong.weights[1] >= 0
-
-
-def test_fitting_raises_the_evidence_of_tags_that_are_right_and_lowers_that_of_wrong_ones():
-    logits = np.random.default_rng(3).normal(size=TAGS.shape)
-    right, wrong = tag_memory_of(), tag_memory_of()
-    fit_memory(right, [sample(TITLES, TAGS, logits)])
-    fit_memory(wrong, [sample(TITLES, ~TAGS, logits)])
-    assert np.abs(right.evidence(TITLES, 5)).min() > 1
-    assert np.abs(wrong.evidence(TITLES, 5)).max() < 0.5
-    assert np.isfinite(right.weights).all()
-
-
-def test_an_exact_match_is_never_certain_even_if_all_were_right():
-    noise = np.random.default_rng(6).normal(size=(len(TITLES), 3))
-    logits = noise + 2 * np.eye(3)[LABELS]
-    memory = memory_of()
-    fit_memory(memory, [sample(["zzzz"] * len(TITLES), LABELS, logits), sample(TITLES, LABELS, logits)])
-    assert np.isfinite(memory.weights).all()
-    probabilities = softmax(noise + memory.evidence(TITLES, 3), axis=1)[np.arange(len(LABELS)), LABELS]
-    assert 0.9 < probabilities.mean() < 0.99
-
-
-def test_fitted_weights_make_the_labels_likelier_than_any_weights_around_them():
-    titles = misspell(TITLES * 5, list(Misspelling), 2, generator())
-    labels = np.where(np.random.default_rng(5).random(len(titles)) < 0.3, 0, np.tile(LABELS, 5))
-    logits = np.random.default_rng(4).normal(size=(len(titles), 3))
-    memory = memory_of()
-    fit_memory(memory, [sample(titles, labels, logits)])
-
-    def loss(weights: np.ndarray) -> float:
-        raised = logits + memory_of(weights=weights).evidence(titles, 3)
-        tempered = [softmax(raised / temperature, axis=1) for temperature in np.geomspace(0.05, 20, 400)]
-        likelihood = max(np.log(rows[np.arange(len(labels)), labels]).mean() for rows in tempered)
-        return float(-likelihood + 1e-3 * weights @ weights)
-
-    best = loss(memory.weights)
-    for step in ([0.3, 0], [-0.3, 0], [0, 0.3], [0, -0.3]):
-        assert loss(memory.weights + step) > best
-
-
-def test_fitted_weights_make_the_tags_likelier_than_any_weights_around_them():
-    generator = np.random.default_rng(4)
-    titles = misspell(TITLES * 5, list(Misspelling), 2, generator)
-    tags = np.tile(TAGS, (5, 1)) ^ (generator.random((250, 5)) < 0.1)
-    logits = generator.normal(size=tags.shape)
-    memory = tag_memory_of()
-    fit_memory(memory, [sample(titles, tags, logits)])
-
-    def loss(weights: np.ndarray) -> float:
-        raised = logits + tag_memory_of(weights=weights).evidence(titles, 5)
-        likelihoods = [
-            np.log(np.where(tags, expit(tempered), expit(-tempered))).sum(axis=1).mean()
-            for temperature in np.geomspace(0.3, 3, 60)
-            for tempered in [raised / temperature + shift for shift in np.linspace(-1, 1, 41)]
-        ]
-        return float(-max(likelihoods) + 1e-3 * weights @ weights)
-
-    best = loss(memory.weights)
-    for step in np.vstack([np.eye(4), -np.eye(4)]) * 0.4:
-        assert loss(memory.weights + step) > best
-
-
-def test_fitting_ignores_earlier_weights_and_weighs_the_samples():
-    logits = np.zeros((len(TITLES), 3))
-    right, wrong = sample(TITLES, LABELS, logits), sample(TITLES, (LABELS + 1) % 3, logits, 0.5)
-    memory, refitted, less_wrong = memory_of(), memory_of(weights=(9, 9)), memory_of()
-    fit_memory(memory, [right, wrong])
-    fit_memory(refitted, [right, wrong])
-    fit_memory(less_wrong, [right, wrong._replace(weight=0.1)])
-    assert memory.weights.tolist() == refitted.weights.tolist()
-    assert less_wrong.evidence(["Tagesschau"], 3).max() > memory.evidence(["Tagesschau"], 3).max()
-
-
-def test_a_memory_is_fitted_even_if_no_title_has_a_neighbour():
-    memory = memory_of(MemoryKind.exact)
-    unknown = sample(["zzzz"], np.array([1]), np.zeros((1, 3)))
-    fit_memory(memory, [unknown, sample([], np.array([], int), np.zeros((0, 3)))])
-    assert memory.weights.tolist() == [0, 0]
-
-
 def load(content: bytes, settings: object) -> Memory:
     return Memory.from_bytes(content, settings, Task.single, CATEGORIES, "memory.jsonl.gz", "config.json: memory")
 
@@ -322,18 +251,19 @@ def test_bytes_bring_the_memory_back_and_are_the_same_each_time():
     titles = [*TITLES, "日本沈没", '"!"', "a\u2028b", "-\n-", "x" * 200_000]
     memory = memory_of(titles=titles, labels=[*LABELS, 0, 1, 2, 0, 1])
     copy = load(memory.to_bytes(CATEGORIES), json.loads(json.dumps({"kind": "fuzzy", "weights": list(WEIGHTS)})))
-    assert (copy.known.kind, copy.known.keys) == (memory.known.kind, memory.known.keys)
+    assert copy.known == memory.known
     assert (copy.targets == memory.targets).all()
     assert (copy.evidence(titles, 3) == memory.evidence(titles, 3)).all()
     assert copy.to_bytes(CATEGORIES) == memory.to_bytes(CATEGORIES)
     assert copy.settings() == memory.settings()
+    assert asdict(copy.settings()) == {"kind": "fuzzy", "weights": [-1.0, 3.0]}
 
 
 def test_bytes_bring_a_memory_of_tags_back_and_are_the_same_each_time():
     memory = tag_memory_of()
     content = memory.to_bytes(TAG_NAMES)
     copy = load_tags(content, json.loads(json.dumps({"kind": "fuzzy", "weights": list(TAG_WEIGHTS)})))
-    assert (copy.known.kind, copy.known.keys) == (memory.known.kind, memory.known.keys)
+    assert copy.known == memory.known
     assert (copy.targets == memory.targets).all()
     assert (copy.evidence(TITLES, 5) == memory.evidence(TITLES, 5)).all()
     assert copy.to_bytes(TAG_NAMES) == content
