@@ -5,7 +5,7 @@ from pathlib import Path
 
 from titleclf.config.hydra import command
 from titleclf.config.schemas import ExportConfig
-from titleclf.data.unlabelled import real_titles
+from titleclf.data.unlabelled import sample_titles
 from titleclf.runtime.bundle.reader import model_folder
 from titleclf.runtime.choices import ExportFormat
 from titleclf.runtime.classifier import Classifier, classifier_of
@@ -42,7 +42,7 @@ def _write_bundle(model: TrainedModel, config: ExportConfig, output: Path) -> No
     bundle, reason = bundle_of(model), why_not(model.network.config)
     if config.fold and reason is None:
         bundle = replace(bundle, weights=fold(bundle.weights, model.task))
-    parity = compare(model, classifier_of(bundle), real_titles(config.titles))
+    parity = compare(model, classifier_of(bundle), sample_titles(config.titles))
     check(parity)
     write_bundle(bundle, output)
     print(parity)
@@ -57,7 +57,7 @@ def _write_onnx(model: TrainedModel, config: ExportConfig, output: Path) -> None
     content = onnx_model(bundle_of(model)).SerializeToString()
     contents, network = parse_onnx(content, str(output))
     exported = Classifier(replace(contents, memory=model.contents.memory), network)
-    parity = compare(model, exported, real_titles(config.titles))
+    parity = compare(model, exported, sample_titles(config.titles))
     check(parity)
     with replacing(output) as temporary:
         temporary.write_bytes(content)

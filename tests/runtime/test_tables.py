@@ -39,7 +39,7 @@ def test_gzipped_files_give_the_same_rows(tmp_path, kind):
     assert list(read_records(packed, ["title"])) == list(read_records(plain, ["title"]))
 
 
-def test_lines_are_where_rows_start(tmp_path):
+def test_the_line_of_a_row_is_the_one_that_it_starts_on(tmp_path):
     records = list(read_records(write(tmp_path / "a.csv", "csv"), ["title"]))
     assert [record.line for record in records] == [2, 4]
 
@@ -50,22 +50,21 @@ def test_a_byte_order_mark_and_windows_line_ends_are_fine(tmp_path):
     assert list(read_records(path, ["title"])) == [Record(2, {"title": "Tatort", "category": "Film"})]
 
 
-def test_bad_rows_are_told_with_their_line_and_reading_goes_on(tmp_path):
+def test_bad_rows_are_named_with_their_lines_and_reading_continues(tmp_path):
     path = tmp_path / "a.csv"
     path.write_text("title,category\nA,B,C\nTatort,Film\n")
-    first, second = read_records(path, ["title"])
-    assert (first.line, first.problem) == (
-        2,
-        "must have 2 columns. Got 3. Quote cells that contain the delimiter.",
-    )
-    assert second.problem is None
+    ragged, fine = read_records(path, ["title"])
+    assert ragged.line == 2
+    assert ragged.problem == "must have 2 columns. Got 3. Quote cells that contain the delimiter."
+    assert fine.problem is None
     path = tmp_path / "a.jsonl"
     path.write_text('{"title": "A"}\n[1]\n{"name": "B"}\nnonsense\n')
-    problems = [record.problem for record in read_records(path, ["title"])]
-    assert problems[0] is None
-    assert problems[1] == problems[2].replace('{"name": "B"}', "[1]")
-    assert problems[1] == "must be one JSON object with the keys title. Got [1]. Mend the line."
-    assert problems[3].startswith("must be one JSON object. Got: Expecting value")
+    first, *bad = [record.problem for record in read_records(path, ["title"])]
+    assert first is None
+    array, other_key, nonsense = map(str, bad)
+    assert array == other_key.replace('{"name": "B"}', "[1]")
+    assert array == "must be one JSON object with the keys title. Got [1]. Mend the line."
+    assert nonsense.startswith("must be one JSON object. Got: Expecting value")
 
 
 @pytest.mark.parametrize(
@@ -86,7 +85,7 @@ def test_bad_rows_are_told_with_their_line_and_reading_goes_on(tmp_path):
         ("a.parquet", b"PAR", "a.parquet must be a Parquet file. Got: "),
     ],
 )
-def test_files_that_cannot_be_read(tmp_path, name, content, sentence):
+def test_files_that_cannot_be_read_are_refused(tmp_path, name, content, sentence):
     path = tmp_path / name
     path.write_bytes(content)
     with pytest.raises(InputError) as caught:
@@ -96,24 +95,24 @@ def test_files_that_cannot_be_read(tmp_path, name, content, sentence):
 
 
 @pytest.mark.parametrize("name", ["a.csv", "a.parquet"])
-def test_missing_files(tmp_path, name):
+def test_missing_files_are_refused(tmp_path, name):
     with pytest.raises(InputError, match=r"must be a file that exists. Got nothing there. Check the path."):
         list(read_records(tmp_path / name, ["title"]))
 
 
-def test_a_folder_is_no_file(tmp_path):
+def test_a_folder_is_refused(tmp_path):
     (tmp_path / "a.csv").mkdir()
     with pytest.raises(InputError, match=r"must be a file. Got a folder. Name a file in it."):
         list(read_records(tmp_path / "a.csv", ["title"]))
 
 
-def test_parquet_without_pyarrow_says_what_to_install(tmp_path, monkeypatch):
+def test_the_error_without_pyarrow_names_the_package_to_install(tmp_path, monkeypatch):
     path = write(tmp_path / "a.parquet", "parquet")
     monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
     with pytest.raises(InputError, match=r"Install it: pip install 'titleclf\[parquet\]'."):
         list(read_records(path, ["title"]))
 
 
-def test_is_utf8():
+def test_text_that_was_not_utf8_is_recognised():
     assert is_utf8("日本沈没")
     assert not is_utf8(b"\xff".decode(errors="surrogateescape"))
