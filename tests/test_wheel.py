@@ -22,7 +22,7 @@ from titleclf import __version__
 from titleclf.runtime.classifier import Classifier
 from titleclf.runtime.files import CHECKOUT
 
-RUNTIME = ("numpy", "tqdm")
+RUNTIME = ("numpy", "safetensors", "tqdm")
 MODEL = CHECKOUT / "data" / "model"
 COMPILED = f"_speedups{sysconfig.get_config_var('EXT_SUFFIX')}"
 WHAT_WAS_COMPILED = "from titleclf.runtime import _speedups; print(_speedups.__file__)"

@@ -57,7 +57,7 @@ def _drop_output() -> None:
 
 
 # As they are imported; pyproject.toml has them as distributions.
-_TRAINING = ("hydra", "matplotlib", "omegaconf", "pandas", "safetensors", "scipy", "sklearn", "torch")
+_TRAINING = ("hydra", "matplotlib", "omegaconf", "pandas", "scipy", "sklearn", "torch")
 _SERVING = ("fastapi", "httptools", "pydantic", "starlette", "uvicorn")
 _SWEEPER = "hydra/sweeper/optuna"  # as Hydra looks for it
 _ONNX = ("onnx", "onnxruntime")
