@@ -71,6 +71,7 @@ check: $(READY)  ## Lint, check format and types, and check the titles
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
 	$(BIN)/python scripts/check_titles.py data/titles.csv > /dev/null
 
 format: $(READY)  ## Format the code
@@ -81,4 +82,4 @@ wheel: $(READY)  ## Build the wheel into dist/: for this machine, or with TITLEC
 	$(BIN)/python -m build --wheel --no-isolation
 
 clean:  ## Remove the environment and what tools left; outputs/ stays
-	rm -rf $(VENV) dist src/titleclf/runtime/*.so .coverage .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) dist src/titleclf/runtime/*.so .coverage .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

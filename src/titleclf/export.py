@@ -13,6 +13,7 @@ from titleclf.runtime.errors import InputError, needing_onnx
 from titleclf.runtime.files import replacing
 from titleclf.runtime.onnx_classifier import OnnxClassifier
 from titleclf.training.bundle_writer import save
+from titleclf.training.distributed import one_voice
 from titleclf.training.embeddings import write_embeddings
 from titleclf.training.fold import fold, why_not
 from titleclf.training.parity import check, compare
@@ -63,7 +64,7 @@ def _write_onnx(bundle: Bundle, config: ExportConfig, output: Path) -> None:
     print("The network alone: temperature and thresholds are its metadata, a memory of titles stays in the bundle.")
 
 
-main = command("export", export)
+main = command("export", export, wrap=one_voice)
 
 if __name__ == "__main__":
     main()

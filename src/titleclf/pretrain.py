@@ -22,7 +22,7 @@ from titleclf.runtime.choices import Combine, Positions
 from titleclf.runtime.errors import InputError
 from titleclf.runtime.text.characters import Batch
 from titleclf.training import run as runs
-from titleclf.training.distributed import check_same, from_first, is_first, joined, pick_device, seeded
+from titleclf.training.distributed import check_same, from_first, is_first, joined, one_voice, pick_device, seeded
 from titleclf.training.embeddings import write_embeddings
 from titleclf.training.network import Conv, Encoder, Ngram, encoder_of, to_inputs
 from titleclf.training.objectives import Objective, objective_of
@@ -164,7 +164,7 @@ def _seen(history: runs.History) -> float:
     return history[-1]["titles"] if history else 0
 
 
-main = command("pretrain", pretrain, alone="resume")
+main = command("pretrain", pretrain, alone="resume", wrap=one_voice)
 
 if __name__ == "__main__":
     main()

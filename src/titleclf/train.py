@@ -26,7 +26,17 @@ from titleclf.runtime.text.programmes import without
 from titleclf.training import run as runs
 from titleclf.training import sweep as trials
 from titleclf.training.calibration import calibrate, uncalibrated
-from titleclf.training.distributed import check_same, from_first, gathered, is_first, joined, pick_device, seeded, share
+from titleclf.training.distributed import (
+    check_same,
+    from_first,
+    gathered,
+    is_first,
+    joined,
+    one_voice,
+    pick_device,
+    seeded,
+    share,
+)
 from titleclf.training.embeddings import embeddings_path, load_embeddings, read_embeddings
 from titleclf.training.losses import Regulariser, class_weights, classification_loss, regulariser_of
 from titleclf.training.network import Network, to_inputs
@@ -221,7 +231,7 @@ def scored(config: TrainConfig) -> float:
     return trials.score_of(train(config))
 
 
-main = command("train", scored, alone="resume")
+main = command("train", scored, alone="resume", wrap=one_voice)
 
 if __name__ == "__main__":
     main()

@@ -4,6 +4,7 @@ import difflib
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import fields, is_dataclass
 from typing import Any, get_type_hints
 
@@ -19,7 +20,6 @@ from titleclf.config.schemas import EvaluateConfig, ExportConfig, ObjectiveConfi
 from titleclf.runtime.architecture import KINDS, ModelConfig
 from titleclf.runtime.errors import InputError, exit_codes, lacking_sweeper
 from titleclf.runtime.files import shipped
-from titleclf.training.distributed import one_voice
 
 SCHEMAS: dict[str, type[Any]] = {
     "pretrain": PretrainConfig,
@@ -30,10 +30,16 @@ SCHEMAS: dict[str, type[Any]] = {
 _GROUPS = {"model": ModelConfig, "objective": ObjectiveConfig}  # whose schema depends on the file that is chosen
 
 
-def command(name: str, verb: Callable[[Any], Any], alone: str | None = None) -> Callable[[], None]:
+def command(
+    name: str,
+    verb: Callable[[Any], Any],
+    alone: str | None = None,
+    wrap: Callable[[], AbstractContextManager[None]] = nullcontext,
+) -> Callable[[], None]:
     """Return the command line of `verb`: conf/<name>.yaml plus overrides, checked, as a plain dataclass.
 
     `alone` names a key that can't be combined with others, because it brings its own configuration.
+    The whole command runs inside `wrap()`.
     """
 
     def task(config: DictConfig) -> Any:
@@ -54,8 +60,11 @@ def command(name: str, verb: Callable[[Any], Any], alone: str | None = None) -> 
         return verb(plain)  # a sweeper wants to know it
 
     @exit_codes
-    @one_voice()
     def main() -> None:
+        with wrap():
+            launch()
+
+    def launch() -> None:
         register_schemas()
         os.environ["HYDRA_FULL_ERROR"] = "1"  # else Hydra prints errors itself, and exits with 1
         try:

@@ -1,17 +1,17 @@
 """What the model says of a title, for people (text) and for programs (JSON lines, CSV)."""
 
 import csv
-import io
 import itertools
 import json
 import math
 import os
 import sys
 from collections.abc import Callable, Iterable
-from typing import Any, TextIO
+from typing import Any
 
 from titleclf.runtime.choices import Task
 from titleclf.runtime.errors import InputError
+from titleclf.runtime.files import reconfigure
 from titleclf.runtime.prediction import Explanation, Piece, Prediction, Remembered, strongest_first
 from titleclf.runtime.text.characters import printable
 from titleclf.runtime.text.tags import BAR
@@ -51,12 +51,6 @@ def writer(
     more = [name for rank in range(2, top + 1) for name in (f"candidate_{rank}", f"probability_{rank}")]
     table.writerow(["title", "category", "candidate", "probability", *more])
     return lambda prediction: table.writerow(_as_cells(prediction, top))
-
-
-def reconfigure(stream: TextIO, **how: Any) -> None:
-    """Set a stream's encoding and line ends, if it is one that has them."""
-    if isinstance(stream, io.TextIOWrapper):
-        stream.reconfigure(**how)
 
 
 def _as_object(prediction: Prediction, task: Task) -> dict[str, Any]:

@@ -1,10 +1,12 @@
 """Files that are either whole or not there, and the folders that runs are written to."""
 
+import io
 import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any, TextIO
 
 from titleclf.runtime.errors import InputError
 
@@ -66,6 +68,12 @@ def write_text(path: Path, text: str) -> None:
     """Write `text` to `path` as UTF-8, whole or not at all."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def reconfigure(stream: TextIO, **options: Any) -> None:
+    """Set the encoding and line ends of a standard stream; a stream without them stays as it is."""
+    if isinstance(stream, io.TextIOWrapper):
+        stream.reconfigure(**options)
 
 
 def _take_over(before: os.stat_result | None, temporary: Path) -> None:
