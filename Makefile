@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help pretrain train evaluate export predict serve neighbours compare bench curve load browser test check format wheel clean
+.PHONY: help pretrain train evaluate export predict serve neighbours compare bench curve load browser test check docs format wheel clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -67,12 +67,17 @@ browser:
 test: $(READY) browser  ## Run the tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(or $(ARGS),--numprocesses auto --dist worksteal --cov-fail-under=95)
 
-check: $(READY)  ## Lint, check format and types, and check the titles
+# mkdocs without --quiet, which would hide the warnings that strict mode counts.
+check: $(READY)  ## Lint, check format, types, titles and the documentation's links
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/python scripts/check_titles.py data/titles.csv > /dev/null
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --site-dir $(abspath $(VENV))/site
+
+docs: $(READY)  ## Build the documentation into site/
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build
 
 format: $(READY)  ## Format the code
 	$(BIN)/ruff format
@@ -82,4 +87,4 @@ wheel: $(READY)  ## Build the wheel into dist/: for this machine, or with TITLEC
 	$(BIN)/python -m build --wheel --no-isolation
 
 clean:  ## Remove the environment and what tools left; outputs/ stays
-	rm -rf $(VENV) dist src/titleclf/runtime/*.so .coverage .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) dist site src/titleclf/runtime/*.so .coverage .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

@@ -1,6 +1,5 @@
 """titleclf as a library: what programs import, and what they get."""
 
-import re
 import subprocess
 import sys
 
@@ -9,7 +8,6 @@ import pytest
 
 import titleclf
 from titleclf import Classifier, InputError, Prediction
-from titleclf.runtime.files import CHECKOUT
 
 
 @pytest.mark.usefixtures("shipped_model")
@@ -72,14 +70,3 @@ def test_the_package_itself_imports_nothing_large_and_knows_its_names():
         assert getattr(titleclf, name)
     with pytest.raises(AttributeError, match="module 'titleclf' has no attribute 'Classifer'"):
         titleclf.Classifer  # noqa: B018
-
-
-@pytest.mark.skipif(not (CHECKOUT / "data" / "model").exists(), reason="not trained yet")
-def test_the_example_of_the_readme_runs(tmp_path):
-    readme = (CHECKOUT / "README.md").read_text(encoding="utf-8")
-    block = readme.partition("## In Python\n")[2].partition("\n## ")[0]
-    program = "".join(re.findall(r"^    (.*\n)", block, re.MULTILINE))
-    assert "from titleclf import Classifier" in program
-    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines() == re.findall(r"#> (.*)", program)

@@ -4,7 +4,6 @@ import json
 import re
 import subprocess
 import sys
-import textwrap
 import tomllib
 from dataclasses import replace
 
@@ -14,7 +13,7 @@ import pytest
 from onnx import TensorProto, helper
 
 import titleclf
-from tests.conftest import command, one_line
+from tests.conftest import one_line
 from tests.runtime.test_classifier import SIZES, TITLES, with_network
 from titleclf.config.schemas import ExportConfig
 from titleclf.export import export
@@ -223,18 +222,3 @@ def test_who_lacks_its_runtime_is_told_so_and_what_is_broken_keeps_its_traceback
 def test_what_onnx_needs_can_be_installed():
     extras = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     assert {re.match(r"[\w-]+", one)[0] for one in extras["onnx"]} == set(_ONNX)
-
-
-def test_the_example_of_the_readme_runs(run, tmp_path):
-    (tmp_path / "outputs").mkdir()
-    (tmp_path / "outputs" / "latest").symlink_to(run)
-    readme = (CHECKOUT / "README.md").read_text(encoding="utf-8")
-    block = readme.partition("## As an ONNX network\n")[2].partition("\n## ")[0]
-    asked = re.search(r"^    python -m titleclf\.export (.*)\n", block, re.MULTILINE)[1]
-    (told,) = re.findall(r"^    (On 10,000 titles: .* within) ", block, re.MULTILINE)
-    done = command("export", *asked.split(), cwd=tmp_path)
-    assert done.stdout.startswith(told), done.stderr
-    program = textwrap.dedent(block[block.index("    from titleclf import OnnxClassifier") :])
-    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines() == re.findall(r"#> (.*)", program)

@@ -1,0 +1,43 @@
+"""Takes the picture of the service's page for the README: `python -m scripts.screenshot docs/images/page.png`."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+
+from playwright.sync_api import sync_playwright
+
+TITLES = ("Match of the Day", "tagesshau", "NEW: Match of the Day (R)", "The Great British Bake Off", "Qwertz")
+SIZE = {"width": 1000, "height": 960}  # pixels
+
+
+def main() -> None:
+    """Start the service with the shipped model, type titles, and save what the page shows."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "titleclf.serve", "--port", "0", "--model", "shipped"]
+        with subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True) as service:  # noqa: S603
+            try:
+                url = next(word for line in service.stderr or () for word in line.split() if word.startswith("http://"))
+                _take(url, sys.argv[1])
+            finally:
+                service.terminate()
+
+
+def _take(url: str, path: str) -> None:
+    browser_path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))))
+    with sync_playwright() as playwright:
+        sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []  # chromium refuses to sandbox what root runs
+        browser = playwright.chromium.launch(executable_path=browser_path, args=sandbox)
+        page = browser.new_page(viewport=SIZE, color_scheme="light")
+        page.goto(url)
+        page.get_by_role("textbox").fill("\n".join(TITLES))
+        page.locator("#answers > li").nth(len(TITLES) - 1).wait_for()
+        page.locator("#answers > li .for-4").first.wait_for()  # the explanations are there, too
+        page.evaluate("document.activeElement.blur()")
+        page.screenshot(path=path)
+        browser.close()
+
+
+if __name__ == "__main__":
+    main()
