@@ -5,9 +5,8 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -35,6 +34,18 @@ The Old Grey Whistle Test, Opera Gala, Swan Lake Ballet, Country Songs, Proms Co
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
     """Name bytes after their parameter: gzip writes the time into its own, and all processes must collect one name."""
     return argname if isinstance(val, bytes) else None
+
+
+# Fixtures that train, and files whose tests start browsers, builds or many processes: `make test-fast` leaves them out.
+SLOW_FIXTURES = {"run", "context_run", "tags_run", "small", "several"}
+SLOW_FILES = {"test_distributed.py", "test_docs.py", "test_main_path.py", "test_page.py", "test_wheel.py"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark slow tests, so that nobody has to mark them by hand."""
+    for item in items:
+        if item.path.name in SLOW_FILES or SLOW_FIXTURES & set(getattr(item, "fixturenames", ())):
+            item.add_marker("slow")
 
 
 def reseal(folder: Path) -> None:
@@ -67,7 +78,7 @@ def tag_rows() -> list[tuple[str, str, str]]:
 
 
 def write_csv(
-    path: Path, table: list[tuple[str, ...]], header: tuple[str, ...] = ("title", "category", "lang")
+    path: Path, table: Sequence[tuple[str, ...]], header: tuple[str, ...] = ("title", "category", "lang")
 ) -> Path:
     with path.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([header, *table])
@@ -165,7 +176,12 @@ def no_shipped_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(files, "CHECKOUT", tmp_path / "checkout")
 
 
-def command(module: str, *arguments: str, cwd: Path, **how: Any) -> subprocess.CompletedProcess[str]:
+def command(
+    module: str,
+    *arguments: str,
+    cwd: Path,
+    input: str | None = None,  # noqa: A002
+) -> subprocess.CompletedProcess[str]:
     """Run `python -m titleclf.<module>` as a user does."""
     return subprocess.run(
         [sys.executable, "-m", f"titleclf.{module}", *arguments],
@@ -175,8 +191,8 @@ def command(module: str, *arguments: str, cwd: Path, **how: Any) -> subprocess.C
         timeout=120,
         check=False,
         env={**os.environ, "MPLBACKEND": "agg"},
-        **({"stdin": subprocess.DEVNULL} if "input" not in how else {}),
-        **how,
+        stdin=subprocess.DEVNULL if input is None else None,
+        input=input,
     )
 
 

@@ -47,7 +47,7 @@ def fails(verb, monkeypatch, capsys, *arguments: str) -> str:
         (["resume=here", "seed=2"], "resume must stand alone. Got also seed=2. Leave that out."),
         (["resume=nowhere"], "nowhere must be the folder of a run. Got no config.yaml there. Check the path."),
         (["training.epochs=0"], "training.epochs must be at least 1. Got 0."),
-        (["data.path=none.csv"], "none.csv must be a file that exists. Got nothing there. Check the path."),
+        (["data.path=none.csv"], "none.csv: no such file. Check the path."),
     ],
 )
 def test_every_mistake_is_one_line(monkeypatch, capsys, tmp_path, arguments, sentence):
@@ -78,7 +78,7 @@ def test_every_mistake_is_one_line(monkeypatch, capsys, tmp_path, arguments, sen
         (["training.epochs=3"], "training.epochs must be a key of the configuration. Got an unknown one. Did you mean"),
         (["+objective.pears=3"], "+objective.pears must be a key of the configuration. Got an unknown one."),
         (["titles=null"], "titles must have the right type. Got null: field 'titles' is not Optional."),
-        (["titles=none.txt"], "none.txt must be a file that exists. Got nothing there. Check the path."),
+        (["titles=none.txt"], "none.txt: no such file. Check the path."),
         (["titles=*.txt"], "*.txt must match one file or more. Got none. Check the pattern."),
         (["resume=here", "seed=2"], "resume must stand alone. Got also seed=2. Leave that out."),
         (["resume=nowhere"], "nowhere must be the folder of a run. Got no config.yaml there. Check the path."),

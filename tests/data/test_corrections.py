@@ -157,7 +157,7 @@ def test_bad_corrections_are_refused_before_training(small, my, tmp_path, table,
 
 
 def test_a_missing_file_of_corrections_is_named(small):
-    with pytest.raises(InputError, match=r"^none.csv must be a file that exists. Got nothing there. Check the path.$"):
+    with pytest.raises(InputError, match=r"^none.csv: no such file. Check the path.$"):
         train(small("data.corrections=none.csv"))
 
 

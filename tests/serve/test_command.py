@@ -134,7 +134,7 @@ def test_help_has_examples(monkeypatch, capsys):
 @pytest.mark.parametrize("missing", ["fastapi", "uvicorn", "httptools"])
 def test_without_its_extra_it_says_so(tmp_path, missing):
     said = (
-        f"titleclf serve must have what the service needs. Got no module named {missing}. "
+        f"titleclf serve needs the extra serve. Got no module named {missing}. "
         "Install it: pip install 'titleclf[serve]'."
     )
     done = door("serve", cwd=tmp_path, before=HIDE.format(missing))

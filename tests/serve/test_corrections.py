@@ -233,5 +233,5 @@ def test_the_routes_take_list_and_withdraw_them(tmp_path):
         assert client.get("/api/corrections").json()["corrections"] == []
         (tmp_path / "overrides.csv").write_text("title\n", encoding="utf-8")
         wait_for(lambda: client.get("/health").json()["status"] == "degraded")
-        assert json.loads(client.get("/health").text)["problems"][0].endswith("or say which columns to take.")
+        assert json.loads(client.get("/health").text)["problems"][0].endswith("or name the columns to read.")
         assert "titleclf_corrections_readable 0\n" in client.get("/metrics").text

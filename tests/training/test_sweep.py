@@ -172,7 +172,7 @@ def test_several_plain_runs_have_folders_of_their_own_and_latest_is_the_last(mon
         (["-m", "optim.lr=0,1"], "optim.lr must be above 0. Got 0.0."),
         (
             ["sweep=grid", "data.path=none.csv,other.csv"],
-            "none.csv must be a file that exists. Got nothing there. Check",
+            "none.csv: no such file. Check",
         ),
         (["sweep=grit"], "sweep must be one of grid, search, search_ngram. Got grit. Did you mean grid?"),
         (["sweep=search", "hydra.sweeper.n_trials=x"], "hydra.sweeper.n_trials must have the right type. Got x: "),

@@ -9,7 +9,7 @@ import numpy as np
 
 from titleclf import __version__
 from titleclf.predict.output import writer
-from titleclf.runtime.arguments import count, precision, program, share
+from titleclf.runtime.arguments import count, fraction, precision, program
 from titleclf.runtime.bundle.reader import LATEST, default_model, model_folder
 from titleclf.runtime.classifier import Classifier
 from titleclf.runtime.errors import InputError, exit_codes
@@ -91,7 +91,7 @@ def _parser() -> argparse.ArgumentParser:
         "be right",
     )
     parser.add_argument(
-        "--min-confidence", type=share, default=0.0, metavar="P", help="name no category less probable than P"
+        "--min-confidence", type=fraction, default=0.0, metavar="P", help="name no category less probable than P"
     )
     parser.add_argument(
         "--explain",

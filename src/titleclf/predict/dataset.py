@@ -15,7 +15,7 @@ from tqdm import tqdm
 from titleclf import __version__
 from titleclf.runtime.arguments import count, precision
 from titleclf.runtime.bundle.reader import LATEST, default_model
-from titleclf.runtime.errors import InputError, exit_codes, needing_ray
+from titleclf.runtime.errors import InputError, exit_codes, require_extra
 from titleclf.runtime.files import SHIPPED
 
 if TYPE_CHECKING:  # only who has data sets needs pyarrow
@@ -37,7 +37,7 @@ Interrupted, the same command goes on with the shards that are missing.
 def main() -> None:
     """Run the command line."""
     arguments = _parser().parse_args()
-    with needing_ray():
+    with require_extra("ray"):
         import ray  # noqa: F401  # only to miss it now
 
         from titleclf.predict import blocks as dataset

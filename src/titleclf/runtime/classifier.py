@@ -53,14 +53,14 @@ class Classifier(BaseClassifier):
         if isinstance(self.network, Folded):
             return self._folded_logits(self.network, titles, context_ids)
         batch = self.characters.batch(titles)
-        return self.network.logits(batch, context_ids), batch.cut
+        return self.network.logits(batch, context_ids), batch.truncated
 
     def _folded_logits(self, network: Folded, titles: Sequence[str], context_ids: Labels | None) -> tuple[Floats, int]:
         # For a few titles, what is compiled takes longer to be made ready than they do.
         is_ready = "_scorer" in vars(self) or len(titles) > _FEW or network.is_warm
         if not is_ready or self._scorer is None:
             line = self.characters.line(titles)
-            return network.logits(line, context_ids), line.cut
+            return network.logits(line, context_ids), line.truncated
         logits, cut = self._scorer.logits(titles)
         return network.with_contexts(logits, context_ids), cut
 

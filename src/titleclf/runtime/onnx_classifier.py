@@ -14,7 +14,7 @@ from titleclf.runtime.bundle.contents import Facts
 from titleclf.runtime.bundle.reader import PARTS
 from titleclf.runtime.choices import Task
 from titleclf.runtime.classifiers import BaseClassifier
-from titleclf.runtime.errors import InputError, needing_onnx
+from titleclf.runtime.errors import InputError, require_extra
 from titleclf.runtime.text.characters import Batch, Characters, Ids
 from titleclf.runtime.text.ngrams import ngrams
 from titleclf.runtime.text.programmes import Contexts
@@ -95,7 +95,7 @@ class OnnxClassifier(BaseClassifier):
         if self.contexts is not None:
             known = np.zeros((len(titles), 2), dtype=np.int64) if context_ids is None else context_ids
             inputs |= {"channels": known[:, 0], "durations": known[:, 1]}
-        return self.session.run(["logits"], inputs)[0], batch.cut
+        return self.session.run(["logits"], inputs)[0], batch.truncated
 
     def _inputs(self, batch: Batch) -> dict[str, Ids]:
         if not isinstance(self.model, NgramConfig):
@@ -110,7 +110,7 @@ class OnnxClassifier(BaseClassifier):
 
 def _opened(content: bytes, where: str) -> tuple["InferenceSession", Any]:
     """Return the network, and what stands in the file under METADATA, None if nothing."""
-    with needing_onnx():
+    with require_extra("onnx"):
         import onnxruntime
         from onnxruntime.capi import onnxruntime_pybind11_state as errors
 

@@ -121,7 +121,7 @@ class Masked(nn.Module):
         batch = self.characters.batch(titles)
         # Boundary marks stand where they must, and an unknown character looks hidden: neither is worth a guess.
         hidden = (batch.ids >= SPACE) & (generator.random(batch.ids.shape) < self.share)
-        seen = Batch(share(np.where(hidden, UNK, batch.ids)), share(batch.mask), batch.cut)
+        seen = Batch(share(np.where(hidden, UNK, batch.ids)), share(batch.mask), batch.truncated)
         places = encoder.places(to_inputs(seen, self.model, _device(encoder)))  # (batch, channels, length)
         where = torch.from_numpy(share(hidden)).to(places.device)
         guesses = gathered(self.guess(places.transpose(1, 2)[where]))  # (hidden, characters)

@@ -36,7 +36,7 @@ class Bundle(BaseClassifier):
         with torch.inference_mode():
             inputs = to_inputs(batch, self.network.config, self.device, context_ids)
             logits: Floats = self.network(inputs).cpu().numpy()
-        return logits, batch.cut
+        return logits, batch.truncated
 
     def saved(self) -> Saved:
         """Return what `save` writes."""

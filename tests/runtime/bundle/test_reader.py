@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 from safetensors.numpy import save
 
+from titleclf.runtime.bundle.packing import Array
 from titleclf.runtime.bundle.reader import read_weights
 from titleclf.runtime.errors import InputError
 
-TENSORS = {"a": np.arange(3), "b": np.ones((2, 5), dtype=np.float32)}
+TENSORS: dict[str, Array] = {"a": np.arange(3), "b": np.ones((2, 5), dtype=np.float32)}
 SHAPES = {name: array.shape for name, array in TENSORS.items()}
 ENTRY = {"dtype": "U8", "shape": [2], "data_offsets": [0, 2]}
 
@@ -20,8 +21,8 @@ def path(tmp_path):
     return tmp_path / "w.safetensors"
 
 
-def refusal(path: Path, content: bytes, shapes: dict[str, tuple[int, ...]]) -> str | None:
-    """Return the sentence that refuses the content as one line, or None if it is read with these shapes."""
+def refusal(path: Path, content: bytes, shapes: dict[str, tuple[int, ...]]) -> str:
+    """Return the one line that refuses the content, or "" if it is read with these shapes."""
     path.write_bytes(content)
     try:
         weights = read_weights(path, shapes)
@@ -34,7 +35,7 @@ def refusal(path: Path, content: bytes, shapes: dict[str, tuple[int, ...]]) -> s
         assert len(sentence) < 500
         return sentence
     assert {name: array.shape for name, array in weights.items()} == shapes
-    return None
+    return ""
 
 
 @pytest.mark.parametrize(
@@ -64,7 +65,7 @@ def test_a_file_with_wrong_bytes_is_refused_in_one_line_or_read_with_the_right_s
     for _ in range(200):
         wrong = content.copy()
         wrong[generator.integers(len(wrong), size=2)] = generator.integers(256, size=2)
-        refusals += refusal(path, wrong.tobytes(), SHAPES) is not None
+        refusals += refusal(path, wrong.tobytes(), SHAPES) != ""
     assert 0 < refusals < 200
 
 

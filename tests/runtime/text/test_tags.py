@@ -20,13 +20,13 @@ def test_tags_are_stripped_and_sorted():
     assert joined(tags_in("a|b")) == "a|b"
 
 
-def test_only_with_several_tags_a_bar_has_a_meaning(tmp_path):
+def test_a_bar_separates_tags_only_if_a_title_has_several(tmp_path):
     path = write_csv(tmp_path / "a.csv", [("Heat", " Film | Action ", "en")])
     assert read_titles(path, COLUMNS)["category"].to_list() == ["Film | Action"]
     assert read_titles(path, COLUMNS, Task.multilabel)["category"].to_list() == ["Action|Film"]
 
 
-def test_bad_tags_are_named_with_their_lines(tmp_path):
+def test_bad_tags_are_reported_with_their_lines(tmp_path):
     table = [("A", "Film|", "en"), ("B", "Film | Film", "en"), ("C", "", "en"), ("D", "Film|News", "en")]
     with pytest.raises(InputError) as caught:
         read_titles(write_csv(tmp_path / "a.csv", table), COLUMNS, Task.multilabel)
@@ -37,14 +37,14 @@ def test_bad_tags_are_named_with_their_lines(tmp_path):
     ]
 
 
-def test_what_an_earlier_file_has_with_the_same_tags_is_left_out(tmp_path):
+def test_titles_of_an_earlier_file_with_the_same_tags_are_dropped(tmp_path):
     write_csv(tmp_path / "a_1.csv", [("Heat", "Film|Action", "en")])
     write_csv(tmp_path / "a_2.csv", [("Heat", "Action | Film", "en"), ("Heat", "Film", "en")])
-    found = read_all_titles(str(tmp_path / "a_*.csv"), COLUMNS, Task.multilabel)
-    assert found["category"].to_list() == ["Action|Film", "Film"]
+    titles = read_all_titles(str(tmp_path / "a_*.csv"), COLUMNS, Task.multilabel)
+    assert titles["category"].to_list() == ["Action|Film", "Film"]
 
 
-def test_tags_become_a_matrix_with_a_column_a_category():
+def test_tags_become_a_matrix_with_one_column_per_category():
     titles = frame("a|c", "b", "a|b|c")
     categories = categories_of(titles, Task.multilabel)
     assert categories == ["a", "b", "c"]
@@ -54,9 +54,9 @@ def test_tags_become_a_matrix_with_a_column_a_category():
     assert targets_of(frame("a|c", "b"), ["a|c", "b"], Task.single).tolist() == [0, 1]
 
 
-def test_unknown_tags_are_named():
+def test_unknown_tags_are_listed():
     with pytest.raises(InputError) as caught:
         tags_of(frame("a|x", "y|b"), ["a", "b"])
     assert str(caught.value) == (
-        "the category of a judged title must be one of a; b. Got x; y. Rename it, or leave these titles out."
+        "evaluated titles must have categories of the model: a; b. Got x; y. Rename them, or leave these titles out."
     )
