@@ -20,14 +20,14 @@ from titleclf.config.schemas import ExportConfig
 from titleclf.export import export
 from titleclf.runtime.bundle.packing import TABLE
 from titleclf.runtime.choices import Combine, ExportFormat, Positions
-from titleclf.runtime.errors import _ONNX, InputError
+from titleclf.runtime.errors import EXTRAS, InputError
 from titleclf.runtime.files import CHECKOUT
 from titleclf.runtime.text.characters import BOUNDARY, PAD
 from titleclf.training.onnx_graph import onnx_model
 from titleclf.training.quantization import round_weights
 from titleclf.training.trained_model import Bundle, load_bundle
 
-LACK = "titleclf must have what ONNX needs. Got no module named {}. Install it: pip install 'titleclf[onnx]'."
+LACK = "titleclf needs the extra onnx. Got no module named {}. Install it: pip install 'titleclf[onnx]'."
 
 
 def model_of(bundle: Bundle) -> onnx.ModelProto:
@@ -221,4 +221,4 @@ def test_who_lacks_its_runtime_is_told_so_and_what_is_broken_keeps_its_traceback
 
 def test_what_onnx_needs_can_be_installed():
     extras = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
-    assert {re.match(r"[\w-]+", one)[0] for one in extras["onnx"]} == set(_ONNX)
+    assert {re.match(r"[\w-]+", one)[0] for one in extras["onnx"]} == set(EXTRAS["onnx"])
