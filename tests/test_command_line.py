@@ -144,7 +144,8 @@ HIDE = "sys.modules.update(dict.fromkeys({!r}.split()))"  # importing None raise
 
 
 @pytest.mark.parametrize(
-    ("verb", "module"), [("train", "torch"), ("pretrain", "torch"), ("export", "torch"), ("sweep", "torch"), ("evaluate", "pandas")]
+    ("verb", "module"),
+    [("train", "torch"), ("pretrain", "torch"), ("export", "torch"), ("sweep", "torch"), ("evaluate", "pandas")],
 )
 def test_a_verb_without_its_extra_names_the_extra(tmp_path, verb, module):
     done = door(verb, cwd=tmp_path, before=HIDE.format("torch pandas"))

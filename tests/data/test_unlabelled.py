@@ -154,7 +154,11 @@ TRUNCATED = gzip.compress("".join(f"Folge {number}\n" for number in range(999)).
         ("t.jsonl", b'{"title": "ab"}\n{"title', "{}:2: must be one JSON object. Got: Unterminated string"),
         ("t.jsonl", b'{"name": "ab"}\n', '{}:1: must be one JSON object with the keys title. Got {{"name": "ab"}}.'),
         ("t.jsonl", rb'{"title": "\ud800ab"}', "{}:1: title must be UTF-8. Got other bytes. Save the file as UTF-8."),
-        ("t.txt.gz", TRUNCATED, "{} must be a complete gzip file. Got Compressed file ended before the end-of-stream marker"),
+        (
+            "t.txt.gz",
+            TRUNCATED,
+            "{} must be a complete gzip file. Got Compressed file ended before the end-of-stream marker",
+        ),
         (
             "t.txt.gz",
             b"Heute\n",

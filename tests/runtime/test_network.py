@@ -197,6 +197,16 @@ def test_unknown_fields_add_nothing(run):
         assert np.array_equal(classifier.logits(unknown), classifier.logits(Programmes(["a", "b"])))
 
 
+def test_only_programmes_with_fields_have_their_ids_among_the_inputs_of_a_network_with_fields(run):
+    plain, with_fields = (with_network(run, "ngram", fields=fields).network for fields in (None, FIELDS))
+    programmes = with_random_fields(TITLES)
+    assert plain.inputs(programmes).field_ids is None
+    assert with_fields.inputs(PROGRAMMES).field_ids is None
+    ids = with_fields.inputs(programmes).field_ids
+    assert ids is not None
+    assert ids.tolist() == np.asarray(FIELDS.ids(programmes)).tolist()
+
+
 def test_more_programmes_than_a_batch_have_the_logits_that_they_have_in_one(run):
     class Small:
         batch_size = 3

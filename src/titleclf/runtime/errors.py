@@ -100,5 +100,3 @@ def _missing(program: str, extra: str, error: ModuleNotFoundError) -> str:
         f"{program} needs the extra {extra}. Got no module named {error.name}. "
         f"Install it: pip install 'titleclf[{extra}]'."
     )
-
-

@@ -35,4 +35,3 @@ def test_titles_of_an_earlier_file_with_the_same_tags_are_dropped(tmp_path):
     write_csv(tmp_path / "a_2.csv", [("Heat", "Action | Film", "en"), ("Heat", "Film", "en")])
     titles = read_all_titles(str(tmp_path / "a_*.csv"), COLUMNS, Task.multilabel)
     assert titles["category"].to_list() == ["Action|Film", "Film"]
-
