@@ -27,7 +27,7 @@ from scripts.common.report import data_files, made_by
 from titleclf.config.hydra import compose
 from titleclf.config.schemas import TrainConfig
 from titleclf.data.dataset import Data, read_data
-from titleclf.data.splits import Split, learnable, split_beside
+from titleclf.data.splits import Split, learnable, split_with_test
 from titleclf.data.titles import fingerprint
 from titleclf.evaluate.metrics import expected_calibration_error, summary
 from titleclf.runtime.arguments import count
@@ -100,7 +100,7 @@ def split(drawn: pd.DataFrame, test: pd.DataFrame, config: TrainConfig) -> Data:
             f"--sizes must give draws with two categories of three programmes each. Got too few in {len(drawn):,} "
             f"labels with seed {config.seed}. Choose larger sizes."
         )
-    sides = split_beside(titles, test, config.data, config.seed)
+    sides = split_with_test(titles, test, config.data, config.seed)
     return Data(sides, sorted(sides.train["category"].unique()), fingerprint(titles), sides.train)
 
 
