@@ -1,67 +1,112 @@
-"""Small titles, configurations and a trained run that several tests share."""
+"""Small titles, configurations and trained runs that several tests share."""
 
+import os
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.helpers.titles import CHANNELS, rows, tag_rows, write_csv
-from tests.helpers.training import CONTEXT, FEW_BUCKETS, SMALL, compose_train
+from tests.helpers.training import CONTEXT, compose_small, locked, train_once
 from titleclf.config.schemas import TrainConfig
 from titleclf.runtime import files
-from titleclf.train import train
+
+LONGER = ("training.epochs=8", "evaluate.robustness_titles=1000")
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
-    """Name bytes after their parameter: gzip writes the time into its own, and all processes must collect one name."""
+    """Name bytes after their parameter: gzip stores the time in its own, and all processes must collect one name."""
     return argname if isinstance(val, bytes) else None
 
 
 @pytest.fixture(scope="session")
-def titles_csv(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_csv(tmp_path_factory.mktemp("titles") / "titles.csv", rows())
+def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder that all test processes share."""
+    own = tmp_path_factory.getbasetemp()
+    folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "shared"
+    folder.mkdir(exist_ok=True)
+    return folder
 
 
-@pytest.fixture
-def small(titles_csv: Path, tmp_path: Path) -> Callable[..., TrainConfig]:
-    """Compose a run on the fifty titles that takes a second."""
+# Fixtures that train, and files whose tests start browsers, builds or many processes: `make test-fast` leaves them out.
+SLOW_FIXTURES = {"run", "context_run", "tags_run", "small", "several"}
+SLOW_FILES = {"test_distributed.py", "test_docs.py", "test_main_path.py", "test_page.py", "test_wheel.py"}
 
-    def make(*overrides: str) -> TrainConfig:
-        is_ngram = not any(override in ("model=bag", "model=conv") for override in overrides)
-        sizes = (*SMALL, FEW_BUCKETS) if is_ngram else SMALL
-        return compose_train(*sizes, f"data.path={titles_csv}", f"output_dir={tmp_path / 'outputs'}", *overrides)
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark slow tests, so that nobody has to mark them by hand."""
+    for item in items:
+        if item.path.name in SLOW_FILES or SLOW_FIXTURES & set(getattr(item, "fixturenames", ())):
+            item.add_marker("slow")
+
+
+@pytest.fixture(scope="session")
+def shared_csv(shared_folder: Path) -> Callable[..., Path]:
+    """Write a table once for all test processes: their runs then have the same configuration."""
+
+    def make(name: str, *table: Any) -> Path:
+        path = shared_folder / name
+        with locked(path.with_suffix(".lock")):
+            return path if path.exists() else write_csv(path, *table)
 
     return make
 
 
 @pytest.fixture(scope="session")
-def run(titles_csv: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the folder of a finished run on the fifty titles; tests must not change it."""
-    outputs = tmp_path_factory.mktemp("run") / "outputs"
-    overrides = [f"data.path={titles_csv}", f"output_dir={outputs}", "training.epochs=8"]
-    return train(compose_train(*SMALL, FEW_BUCKETS, *overrides, "evaluate.robustness_titles=1000"))
+def titles_csv(shared_csv: Callable[..., Path]) -> Path:
+    return shared_csv("titles.csv", rows())
 
 
 @pytest.fixture(scope="session")
-def contexts_csv(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Write the fifty titles, each category on a channel of its own and as long as such programmes are."""
+def tags_csv(shared_csv: Callable[..., Path]) -> Path:
+    return shared_csv("tags.csv", tag_rows())
+
+
+@pytest.fixture(scope="session")
+def contexts_csv(shared_csv: Callable[..., Path]) -> Path:
+    """Write the fifty titles, each category on its own channel and with its own duration."""
     table = [(*row, channel, str(minutes)) for row in rows() for channel, minutes in [CHANNELS[row[1]]]]
-    header = ("title", "category", "lang", "channel", "duration")
-    return write_csv(tmp_path_factory.mktemp("contexts") / "titles.csv", table, header)
+    return shared_csv("fields.csv", table, ("title", "category", "lang", "channel", "duration"))
 
 
 @pytest.fixture(scope="session")
-def context_run(contexts_csv: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the folder of a finished run that looks at channels and durations, too; tests must not change it."""
-    outputs = tmp_path_factory.mktemp("context_run") / "outputs"
-    overrides = [f"data.path={contexts_csv}", f"output_dir={outputs}", "training.epochs=8", *CONTEXT]
-    return train(compose_train(*SMALL, FEW_BUCKETS, *overrides, "evaluate.robustness_titles=1000"))
+def trained(shared_folder: Path, titles_csv: Path) -> Callable[..., Path]:
+    """Return the folder of a finished run on the fifty titles, trained once for all tests; they must not change it."""
+    return lambda *overrides: train_once(shared_folder, f"data.path={titles_csv}", *overrides)
 
 
 @pytest.fixture(scope="session")
-def tags_csv(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_csv(tmp_path_factory.mktemp("tags") / "tags.csv", tag_rows())
+def trained_tags(shared_folder: Path, tags_csv: Path) -> Callable[..., Path]:
+    """Return the folder of a finished run on the fifty titles with tags, like `trained`."""
+    return lambda *overrides: train_once(shared_folder, "task=multilabel", f"data.path={tags_csv}", *overrides)
+
+
+@pytest.fixture(scope="session")
+def run(trained: Callable[..., Path]) -> Path:
+    """Return the folder of a finished run on the fifty titles; tests must not change it."""
+    return trained(*LONGER)
+
+
+@pytest.fixture(scope="session")
+def tags_run(trained_tags: Callable[..., Path]) -> Path:
+    """Return the folder of a finished run on the fifty titles with tags; tests must not change it."""
+    return trained_tags(*LONGER)
+
+
+@pytest.fixture(scope="session")
+def context_run(contexts_csv: Path, trained: Callable[..., Path]) -> Path:
+    """Return the folder of a finished run that also uses channels and durations; tests must not change it."""
+    return trained(f"data.path={contexts_csv}", *LONGER, *CONTEXT)
+
+
+@pytest.fixture
+def small(titles_csv: Path, tmp_path: Path) -> Callable[..., TrainConfig]:
+    """Compose a run on the fifty titles that takes a second."""
+    outputs = str(tmp_path / "outputs")
+    return lambda *overrides: replace(compose_small(f"data.path={titles_csv}", *overrides), output_dir=outputs)
 
 
 @pytest.fixture
@@ -70,17 +115,9 @@ def several(small: Callable[..., TrainConfig], tags_csv: Path) -> Callable[..., 
     return lambda *overrides: small("task=multilabel", f"data.path={tags_csv}", *overrides)
 
 
-@pytest.fixture(scope="session")
-def tags_run(tags_csv: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the folder of a finished run on the fifty titles with tags; tests must not change it."""
-    outputs = tmp_path_factory.mktemp("tags_run") / "outputs"
-    overrides = ["task=multilabel", f"data.path={tags_csv}", f"output_dir={outputs}", "training.epochs=8"]
-    return train(compose_train(*SMALL, FEW_BUCKETS, *overrides, "evaluate.robustness_titles=1000"))
-
-
 @pytest.fixture
 def shipped_model(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Let a small model be the one that comes with the package, and return its folder."""
+    """Replace the shipped model by a small one, and return its folder."""
     package = tmp_path / "package"
     monkeypatch.setattr(files, "PACKAGE", package)
     return Path(shutil.copytree(run / "bundle", package / "shipped" / "data" / "model"))
@@ -88,6 +125,6 @@ def shipped_model(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.fixture
 def no_shipped_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let no model come with the package."""
+    """Hide the shipped model."""
     monkeypatch.setattr(files, "PACKAGE", tmp_path / "package")
     monkeypatch.setattr(files, "CHECKOUT", tmp_path / "checkout")

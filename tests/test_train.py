@@ -8,38 +8,38 @@ import numpy as np
 import pytest
 import torch
 from matplotlib.image import imread
-from safetensors.torch import load_file
 
 from tests.helpers.titles import rows, write_csv
+from tests.helpers.training import (
+    interrupted,
+    killed,
+    killed_after_one_epoch,
+    refusal,
+    same,
+    train_without_plots,
+    weights,
+)
 from titleclf import train as module
 from titleclf.config import saved
 from titleclf.config.schemas import CategoryPrecision, TrainConfig
-from titleclf.data.dataset import read_data
-from titleclf.data.targets import labels_of
+from titleclf.data.dataset import read_dataset
 from titleclf.runtime.choices import Device
 from titleclf.runtime.errors import InputError
+from titleclf.runtime.text.programmes import Programmes
 from titleclf.runtime.text.title_keys import key_of
-from titleclf.train import build, fit, train
-from titleclf.training import run as runs
+from titleclf.train import fit, train
 from titleclf.training.calibration import calibrate
 from titleclf.training.distributed import pick_device
 from titleclf.training.embeddings import write_embeddings
-from titleclf.training.quantization import round_table
-from titleclf.training.trained_model import load_bundle
-from titleclf.training.validation import best_epoch
+from titleclf.training.network import Ngram
+from titleclf.training.quantization import quantize_table
+from titleclf.training.run import Run, load_checkpoint, resumed
+from titleclf.training.trained_model import load_trained, new_model
 
 CPU = torch.device("cpu")
 
 
-def weights(folder: Path) -> dict[str, torch.Tensor]:
-    return load_file(folder / "bundle" / "weights.safetensors")
-
-
-def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
-    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
-
-
-def test_a_run_leaves_all_that_shaped_it_and_all_that_came_out(run):
+def test_a_run_leaves_its_inputs_and_all_results(run):
     assert {path.name for path in run.iterdir()} == {
         "config.yaml",
         "checkpoint.pt",
@@ -61,58 +61,43 @@ def test_a_run_leaves_all_that_shaped_it_and_all_that_came_out(run):
 
 
 @pytest.mark.parametrize("model", ["bag", "ngram", "conv"])
-def test_forty_titles_are_learnt_by_heart(small, model, tmp_path):
+def test_forty_titles_are_learned_by_heart(small, model):
     sizes = ["model.dim=32"] if model == "ngram" else ["model.dim=64"]
-    overrides = [f"model={model}", *sizes, "model.dropout=0", "optim.lr=0.02", "training.epochs=60"]
-    config = small(*overrides, "training.patience_epochs=60", "training.label_smoothing=0")
-    data = read_data(config)
-    bundle = build(config, data, CPU)
-    fit(config, data, bundle, tmp_path)
-    bundle.network.load_state_dict(runs.load_checkpoint(tmp_path)["modules"])
-    titles = data.sides.train
-    logits, _ = bundle.logits(list(titles["title"]))
-    assert len(titles) >= 30
-    assert (logits.argmax(axis=1) == labels_of(titles, data.categories)).all()
+    overrides = [f"model={model}", *sizes, "model.dropout=0", "optim.lr=0.02", "training.epochs=25"]
+    config = small(*overrides, "training.patience_epochs=25", "training.label_smoothing=0")
+    data = read_dataset(config)
+    trained_model, run = new_model(config, data, CPU), Run.start_or_resume(config)
+    fit(config, data, trained_model.network, run)
+    trained_model.network.load_state_dict(load_checkpoint(run.folder)["modules"])
+    logits = trained_model.logits(data.train.programmes)
+    assert len(data.train) >= 30
+    assert (logits.argmax(axis=1) == data.train.targets).all()
 
 
-def test_the_same_seed_gives_the_same_weights_and_another_seed_others(small):
-    first, second = train(small("model.ngram_dropout=0.2")), train(small("model.ngram_dropout=0.2"))
-    other = train(small("model.ngram_dropout=0.2", "seed=2"))
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others(small, trained):
+    first = trained("model.ngram_dropout=0.2")
+    second = train_without_plots(small("model.ngram_dropout=0.2"))
+    another = train_without_plots(small("model.ngram_dropout=0.2", "seed=2"))
     assert first != second
     assert same(weights(first), weights(second))
-    assert not same(weights(first), weights(other))
-
-
-class KilledError(Exception):
-    pass
+    assert not same(weights(first), weights(another))
 
 
 @pytest.mark.parametrize("model", [["model.ngram_dropout=0.2"], ["noise=none"], ["model=conv"]])
-def test_a_run_killed_after_an_epoch_and_resumed_gives_the_weights_of_an_unbroken_one(small, monkeypatch, model):
+def test_a_run_killed_after_an_epoch_and_resumed_gives_the_weights_of_an_unbroken_one(small, model):
     config = small(*model, "training.epochs=5", "training.patience_epochs=5")
-    unbroken = train(config)
-    save = runs.save_checkpoint
-
-    def die_after_second(folder, state):
-        save(folder, state)
-        if len(state["history"]) == 2:
-            raise KilledError
-
-    monkeypatch.setattr(runs, "save_checkpoint", die_after_second)
-    with pytest.raises(KilledError):
-        train(config)
-    monkeypatch.undo()
-    broken = next(folder for folder in unbroken.parent.iterdir() if folder.name not in ("latest", unbroken.name))
+    unbroken = train_without_plots(config)
+    broken = killed(config, 2)
     assert not (broken / "bundle").exists()
     assert (unbroken.parent / "latest").resolve() == unbroken.resolve()
-    assert train(replace(config, resume=str(broken))) == broken
+    assert train_without_plots(replace(config, resume=str(broken))) == broken
     assert same(weights(broken), weights(unbroken))
     assert (broken / "metrics.json").read_text() == (unbroken / "metrics.json").read_text()
 
 
-def test_a_run_that_has_ended_is_not_resumed(run, small):
-    with pytest.raises(InputError, match=r"resume must be a run that has not ended. Got .*, which has its bundle."):
-        train(small(f"resume={run}"))
+def test_a_finished_run_is_not_resumed(run, small):
+    sentence = f"resume must be a run that has not finished. Got {run}, which has its bundle. Use that."
+    assert refusal(small(), run) == sentence
 
 
 def unfinished(run: Path, tmp_path: Path) -> Path:
@@ -121,22 +106,29 @@ def unfinished(run: Path, tmp_path: Path) -> Path:
     return folder
 
 
+def test_a_resumed_run_takes_its_own_configuration(run, small, tmp_path):
+    folder = unfinished(run, tmp_path)
+    started = replace(saved.load_config(run, TrainConfig), resume=str(folder))
+    assert resumed(small("seed=7", f"resume={folder}"), "bundle") == started
+    assert resumed(small("seed=7"), "bundle") == small("seed=7")
+
+
 def test_resume_refuses_other_titles(run, small, tmp_path, titles_csv):
     folder = unfinished(run, tmp_path)
     text = (folder / "config.yaml").read_text()
-    other = write_csv(tmp_path / "other.csv", [(f"{kind} {'x' * n}", kind, "en") for kind in "abc" for n in range(9)])
-    (folder / "config.yaml").write_text(text.replace(str(titles_csv), str(other)))
-    with pytest.raises(
-        InputError, match=r"resume must be given the same titles. Got .*, begun on others. Train again."
-    ):
-        train(small(f"resume={folder}"))
+    table = [(f"{category} {'x' * n}", category, "en") for category in "abc" for n in range(9)]
+    changed = write_csv(tmp_path / "changed.csv", table)
+    (folder / "config.yaml").write_text(text.replace(str(titles_csv), str(changed)))
+    sentence = f"resume must be given the same titles. Got {folder}, started with others. Train again."
+    assert refusal(small(), folder) == sentence
 
 
 def written_embeddings(run: Path, path: Path, added: float = 0.0) -> Path:
-    source = load_bundle(run)
+    network = load_trained(run).network
+    assert isinstance(network.encoder, Ngram)
     with torch.no_grad():
-        source.network.encoder.ngrams.weight[5, 3] += added
-    write_embeddings(path, source.network.encoder, source.network.config, source.characters)
+        network.encoder.ngrams.weight[5, 3] += added
+    write_embeddings(path, network.encoder, network.config, network.characters)
     return path
 
 
@@ -145,31 +137,13 @@ def embeddings(run, tmp_path) -> Path:
     return written_embeddings(run, tmp_path / "e.safetensors")
 
 
-def killed_after_one_epoch(config: TrainConfig) -> Path:
-    """Return the folder of a run that was killed, with its checkpoint."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "finish", interrupted)
-        with pytest.raises(KeyboardInterrupt, match="Go on with"):
-            train(config)
-    (folder,) = Path(config.output_dir).iterdir()
-    return folder
-
-
-def refusal(config: TrainConfig, folder: Path) -> str:
-    with pytest.raises(InputError) as caught:
-        train(replace(config, resume=str(folder)))
-    return str(caught.value)
-
-
-def test_a_checkpoint_knows_all_files_that_shaped_it(small, embeddings, tmp_path):
+def test_a_checkpoint_has_the_fingerprints_of_all_files_that_shape_the_weights(small, trained, embeddings, tmp_path):
     (tmp_path / "own.txt").write_text("Newsnight\nTagesschau\n")
     own = [f"model.embeddings.path={embeddings}", "loss.unsupervised=0.1", f"loss.titles={tmp_path / 'own.txt'}"]
-    plain = small("training.epochs=1")
-    given = runs.load_checkpoint(train(plain))["given"]
-    assert given == {"titles": read_data(plain).fingerprint}
-    given = runs.load_checkpoint(train(small("training.epochs=1", *own)))["given"]
-    assert given == {
-        "titles": read_data(plain).fingerprint,
+    titles = read_dataset(small("training.epochs=1")).fingerprint
+    assert load_checkpoint(trained("training.epochs=1"))["given"] == {"titles": titles}
+    assert load_checkpoint(train_without_plots(small("training.epochs=1", *own)))["given"] == {
+        "titles": titles,
         "embeddings": hashlib.sha256(embeddings.read_bytes()).hexdigest(),
         "titles without labels": hashlib.sha256(b"Newsnight\nTagesschau").hexdigest(),
     }
@@ -178,37 +152,37 @@ def test_a_checkpoint_knows_all_files_that_shaped_it(small, embeddings, tmp_path
 def test_resume_refuses_another_file_of_embeddings(small, embeddings, run):
     config = small("training.epochs=1", f"model.embeddings.path={embeddings}")
     folder = killed_after_one_epoch(config)
-    kept = embeddings.read_bytes()
+    original = embeddings.read_bytes()
     written_embeddings(run, embeddings, added=1.0)
-    sentence = f"resume must be given the same embeddings. Got {folder}, begun on others. Train again."
+    sentence = f"resume must be given the same embeddings. Got {folder}, started with others. Train again."
     assert refusal(config, folder) == sentence
-    embeddings.write_bytes(kept)
-    assert train(replace(config, resume=str(folder))) == folder
+    embeddings.write_bytes(original)
+    assert train_without_plots(replace(config, resume=str(folder))) == folder
 
 
-@pytest.mark.parametrize("how", ["content", "path", "none"])
-def test_resume_refuses_other_titles_without_labels(small, tmp_path, how):
-    own, other = tmp_path / "own.txt", tmp_path / "other.txt"
+@pytest.mark.parametrize("change", ["content", "path", "none"])
+def test_resume_refuses_other_titles_without_labels(small, tmp_path, change):
+    own, changed = tmp_path / "own.txt", tmp_path / "changed.txt"
     own.write_text("Newsnight\nTagesschau\n")
-    other.write_text("Newsnight\nTatort\n")
+    changed.write_text("Newsnight\nTatort\n")
     config = small("training.epochs=1", "loss.unsupervised=0.1", f"loss.titles={own}")
     folder = killed_after_one_epoch(config)
     text = (folder / "config.yaml").read_text()
-    match how:
+    match change:
         case "content":
-            own.write_text(other.read_text())
+            own.write_text(changed.read_text())
         case "path":
-            (folder / "config.yaml").write_text(text.replace(str(own), str(other)))
-        case "none":  # those of training then
+            (folder / "config.yaml").write_text(text.replace(str(own), str(changed)))
+        case "none":  # the training titles then
             (folder / "config.yaml").write_text(text.replace(str(own), "null"))
-    sentence = f"resume must be given the same titles without labels. Got {folder}, begun on others. Train again."
+    sentence = f"resume must be given the same titles without labels. Got {folder}, started with others. Train again."
     assert refusal(config, folder) == sentence
     own.write_text("Newsnight\nTagesschau\n")
     (folder / "config.yaml").write_text(text)
-    assert train(replace(config, resume=str(folder))) == folder
+    assert train_without_plots(replace(config, resume=str(folder))) == folder
 
 
-def test_all_that_differs_is_told_at_once(small, run, embeddings, tmp_path):
+def test_all_differences_are_named_at_once(small, run, embeddings, tmp_path):
     own = tmp_path / "own.txt"
     own.write_text("Newsnight\nTagesschau\n")
     overrides = [f"model.embeddings.path={embeddings}", "loss.unsupervised=0.1", f"loss.titles={own}"]
@@ -220,33 +194,42 @@ def test_all_that_differs_is_told_at_once(small, run, embeddings, tmp_path):
     assert refusal(config, folder).startswith(sentence)
 
 
-def test_resume_without_or_with_a_damaged_checkpoint(run, small, tmp_path):
+def test_resume_needs_an_undamaged_checkpoint(run, small, tmp_path):
     folder = unfinished(run, tmp_path)
     (folder / "checkpoint.pt").write_bytes((folder / "checkpoint.pt").read_bytes()[:999])
     with pytest.raises(InputError, match=r"checkpoint.pt must be a whole checkpoint. Got a damaged one. Train again."):
         train(small(f"resume={folder}"))
     (folder / "checkpoint.pt").unlink()
-    with pytest.raises(InputError, match=r"has no checkpoint.pt. Its first epoch never ended: train again."):
+    with pytest.raises(InputError, match=r"has no checkpoint.pt. Its first epoch was not finished: train again."):
         train(small(f"resume={folder}"))
 
 
-def test_a_changed_configuration_is_refused(run, small, tmp_path):
+def test_a_damaged_configuration_is_refused(run, small, tmp_path):
     folder = unfinished(run, tmp_path)
     (folder / "config.yaml").write_text("seed: [1")
-    with pytest.raises(InputError, match=r"config.yaml must be YAML. Got: .*Mend it or train again."):
+    with pytest.raises(InputError, match=r"config.yaml must be YAML. Got: .*Repair it or train again."):
         train(small(f"resume={folder}"))
     (folder / "config.yaml").write_text("seed: 1\n")
     with pytest.raises(InputError, match=r"config.yaml must have the keys .*Missing or unknown: characters, context, "):
         train(small(f"resume={folder}"))
 
 
-def interrupted(*_):
-    raise KeyboardInterrupt
+def test_a_run_resumed_through_latest_leaves_latest_pointing_to_a_real_folder(small, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    config = replace(small("training.epochs=1"), output_dir="outputs")
+    folder = killed_after_one_epoch(config)
+    latest = tmp_path / "outputs" / "latest"
+    latest.symlink_to(folder.name, target_is_directory=True)
+    train_without_plots(replace(config, resume="outputs/latest"))
+    assert latest.readlink() == Path(folder.name)
+    assert latest.resolve(strict=True) == folder.resolve()
+    assert (latest / "bundle").is_dir()
+    assert not folder.is_symlink()
 
 
-def test_ctrl_c_says_how_to_go_on(small, monkeypatch):
-    monkeypatch.setattr(module, "finish", interrupted)
-    with pytest.raises(KeyboardInterrupt, match=r"Go on with: python -m titleclf.train resume=.*outputs/"):
+def test_ctrl_c_prints_how_to_resume(small, monkeypatch):
+    monkeypatch.setattr(module, "calibrate", interrupted)
+    with pytest.raises(KeyboardInterrupt, match=r"Resume with: python -m titleclf.train resume=.*outputs/"):
         train(small())
 
 
@@ -261,7 +244,7 @@ def test_ctrl_c_never_removes_a_folder_that_was_there_before(small, run, monkeyp
     folder = unfinished(run, tmp_path)
     (folder / "checkpoint.pt").unlink()
     monkeypatch.setattr(module, "fit", interrupted)
-    with pytest.raises(KeyboardInterrupt, match=r"Go on with"):
+    with pytest.raises(KeyboardInterrupt, match=r"Resume with"):
         train(small(f"resume={folder}"))
     assert (folder / "best.safetensors").exists()
 
@@ -269,38 +252,50 @@ def test_ctrl_c_never_removes_a_folder_that_was_there_before(small, run, monkeyp
 NO_SCORES = {"validation_loss": 1.0, "accuracy": 0.0, "macro_f1": 0.0, "known_accuracy": 0.0, "known_macro_f1": 0.0}
 
 
-def test_the_best_epoch_is_kept(small, tmp_path, monkeypatch):
-    scores = iter([0.1, 0.9, 0.3, 0.2, 0.1])
+def test_the_best_epoch_is_kept(small, monkeypatch):
+    accuracies = iter([0.1, 0.9, 0.3, 0.2, 0.1])
     states = {}
-    save = runs.save_checkpoint
+    checkpoint = Run.checkpoint
 
-    def remember(folder, state):
-        states[len(state["history"])] = {name: tensor.clone() for name, tensor in state["modules"].items()}
-        save(folder, state)
+    def remember(run: Run) -> None:
+        assert run.modules is not None
+        states[len(run.history)] = {name: tensor.clone() for name, tensor in run.modules.state_dict().items()}
+        checkpoint(run)
 
-    monkeypatch.setattr(runs, "save_checkpoint", remember)
-    monkeypatch.setattr(module, "validate", lambda *_: {**NO_SCORES, "accuracy": next(scores)})
+    monkeypatch.setattr(Run, "checkpoint", remember)
+    monkeypatch.setattr(module, "validate", lambda *_: {**NO_SCORES, "accuracy": next(accuracies)})
     config = small("training.epochs=9", "training.patience_epochs=2")
-    data = read_data(config)
-    bundle = build(config, data, CPU)
-    history = fit(config, data, bundle, tmp_path)
-    assert [row["epoch"] for row in history] == [1, 2, 3, 4]  # patience ended it two epochs after the best
-    assert best_epoch(history) == 2
-    best = build(config, data, CPU).network
+    data = read_dataset(config)
+    network, run = new_model(config, data, CPU).network, Run.start_or_resume(config)
+    fit(config, data, network, run)
+    assert [row["epoch"] for row in run.history] == [1, 2, 3, 4]  # patience ended it two epochs after the best
+    assert run.best_epoch == 2
+    best = new_model(config, data, CPU).network
     best.load_state_dict(states[2])
-    round_table(best)
-    assert same(bundle.network.state_dict(), best.state_dict())
+    quantize_table(best)
+    assert same(network.state_dict(), best.state_dict())
     assert not same(states[2], states[4])
 
 
-def test_the_best_epoch_is_the_first_of_equals():
-    rows = [{**NO_SCORES, "epoch": n, "accuracy": a} for n, a in enumerate([0.2, 0.5, 0.5], start=1)]
-    assert best_epoch(rows) == 2
-    assert best_epoch([]) == 0
+def run_of(accuracies: list[float]) -> Run:
+    rows = [{**NO_SCORES, "epoch": epoch, "accuracy": accuracy} for epoch, accuracy in enumerate(accuracies, start=1)]
+    return Run(Path("unused"), is_new=True, history=rows)
 
 
-def test_class_balance_changes_what_is_learnt(small):
-    assert not same(weights(train(small())), weights(train(small("training.class_balance=1"))))
+def test_the_first_of_equally_good_epochs_is_the_best():
+    assert run_of([0.2, 0.5, 0.5]).best_epoch == 2
+    assert run_of([]).best_epoch == 0
+
+
+def test_a_resumed_run_has_the_epochs_that_are_left_until_patience_ends():
+    assert list(run_of([0.2, 0.5]).epochs(5, patience=9)) == [3, 4, 5]
+    assert list(run_of([0.5, 0.2]).epochs(5, patience=2)) == [3]
+    assert list(run_of([0.5, 0.2, 0.1]).epochs(5, patience=2)) == []
+    assert list(run_of([0.5]).epochs(1, patience=2)) == []
+
+
+def test_class_balance_changes_the_weights(small, trained):
+    assert not same(weights(trained()), weights(train_without_plots(small("training.class_balance=1"))))
 
 
 def test_devices(monkeypatch):
@@ -329,15 +324,16 @@ WISH = """evaluate.category_precision=[{category:"It's live / Sport (Müsik)",pr
 
 
 def test_wishes_for_a_category_with_an_awkward_name_reach_the_bundle(small, tmp_path):
-    named = [(title, "It's live / Sport (Müsik)" if kind == "Sports" else kind, lang) for title, kind, lang in rows()]
-    own = write_csv(tmp_path / "own.csv", named)
-    folder = train(small(f"data.path={own}", WISH, "evaluate.target_precision=0.93", "training.epochs=1"))
-    thresholds = load_bundle(folder).thresholds
-    assert thresholds.wishes == {"It's live / Sport (Müsik)": 0.96}
+    awkward = "It's live / Sport (Müsik)"
+    table = [(title, awkward if category == "Sports" else category, lang) for title, category, lang in rows()]
+    own = write_csv(tmp_path / "own.csv", table)
+    overrides = [f"data.path={own}", WISH, "evaluate.target_precision=0.93", "training.epochs=1"]
+    folder = train_without_plots(small(*overrides))
+    thresholds = load_trained(folder).thresholds
+    assert thresholds.wishes == {awkward: 0.96}
     assert {0.93, 0.96} <= set(thresholds.precisions)
-    assert saved.load_config(folder, TrainConfig).evaluate.category_precision == [
-        CategoryPrecision("It's live / Sport (Müsik)", 0.96)
-    ]
+    config = saved.load_config(folder, TrainConfig)
+    assert config.evaluate.category_precision == [CategoryPrecision(awkward, 0.96)]
     assert json.loads((folder / "metrics.json").read_text())["target_precision"] == 0.93
 
 
@@ -351,63 +347,67 @@ def test_wishes_for_unknown_categories_are_refused_before_training(small, tmp_pa
 
 @pytest.mark.parametrize("choice", ["model.hidden=5", "model.positions=learned", "noise=misspelt", "model=bag"])
 def test_every_choice_trains_to_a_bundle_that_predicts(small, choice):
-    bundle = load_bundle(train(small(choice)))
-    assert bundle.probabilities(["Match of the Day"])[0].sum() == pytest.approx(1.0)
+    model = load_trained(train_without_plots(small(choice)))
+    assert model.probabilities(Programmes(["Match of the Day"])).sum() == pytest.approx(1.0)
 
 
 @pytest.mark.parametrize("kind", ["none", "exact", "fuzzy"])
-def test_memory_is_of_the_training_titles_alone(small, kind):
-    config = small(f"memory={kind}", "training.epochs=1")
-    data = read_data(config)
-    bundle = load_bundle(train(config))
+def test_the_memory_holds_the_training_titles_alone(small, trained, kind):
+    train = read_dataset(small()).train
+    memory = load_trained(trained(f"memory={kind}", "training.epochs=1")).contents.memory
     if kind == "none":
-        assert bundle.memory is None
+        assert memory is None
         return
-    assert bundle.memory is not None
-    assert bundle.memory.kind == kind
-    assert set(bundle.memory.keys) == set(map(key_of, data.sides.train["title"]))
-    assert np.isfinite(bundle.memory.weights).all()
-    misspelt = [title + "x" for title in data.sides.train["title"]]
-    assert (bundle.memory.evidence(misspelt, 3).max() > 0) == (kind == "fuzzy")
-
-
-def test_calibrating_again_gives_the_same_memory_temperature_and_thresholds(small):
-    config = small("training.epochs=1")
-    bundle = load_bundle(train(config))
-    temperature, thresholds, memory = bundle.temperature, bundle.thresholds, bundle.memory
-    calibrate(config, read_data(config), bundle)
-    assert (bundle.temperature, bundle.thresholds) == (temperature, thresholds)
-    assert bundle.memory is not None
     assert memory is not None
-    assert bundle.memory.weights == pytest.approx(memory.weights, abs=1e-6)
+    assert memory.known.kind == kind
+    assert set(memory.known.keys) == set(map(key_of, train.titles))
+    assert np.isfinite(memory.weights).all()
+    misspelt = [title + "x" for title in train.titles]
+    assert (memory.evidence(misspelt, 3).max() > 0) == (kind == "fuzzy")
 
 
-def test_a_memory_of_other_titles_holds_no_title_of_training_or_judging(small, tmp_path):
+def test_calibrating_again_gives_the_same_memory_temperature_and_thresholds(small, trained):
+    config = small("training.epochs=1")
+    model = load_trained(trained("training.epochs=1"))
+    before = replace(model.contents)
+    calibrate(config, read_dataset(config), model)
+    after = model.contents
+    assert (after.temperature, after.thresholds) == (before.temperature, before.thresholds)
+    assert after.memory is not None
+    assert before.memory is not None
+    assert after.memory is not before.memory
+    assert after.memory.weights == pytest.approx(before.memory.weights, abs=1e-6)
+
+
+def test_a_memory_of_other_titles_holds_none_of_validation_or_test(small, tmp_path):
     own = [("Sportschau am Abend", "Sports", "de"), ("Opéra en direct", "Music", "fr"), ("Tatort", "Film", "de")]
     memory_csv = write_csv(tmp_path / "memory.csv", [*own, *rows()])
     overrides = ("memory=exact", "training.epochs=1")
-    data = read_data(small(f"memory_path={memory_csv}", *overrides))
-    remembered = set(data.remembered["title"])
-    assert {"Sportschau am Abend", "Opéra en direct"} | set(data.sides.train["title"]) == remembered  # and no Film
+    data = read_dataset(small(f"memory_path={memory_csv}", *overrides))
+    remembered = set(data.remembered.titles)
+    assert {"Sportschau am Abend", "Opéra en direct"} | set(data.train.titles) == remembered  # and no Film
     only_own = write_csv(tmp_path / "own.csv", own)
-    bundle = load_bundle(train(small(f"memory_path={only_own}", *overrides)))
-    assert bundle.memory.keys == ["opera en direct", "sportschau am abend"]
-    assert [bundle.categories[label] for label in bundle.memory.labels] == ["Music", "Sports"]
+    contents = load_trained(train_without_plots(small(f"memory_path={only_own}", *overrides))).contents
+    assert contents.memory is not None
+    assert contents.memory.known.keys == ["opera en direct", "sportschau am abend"]
+    assert [contents.categories[label] for label in contents.memory.targets] == ["Music", "Sports"]
 
 
-def test_titles_to_remember_are_the_trained_ones_unless_told_otherwise(small, titles_csv):
-    data = read_data(small())
-    assert data.remembered.equals(data.sides.train)
-    same_file = read_data(small(f"memory_path={titles_csv}"))
-    assert sorted(same_file.remembered["title"]) == sorted(data.sides.train["title"])
+def test_the_remembered_titles_are_the_trained_ones_by_default(small, titles_csv):
+    data = read_dataset(small())
+    assert data.remembered.programmes == data.train.programmes
+    assert data.remembered.targets.tolist() == data.train.targets.tolist()
+    assert data.remembered.languages.tolist() == data.train.languages.tolist()
+    same_file = read_dataset(small(f"memory_path={titles_csv}"))
+    assert sorted(same_file.remembered.titles) == sorted(data.train.titles)
 
 
-def test_titles_that_can_not_be_remembered_are_refused_before_training(small, tmp_path):
-    other = write_csv(tmp_path / "other.csv", [("Tatort", "Film", "de")])
+def test_a_memory_without_any_title_is_refused_before_training(small, tmp_path):
+    films = write_csv(tmp_path / "films.csv", [("Tatort", "Film", "de")])
     with pytest.raises(InputError) as caught:
-        train(small(f"memory_path={other}"))
+        train(small(f"memory_path={films}"))
     assert str(caught.value) == (
         "memory_path must have titles of Music; News; Sports that are not for validation or test. "
-        f"Got none in {other}. Name other titles, or leave it out."
+        f"Got none in {films}. Name other titles, or leave it out."
     )
     assert not (tmp_path / "outputs").exists()

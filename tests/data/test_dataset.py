@@ -1,4 +1,4 @@
-"""The titles that ship: as many, as many-sided and as clean as the datasheet says."""
+"""The shipped titles: their number, variety and quality are as the datasheet states."""
 
 import sys
 
@@ -16,13 +16,13 @@ def titles() -> pd.DataFrame:
     return read_titles(shipped("data/titles.csv"), COLUMNS)
 
 
-def test_there_are_enough_of_each_kind(titles):
+def test_there_are_enough_titles_of_each_category_and_language(titles):
     assert len(titles) >= 6000
     assert set(titles["category"]) == set(check_titles.CATEGORIES)
     assert titles["category"].value_counts().min() >= 300
     languages = titles["lang"].value_counts()
-    for language, least in {"en": 3500, "de": 700, "fr": 400, "es": 400}.items():
-        assert languages[language] >= least
+    for language, minimum in {"en": 3500, "de": 700, "fr": 400, "es": 400}.items():
+        assert languages[language] >= minimum
 
 
 def test_there_are_no_duplicates_or_unknown_categories(titles):
@@ -45,7 +45,7 @@ def check(monkeypatch, capsys, *arguments: str) -> str:
     return capsys.readouterr().out
 
 
-def test_the_check_finds_duplicates_unknown_categories_and_pairs_alike(monkeypatch, capsys, tmp_path):
+def test_the_check_finds_duplicates_unknown_categories_and_similar_titles(monkeypatch, capsys, tmp_path):
     table = [
         ("Heat", "Movie / Drama", "en"),
         ("HEAT (1995)", "Movie / Drama", "en"),

@@ -7,7 +7,6 @@ from titleclf.training.bundle_writer import CARD
 
 
 def reseal(folder: Path) -> None:
-    """Let a changed bundle tell of its files as they are now: what is behind the checksums must be looked at, too."""
-    told = (CARD, SUMS)
-    files = {path.name: path.read_bytes() for path in folder.iterdir() if path.name not in told}
+    """Write the checksums of a changed bundle anew, so that a test reaches the checks behind them."""
+    files = {path.name: path.read_bytes() for path in folder.iterdir() if path.name not in (CARD, SUMS)}
     (folder / SUMS).write_bytes(sums_of(files))

@@ -1,24 +1,28 @@
-"""Commands run as a user does."""
+"""Commands, run the way a user runs them."""
 
 import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 
-def command(module: str, *arguments: str, cwd: Path, **how: Any) -> subprocess.CompletedProcess[str]:
-    """Run `python -m titleclf.<module>` as a user does."""
+def command(
+    module: str,
+    *arguments: str,
+    cwd: Path,
+    input: str | None = None,  # noqa: A002 (as subprocess names it)
+) -> subprocess.CompletedProcess[str]:
+    """Run `python -m titleclf.<module>`, without standard input unless there is some."""
     return subprocess.run(
         [sys.executable, "-m", f"titleclf.{module}", *arguments],
         cwd=cwd,
+        input=input,
+        stdin=subprocess.DEVNULL if input is None else None,
         capture_output=True,
         text=True,
         timeout=120,
         check=False,
         env={**os.environ, "MPLBACKEND": "agg"},
-        **({"stdin": subprocess.DEVNULL} if "input" not in how else {}),
-        **how,
     )
 
 

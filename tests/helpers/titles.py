@@ -1,13 +1,14 @@
 """Fifty titles of three categories, with tags, channels and durations, as tables."""
 
 import csv
+from collections.abc import Sequence
 from pathlib import Path
 
 from titleclf.config.schemas import ColumnsConfig
 
 COLUMNS = ColumnsConfig("title", "category", "lang", "und", channel=None, duration=None)
 
-# Twenty real titles of each of two kinds, ten of a third: enough to learn by heart in a second.
+# Twenty real titles each of two categories, ten of a third: enough to learn by heart in a second.
 SPORTS = """Match of the Day, Monday Night Football, Snooker World Championship, Tour de France, Ryder Cup Golf,
 Grand Slam Tennis, Super Bowl, Champions League Final, Formula 1 Monaco, Ski Sunday, Six Nations Rugby, Test Cricket,
 The Boat Race, Grand National, Boxing Tonight, Darts Premier League, MotoGP Austria, Wimbledon Highlights,
@@ -18,13 +19,15 @@ Newsround Report, News Hour, Business Report, Midday News, World Service News"""
 MUSIC = """Top of the Pops, Eurovision Song Contest, Later... with Jools Holland, MTV Unplugged, Jazz Club,
 The Old Grey Whistle Test, Opera Gala, Swan Lake Ballet, Country Songs, Proms Concert"""
 
+CHANNELS = {"Sports": ("sport.one", 100), "News": ("news.24", 15), "Music": ("music.tv", 60)}
+
 
 def rows() -> list[tuple[str, str, str]]:
     """Return the fifty titles as (title, category, lang)."""
-    kinds = {"Sports": SPORTS, "News": NEWS, "Music": MUSIC}
+    titles_by_category = {"Sports": SPORTS, "News": NEWS, "Music": MUSIC}
     return [
         (" ".join(title.split()), category, "de" if title.strip() in ("Tagesschau", "Heute Journal") else "en")
-        for category, titles in kinds.items()
+        for category, titles in titles_by_category.items()
         for title in titles.split(",")
     ]
 
@@ -42,11 +45,9 @@ def tag_rows() -> list[tuple[str, str, str]]:
 
 
 def write_csv(
-    path: Path, table: list[tuple[str, ...]], header: tuple[str, ...] = ("title", "category", "lang")
+    path: Path, table: Sequence[tuple[str, ...]], header: tuple[str, ...] = ("title", "category", "lang")
 ) -> Path:
+    """Write a table with its header, and return its path."""
     with path.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([header, *table])
     return path
-
-
-CHANNELS = {"Sports": ("sport.one", 100), "News": ("news.24", 15), "Music": ("music.tv", 60)}

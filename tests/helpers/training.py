@@ -1,17 +1,142 @@
-"""Configurations of small, fast training runs."""
+"""Small, fast training runs: their configurations, their weights, and ways to interrupt them."""
 
+import copy
+import fcntl
+import functools
+import hashlib
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import pytest
+import torch
+from matplotlib.figure import Figure
+from safetensors.torch import load_file
+
+from titleclf import train as train_module
 from titleclf.config.hydra import compose
 from titleclf.config.schemas import TrainConfig
-
-
-def compose_train(*overrides: str) -> TrainConfig:
-    """Return what `python -m titleclf.train` would be given; small models can't take the embeddings that ship."""
-    groups = ("model=", "experiment=")
-    model = [] if any(override.startswith(groups) for override in overrides) else ["model=ngram"]
-    config: TrainConfig = compose("train", [*model, *overrides])
-    return config
-
+from titleclf.runtime.errors import InputError
+from titleclf.train import train
+from titleclf.training.run import Run
 
 SMALL = ("device=cpu", "model.dim=9", "training.epochs=3", "training.batch_size=7", "evaluate.robustness_titles=0")
 FEW_BUCKETS = "model.buckets=997"
 CONTEXT = ("data.columns.channel=channel", "data.columns.duration=duration", "context.min_titles=2")
+
+
+def composed(verb: str, *overrides: str) -> Any:
+    """Return the configuration of `python -m titleclf.<verb>`, composed once: that takes a tenth of a second."""
+    return copy.deepcopy(_composed(verb, *overrides))
+
+
+@functools.cache
+def _composed(verb: str, *overrides: str) -> Any:
+    return compose(verb, list(overrides))
+
+
+def compose_train(*overrides: str) -> TrainConfig:
+    """Return the configuration of `python -m titleclf.train`; small models can't take the shipped embeddings."""
+    groups = ("model=", "experiment=")
+    model = [] if any(override.startswith(groups) for override in overrides) else ["model=ngram"]
+    config: TrainConfig = composed("train", *model, *overrides)
+    return config
+
+
+def compose_small(*overrides: str) -> TrainConfig:
+    """Return the configuration of a run that takes a second on the fifty titles."""
+    is_ngram = not any(override in ("model=bag", "model=conv") for override in overrides)
+    return compose_train(*SMALL, *([FEW_BUCKETS] if is_ngram else []), *overrides)
+
+
+def train_once(root: Path, *overrides: str) -> Path:
+    """Return the folder of a finished small run below `root`; tests must not change it.
+
+    Each configuration is trained once, by the first test process that needs it.
+    """
+    outputs = root / hashlib.sha256(json.dumps(overrides).encode()).hexdigest()[:16]
+    with locked(outputs.with_suffix(".lock")):
+        finished = [bundle.parent for bundle in outputs.glob("[0-9]*/bundle")]  # not through `latest`
+        return finished[0] if finished else train(replace(compose_small(*overrides), output_dir=str(outputs)))
+
+
+def train_without_plots(config: TrainConfig) -> Path:
+    """Train without drawing, which takes three quarters of a small run's time; plot files stay empty."""
+    with mock.patch.object(Figure, "savefig"):
+        return train(config)
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Keep other processes out of a block with the same path."""
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def only_run(outputs: Path) -> Path:
+    """Return the folder of the only run in `outputs`."""
+    (folder,) = (path for path in outputs.iterdir() if not path.is_symlink())
+    return folder
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    """Return the weights in a run's bundle."""
+    return load_file(folder / "bundle" / "weights.safetensors")
+
+
+def same(tensors: dict[str, torch.Tensor], others: dict[str, torch.Tensor]) -> bool:
+    """Return whether two sets of tensors are equal to the bit."""
+    return tensors.keys() == others.keys() and all(torch.equal(tensors[name], others[name]) for name in tensors)
+
+
+class KilledError(Exception):
+    """Ends a run as a killed process ends: no code of the run handles it."""
+
+
+def killed(config: TrainConfig, checkpoints: int, error: type[BaseException] = KilledError) -> Path:
+    """Return the folder of a run that ended with `error` right after so many checkpoints."""
+    checkpoint = Run.checkpoint
+
+    def write_and_die(run: Run) -> None:
+        checkpoint(run)
+        if len(run.history) == checkpoints:
+            raise error
+
+    before = _runs_in(config)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Run, "checkpoint", write_and_die)
+        with pytest.raises(error):
+            train(config)
+    (folder,) = _runs_in(config) - before
+    return folder
+
+
+def killed_after_one_epoch(config: TrainConfig) -> Path:
+    """Return the folder of a run of one epoch that was interrupted before it calibrates."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(train_module, "calibrate", interrupted)
+        with pytest.raises(KeyboardInterrupt, match="Resume with"):
+            train(config)
+    return only_run(Path(config.output_dir))
+
+
+def interrupted(*_: object, **__: object) -> None:
+    """Stand in for a function that Ctrl-C interrupts."""
+    raise KeyboardInterrupt
+
+
+def refusal(config: TrainConfig, folder: Path) -> str:
+    """Return the error of resuming the run in a folder."""
+    with pytest.raises(InputError) as caught:
+        train(replace(config, resume=str(folder)))
+    return str(caught.value)
+
+
+def _runs_in(config: TrainConfig) -> set[Path]:
+    outputs = Path(config.output_dir)
+    return {path for path in outputs.iterdir() if not path.is_symlink()} if outputs.exists() else set()

@@ -26,7 +26,7 @@ ALPHABET = Characters("abcdefg日", casefold=True, boundary=True, length=13)
 TITLES = ["abc", "Abc", "abcd", "cab", "gfe", "日日 ab", "", "fade"]
 REMEDIES = {
     "MAKE": "Make one with: python -m titleclf.pretrain",
-    "RENAME": "Rename them, or say which columns to take.",
+    "RENAME": "Rename them, or name the columns to read.",
 }
 NGRAMS = ("model.orders=[2,3]", "model.buckets=997", "model.boundary=true")
 
@@ -288,7 +288,7 @@ def invalid_files(tmp_path):
         ("a --embeddings {}/none", "--embeddings must be a file that exists. Got {}/none. Check the path."),
         ("a --embeddings {}/other", "--embeddings must be a file of titleclf embeddings. Got {}/other: 'known'. MAKE"),
         ("a --embeddings {}/run", "{}/run has no config.json. Train again or pass --model."),
-        ("a --titles {}/none.csv", "{}/none.csv must be a file that exists. Got nothing there. Check the path."),
+        ("a --titles {}/none.csv", "{}/none.csv: no such file. Check the path."),
         ("a --titles {}/names.csv", "{}/names.csv must have the columns title. Got name. RENAME"),
         ("a --titles {}/empty.csv", "{}/empty.csv must have at least one title. Got none. Add rows below the header."),
     ],

@@ -84,7 +84,7 @@ def test_without_a_title_that_is_long_enough_it_is_refused(small, tmp_path, cont
 
 
 def test_a_missing_file_is_named(small):
-    with pytest.raises(InputError, match=r"none.txt must be a file that exists. Got nothing there. Check the path."):
+    with pytest.raises(InputError, match=r"none.txt: no such file. Check the path."):
         train(small(ON, "loss.titles=none.txt"))
 
 
