@@ -1,4 +1,4 @@
-"""titleclf as a library."""
+"""titleclf as a library: the names that programs import and their results."""
 
 import subprocess
 import sys
@@ -23,12 +23,12 @@ def test_a_classifier_is_loaded_from_a_path_a_string_or_the_package(run):
 
 
 @pytest.mark.usefixtures("no_shipped_model")
-def test_the_error_without_a_shipped_model_names_its_place():
+def test_without_a_shipped_model_its_folder_is_named():
     with pytest.raises(InputError, match=r"data/model must be a folder with a model. Got nothing there."):
         Classifier.load()
 
 
-def test_titles_are_predicted_in_their_order_and_no_titles_as_none(run):
+def test_predictions_keep_the_order_of_titles_and_none_has_none(run):
     classifier = Classifier.load(run)
     titles = ["Tagesschau", "", "Match of the Day", "Tagesschau"]
     assert [prediction.title for prediction in classifier.predict(titles)] == titles
@@ -36,7 +36,7 @@ def test_titles_are_predicted_in_their_order_and_no_titles_as_none(run):
     assert classifier.predict(titles)[1] == Prediction("", (), ())
 
 
-def test_by_default_tags_are_those_above_their_thresholds(tags_run):
+def test_by_default_tags_above_their_thresholds_are_named(tags_run):
     classifier = Classifier.load(tags_run)
     titles = ["Match of the Day", "Tagesschau", "Swan Lake Ballet"]
     probabilities = classifier.probabilities(Programmes(titles))
@@ -59,12 +59,12 @@ def test_truncated_titles_are_predicted_and_can_be_counted(run):
     assert classifier.contents.characters.count_truncated(titles) == 1
 
 
-def test_a_single_title_is_refused(run):
+def test_a_single_title_in_place_of_a_list_is_refused(run):
     with pytest.raises(TypeError, match=r"^titles must be a list of titles. Got one title. Pass \['Tagesschau'\].$"):
         Classifier.load(run).predict("Tagesschau")
 
 
-def test_the_package_imports_nothing_large_and_has_its_public_names():
+def test_importing_the_package_imports_neither_numpy_nor_torch_and_its_names_exist():
     code = "import sys, titleclf; print('numpy' in sys.modules); titleclf.Classifier; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "False"]

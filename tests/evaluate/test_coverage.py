@@ -10,6 +10,7 @@ from sklearn.metrics import precision_score, recall_score
 from tests.helpers.probabilities import CATEGORIES, calibrated, calibrated_tags, reached
 from titleclf.evaluate.coverage import (
     coverage,
+    coverage_curve,
     coverage_sentence,
     precision_and_recall,
     tag_coverage,
@@ -54,6 +55,12 @@ def test_the_largest_coverage_at_a_precision_by_hand():
     assert found["coverage"]["0.9"] == {"coverage": 0.0, "precision": None}
     wrong = coverage(probabilities, np.ones(4, dtype=np.int64), thresholds, target=0.75)
     assert wrong["coverage_at_precision"]["0.8"] == 0.0
+
+
+def test_the_coverage_curve_does_not_separate_equally_confident_titles():
+    coverages, precisions = coverage_curve(np.array([0.5, 0.9, 0.5, 0.7]), np.array([True, True, False, True]))
+    assert coverages.tolist() == [0.25, 0.5, 1.0]
+    assert precisions.tolist() == [1.0, 1.0, 0.75]
 
 
 def test_the_sentence_on_coverage():

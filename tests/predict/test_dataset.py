@@ -331,5 +331,5 @@ def test_the_error_without_a_package_names_the_extra(monkeypatch, refusal, tmp_p
     for own in ("blocks", "worker"):
         monkeypatch.delitem(sys.modules, f"titleclf.predict.{own}", raising=False)
         monkeypatch.delattr(titleclf.predict, own, raising=False)
-    sentence = f"titleclf must have what data sets need. Got no module named {name}. Install it: "
+    sentence = f"titleclf needs the extra ray. Got no module named {name}. Install it: "
     assert refusal(tmp_path, tmp_path / "out") == f"{sentence}pip install 'titleclf[ray]'."

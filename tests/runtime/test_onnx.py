@@ -24,7 +24,7 @@ from titleclf.runtime.bundle.contents import Bundle
 from titleclf.runtime.bundle.packing import TABLE
 from titleclf.runtime.choices import Combine, ExportFormat, Positions
 from titleclf.runtime.classifier import Classifier
-from titleclf.runtime.errors import _ONNX, InputError
+from titleclf.runtime.errors import EXTRAS, InputError
 from titleclf.runtime.files import CHECKOUT
 from titleclf.runtime.network import logits_of
 from titleclf.runtime.onnx_network import METADATA, OnnxNetwork, parse_onnx
@@ -34,7 +34,7 @@ from titleclf.training.onnx_graph import onnx_model
 from titleclf.training.quantization import quantize_weights
 from titleclf.training.trained_model import TrainedModel, bundle_of, load_trained
 
-LACK = "titleclf must have what ONNX needs. Got no module named {}. Install it: pip install 'titleclf[onnx]'."
+LACK = "titleclf needs the extra onnx. Got no module named {}. Install it: pip install 'titleclf[onnx]'."
 
 
 def checked(bundle: Bundle) -> onnx.ModelProto:
@@ -254,4 +254,4 @@ def test_the_error_without_its_runtime_names_the_extra_but_a_broken_runtime_keep
 
 def test_the_extra_installs_the_packages_that_onnx_needs():
     extras = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
-    assert {re.split(r"[^\w-]", requirement)[0] for requirement in extras["onnx"]} == set(_ONNX)
+    assert {re.split(r"[^\w-]", requirement)[0] for requirement in extras["onnx"]} == set(EXTRAS["onnx"])

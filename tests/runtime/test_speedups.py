@@ -21,7 +21,7 @@ from titleclf.runtime.memory.prefilter import Skeletons
 from titleclf.runtime.prediction import Prediction, top1
 from titleclf.runtime.text.characters import Characters
 from titleclf.runtime.text.programmes import Programmes
-from titleclf.runtime.text.title_keys import MARK_WORDS, key_of
+from titleclf.runtime.text.title_keys import key_of, marker_words
 
 SPACES = "".join(character for character in map(chr, range(sys.maxunicode)) if character.isspace())
 
@@ -31,7 +31,7 @@ def random_titles() -> list[str]:
     draw = random.Random(3)
     parts = [
         *(title for title, _, _ in rows()),
-        *MARK_WORDS,
+        *sorted(marker_words()),
         "ẞ",
         "İ",
         "e\u0301",

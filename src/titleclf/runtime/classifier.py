@@ -107,7 +107,7 @@ class Classifier(Generic[AnyNetwork]):
     ) -> list[Prediction]:
         """Return what `predict` does, for programmes."""
         fields = self.contents.fields
-        programmes = Programmes(programmes.titles) if fields is None else fields.as_distinguished(programmes)
+        programmes = programmes.titles_only() if fields is None else fields.as_distinguished(programmes)
         distinct = programmes.distinct()  # guides repeat their titles
         if len(distinct) <= _CHUNK:
             predictions = self._predict(distinct, top, min_probability)

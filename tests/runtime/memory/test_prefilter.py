@@ -7,11 +7,11 @@ from tests.helpers.titles import rows
 from titleclf.runtime.choices import MemoryKind
 from titleclf.runtime.memory.known_titles import KnownTitles
 from titleclf.runtime.memory.prefilter import WIDE, Skeletons
-from titleclf.runtime.text.title_keys import MARK_WORDS, key_of
+from titleclf.runtime.text.title_keys import key_of, marker_words
 
 TITLES = [title for title, _, _ in rows()]
 PARTS = [
-    *MARK_WORDS,
+    *sorted(marker_words()),
     "S02E03",
     "12x04",
     "(2/3)",
@@ -90,4 +90,4 @@ def test_unknown_titles_are_not_promising():
 
 
 def test_no_marker_has_a_wide_letter():
-    assert max(map(ord, key_of(" ".join(MARK_WORDS)))) < WIDE
+    assert max(map(ord, key_of(" ".join(marker_words())))) < WIDE

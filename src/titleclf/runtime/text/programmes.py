@@ -31,7 +31,7 @@ class Programme(NamedTuple):
     minutes: float | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)  # not frozen, which would triple the cost of wrapping a single title
 class Programmes(Sequence[Programme]):
     """Many programmes as columns: a list of titles costs nothing to wrap, and a column that nobody has is None."""
 
@@ -64,6 +64,8 @@ class Programmes(Sequence[Programme]):
         """
         if isinstance(titles, str):
             raise TypeError(f"titles must be a list of titles. Got one title. Pass [{titles!r}].")
+        if channels is None and durations is None:
+            return cls(titles)
         channels = None if channels is None else list(channels)  # arrays have no truth value
         durations = None if durations is None else list(durations)
         for name, values in (("channels", channels), ("durations", durations)):
@@ -126,8 +128,16 @@ class Programmes(Sequence[Programme]):
 
     def distinct(self) -> "Programmes":
         """Return each different programme once, in order of first occurrence."""
+        if len(self.titles) == 1:
+            return self
         keys = list(dict.fromkeys(self.keys()))
+        if len(keys) == len(self.titles):
+            return self
         return Programmes(keys) if self.channels is None and self.minutes is None else Programmes.of(keys)
+
+    def titles_only(self) -> "Programmes":
+        """Return the programmes without channels and durations."""
+        return self if self.channels is None and self.minutes is None else Programmes(self.titles)
 
 
 @dataclass(frozen=True)
