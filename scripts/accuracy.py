@@ -20,11 +20,11 @@ from tqdm import tqdm
 
 from scripts.common.arguments import parse_with_overrides, report_parser
 from scripts.common.noise import CLEAN, CONDITIONS, NoisyTitles, clean_and_noisy
-from scripts.common.peers import FASTTEXT, FASTTEXT_SETTINGS, Model, Settings, peer_rows, trainers
+from scripts.common.peers import FASTTEXT, FASTTEXT_SETTINGS, Model, Settings, peer_titles, trainers
 from scripts.common.report import as_table, data_files, made_by
 from titleclf.config.hydra import compose
 from titleclf.config.schemas import TrainConfig
-from titleclf.data.dataset import Data, read_data
+from titleclf.data.dataset import Dataset, read_dataset
 from titleclf.evaluate.coverage import coverage_curve
 from titleclf.evaluate.metrics import expected_calibration_error, summary
 from titleclf.runtime.arguments import count
@@ -40,7 +40,7 @@ _COLOURS = ("#1f6fb4", "#e08a1e", "#8a8a8a")
 
 
 def measure(
-    config: TrainConfig, data: Data, titles: dict[str, NoisyTitles], settings: Settings
+    config: TrainConfig, data: Dataset, titles: dict[str, NoisyTitles], settings: Settings
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Train and evaluate each model; `titles` are by kind, unseen and known.
 
@@ -105,10 +105,11 @@ def titles_per_second(model: Model, titles: list[str]) -> float:
 
 def report(config: TrainConfig, arguments: argparse.Namespace, provenance: str) -> str:
     """Train and evaluate all models, write the report and its plot, and return the tables."""
-    data = read_data(config)
-    known_count = min(arguments.titles, len(data.sides.train))
-    samples = {UNSEEN: data.sides.test, KNOWN: data.sides.train.sample(known_count, random_state=arguments.seed)}
-    titles = {kind: clean_and_noisy(sample, data.categories, arguments.seed) for kind, sample in samples.items()}
+    data = read_dataset(config)
+    known_count = min(arguments.titles, len(data.train))
+    places = pd.Series(range(len(data.train))).sample(known_count, random_state=arguments.seed)
+    samples = {UNSEEN: data.test, KNOWN: data.train.take(places.to_numpy().astype(np.int64))}
+    titles = {kind: clean_and_noisy(sample, arguments.seed) for kind, sample in samples.items()}
     settings = FASTTEXT_SETTINGS | dict(arguments.fasttext)
     scores, costs = measure(config, data, titles, settings)
     tables = as_markdown(scores, costs)
@@ -128,11 +129,11 @@ def report(config: TrainConfig, arguments: argparse.Namespace, provenance: str) 
     return tables
 
 
-def introduction(config: TrainConfig, data: Data, known_count: int, settings: Settings, name: str | None) -> str:
+def introduction(config: TrainConfig, data: Dataset, known_count: int, settings: Settings, name: str | None) -> str:
     """Return the data, the settings and the measures in words."""
-    training, validation, unseen = map(len, data.sides)
-    programmes = set(peer_rows(data)["title"].map(base_title))
-    overlap = int(data.sides.test["title"].map(base_title).isin(programmes).sum())
+    training, validation, unseen = map(len, (data.train, data.validation, data.test))
+    programmes = set(map(base_title, peer_titles(data).titles))
+    overlap = sum(base_title(title) in programmes for title in data.test.titles)
     values = ", ".join(f"{key} {value}" for key, value in settings.items())
     return f"""\
 - Titles: {name or data_files(config)}. titleclf trains on {training:,} and keeps {validation:,} to choose its epoch and

@@ -5,6 +5,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 
+import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
@@ -13,8 +14,7 @@ from scripts.common.arguments import parse_with_overrides, report_parser
 from scripts.common.report import as_table, made_by
 from scripts.common.training import train_quietly
 from titleclf.config.hydra import compose
-from titleclf.data.dataset import read_data
-from titleclf.data.targets import labels_of
+from titleclf.data.dataset import read_dataset
 from titleclf.evaluate.metrics import summary
 from titleclf.runtime.bundle.contents import Metrics
 from titleclf.runtime.errors import exit_codes
@@ -39,10 +39,10 @@ def titleclf_scores(overrides: Sequence[str]) -> Metrics:
 def svc_scores(overrides: Sequence[str]) -> Metrics:
     """Train TF-IDF + SVC on the same training titles, and return its scores on the same test titles."""
     config = compose("train", overrides)
-    data = read_data(config)
+    data = read_dataset(config)
     peer = peers.svc(config.seed)
-    peer.fit(data.sides.train["title"], labels_of(data.sides.train, data.categories))
-    return summary(peer.predict(data.sides.test["title"]), labels_of(data.sides.test, data.categories))
+    peer.fit(data.train.titles, data.train.targets)
+    return summary(peer.predict(data.test.titles), data.test.targets.astype(np.int64))
 
 
 def measure(seeds: Sequence[int], overrides: Sequence[str]) -> pd.DataFrame:

@@ -20,29 +20,30 @@ from scripts.common.report import as_percent, as_table, made_by
 from scripts.common.training import train_quietly
 from titleclf.config.hydra import compose
 from titleclf.data import corrections
-from titleclf.data.dataset import read_data
+from titleclf.data.dataset import read_splits
 from titleclf.runtime.classifier import Classifier
 from titleclf.runtime.errors import exit_codes
 from titleclf.runtime.files import write_text
+from titleclf.runtime.network import Network
 
 CORRECTED = 60  # titles per seed
 OTHERS = "other test titles"
 COLUMNS = ["corrected", *NOISY, OTHERS]
 
 
-def train_model(overrides: Sequence[str]) -> Classifier:
+def train_model(overrides: Sequence[str]) -> Classifier[Network]:
     """Train as `make train` does, and return the model."""
     with tempfile.TemporaryDirectory() as folder:
         return Classifier.load(train_quietly(["evaluate.robustness_titles=0", *overrides], folder))
 
 
-def accuracy(model: Classifier, titles: list[str], categories: list[str]) -> float:
+def accuracy(model: Classifier[Network], titles: list[str], categories: list[str]) -> float:
     """Return the fraction of titles whose predicted category is the right one."""
     predictions = zip(model.predict(titles), categories, strict=True)
     return float(np.mean([prediction.category == category for prediction, category in predictions]))
 
 
-def accuracies(model: Classifier, corrected: pd.DataFrame, others: pd.DataFrame) -> dict[str, float]:
+def accuracies(model: Classifier[Network], corrected: pd.DataFrame, others: pd.DataFrame) -> dict[str, float]:
     """Return the accuracy on the corrected titles, on their noisy copies and on the other test titles."""
     titles, categories = list(corrected["title"]), list(corrected["category"])
     copies = noisy_copies(titles, [np.random.default_rng(1)] * len(NOISY))
@@ -59,7 +60,8 @@ def measure(seeds: Sequence[int], repetitions: Sequence[int], overrides: Sequenc
     for seed in tqdm(seeds, "seeds", disable=None):
         uncorrected = [*overrides, f"seed={seed}"]
         before = train_model(uncorrected)
-        test = read_data(compose("train", uncorrected)).sides.test
+        frames, _ = read_splits(compose("train", uncorrected))
+        test = frames.test
         predicted = [prediction.category for prediction in before.predict(list(test["title"]))]
         mistakes = test[test["category"] != predicted]
         corrected = mistakes.sample(min(CORRECTED, len(mistakes)), random_state=seed)
@@ -68,7 +70,8 @@ def measure(seeds: Sequence[int], repetitions: Sequence[int], overrides: Sequenc
             corrected.to_csv(path, index=False)
             with_corrections = [*uncorrected, f"data.corrections={path}"]
             with contextlib.redirect_stdout(io.StringIO()):
-                others = read_data(compose("train", with_corrections)).sides.test
+                corrected_frames, _ = read_splits(compose("train", with_corrections))
+            others = corrected_frames.test
             rows.append({"seed": seed, "times": 0, **accuracies(before, corrected, others)})
             for times in repetitions:
                 corrections.REPEATS = times

@@ -22,13 +22,15 @@ from titleclf.config.schemas import ColumnsConfig
 from titleclf.data.titles import read_titles
 from titleclf.epg.edits import rewrite
 from titleclf.epg.fill import Decider
-from titleclf.epg.genres import Genre, Labels
-from titleclf.epg.parser import programmes
+from titleclf.epg.genres import Genre, GenreTable
+from titleclf.epg.parser import airings
 from titleclf.epg.xmltv import Edit, Piece
 from titleclf.runtime.bundle.reader import model_folder
 from titleclf.runtime.classifier import Classifier
 from titleclf.runtime.errors import exit_codes
 from titleclf.runtime.files import SHIPPED, write_text
+from titleclf.runtime.network import Network
+from titleclf.runtime.text.programmes import Programme
 from titleclf.runtime.text.title_keys import key_of
 
 PRECISION = 0.9
@@ -45,39 +47,39 @@ class StrippedGuide(NamedTuple):
     kept_titles: set[str]  # by `key_of`, the titles on the channels that keep their categories
 
 
-def strip_categories(guide: Path, path: Path, labels: Labels, seed: int) -> StrippedGuide:
+def strip_categories(guide: Path, path: Path, table: GenreTable, seed: int) -> StrippedGuide:
     """Write the guide to `path` without the categories of half of its channels, drawn by `seed`."""
-    channels = sorted({programme.channel for programme in programmes(str(guide))})
+    channels = sorted({airing.channel for airing in airings(str(guide))})
     drawn = np.random.default_rng(seed).permutation(len(channels))[: len(channels) // 2]
     stripped_channels = {channels[place] for place in drawn}
     stripped = StrippedGuide(path, [], [], set())
 
     def edits(piece: Piece) -> list[Edit]:
         removals = []
-        for programme in piece.programmes:
-            if programme.channel not in stripped_channels:
-                stripped.kept_titles.add(key_of(programme.title))
+        for airing in piece.airings:
+            if airing.channel not in stripped_channels:
+                stripped.kept_titles.add(key_of(airing.title))
                 continue
-            genre = labels.genre_of([category.text for category in programme.categories])
-            if genre is not None and programme.title:
-                stripped.titles.append(programme.title)
+            genre = table.genre_of([category.text for category in airing.categories])
+            if genre is not None and airing.title:
+                stripped.titles.append(airing.title)
                 stripped.genres.append(genre)
-            removals += [piece.removal(category) for category in programme.categories]
+            removals += [piece.removal(category) for category in airing.categories]
         return removals
 
     rewrite(str(guide), str(path), edits)
     return stripped
 
 
-def evaluate(models: Sequence[Classifier], stripped: StrippedGuide, known: set[str]) -> pd.DataFrame:
+def evaluate(models: Sequence[Classifier[Network]], stripped: StrippedGuide, known: set[str]) -> pd.DataFrame:
     """Return a row for each programme: its genre, the top genre, whether it is filled in, and if its title is new."""
-    decider = Decider([(model, model.least_at(PRECISION)) for model in models])
-    decisions = decider.decide(stripped.titles)
+    decider = Decider([(model, model.thresholds_at(PRECISION)) for model in models])
+    decisions = decider.decide(map(Programme, stripped.titles))
     keys = [key_of(title) for title in stripped.titles]
     return pd.DataFrame(
         {
             "genre": stripped.genres,
-            "top1": [(*decision.categories, decision.likeliest)[0] for decision in decisions],
+            "top1": [(*decision.categories, decision.top1)[0] for decision in decisions],
             "filled": [bool(decision.categories) for decision in decisions],
             "on_other_channels": [key in stripped.kept_titles for key in keys],
             "known": [key in known for key in keys],
@@ -85,10 +87,10 @@ def evaluate(models: Sequence[Classifier], stripped: StrippedGuide, known: set[s
     ).assign(right=lambda rows: rows["genre"] == rows["top1"])
 
 
-def measure(guide: Path, labels: Labels, known: set[str], seed: int, overrides: Sequence[str]) -> pd.DataFrame:
+def measure(guide: Path, table: GenreTable, known: set[str], seed: int, overrides: Sequence[str]) -> pd.DataFrame:
     """Return the rows of `evaluate` for each model."""
     with tempfile.TemporaryDirectory() as folder:
-        stripped = strip_categories(guide, Path(folder) / "stripped.xml", labels, seed)
+        stripped = strip_categories(guide, Path(folder) / "stripped.xml", table, seed)
         run = train_quietly([f"data.path={stripped.path}", f"seed={seed}", *overrides], Path(folder) / "runs")
         shipped, harvested = Classifier.load(model_folder(SHIPPED)), Classifier.load(run)
     models = {SHIPPED_MODEL: [shipped], HARVESTED: [harvested], BOTH: [harvested, shipped]}
@@ -154,13 +156,10 @@ def known_titles(paths: Iterable[Path]) -> set[str]:
 
 def report(arguments: argparse.Namespace, provenance: str) -> str:
     """Measure every guide with every seed, and return the report."""
-    labels, known = Labels.shipped(), known_titles(arguments.known)
+    table, known = GenreTable.shipped(), known_titles(arguments.known)
     pairs = [(guide, seed) for guide in arguments.guides for seed in arguments.seeds]
     rows = pd.concat(
-        [
-            measure(guide, labels, known, seed, arguments.overrides)
-            for guide, seed in tqdm(pairs, "guides", disable=None)
-        ]
+        [measure(guide, table, known, seed, arguments.overrides) for guide, seed in tqdm(pairs, "guides", disable=None)]
     )
     seeds = ", ".join(map(str, arguments.seeds))
     introduction = f"""\

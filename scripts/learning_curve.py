@@ -26,14 +26,17 @@ from scripts.common.noise import CLEAN, NOISY, NoisyTitles, clean_and_noisy
 from scripts.common.report import data_files, made_by
 from titleclf.config.hydra import compose
 from titleclf.config.schemas import TrainConfig
-from titleclf.data.dataset import Data, read_data
+from titleclf.data.dataset import Dataset, LabelledTitles, read_splits
 from titleclf.data.splits import Split, learnable, split_with_test
+from titleclf.data.targets import categories_of
 from titleclf.data.titles import fingerprint
 from titleclf.evaluate.metrics import expected_calibration_error, summary
+from titleclf.runtime import choices
 from titleclf.runtime.arguments import count
 from titleclf.runtime.arrays import Floats
 from titleclf.runtime.errors import InputError, exit_codes
 from titleclf.runtime.files import replacing, write_text
+from titleclf.training.run import Run
 
 # The overrides of each titleclf model; {embeddings} stands for the file of --embeddings.
 _PRETRAINED = ["experiment=few_labels", 'model.embeddings.path="{embeddings}"']
@@ -68,10 +71,11 @@ class Course(NamedTuple):
 
 def read_course(config: TrainConfig) -> Course:
     """Read the titles and hold out test titles as `make train` does; labels are drawn from all others."""
-    data = read_data(config)
-    titles, test = peers.peer_rows(data), data.sides.test
-    noisy = clean_and_noisy(test, data.categories, _NOISE_SEED)
-    return Course(titles, test, noisy, data.categories, fingerprint(titles) + fingerprint(test))
+    frames, _ = read_splits(config)
+    titles, test = pd.concat([frames.train, frames.validation], ignore_index=True), frames.test
+    categories = categories_of(list(frames.train["category"]), config.task)
+    noisy = clean_and_noisy(LabelledTitles.from_frame(test, categories, config.task), _NOISE_SEED)
+    return Course(titles, test, noisy, categories, fingerprint(titles) + fingerprint(test))
 
 
 def draw(titles: pd.DataFrame, size: int, seed: int) -> pd.DataFrame:
@@ -80,13 +84,12 @@ def draw(titles: pd.DataFrame, size: int, seed: int) -> pd.DataFrame:
     return titles.iloc[order[:size]].reset_index(drop=True)
 
 
-def unsplit(drawn: pd.DataFrame, test: pd.DataFrame) -> Data:
+def unsplit(drawn: pd.DataFrame) -> Dataset:
     """Return a draw for the peers, which train on all of it."""
-    categories = sorted(drawn["category"].unique())
-    return Data(Split(drawn, drawn[:0], test), categories, fingerprint(drawn), drawn)
+    return _dataset(Split(drawn, drawn[:0], drawn[:0]), fingerprint(drawn))
 
 
-def split(drawn: pd.DataFrame, test: pd.DataFrame, config: TrainConfig) -> Data:
+def split(drawn: pd.DataFrame, config: TrainConfig) -> Dataset:
     """Return a draw for titleclf, split into training and validation, without categories too small to split.
 
     Raises
@@ -100,23 +103,26 @@ def split(drawn: pd.DataFrame, test: pd.DataFrame, config: TrainConfig) -> Data:
             f"--sizes must give draws with two categories of three programmes each. Got too few in {len(drawn):,} "
             f"labels with seed {config.seed}. Choose larger sizes."
         )
-    sides = split_with_test(titles, test, config.data, config.seed)
-    return Data(sides, sorted(sides.train["category"].unique()), fingerprint(titles), sides.train)
+    return _dataset(split_with_test(titles, titles[:0], config.data, config.seed), fingerprint(titles))
 
 
-def train_on(drawn: pd.DataFrame, course: Course, config: TrainConfig, name: str) -> tuple[peers.Model, Data]:
+def _dataset(frames: Split, digest: str) -> Dataset:
+    """Return a draw as arrays, without test titles: most draws lack some of the test titles' categories."""
+    categories = categories_of(list(frames.train["category"]), choices.Task.single)
+    train, validation, test = (LabelledTitles.from_frame(frame, categories, choices.Task.single) for frame in frames)
+    return Dataset(train, validation, test, train, categories, digest)
+
+
+def train_on(drawn: pd.DataFrame, config: TrainConfig, name: str) -> tuple[peers.Model, Dataset]:
     """Train a model on a draw; return also the data that it was given."""
-    data = split(drawn, course.test, config) if name in MODELS else unsplit(drawn, course.test)
+    data = split(drawn, config) if name in MODELS else unsplit(drawn)
     with tempfile.TemporaryDirectory() as folder:
         if name == peers.SVC:
             return peers.train_svc(config, data, Path(folder)), data
         if name == peers.FASTTEXT:
             return peers.train_fasttext(config, data, Path(folder), fasttext_settings(len(drawn))), data
-        bundle, _, seconds = peers.fit_titleclf(config, data, Path(folder))
-
-    def scores(titles: list[str]) -> Floats:
-        return bundle.probabilities(titles)[0]
-
+        model, seconds = peers.fit_titleclf(config, data, Run(Path(folder), is_new=True))
+    scores = peers.scores_of(model)
     return peers.Model(scores, scores, True, seconds, np.nan), data
 
 
@@ -221,8 +227,8 @@ def measure(tasks: Sequence[Task], course: Course, arguments: argparse.Namespace
 def evaluate(task: Task, course: Course, config: TrainConfig) -> Row:
     """Train and evaluate the model of a task."""
     drawn = draw(course.titles, task.size, task.seed)
-    model, data = train_on(drawn, course, config, task.model)
-    used = len(data.sides.train) + len(data.sides.validation)
+    model, data = train_on(drawn, config, task.model)
+    used = len(data.train) + len(data.validation)
     return {"used": used, **scores_of(model, data.categories, course, config.evaluate.calibration_bins)}
 
 

@@ -20,13 +20,15 @@ from scripts.common.arguments import parse_with_overrides, report_parser
 from scripts.common.report import as_percent, as_table, made_by, stem
 from scripts.common.training import train_quietly
 from titleclf.epg.edits import own_categories
-from titleclf.epg.genres import Labels
+from titleclf.epg.genres import GenreTable
 from titleclf.epg.harvest import Harvest
-from titleclf.epg.parser import programmes
-from titleclf.epg.xmltv import Programme
+from titleclf.epg.parser import airings
+from titleclf.epg.xmltv import Airing
 from titleclf.runtime.classifier import Classifier
 from titleclf.runtime.errors import exit_codes
 from titleclf.runtime.files import write_text
+from titleclf.runtime.network import Network
+from titleclf.runtime.text.programmes import Programmes
 from titleclf.runtime.text.title_keys import base_title, key_of
 
 PRECISION = 0.9
@@ -49,36 +51,36 @@ VIEWS = {
 class HeldOut(NamedTuple):
     """Programmes of a guide to train on, and by view those to evaluate on."""
 
-    train: list[Programme]
-    views: dict[str, list[Programme]]
+    train: list[Airing]
+    views: dict[str, list[Airing]]
 
 
-def labelled(guide: Path, labels: Labels) -> list[Programme]:
+def labelled(guide: Path, table: GenreTable) -> list[Airing]:
     """Return the programmes of a guide that have a title, and categories that stand for one genre."""
     return [
-        programme
-        for programme in programmes(str(guide))
-        if programme.title and own_categories(programme) and labels.genre_of(own_categories(programme)) is not None
+        airing
+        for airing in airings(str(guide))
+        if airing.title and own_categories(airing) and table.genre_of(own_categories(airing)) is not None
     ]
 
 
-def hold_out(guide: Sequence[Programme], seed: int) -> HeldOut:
+def hold_out(guide: Sequence[Airing], seed: int) -> HeldOut:
     """Hold out channels, titles with all of their episodes, and some of the remaining programmes, drawn by `seed`."""
     generator = np.random.default_rng(seed)
-    channels = _drawn((programme.channel for programme in guide), NEW_CHANNELS, generator)
-    titles = _drawn((base_title(programme.title) for programme in guide), NEW_TITLES, generator)
+    channels = _drawn((airing.channel for airing in guide), NEW_CHANNELS, generator)
+    titles = _drawn((base_title(airing.title) for airing in guide), NEW_TITLES, generator)
     split = HeldOut([], {view: [] for view in VIEWS})
-    for programme, draw in zip(guide, generator.random(len(guide)), strict=True):
-        is_new = base_title(programme.title) in titles
-        if programme.channel in channels:
-            split.views["new titles, new channels"] += [programme] if is_new else []
+    for airing, draw in zip(guide, generator.random(len(guide)), strict=True):
+        is_new = base_title(airing.title) in titles
+        if airing.channel in channels:
+            split.views["new titles, new channels"] += [airing] if is_new else []
         elif is_new:
-            split.views["new titles"].append(programme)
+            split.views["new titles"].append(airing)
         else:
-            (split.views["known titles"] if draw < KNOWN_TITLES else split.train).append(programme)
-    trained = {key_of(programme.title) for programme in split.train}
+            (split.views["known titles"] if draw < KNOWN_TITLES else split.train).append(airing)
+    trained = {key_of(airing.title) for airing in split.train}
     split.views["known titles"][:] = [
-        programme for programme in split.views["known titles"] if key_of(programme.title) in trained
+        airing for airing in split.views["known titles"] if key_of(airing.title) in trained
     ]
     return split
 
@@ -88,30 +90,31 @@ def _drawn(names: Iterable[str], fraction: float, generator: np.random.Generator
     return {distinct[place] for place in generator.permutation(len(distinct))[: round(fraction * len(distinct))]}
 
 
-def write_rows(path: Path, train: Iterable[Programme], labels: Labels) -> None:
+def write_rows(path: Path, train: Iterable[Airing], table: GenreTable) -> None:
     """Write a row for each title on each channel, as `data.path=GUIDE` reads them."""
     harvest = Harvest(by_channel=True, with_minutes=True)
-    for programme in train:
-        harvest.add(programme, labels)
+    for airing in train:
+        harvest.add(airing, table)
     with path.open("w", newline="", encoding="utf-8") as file:
-        rows = [(row.title, row.genre.value, row.lang, *row.context) for row in harvest.rows()]
+        rows = [
+            (row.programme.title, row.genre.value, row.lang, row.programme.channel, row.programme.minutes)
+            for row in harvest.rows()
+        ]
         csv.writer(file).writerows([("title", "category", "lang", "channel", "duration"), *rows])
 
 
 def evaluate(
-    model: Classifier, held_out: Sequence[Programme], labels: Labels, *, title_only: bool = False
+    model: Classifier[Network], held_out: Sequence[Airing], table: GenreTable, *, title_only: bool = False
 ) -> pd.DataFrame:
     """Return a row for each programme: its title, whether the top genre is right, and whether it is filled in."""
-    predictions = model.predict(
-        [programme.title for programme in held_out],
-        least=model.least_at(PRECISION),
-        channels=None if title_only else [programme.channel for programme in held_out],
-        durations=None if title_only else [programme.minutes for programme in held_out],
+    programmes = Programmes.of(airing.programme for airing in held_out)
+    predictions = model.predict_programmes(
+        programmes.titles_only() if title_only else programmes, min_probability=model.thresholds_at(PRECISION)
     )
-    genres = [labels.genre_of(own_categories(programme)) for programme in held_out]
+    genres = [table.genre_of(own_categories(airing)) for airing in held_out]
     return pd.DataFrame(
         {
-            "title": [programme.title for programme in held_out],
+            "title": [airing.title for airing in held_out],
             "right": [
                 prediction.candidates[0][0] == genre for prediction, genre in zip(predictions, genres, strict=True)
             ],
@@ -120,20 +123,20 @@ def evaluate(
     )
 
 
-def measure(guide: Path, labels: Labels, seed: int, overrides: Sequence[str]) -> pd.DataFrame:
+def measure(guide: Path, table: GenreTable, seed: int, overrides: Sequence[str]) -> pd.DataFrame:
     """Return the rows of `evaluate` for each model and view."""
-    split = hold_out(labelled(guide, labels), seed)
+    split = hold_out(labelled(guide, table), seed)
     frames = []
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "rows.csv"
-        write_rows(path, split.train, labels)
+        write_rows(path, split.train, table)
         for fields, columns in FIELDS.items():
             run = train_quietly([f"data.path={path}", f"seed={seed}", *overrides, *columns], Path(folder) / "runs")
             model = Classifier.load(run)
             for view, held_out in split.views.items():
-                frames.append(evaluate(model, held_out, labels).assign(fields=fields, view=view))
+                frames.append(evaluate(model, held_out, table).assign(fields=fields, view=view))
                 if fields == ALL_FIELDS:
-                    rows = evaluate(model, held_out, labels, title_only=True)
+                    rows = evaluate(model, held_out, table, title_only=True)
                     frames.append(rows.assign(fields=TITLE_ONLY, view=view))
     return pd.concat(frames).assign(guide=stem(guide), seed=seed)
 
@@ -165,10 +168,10 @@ def as_markdown(rows: pd.DataFrame) -> str:
 
 def report(arguments: argparse.Namespace, provenance: str) -> str:
     """Measure every guide with every seed, and return the report."""
-    labels = Labels.shipped()
+    table = GenreTable.shipped()
     pairs = [(guide, seed) for guide in arguments.guides for seed in arguments.seeds]
     rows = pd.concat(
-        [measure(guide, labels, seed, arguments.overrides) for guide, seed in tqdm(pairs, "guides", disable=None)]
+        [measure(guide, table, seed, arguments.overrides) for guide, seed in tqdm(pairs, "guides", disable=None)]
     )
     parts = [f"## {heading}\n\n{as_markdown(rows[rows['view'] == view])}" for view, heading in VIEWS.items()]
     return "\n".join([_introduction(arguments, provenance), *parts])

@@ -6,10 +6,10 @@ import subprocess
 import sys
 import tempfile
 
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import ViewportSize, sync_playwright
 
 TITLES = ("Match of the Day", "tagesshau", "NEW: Match of the Day (R)", "The Great British Bake Off", "Qwertz")
-SIZE = {"width": 1000, "height": 960}  # pixels
+SIZE = ViewportSize(width=1000, height=960)  # pixels
 
 
 def main() -> None:

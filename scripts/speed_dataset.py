@@ -85,7 +85,7 @@ def watch(process: subprocess.Popen[str], shards: int, answers: Path) -> tuple[p
     while process.poll() is None:
         done = sum(1 for _ in answers.glob("[!_.]*.parquet")) / shards
         children = list(descendants(process.pid))
-        busy = [pid for pid, command in children if command.startswith("ray::Worker.answer")]
+        busy = [pid for pid, command in children if command.startswith("ray::Worker.predict")]
         if killed_at is None and done >= _KILL_AT and busy:
             os.kill(busy[0], signal.SIGKILL)
             killed_at = done

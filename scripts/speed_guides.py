@@ -40,9 +40,7 @@ def without_categories(guide: Path) -> tuple[bytes, bytes, bytes]:
 
 
 def _without_categories(piece: Piece) -> bytes:
-    return piece.edited(
-        [piece.removal(category) for programme in piece.programmes for category in programme.categories]
-    )
+    return piece.edited([piece.removal(category) for airing in piece.airings for category in airing.categories])
 
 
 def write_repeated(parts: tuple[bytes, bytes, bytes], megabytes: int, path: Path) -> None:

@@ -33,16 +33,16 @@ from scripts.common.processes import run
 from scripts.common.report import as_table, made_by
 from titleclf.config.hydra import compose
 from titleclf.config.schemas import ColumnsConfig, TrainConfig
-from titleclf.data.dataset import read_data
-from titleclf.data.titles import read_all_titles
-from titleclf.epg.parser import programmes
+from titleclf.data.dataset import read_dataset, read_labelled
+from titleclf.epg.parser import airings
 from titleclf.runtime.arguments import count
 from titleclf.runtime.bundle.reader import model_folder
 from titleclf.runtime.classifier import Classifier
 from titleclf.runtime.errors import exit_codes
 from titleclf.runtime.files import SHIPPED, write_text
 from titleclf.runtime.tables import titles_in
-from titleclf.training.trained_model import load_bundle
+from titleclf.runtime.text.programmes import Programmes
+from titleclf.training.trained_model import load_trained
 
 SINGLE_TITLES = 2_000  # predicted one at a time
 _COLUMNS = ColumnsConfig("title", "category", "lang", "und", channel=None, duration=None)
@@ -53,7 +53,7 @@ Predict = Callable[[list[str]], object]
 
 def guide_titles(guide: Path, title_count: int) -> list[str]:
     """Return the titles of a guide in order, repeats included, starting over until there are enough."""
-    titles = [programme.title for programme in programmes(str(guide)) if programme.title]
+    titles = [airing.title for airing in airings(str(guide)) if airing.title]
     return list(itertools.islice(itertools.cycle(titles), title_count))
 
 
@@ -62,13 +62,14 @@ def contenders(model: Path) -> dict[str, Predict]:
     config: TrainConfig = compose("train", [])
     fasttext = import_fasttext()
     with tempfile.TemporaryDirectory() as folder:
-        train_fasttext(config, read_data(config), Path(folder), FASTTEXT_SETTINGS)
+        train_fasttext(config, read_dataset(config), Path(folder), FASTTEXT_SETTINGS)
         with contextlib.redirect_stderr(None):  # fastText warns about a change of its interface
             peer = fasttext.load_model(str(Path(folder) / "model.bin"))
     classifier = Classifier.load(model)
     models: dict[str, Predict] = {FASTTEXT: peer.predict, TITLECLF: classifier.predict}
-    if classifier.memory is not None:
-        models[f"{TITLECLF}, no memory"] = replace(classifier, memory=None).predict
+    if classifier.contents.memory is not None:
+        without_memory = replace(classifier, contents=replace(classifier.contents, memory=None))
+        models[f"{TITLECLF}, no memory"] = without_memory.predict
     return models
 
 
@@ -136,12 +137,13 @@ def start_table(model: str, rounds: int) -> str:
 
 def folding_table(model: Path, trained: Path, test: Path) -> str:
     """Return the accuracy of a folded model beside that of the model it was folded from, on clean and noisy titles."""
-    folded, source = Classifier.load(model), load_bundle(trained)
-    titles = read_all_titles(str(test), _COLUMNS, source.task)
-    noisy = clean_and_noisy(titles, source.categories, seed=1)
+    folded, source = Classifier.load(model), load_trained(trained)
+    titles = read_labelled(str(test), _COLUMNS, source.categories, source.task)
+    noisy = clean_and_noisy(titles, seed=1)
     cells = {}
     for condition, copies in tqdm(noisy.conditions.items(), "conditions", leave=False, disable=None):
-        before, after = (classifier.probabilities(copies)[0] for classifier in (source, folded))
+        programmes = Programmes(copies)
+        before, after = source.probabilities(programmes), folded.probabilities(programmes)
         percents = [
             100 * float((probabilities.argmax(axis=1) == noisy.labels).mean()) for probabilities in (before, after)
         ]

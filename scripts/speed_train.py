@@ -16,13 +16,15 @@ from scripts.common.arguments import parse_with_overrides, report_parser
 from scripts.common.report import as_table, made_by
 from titleclf.config.hydra import compose
 from titleclf.config.schemas import ColumnsConfig, TrainConfig
-from titleclf.data.dataset import read_data
+from titleclf.data.dataset import read_dataset
 from titleclf.data.titles import read_all_titles
 from titleclf.runtime.arguments import count
 from titleclf.runtime.errors import InputError, exit_codes
 from titleclf.runtime.files import write_text
-from titleclf.train import build, fit
+from titleclf.train import fit
 from titleclf.training.distributed import pick_device
+from titleclf.training.run import Run
+from titleclf.training.trained_model import new_model
 
 EPOCHS = 2
 
@@ -36,12 +38,12 @@ def measure(config: TrainConfig, titles: pd.DataFrame, sizes: Sequence[int], see
             titles.sample(size, random_state=seed).to_csv(path, index=False)
             columns = ColumnsConfig("title", "category", "lang", "und", channel=None, duration=None)
             sample = replace(config.data, path=str(path), test_path=None, columns=columns)
-            data = read_data(replace(config, data=sample))
-            bundle = build(config, data, pick_device(config.device))
+            data = read_dataset(replace(config, data=sample))
+            model = new_model(config, data, pick_device(config.device))
             started = time.perf_counter()
-            fit(config, data, bundle, Path(folder))
+            fit(config, data, model.network, Run(Path(folder), is_new=True))
             seconds = time.perf_counter() - started
-        trained = len(data.sides.train)
+        trained = len(data.train)
         rows.append((size, trained, seconds, seconds / EPOCHS / trained * 1000))
     return pd.DataFrame(rows, columns=["rows", "trained", "seconds", "per_thousand"])
 

@@ -1,8 +1,6 @@
 """Compare titleclf and TF-IDF + logistic regression on the tags of XMLTV guides."""
 
 import argparse
-import contextlib
-import io
 import re
 import sys
 import tempfile
@@ -18,24 +16,23 @@ import pandas as pd
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.multiclass import OneVsRestClassifier
-from titleclf.runtime.tag_thresholds import best_for_all, best_thresholds
 from tqdm import tqdm
 
 from scripts.common.arguments import parse_with_overrides, report_parser
+from scripts.common.peers import fit_titleclf
 from scripts.common.report import as_percent, as_table, made_by, stem
 from titleclf.config.hydra import compose
 from titleclf.config.schemas import ColumnsConfig, TrainConfig
-from titleclf.data.dataset import Data, read_data
-from titleclf.data.targets import tags_of
-from titleclf.epg.parser import programmes
+from titleclf.data.dataset import Dataset, LabelledTitles, read_dataset
+from titleclf.epg.parser import airings
 from titleclf.evaluate.tag_metrics import average_precisions, summary
-from titleclf.runtime.arrays import Floats
+from titleclf.runtime.arrays import Bools, Floats
 from titleclf.runtime.errors import InputError, exit_codes
 from titleclf.runtime.files import write_text
+from titleclf.runtime.text.programmes import Programmes
 from titleclf.runtime.text.tags import BAR, joined
-from titleclf.train import build, fit
-from titleclf.training.calibration import calibrate
-from titleclf.training.distributed import pick_device
+from titleclf.training.run import Run
+from titleclf.training.threshold_fit import best_threshold_for_all, best_thresholds
 
 TITLECLF, PEER = "titleclf", "TF-IDF char_wb 1-5 + logistic regression, one vs rest"
 INVERSE_REGULARIZATIONS = (1, 3, 10, 30, 100)  # C of the regression, chosen on validation
@@ -52,7 +49,7 @@ class Probabilities(NamedTuple):
     settings: str
 
 
-Trainer = Callable[[TrainConfig, Data], Probabilities]
+Trainer = Callable[[TrainConfig, Dataset], Probabilities]
 
 
 def tagged_titles(guides: Sequence[Path], min_titles: int) -> pd.DataFrame:
@@ -63,10 +60,10 @@ def tagged_titles(guides: Sequence[Path], min_titles: int) -> pd.DataFrame:
     tags: defaultdict[str, set[str]] = defaultdict(set)
     languages: dict[str, str] = {}
     for guide in guides:
-        for programme in programmes(str(guide)):
-            title = _DECORATION.sub("", programme.title)
-            tags[title] |= {category.text.replace(BAR, "/") for category in programme.categories}  # bars separate tags
-            languages.setdefault(title, programme.lang or "")
+        for airing in airings(str(guide)):
+            title = _DECORATION.sub("", airing.title)
+            tags[title] |= {category.text.replace(BAR, "/") for category in airing.categories}  # bars separate tags
+            languages.setdefault(title, airing.lang or "")
     counts = Counter(tag for title_tags in tags.values() for tag in title_tags)
     common = {tag for tag, count in counts.items() if count >= min_titles}
     rows = [
@@ -77,25 +74,22 @@ def tagged_titles(guides: Sequence[Path], min_titles: int) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["title", "category", "lang"])
 
 
-def train_titleclf(config: TrainConfig, data: Data) -> Probabilities:
+def train_titleclf(config: TrainConfig, data: Dataset) -> Probabilities:
     """Train and calibrate as `make train` does."""
-    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
-        started = time.perf_counter()
-        bundle = build(config, data, pick_device(config.device))
-        history = fit(config, data, bundle, Path(folder))
-        calibrate(config, data, bundle)
-        seconds = time.perf_counter() - started
-    validation, test = (bundle.probabilities(list(side["title"]))[0] for side in data.sides[1:])
-    return Probabilities(validation, test, seconds, f"{len(history)} epochs")
+    with tempfile.TemporaryDirectory() as folder:
+        run = Run(Path(folder), is_new=True)
+        model, seconds = fit_titleclf(config, data, run)
+    validation, test = (model.probabilities(Programmes(part.titles)) for part in (data.validation, data.test))
+    return Probabilities(validation, test, seconds, f"{len(run.history)} epochs")
 
 
-def train_regressions(config: TrainConfig, data: Data) -> Probabilities:
+def train_regressions(config: TrainConfig, data: Dataset) -> Probabilities:
     """Train one logistic regression for each tag, with the regularization that has the best validation micro-F1."""
-    tags = tags_of(data.sides.train, data.categories)
+    tags = tags_of(data.train)
     started = time.perf_counter()
     features = TfidfVectorizer(analyzer="char_wb", ngram_range=(1, 5), sublinear_tf=True)
-    train = features.fit_transform(data.sides.train["title"])
-    validation, test = (features.transform(side["title"]) for side in data.sides[1:])
+    train = features.fit_transform(data.train.titles)
+    validation, test = (features.transform(part.titles) for part in (data.validation, data.test))
     feature_seconds = time.perf_counter() - started
     candidates = []
     for inverse in INVERSE_REGULARIZATIONS:
@@ -108,17 +102,22 @@ def train_regressions(config: TrainConfig, data: Data) -> Probabilities:
     return max(candidates, key=lambda candidate: _best_micro_f1(candidate.validation, data))
 
 
-def _best_micro_f1(probabilities: Floats, data: Data) -> float:
-    tags = tags_of(data.sides.validation, data.categories)
-    return float(summary(probabilities >= best_for_all(probabilities, tags), tags)["micro_f1"])
+def tags_of(titles: LabelledTitles) -> Bools:
+    """Return the tags (titles, categories)."""
+    return titles.targets.astype(np.bool_)
 
 
-def scores_of(probabilities: Probabilities, data: Data) -> Iterator[dict[str, object]]:
+def _best_micro_f1(probabilities: Floats, data: Dataset) -> float:
+    tags = tags_of(data.validation)
+    return float(summary(probabilities >= best_threshold_for_all(probabilities, tags), tags)["micro_f1"])
+
+
+def scores_of(probabilities: Probabilities, data: Dataset) -> Iterator[dict[str, object]]:
     """Yield the test scores for each kind of thresholds; all but 0.5 are chosen on validation, by the same rules."""
-    validation, test = (tags_of(side, data.categories) for side in data.sides[1:])
+    validation, test = tags_of(data.validation), tags_of(data.test)
     thresholds: dict[str, Floats | float] = {
         BY_TAG: best_thresholds(probabilities.validation, validation),
-        FOR_ALL: best_for_all(probabilities.validation, validation),
+        FOR_ALL: best_threshold_for_all(probabilities.validation, validation),
         HALF: 0.5,
     }
     averages = [average for average in average_precisions(probabilities.test, test) if average is not None]
@@ -134,7 +133,7 @@ def measure(config: TrainConfig, titles: pd.DataFrame, block: str) -> tuple[pd.D
         path = Path(folder) / "titles.csv"
         titles.to_csv(path, index=False)
         config = replace(config, data=replace(config.data, path=str(path), columns=columns))
-        data = read_data(config)
+        data = read_dataset(config)
     rows: list[dict[str, object]] = []
     settings = []
     trainers: dict[str, Trainer] = {TITLECLF: train_titleclf, PEER: train_regressions}
@@ -142,8 +141,8 @@ def measure(config: TrainConfig, titles: pd.DataFrame, block: str) -> tuple[pd.D
         probabilities = train(config, data)
         settings.append(f"{name}: {probabilities.settings}")
         rows += [{"block": block, "model": name, **scores} for scores in scores_of(probabilities, data)]
-    training, validation, test = (f"{len(side):,}" for side in data.sides)
-    tags_per_title = tags_of(data.sides.train, data.categories).sum(axis=1).mean()
+    training, validation, test = (f"{len(part):,}" for part in (data.train, data.validation, data.test))
+    tags_per_title = tags_of(data.train).sum(axis=1).mean()
     about = f"{len(data.categories)} tags, {tags_per_title:.2f} per title; {training} training titles"
     counts = f"{validation} validation titles, {test} test titles"
     return pd.DataFrame(rows), f"- {block}: {about}, {counts}. {'; '.join(settings)}."

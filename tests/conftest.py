@@ -31,6 +31,18 @@ def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+# Fixtures that train, and files whose tests start browsers, builds or many processes: `make test-fast` leaves them out.
+SLOW_FIXTURES = {"run", "context_run", "tags_run", "small", "several"}
+SLOW_FILES = {"test_distributed.py", "test_docs.py", "test_main_path.py", "test_page.py", "test_wheel.py"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark slow tests, so that nobody has to mark them by hand."""
+    for item in items:
+        if item.path.name in SLOW_FILES or SLOW_FIXTURES & set(getattr(item, "fixturenames", ())):
+            item.add_marker("slow")
+
+
 @pytest.fixture(scope="session")
 def shared_csv(shared_folder: Path) -> Callable[..., Path]:
     """Write a table once for all test processes: their runs then have the same configuration."""

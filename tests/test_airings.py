@@ -36,7 +36,7 @@ from titleclf.runtime.classifier import Classifier
 from titleclf.runtime.errors import InputError
 from titleclf.runtime.explanation import explain
 from titleclf.runtime.text.programmes import EDGES, UNKNOWN, Context, Contexts, contexts_of, without
-from titleclf.serve.batcher import Answering
+from titleclf.serve.batcher import Batcher
 from titleclf.serve.corrections import Corrections
 from titleclf.train import build, train
 from titleclf.training import run as runs
@@ -500,15 +500,15 @@ def test_a_model_without_contexts_decides_a_title_once(context_run):
 @pytest.fixture
 def client(context_run, tmp_path):
     classifier = Classifier.load(context_run)
-    return Answering(classifier, np.zeros(3), Corrections(tmp_path / "corrections.csv", classifier.categories))
+    return Batcher(classifier, np.zeros(3), Corrections(tmp_path / "corrections.csv", classifier.categories))
 
 
 def test_clients_are_answered_with_their_own_contexts(client):
     async def asked():
         return await asyncio.gather(
-            client.answer(["Qwertz"] * 70, 1, [Context("sport.one", 100)] * 70),
-            client.answer(["Qwertz"] * 20, 1, [Context("news.24", 15)] * 20),
-            client.explanations(["Qwertz"], [Context("sport.one", 100)]),
+            client.predict(["Qwertz"] * 70, 1, [Context("sport.one", 100)] * 70),
+            client.predict(["Qwertz"] * 20, 1, [Context("news.24", 15)] * 20),
+            client.explain(["Qwertz"], [Context("sport.one", 100)]),
         )
 
     sports, news, (told,) = asyncio.run(asked())

@@ -1,4 +1,4 @@
-"""The commands as a user types them, in processes of their own."""
+"""The commands as a user types them, each in its own process."""
 
 import os
 import signal
@@ -21,13 +21,13 @@ def test_train_predict_evaluate_export(tmp_path, titles_csv):
     assert [line.split("  ")[-1] for line in predicted.stdout.splitlines()] == ["Match of the Day", "Tagesschau"]
     evaluated = command("evaluate", cwd=tmp_path)
     assert "Report: outputs/latest/evaluation/report.md" in evaluated.stdout
-    # Two epochs leave nothing but guesses, which the slightest rounding turns.
+    # After two epochs the model only guesses, and the slightest rounding changes a guess.
     refused = command("export", "output=mine", cwd=tmp_path)
     assert refused.returncode == 2
-    assert one_line(refused.stderr).startswith("the export must answer 99.5% of titles as its model does")
+    assert one_line(refused.stderr).startswith("the export must predict 99.5% of titles as its model does")
     assert not (tmp_path / "mine").exists()
     exported = command("export", "output=mine", "fold=false", cwd=tmp_path)
-    assert exported.stdout.startswith("On 10,000 titles: 100.00% the same answer")
+    assert exported.stdout.startswith("On 10,000 titles: 100.00% the same prediction")
     assert exported.stdout.endswith("Wrote mine\n")
     alone = command("predict", "--model", "mine", "Match of the Day", "Tagesschau", cwd=tmp_path)
     assert alone.stdout == predicted.stdout
@@ -43,8 +43,8 @@ def test_several_runs_in_one_command_do_not_collide(tmp_path, titles_csv):
     assert all((run / "bundle").is_dir() for run in runs)
 
 
-def test_ctrl_c_in_training_leaves_a_run_that_goes_on(tmp_path, titles_csv):
-    arguments = ["device=cpu", f"data.path={titles_csv}", "training.epochs=5000", "training.patience_epochs=5000"]
+def test_ctrl_c_in_training_leaves_a_run_to_resume(tmp_path, titles_csv):
+    arguments = [*QUICK, f"data.path={titles_csv}", "training.epochs=5000", "training.patience_epochs=5000"]
     process = subprocess.Popen(
         [sys.executable, "-m", "titleclf.train", *arguments],
         cwd=tmp_path,
@@ -53,13 +53,14 @@ def test_ctrl_c_in_training_leaves_a_run_that_goes_on(tmp_path, titles_csv):
         text=True,
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
     )
+    assert process.stdout is not None
     for line in process.stdout:
         if line.startswith("epoch   2"):
             process.send_signal(signal.SIGINT)
             break
     _, error = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert one_line(error).startswith("Interrupted. Go on with: python -m titleclf.train resume=outputs/")
+    assert one_line(error).startswith("Interrupted. Resume with: python -m titleclf.train resume=outputs/")
     (run,) = (tmp_path / "outputs").iterdir()
     assert {path.name for path in run.iterdir()} == {"config.yaml", "checkpoint.pt", "best.safetensors"}
 
@@ -78,7 +79,7 @@ def starting(module: str, cwd: Path) -> subprocess.Popen[str]:
 def test_ctrl_c_while_starting_shows_no_traceback(tmp_path):
     process = starting("train", tmp_path)
     deadline = time.monotonic() + 60
-    while "libtorch" not in Path(f"/proc/{process.pid}/maps").read_text():  # it is being imported, which takes seconds
+    while "libtorch" not in Path(f"/proc/{process.pid}/maps").read_text():  # its import takes seconds
         assert time.monotonic() < deadline
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
@@ -87,8 +88,9 @@ def test_ctrl_c_while_starting_shows_no_traceback(tmp_path):
     assert one_line(error).startswith("Interrupted.")
 
 
-def test_ctrl_c_while_titles_are_waited_for_shows_no_traceback(tmp_path):
+def test_ctrl_c_while_waiting_for_titles_shows_no_traceback(tmp_path):
     process = starting("predict", tmp_path)
+    assert process.stderr is not None
     assert process.stderr.readline().startswith("model: shipped")
     process.send_signal(signal.SIGINT)
     _, error = process.communicate(timeout=60)
@@ -97,7 +99,7 @@ def test_ctrl_c_while_titles_are_waited_for_shows_no_traceback(tmp_path):
 
 
 def limited(*arguments: str, cwd, kilobytes: int) -> subprocess.CompletedProcess[str]:
-    """Run a command that may write no file larger than `kilobytes`: what a full disk does to it."""
+    """Run a command that can't write a file larger than `kilobytes`, as on a full disk."""
     script = f'ulimit -f {kilobytes}; exec "$0" "$@"'
     return subprocess.run(
         ["bash", "-c", script, sys.executable, "-m", *arguments],

@@ -4,10 +4,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 
 from titleclf.data.augmentation.noise import misspell, reformat
-from titleclf.data.targets import labels_of
+from titleclf.data.dataset import LabelledTitles
 from titleclf.runtime.arrays import Labels
 from titleclf.runtime.choices import Format, Misspelling
 
@@ -23,11 +22,12 @@ class NoisyTitles(NamedTuple):
     labels: Labels
 
 
-def clean_and_noisy(titles: pd.DataFrame, categories: list[str], seed: int) -> NoisyTitles:
+def clean_and_noisy(titles: LabelledTitles, seed: int) -> NoisyTitles:
     """Return the titles in all conditions; every model is given exactly these strings."""
-    clean = list(titles["title"])
+    clean = list(titles.titles)
     generators = [np.random.default_rng([seed, condition]) for condition in range(1, len(CONDITIONS))]
-    return NoisyTitles({CLEAN: clean, **noisy_copies(clean, generators)}, labels_of(titles, categories))
+    conditions = {CLEAN: clean, **noisy_copies(clean, generators)}
+    return NoisyTitles(conditions, titles.targets.astype(np.int64))
 
 
 def noisy_copies(titles: list[str], generators: Sequence[np.random.Generator]) -> dict[str, list[str]]:

@@ -7,29 +7,28 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import joblib
 import numpy as np
-import pandas as pd
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.svm import LinearSVC
 
 from titleclf.config.schemas import TrainConfig
-from titleclf.data.dataset import Data
-from titleclf.data.targets import labels_of
-from titleclf.runtime.arrays import Floats
+from titleclf.data.dataset import Dataset
+from titleclf.runtime.arrays import Floats, Labels
 from titleclf.runtime.errors import InputError
 from titleclf.runtime.files import write_text
-from titleclf.train import build, finish, fit
+from titleclf.runtime.text.programmes import Programmes
+from titleclf.train import evaluate_on_test, fit
 from titleclf.training.calibration import calibrate
 from titleclf.training.distributed import pick_device
-from titleclf.training.run import History
-from titleclf.training.trained_model import Bundle, load_bundle
+from titleclf.training.run import Run
+from titleclf.training.trained_model import TrainedModel, load_trained, new_model
 
 Settings = dict[str, int | float]
-Trainer = Callable[[TrainConfig, Data, Path], "Model"]
+Trainer = Callable[[TrainConfig, Dataset, Path], "Model"]
 
 TITLECLF, FASTTEXT, SVC = "titleclf", "fastText", "TF-IDF char_wb 1-5 + LinearSVC"
 # Each of fastText's threads initializes a tenth of the n-gram table; with fewer than ten threads the rest stays zero.
@@ -57,35 +56,47 @@ class Model:
     megabytes: float
 
 
-def train_titleclf(config: TrainConfig, data: Data, folder: Path) -> Model:
+class PeerTitles(NamedTuple):
+    """Titles with their labels (titles,)."""
+
+    titles: list[str]
+    labels: Labels
+
+
+def train_titleclf(config: TrainConfig, data: Dataset, folder: Path) -> Model:
     """Train as `make train` does, and return the model of the bundle."""
-    run = folder / "run"
-    bundle, history, seconds = fit_titleclf(config, data, run)
+    run = Run(folder / "run", is_new=True)
+    model, seconds = fit_titleclf(config, data, run)
     with contextlib.redirect_stdout(io.StringIO()):
-        finish(config, data, bundle, run, history)
-    saved = load_bundle(run)
-
-    def scores(titles: list[str]) -> Floats:
-        return saved.probabilities(titles)[0]
-
-    return Model(scores, scores, True, seconds, _megabytes((run / "bundle").iterdir()))
+        evaluate_on_test(config, data, model, run)
+    scores = scores_of(load_trained(run.folder))
+    return Model(scores, scores, True, seconds, _megabytes((run.folder / "bundle").iterdir()))
 
 
-def fit_titleclf(config: TrainConfig, data: Data, run: Path) -> tuple[Bundle, History, float]:
-    """Train and calibrate as `make train` does, without a report; return also the seconds."""
+def fit_titleclf(config: TrainConfig, data: Dataset, run: Run) -> tuple[TrainedModel, float]:
+    """Train and calibrate as `make train` does, without a report; return the model and the seconds."""
     with contextlib.redirect_stdout(io.StringIO()):
         started = time.perf_counter()
-        bundle = build(config, data, pick_device(config.device))
-        history = fit(config, data, bundle, run)
-        calibrate(config, data, bundle)
-        return bundle, history, time.perf_counter() - started
+        model = new_model(config, data, pick_device(config.device))
+        fit(config, data, model.network, run)
+        calibrate(config, data, model)
+        return model, time.perf_counter() - started
 
 
-def train_fasttext(config: TrainConfig, data: Data, folder: Path, settings: Settings) -> Model:
+def scores_of(model: TrainedModel) -> Callable[[list[str]], Floats]:
+    """Return the function that scores titles, without channels and durations."""
+
+    def scores(titles: list[str]) -> Floats:
+        return model.probabilities(Programmes(titles))
+
+    return scores
+
+
+def train_fasttext(config: TrainConfig, data: Dataset, folder: Path, settings: Settings) -> Model:
     """Train fastText on the casefolded titles of training and validation."""
     fasttext = import_fasttext()
-    rows = peer_rows(data)
-    lines = zip(labels_of(rows, data.categories), fasttext_titles(rows["title"]), strict=True)
+    peer_data = peer_titles(data)
+    lines = zip(peer_data.labels.tolist(), fasttext_titles(peer_data.titles), strict=True)
     write_text(folder / "titles.txt", "".join(f"{_LABEL_PREFIX}{label} {title}\n" for label, title in lines))
     started = time.perf_counter()
     model = fasttext.train_supervised(str(folder / "titles.txt"), **settings, seed=config.seed, verbose=0)
@@ -102,12 +113,12 @@ def train_fasttext(config: TrainConfig, data: Data, folder: Path, settings: Sett
     return Model(scores, predict, True, seconds, _megabytes([folder / "model.bin"]))
 
 
-def train_svc(config: TrainConfig, data: Data, folder: Path) -> Model:
+def train_svc(config: TrainConfig, data: Dataset, folder: Path) -> Model:
     """Train TF-IDF + linear SVC on the titles of training and validation."""
-    rows = peer_rows(data)
+    peer_data = peer_titles(data)
     model = svc(config.seed)
     started = time.perf_counter()
-    model.fit(rows["title"], labels_of(rows, data.categories))
+    model.fit(peer_data.titles, peer_data.labels)
     seconds = time.perf_counter() - started
     joblib.dump(model, folder / "model.joblib")
 
@@ -130,9 +141,10 @@ def trainers(settings: Settings) -> dict[str, Trainer]:
     return {TITLECLF: train_titleclf, FASTTEXT: partial(train_fasttext, settings=settings), SVC: train_svc}
 
 
-def peer_rows(data: Data) -> pd.DataFrame:
+def peer_titles(data: Dataset) -> PeerTitles:
     """Return the titles for the peers: they need no validation set, so they train on those titles too."""
-    return pd.concat([data.sides.train, data.sides.validation], ignore_index=True)
+    labels = np.concatenate([data.train.targets, data.validation.targets]).astype(np.int64)
+    return PeerTitles([*data.train.titles, *data.validation.titles], labels)
 
 
 def import_fasttext() -> Any:

@@ -16,8 +16,8 @@ from titleclf.runtime.files import SHIPPED, shipped
 from titleclf.runtime.text.characters import BOUNDARY, FIRST_CHARACTER, PAD, SPACE, UNK, Characters, chunked, normalise
 from titleclf.runtime.text.ngrams import ngrams
 from titleclf.training.embeddings import Embeddings, embeddings_of, read_embeddings
-from titleclf.training.network import to_inputs
-from titleclf.training.trained_model import Bundle, load_bundle
+from titleclf.training.network import TorchNetwork, to_inputs
+from titleclf.training.trained_model import load_trained
 
 START, END = "\x02", "\x03"  # the boundary tokens, in n-grams as text
 _MAX_LENGTH = 1000  # characters; a file of embeddings has no maximum length of titles
@@ -87,9 +87,9 @@ def open_vectors(source: str) -> Vectors:
     path = shipped("data/embeddings.safetensors") if source == SHIPPED else model_folder(source)
     if not path.is_dir():
         return _of_file(read_embeddings(path, "--embeddings"))
-    bundle = load_bundle(path)
-    embeddings = embeddings_of(bundle.network.encoder, bundle.network.config, bundle.characters, source)
-    return Vectors(bundle.characters, embeddings, lambda titles: _encoded(bundle, titles))
+    network = load_trained(path).network
+    embeddings = embeddings_of(network.encoder, network.config, network.characters, source)
+    return Vectors(network.characters, embeddings, lambda titles: _encoded(network, titles))
 
 
 def common_grams(vectors: Vectors, titles: Iterable[str], top: int, max_counted: int = _MAX_COUNTED) -> list[str]:
@@ -111,7 +111,7 @@ def _of_file(embeddings: Embeddings) -> Vectors:
 
 
 def _summed(alphabet: Characters, embeddings: Embeddings, titles: Sequence[str]) -> Floats:
-    ids, mask, _ = alphabet.batch(titles)
+    ids, mask = alphabet.batch(titles)
     if "ngrams" in embeddings.tables:
         table, meaning = embeddings.tables["ngrams"], embeddings.meaning
         rows, counts = ngrams(ids, mask, meaning["orders"], len(table), across_words=meaning["across_words"])
@@ -122,9 +122,9 @@ def _summed(alphabet: Characters, embeddings: Embeddings, titles: Sequence[str])
     return embedding_bag(torch.from_numpy(rows), table, starts, mode="sum").numpy()
 
 
-def _encoded(bundle: Bundle, titles: Sequence[str]) -> Floats:
-    bundle.network.eval()
+def _encoded(network: TorchNetwork, titles: Sequence[str]) -> Floats:
+    network.eval()
     with torch.inference_mode():
-        inputs = to_inputs(bundle.characters.batch(titles), bundle.network.config, bundle.device)
-        encoded: Floats = bundle.network.encoder(inputs).cpu().numpy()
+        inputs = to_inputs(network.characters.batch(titles), network.config, network.device)
+        encoded: Floats = network.encoder(inputs).cpu().numpy()
     return encoded

@@ -9,10 +9,11 @@ from titleclf.data.unlabelled import sample_titles
 from titleclf.runtime.bundle.reader import model_folder
 from titleclf.runtime.choices import ExportFormat
 from titleclf.runtime.classifier import Classifier, classifier_of
-from titleclf.runtime.errors import InputError, needing_onnx
+from titleclf.runtime.errors import InputError, require_extra
 from titleclf.runtime.files import replacing
 from titleclf.runtime.onnx_network import parse_onnx
 from titleclf.training.bundle_writer import write_bundle
+from titleclf.training.distributed import rank0_output
 from titleclf.training.embeddings import write_embeddings
 from titleclf.training.fold import fold, why_not
 from titleclf.training.parity import check, compare
@@ -50,7 +51,7 @@ def _write_bundle(model: TrainedModel, config: ExportConfig, output: Path) -> No
 
 
 def _write_onnx(model: TrainedModel, config: ExportConfig, output: Path) -> None:
-    with needing_onnx():
+    with require_extra("onnx"):
         from titleclf.training.onnx_graph import onnx_model
 
     content = onnx_model(bundle_of(model)).SerializeToString()
@@ -64,7 +65,7 @@ def _write_onnx(model: TrainedModel, config: ExportConfig, output: Path) -> None
     print("The network alone: temperature and thresholds are in its metadata, the memory stays in the bundle.")
 
 
-main = command("export", export)
+main = command("export", export, wrap=rank0_output)
 
 if __name__ == "__main__":
     main()

@@ -145,7 +145,7 @@ def _titles_seen(history: History) -> float:
     return history[-1]["titles"] if history else 0
 
 
-main = command("pretrain", pretrain, alone="resume", within=rank0_output)
+main = command("pretrain", pretrain, alone="resume", wrap=rank0_output)
 
 if __name__ == "__main__":
     main()

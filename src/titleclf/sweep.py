@@ -87,7 +87,7 @@ def _short(value: object) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
-main = command("sweep", sweep, within=rank0_output)
+main = command("sweep", sweep, wrap=rank0_output)
 
 if __name__ == "__main__":
     main()

@@ -106,7 +106,7 @@ def _sizes(data: Dataset) -> str:
     return f"{sizes}; {len(data.categories)} categories."
 
 
-main = command("train", train, alone="resume", within=rank0_output, table=write_runs)
+main = command("train", train, alone="resume", wrap=rank0_output, table=write_runs)
 
 if __name__ == "__main__":
     main()

@@ -50,7 +50,7 @@ def fails(verb, monkeypatch, capsys, *arguments: str) -> str:
         (["training.epochs=0"], "training.epochs must be at least 1. Got 0."),
         (["trial=true"], "trial must be a key of the configuration. Got an unknown one."),
         (["sweep=search"], "a search must be run by the verb sweep. Got another verb. Use python -m titleclf.sweep."),
-        (["data.path=none.csv"], "none.csv must be a file that exists. Got nothing there. Check the path."),
+        (["data.path=none.csv"], "none.csv: no such file. Check the path."),
     ],
 )
 def test_every_mistake_is_one_line(monkeypatch, capsys, tmp_path, arguments, sentence):
@@ -81,7 +81,7 @@ def test_every_mistake_is_one_line(monkeypatch, capsys, tmp_path, arguments, sen
         (["training.epochs=3"], "training.epochs must be a key of the configuration. Got an unknown one. Did you mean"),
         (["+objective.pears=3"], "+objective.pears must be a key of the configuration. Got an unknown one."),
         (["titles=null"], "titles must have the right type. Got null: field 'titles' is not Optional."),
-        (["titles=none.txt"], "none.txt must be a file that exists. Got nothing there. Check the path."),
+        (["titles=none.txt"], "none.txt: no such file. Check the path."),
         (["titles=*.txt"], "*.txt must match one file or more. Got none. Check the pattern."),
         (["resume=here", "seed=2"], "resume allows no other override. Got also seed=2. Leave that out."),
         (["resume=nowhere"], "nowhere must be the folder of a run. Got no config.yaml there. Check the path."),
@@ -110,7 +110,7 @@ def test_every_mistake_in_pretraining_is_one_line(monkeypatch, capsys, tmp_path,
             ["model=bag"],
             "sweep.space.model.ngram_dropout must be a key of the configuration. Got an unknown one. Remove it: ~sweep",
         ),
-        (["data.path=none.csv"], "none.csv must be a file that exists. Got nothing there. Check the path."),
+        (["data.path=none.csv"], "none.csv: no such file. Check the path."),
     ],
 )
 def test_every_mistake_in_a_sweep_is_one_line(monkeypatch, capsys, tmp_path, arguments, sentence):

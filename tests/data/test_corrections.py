@@ -171,7 +171,7 @@ def test_bad_corrections_are_refused_before_training(small, corrections, tmp_pat
 
 
 def test_a_missing_file_of_corrections_is_named(small):
-    with pytest.raises(InputError, match=r"^none.csv must be a file that exists. Got nothing there. Check the path.$"):
+    with pytest.raises(InputError, match=r"^none.csv: no such file. Check the path.$"):
         train(small("data.corrections=none.csv"))
 
 

@@ -137,9 +137,9 @@ TRUNCATED = gzip.compress("".join(f"Folge {number}\n" for number in range(999)).
 @pytest.mark.parametrize(
     ("name", "content", "sentence"),
     [
-        ("none.txt", None, "{} must be a file that exists. Got nothing there. Check the path."),
-        ("none.csv", None, "{} must be a file that exists. Got nothing there. Check the path."),
-        ("none.parquet", None, "{} must be a file that exists. Got nothing there. Check the path."),
+        ("none.txt", None, "{}: no such file. Check the path."),
+        ("none.csv", None, "{}: no such file. Check the path."),
+        ("none.parquet", None, "{}: no such file. Check the path."),
         ("*.txt", None, "{} must match one file or more. Got none. Check the pattern."),
         ("empty.txt", b"", "{} must have titles of two characters or more. Got none. Name another file."),
         ("short.csv", b"title\nx\n", "{} must have titles of two characters or more. Got none. Name another file."),
@@ -149,7 +149,7 @@ TRUNCATED = gzip.compress("".join(f"Folge {number}\n" for number in range(999)).
         ("t.csv", BAD_CSV + b"3,F\xfcnf\n", "{}:4: title must be UTF-8. Got other bytes. Save the file as UTF-8."),
         ("t.csv", BAD_CSV + b"3,a,b\n", "{}:4: must have 2 columns. Got 3. Quote cells that contain the delimiter."),
         ("t.csv", BAD_CSV + b'3,"a\n', "{}:4: must be well-formed CSV. Got: unexpected end of data. Check the quotes."),
-        ("t.tsv", b"Title\nHeute\n", "{} must have the columns title. Got Title. Rename them, or say which columns to"),
+        ("t.tsv", b"Title\nHeute\n", "{} must have the columns title. Got Title. Rename them, or name the columns to"),
         ("t.jsonl", b'{"title": "ab"}\n{"title": 24}\n', "{}:2: title must be text. Got 24. Put it in quotes."),
         ("t.jsonl", b'{"title": "ab"}\n{"title', "{}:2: must be one JSON object. Got: Unterminated string"),
         ("t.jsonl", b'{"name": "ab"}\n', '{}:1: must be one JSON object with the keys title. Got {{"name": "ab"}}.'),
@@ -157,9 +157,13 @@ TRUNCATED = gzip.compress("".join(f"Folge {number}\n" for number in range(999)).
         (
             "t.txt.gz",
             TRUNCATED,
-            "{} must be a whole gzip file. Got Compressed file ended before the end-of-stream marker",
+            "{} must be a complete gzip file. Got Compressed file ended before the end-of-stream marker",
         ),
-        ("t.txt.gz", b"Heute\n", "{} must be a whole gzip file. Got Not a gzipped file (b'He'). Fetch or compress it"),
+        (
+            "t.txt.gz",
+            b"Heute\n",
+            "{} must be a complete gzip file. Got Not a gzipped file (b'He'). Download or",
+        ),
         ("t.parquet", b"Heute\n", "{} must be a Parquet file. Got: "),
     ],
 )

@@ -196,7 +196,7 @@ def test_only_files_are_replaced(tmp_path, name, got):
     (tmp_path / "folder").mkdir()
     os.mkfifo(tmp_path / "fifo")
     (tmp_path / "pipe").symlink_to(tmp_path / "fifo")
-    expected = f"{tmp_path / name} must be a file, or not there yet. Got {got}. Name another one."
+    expected = f"{tmp_path / name} must be a file or not exist yet. Got {got}. Choose another path."
     with pytest.raises(InputError, match=f"^{re.escape(expected)}$"):
         fill(str(tmp_path / "in.xml"), str(tmp_path / name), filler_of())
 

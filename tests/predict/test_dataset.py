@@ -324,5 +324,5 @@ def test_who_lacks_the_extra_is_told(monkeypatch, refused, tmp_path, name):
     for one in ("blocks", "worker"):
         monkeypatch.delitem(sys.modules, f"titleclf.predict.{one}", raising=False)
         monkeypatch.delattr(titleclf.predict, one, raising=False)
-    sentence = f"titleclf must have what data sets need. Got no module named {name}. Install it: "
+    sentence = f"titleclf needs the extra ray. Got no module named {name}. Install it: "
     assert refused(tmp_path, tmp_path / "out") == f"{sentence}pip install 'titleclf[ray]'."

@@ -244,7 +244,7 @@ def test_a_package_without_a_model_says_so(monkeypatch, capsys, tmp_path):
         (["A", "--input", "b.txt"], "titles must be arguments or come from --input. Got both. Leave one out."),
         (["A"], "outputs/latest must exist. Got nothing there. Train a model with make train, or pass --model DIR."),
         (["A", "--model", "none"], "none must be a folder with a model. Got nothing there. Train one with: make train"),
-        (["--input", "none.txt", "--model", "RUN"], "none.txt must be a file that exists. Got nothing there."),
+        (["--input", "none.txt", "--model", "RUN"], "none.txt: no such file."),
         (["--input", "none.doc", "--model", "RUN"], "none.doc must be one of .csv, .tsv, .jsonl, .parquet"),
         (["--input", "latin.txt", "--model", "RUN"], "latin.txt:2: must be UTF-8. Got other bytes. Convert it, for"),
         (["--input", "latin.csv", "--model", "RUN"], "latin.csv:3: title must be UTF-8. Got other bytes."),
@@ -278,7 +278,7 @@ def test_mistakes_are_one_line(monkeypatch, capsys, tmp_path, run, arguments, se
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["--top", "0", "A"], "must be a whole number above 0. Got 0."),
+        (["--top", "0", "A"], "must be an integer above 0. Got 0."),
         (["--min-confidence", "2", "A"], "must be in [0, 1]. Got 2."),
         (["--min-confidence", "much", "A"], "must be in [0, 1]. Got much."),
         (["--precision", "1", "A"], "must be in (0, 1). Got 1."),

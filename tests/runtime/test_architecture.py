@@ -35,7 +35,7 @@ def test_integers_are_accepted_as_floats_and_names_as_enums():
         ({"depth": 1}, "Missing or unknown: depth."),
     ],
 )
-def test_mappings_that_do_not_fit_are_refused(change, sentence):
+def test_a_mapping_that_does_not_fit_is_refused(change, sentence):
     with pytest.raises(InputError) as caught:
         from_mapping(ModelConfig, {**asdict(compose_train().model), **change}, "here")
     assert sentence in str(caught.value)

@@ -174,7 +174,7 @@ def test_invalid_fields_are_refused_by_every_model(run, context_run, fields, sen
 
 # Imports and memory
 
-LARGE = ("torch", "pandas", "sklearn", "hydra", "omegaconf", "matplotlib", "scipy", "safetensors")
+LARGE = ("torch", "pandas", "sklearn", "hydra", "omegaconf", "matplotlib", "scipy")
 PREDICT = f"""
 import sys
 from pathlib import Path

@@ -1,3 +1,5 @@
+"""Atomic writes, run folders and shipped files."""
+
 import stat
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -23,7 +25,7 @@ def test_a_file_is_replaced_when_the_block_ends(tmp_path):
 
 
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
-def test_a_failure_leaves_the_old_file_and_no_other(tmp_path, error):
+def test_a_failure_keeps_the_old_file_and_leaves_no_temporary_one(tmp_path, error):
     path = tmp_path / "a.txt"
     path.write_text("old")
 
@@ -51,7 +53,7 @@ def test_runs_of_the_same_second_do_not_collide(tmp_path):
     assert all(run.folder.is_dir() for run in runs)
 
 
-def test_latest_moves_in_one_step(tmp_path):
+def test_latest_is_replaced_atomically(tmp_path):
     for name in ("first", "second"):
         (tmp_path / name).mkdir()
         Run(tmp_path / name, is_new=True).point_latest()
@@ -60,7 +62,7 @@ def test_latest_moves_in_one_step(tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {"first", "second", "latest"}
 
 
-def test_shipped_files_are_found_in_a_checkout_and_in_a_package(tmp_path, monkeypatch):
+def test_shipped_files_are_found_in_a_checkout_and_in_an_installed_package(tmp_path, monkeypatch):
     assert (shipped("conf") / "train.yaml").is_file()
     monkeypatch.setattr(files, "PACKAGE", tmp_path)
     (tmp_path / "shipped" / "conf").mkdir(parents=True)

@@ -11,16 +11,19 @@ from tests.helpers.networks import (
     LENGTH,
     SIZES,
     TITLES,
+    UnknownConfig,
+    UnknownNgramConfig,
     centred,
     folded,
     rounding_errors,
     table_of,
+    unknown_model,
     with_network,
     with_random_fields,
     written,
 )
 from tests.helpers.training import compose_train
-from titleclf.runtime.architecture import ModelConfig, NgramConfig, known_model
+from titleclf.runtime.architecture import known_model
 from titleclf.runtime.arrays import Floats
 from titleclf.runtime.bundle.packing import SCALE, TABLE
 from titleclf.runtime.bundle.reader import shapes_of
@@ -197,6 +200,16 @@ def test_unknown_fields_add_nothing(run):
         assert np.array_equal(classifier.logits(unknown), classifier.logits(Programmes(["a", "b"])))
 
 
+def test_only_programmes_with_fields_have_their_ids_among_the_inputs_of_a_network_with_fields(run):
+    plain, with_fields = (with_network(run, "ngram", fields=fields).network for fields in (None, FIELDS))
+    programmes = with_random_fields(TITLES)
+    assert plain.inputs(programmes).field_ids is None
+    assert with_fields.inputs(PROGRAMMES).field_ids is None
+    ids = with_fields.inputs(programmes).field_ids
+    assert ids is not None
+    assert ids.tolist() == np.asarray(FIELDS.ids(programmes)).tolist()
+
+
 def test_more_programmes_than_a_batch_have_the_logits_that_they_have_in_one(run):
     class Small:
         batch_size = 3
@@ -239,23 +252,9 @@ def test_codes_are_those_of_training(dim):
     assert codes_of(Positions.none, LENGTH, dim) is codes_of(Positions.learned, LENGTH, dim) is None
 
 
-@dataclass
-class UnknownConfig(ModelConfig):
-    """A model of a new kind."""
-
-
-@dataclass
-class UnknownNgramConfig(NgramConfig):
-    """A model of a new kind that shares the configuration of n-grams."""
-
-
-def model_of(config: type[ModelConfig]) -> ModelConfig:
-    return config(**vars(compose_train("model=bag" if config is UnknownConfig else "model=ngram").model))
-
-
 @pytest.mark.parametrize("config", [UnknownConfig, UnknownNgramConfig])
 def test_no_implementation_computes_an_unknown_model_as_another_one(run, config):
-    model, trained = model_of(config), with_network(run, "ngram")
+    model, trained = unknown_model(config), with_network(run, "ngram")
     in_floats, in_eight_bits = (replace(bundle, model=model) for bundle in (bundle_of(trained), folded(trained)))
     implementations = [
         lambda: known_model(model),

@@ -3,7 +3,7 @@ import pytest
 
 from scripts import fill_accuracy
 from tests.helpers.guides import guide
-from titleclf.epg.genres import Genre, Labels
+from titleclf.epg.genres import Genre, GenreTable
 
 
 def programme(channel: int, title: str, category: str) -> str:
@@ -13,7 +13,7 @@ def programme(channel: int, title: str, category: str) -> str:
 def test_half_of_the_channels_lose_their_categories(tmp_path):
     source, path = tmp_path / "guide.xml", tmp_path / "stripped.xml"
     source.write_text(guide(*(programme(channel, f"Heat {channel}", "Movie") for channel in range(6))))
-    stripped = fill_accuracy.strip_categories(source, path, Labels.shipped(), seed=1)
+    stripped = fill_accuracy.strip_categories(source, path, GenreTable.shipped(), seed=1)
     assert path.read_text().count("<category>Movie</category>") == 3
     assert stripped.genres == [Genre.movie] * 3
     assert len(stripped.kept_titles) == 3

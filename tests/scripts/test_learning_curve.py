@@ -17,10 +17,9 @@ from tests.helpers.titles import rows, write_csv
 from tests.helpers.training import FEW_BUCKETS, SMALL
 from titleclf.config.hydra import compose
 from titleclf.runtime.errors import InputError
-from titleclf.train import build
 from titleclf.training.distributed import pick_device
 from titleclf.training.embeddings import write_embeddings
-from titleclf.training.trained_model import load_bundle
+from titleclf.training.trained_model import load_trained, new_model
 
 PLAIN, FROZEN, TUNED = learning_curve.MODELS
 MODELS = (PLAIN, FROZEN, TUNED, peers.SVC)
@@ -32,8 +31,8 @@ DRAWS = [(20, 1), (20, 2), (40, 1)]
 @pytest.fixture(scope="module")
 def embeddings(run, tmp_path_factory):
     path = tmp_path_factory.mktemp("embeddings") / "a = b, c.safetensors"  # Hydra needs quotes
-    bundle = load_bundle(run)
-    write_embeddings(path, bundle.network.encoder, bundle.network.config, bundle.characters)
+    network = load_trained(run).network
+    write_embeddings(path, network.encoder, network.config, network.characters)
     return path
 
 
@@ -60,9 +59,9 @@ def measured(embeddings, titles_csv, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         train_on = learning_curve.train_on
 
-        def train_and_record(drawn, course, config, name):
+        def train_and_record(drawn, config, name):
             given.append((name, config.seed, list(drawn["title"])))
-            return train_on(drawn, course, config, name)
+            return train_on(drawn, config, name)
 
         patch.setattr(learning_curve, "train_on", train_and_record)
         start(patch, *command)
@@ -115,11 +114,11 @@ def test_an_interrupted_curve_resumes(measured, monkeypatch, capsys, tmp_path):
     command = [*measured.command, "--output", tmp_path / "curve.md"]
     train_on, trained = learning_curve.train_on, []
 
-    def interrupted(drawn, course, config, name):
+    def interrupted(drawn, config, name):
         trained.append(name)
         if len(trained) == 3:
             raise KeyboardInterrupt
-        return train_on(drawn, course, config, name)
+        return train_on(drawn, config, name)
 
     monkeypatch.setattr(learning_curve, "train_on", interrupted)
     with pytest.raises(SystemExit) as exited:
@@ -182,8 +181,8 @@ def test_fasttext_is_trained_on_the_same_draw_and_longer_on_few_labels(monkeypat
 def test_training_moves_characters_and_head_but_not_the_frozen_table(embeddings):
     arguments = SimpleNamespace(embeddings=embeddings, overrides=[*SMALL, FEW_BUCKETS])
     config = learning_curve.config_of(FROZEN, 20, arguments)
-    data = learning_curve.split(TITLES, TITLES[:5], config)
-    network = build(config, data, pick_device(config.device)).network
+    data = learning_curve.split(TITLES, config)
+    network = new_model(config, data, pick_device(config.device)).network
     moving = [name for name, weights in network.named_parameters() if weights.requires_grad]
     assert moving == ["encoder.embedding.characters.weight", "head.weight", "head.bias"]
 
@@ -197,19 +196,19 @@ def test_draws_are_nested_and_seeded():
 
 def test_peers_train_on_a_whole_draw_and_titleclf_on_what_can_be_split(small):
     drawn = TITLES.iloc[[*range(7), 20, 21, *range(40, 45)]]  # seven titles, two and five
-    whole = learning_curve.unsplit(drawn, TITLES[:3])
-    split = learning_curve.split(drawn, TITLES[:3], small())
-    assert len(whole.sides.train) == 14
+    whole = learning_curve.unsplit(drawn)
+    split = learning_curve.split(drawn, small())
+    assert len(whole.train) == 14
     assert whole.categories == ["Music", "News", "Sports"]
-    assert len(split.sides.train) + len(split.sides.validation) == 12
+    assert len(split.train) + len(split.validation) == 12
     assert split.categories == ["Music", "Sports"]
-    assert split.remembered is split.sides.train
-    assert len(split.sides.validation) == 2
+    assert split.remembered is split.train
+    assert len(split.validation) == 2
 
 
 def test_a_draw_that_cannot_be_split_is_rejected(small):
     with pytest.raises(InputError) as caught:
-        learning_curve.split(TITLES.iloc[[0, 1, 2, 20, 21]], TITLES, small("seed=7"))
+        learning_curve.split(TITLES.iloc[[0, 1, 2, 20, 21]], small("seed=7"))
     assert str(caught.value) == (
         "--sizes must give draws with two categories of three programmes each. Got too few in 5 labels with seed 7. "
         "Choose larger sizes."

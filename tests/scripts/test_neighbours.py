@@ -19,29 +19,29 @@ from titleclf.runtime.files import CHECKOUT
 from titleclf.runtime.text.characters import FIRST_CHARACTER, Characters
 from titleclf.runtime.text.ngrams import ngrams
 from titleclf.training.embeddings import write_embeddings
-from titleclf.training.network import Network, to_inputs
-from titleclf.training.trained_model import load_bundle
+from titleclf.training.network import TorchNetwork, to_inputs
+from titleclf.training.trained_model import load_trained
 
 ALPHABET = Characters("abcdefg日", casefold=True, boundary=True, length=13)
 TITLES = ["abc", "Abc", "abcd", "cab", "gfe", "日日 ab", "", "fade"]
 REMEDIES = {
     "MAKE": "Make one with: python -m titleclf.pretrain",
-    "RENAME": "Rename them, or say which columns to take.",
+    "RENAME": "Rename them, or name the columns to read.",
 }
 NGRAMS = ("model.orders=[2,3]", "model.buckets=997", "model.boundary=true")
 
 
-def network(*overrides: str) -> Network:
+def network(*overrides: str) -> TorchNetwork:
     """Return a network with random vectors for all of its n-grams."""
     torch.manual_seed(1)
     config = compose_train("model.dim=5", *overrides).model
-    random = Network(config, len(ALPHABET), ALPHABET.length, categories=3)
+    random = TorchNetwork(config, ALPHABET, categories=3)
     if "model=bag" not in overrides:
         torch.nn.init.normal_(random.encoder.ngrams.weight)
     return random
 
 
-def write(path: Path, source: Network, alphabet: Characters = ALPHABET) -> None:
+def write(path: Path, source: TorchNetwork, alphabet: Characters = ALPHABET) -> None:
     write_embeddings(path, source.encoder, source.config, alphabet)
 
 
@@ -175,7 +175,7 @@ def test_ngrams_as_text_have_the_same_buckets_as_in_the_model(tmp_path, across_w
     overrides = (*NGRAMS[:2], f"model.across_words={str(across_words).lower()}")
     planted = opened(tmp_path, *overrides, alphabet=alphabet)
     titles = ["a", "Ab  c d", "日 ☃e", "gfedcba"]
-    ids, mask, _ = alphabet.batch(titles)
+    ids, mask = alphabet.batch(titles)
     expected, counts = ngrams(ids, mask, [2, 3], 997, across_words=across_words)
     for title, rows in zip(titles, np.split(expected, counts.cumsum()[:-1]), strict=True):
         assert sorted(planted.buckets(list(planted.grams(title)))) == sorted(rows)
@@ -222,9 +222,9 @@ def test_titles_encoded_from_a_file_have_the_direction_of_the_model(tmp_path):
 
 
 def test_a_model_encodes_titles_itself(run):
-    bundle, titles = load_bundle(run), ["Newsnight", "Ski Sunday ☃"]
-    inputs = to_inputs(bundle.characters.batch(titles), bundle.network.config, bundle.device)
-    expected = bundle.network.eval().encoder(inputs).detach().numpy()
+    network, titles = load_trained(run).network, ["Newsnight", "Ski Sunday ☃"]
+    inputs = to_inputs(network.characters.batch(titles), network.config, network.device)
+    expected = network.eval().encoder(inputs).detach().numpy()
     for folder in (run, run / "bundle"):
         assert np.array_equal(vectors.open_vectors(str(folder)).encode(titles), expected)
 
@@ -288,7 +288,7 @@ def invalid_files(tmp_path):
         ("a --embeddings {}/none", "--embeddings must be a file that exists. Got {}/none. Check the path."),
         ("a --embeddings {}/other", "--embeddings must be a file of titleclf embeddings. Got {}/other: 'known'. MAKE"),
         ("a --embeddings {}/run", "{}/run has no config.json. Train again or pass --model."),
-        ("a --titles {}/none.csv", "{}/none.csv must be a file that exists. Got nothing there. Check the path."),
+        ("a --titles {}/none.csv", "{}/none.csv: no such file. Check the path."),
         ("a --titles {}/names.csv", "{}/names.csv must have the columns title. Got name. RENAME"),
         ("a --titles {}/empty.csv", "{}/empty.csv must have at least one title. Got none. Add rows below the header."),
     ],

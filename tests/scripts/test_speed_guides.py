@@ -2,7 +2,7 @@ import pandas as pd
 
 from scripts import speed_guides
 from tests.helpers.guides import guide, programme
-from titleclf.epg.parser import programmes
+from titleclf.epg.parser import airings
 
 
 def test_a_guide_is_repeated_without_its_categories(tmp_path):
@@ -12,7 +12,7 @@ def test_a_guide_is_repeated_without_its_categories(tmp_path):
     assert b"".join(parts) == source.read_bytes().replace(b"<category>Movie</category>", b"")
     speed_guides.write_repeated(parts, 1, path)
     assert 0.9e6 < path.stat().st_size < 1.1e6
-    titles = [repeated.title for repeated in programmes(str(path))]
+    titles = [airing.title for airing in airings(str(path))]
     assert titles == ["Match of the Day", "Heat"] * (len(titles) // 2)
 
 

@@ -11,7 +11,7 @@ from tests.helpers.titles import rows, write_csv
 from titleclf.config.schemas import ExportConfig
 from titleclf.export import export
 from titleclf.runtime.choices import ExportFormat
-from titleclf.training.trained_model import load_bundle
+from titleclf.training.trained_model import load_trained
 
 
 def titled(title: str) -> str:
@@ -50,7 +50,7 @@ def test_the_report_has_speed_start_size_and_what_folding_costs(run, report):
     assert re.search(r'\| python -c "import numpy" \| \d+ \| 1.00 x \| \d+ MB \| 0 MB \|', report)
     assert re.search(r"\| python -m titleclf.predict TITLE \| \d+ \| [\d.]+ x \| \d+ MB \| \d+ MB \|", report)
     assert re.search(r"The bundle is \d+\.\d\d MB\.", report)
-    predictions = load_bundle(run).predict([title for title, *_ in rows()])
+    predictions = load_trained(run).predict([title for title, *_ in rows()])
     right = sum(
         prediction.category == category for prediction, (_, category, _) in zip(predictions, rows(), strict=True)
     )

@@ -9,7 +9,6 @@ from scripts.tags import tagged_titles
 from scripts import tags
 from tests.helpers.titles import tag_rows
 from tests.helpers.training import FEW_BUCKETS, SMALL
-from titleclf.data.targets import tags_of
 from titleclf.runtime.errors import InputError
 
 
@@ -69,17 +68,18 @@ def test_the_report_has_command_and_machine_but_no_paths(measured):
 
 def test_both_models_see_the_same_titles_and_give_probabilities(measured):
     for (data, titleclf), (peer_data, peer) in zip(measured.trained[::2], measured.trained[1::2], strict=True):
-        assert [list(side["title"]) for side in data.sides] == [list(side["title"]) for side in peer_data.sides]
+        for part in ("train", "validation", "test"):
+            assert list(getattr(data, part).titles) == list(getattr(peer_data, part).titles)
         for probabilities in (titleclf, peer):
-            assert probabilities.test.shape == (len(data.sides.test), len(data.categories))
-            assert probabilities.validation.shape == (len(data.sides.validation), len(data.categories))
+            assert probabilities.test.shape == (len(data.test), len(data.categories))
+            assert probabilities.validation.shape == (len(data.validation), len(data.categories))
             assert ((probabilities.test >= 0) & (probabilities.test <= 1)).all()
 
 
 def test_thresholds_do_not_depend_on_test_titles(measured):
     data, probabilities = measured.trained[0]
     scores = list(tags.scores_of(probabilities, data))
-    perfect = probabilities._replace(test=tags_of(data.sides.test, data.categories).astype(float))
+    perfect = probabilities._replace(test=tags.tags_of(data.test).astype(float))
     assert [row["micro_f1"] for row in tags.scores_of(perfect, data)] == [1.0] * 3
     assert [row["thresholds"] for row in scores] == [tags.BY_TAG, tags.FOR_ALL, tags.HALF]
     assert all(np.isfinite(row["average"]) for row in scores)

@@ -129,7 +129,7 @@ def test_two_processes_leave_what_one_leaves(overrides_of, tmp_path, monkeypatch
 
 def test_a_mistake_is_told_once_and_ends_all(tmp_path):
     done = together("-m", "titleclf.train", "data.path=none.csv", cwd=tmp_path)
-    sentence = "none.csv must be a file that exists. Got nothing there. Check the path."
+    sentence = "none.csv: no such file. Check the path."
     first, _, rest = done.stderr.partition("\n")
     assert (done.returncode, done.stdout, first) == (1, "", sentence)  # torchrun exits with 1, whatever it saw
     assert sentence not in rest

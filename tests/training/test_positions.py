@@ -7,7 +7,7 @@ from titleclf.runtime.choices import Combine, Positions
 from titleclf.training.positions import PositionalCode, alternating, sinusoidal
 
 
-def test_alternating_equals_the_written_formula():
+def test_alternating_equals_its_formula():
     table = alternating(5, 3)
     for position in range(5):
         for d in range(3):
@@ -25,14 +25,14 @@ def test_sinusoidal_equals_a_written_table():
     assert torch.allclose(sinusoidal(3, 4), torch.tensor(expected), atol=1e-5)
 
 
-def test_sinusoidal_takes_an_odd_dim():
+def test_sinusoidal_accepts_an_odd_dim():
     assert torch.equal(sinusoidal(7, 5), sinusoidal(7, 5))
     assert torch.allclose(sinusoidal(7, 5)[:, 0], torch.arange(7).sin())
 
 
 @pytest.mark.parametrize("combine", list(Combine))
 @pytest.mark.parametrize("kind", list(Positions))
-def test_codes_keep_the_shape_and_are_combined_as_asked(kind, combine):
+def test_codes_keep_the_shape_and_are_combined_as_configured(kind, combine):
     characters = torch.randn(3, 5, 7)
     code = PositionalCode(kind, combine, length=11, dim=7)
     tables = {
@@ -44,11 +44,11 @@ def test_codes_keep_the_shape_and_are_combined_as_asked(kind, combine):
     table = tables[kind][:5]
     expected = characters * table if combine is Combine.multiply else characters + table
     assert torch.allclose(code(characters, torch.arange(5)), expected)
-    some = torch.tensor([4, 0, 0])  # places may come in any order, and twice
-    assert torch.allclose(code(characters[:, some], some), expected[:, some])
+    places = torch.tensor([4, 0, 0])  # in any order, and repeated
+    assert torch.allclose(code(characters[:, places], places), expected[:, places])
 
 
-def test_only_learned_positions_are_parameters_and_none_are_saved_twice():
+def test_only_learned_positions_are_parameters_and_fixed_ones_are_not_saved():
     parameters = {kind: len(list(PositionalCode(kind, Combine.add, 3, 5).parameters())) for kind in Positions}
     assert parameters == {kind: int(kind is Positions.learned) for kind in Positions}
     assert not PositionalCode(Positions.sinusoidal, Combine.add, 3, 5).state_dict()

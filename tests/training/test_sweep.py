@@ -159,7 +159,7 @@ def test_all_trials_of_a_study_have_the_same_titles_and_values(search, tmp_path)
     assert refused("data.validation_fraction=0.2") == "data.validation_fraction"
     assert refused("optim.clip_norm=2", "sweep.seed=3") == "optim.clip_norm, sweep.seed"
     assert refused("sweep.space.optim.lr.high=0.1") == "sweep.space.optim.lr.high"
-    assert refused("+sweep.space.model.dim.choices=[5,9]") == "sweep.space.model.dim.choices"
+    assert refused("+sweep.space.model.hidden.choices=[0,4]") == "sweep.space.model.hidden.choices"
     write_csv(own, rows()[1:])
     assert refused() == "titles"
     write_csv(own, rows())

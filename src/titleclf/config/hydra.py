@@ -51,14 +51,13 @@ def command(
     name: str,
     verb: Callable[[Any], Any],
     alone: str | None = None,
-    *,
-    within: Callable[[], AbstractContextManager[None]] = nullcontext,
+    wrap: Callable[[], AbstractContextManager[None]] = nullcontext,
     table: Callable[[list[Job]], str] | None = None,
 ) -> Callable[[], None]:
     """Return the command line of `verb`: conf/<name>.yaml plus overrides, checked, as a plain dataclass.
 
     `alone` names a key that allows no other override, because it brings its own configuration. The command runs
-    `within` a context, and ends a multirun by printing the `table` of its jobs.
+    inside `wrap()`, and ends a multirun by printing the `table` of its jobs.
     """
     jobs: list[Job] = []
 
@@ -85,7 +84,7 @@ def command(
         jobs.clear()
         register_schemas()
         os.environ["HYDRA_FULL_ERROR"] = "1"  # else Hydra prints errors itself and exits with 1
-        with within():
+        with wrap():
             try:
                 hydra.main(version_base="1.3", config_path=str(shipped("conf")), config_name=name)(task)()
             except (HydraException, MissingConfigException) as error:

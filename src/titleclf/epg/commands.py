@@ -17,11 +17,10 @@ from titleclf.epg.overrides import Overrides
 from titleclf.epg.profiles import PROFILES, Profile
 from titleclf.epg.report import report
 from titleclf.epg.streams import STANDARD
-from titleclf.predict.output import reconfigure
 from titleclf.runtime.bundle.reader import default_model, model_folder
 from titleclf.runtime.classifier import Classifier
 from titleclf.runtime.errors import InputError
-from titleclf.runtime.files import replacing, write_text
+from titleclf.runtime.files import reconfigure, replacing, write_text
 
 _FINDINGS = 1  # exit code of `lint` if a guide has programmes that the reader can't place
 _LISTED_LINES = 10

@@ -13,13 +13,13 @@ def test_tags_are_stripped_and_sorted():
     assert joined(tags_in("a|b")) == "a|b"
 
 
-def test_a_bar_separates_tags_only_for_a_task_with_several(tmp_path):
+def test_a_bar_separates_tags_only_if_a_title_has_several(tmp_path):
     path = write_csv(tmp_path / "a.csv", [("Heat", " Film | Action ", "en")])
     assert read_titles(path, COLUMNS)["category"].to_list() == ["Film | Action"]
     assert read_titles(path, COLUMNS, Task.multilabel)["category"].to_list() == ["Action|Film"]
 
 
-def test_bad_tags_are_named_with_their_lines(tmp_path):
+def test_bad_tags_are_reported_with_their_lines(tmp_path):
     table = [("A", "Film|", "en"), ("B", "Film | Film", "en"), ("C", "", "en"), ("D", "Film|News", "en")]
     with pytest.raises(InputError) as caught:
         read_titles(write_csv(tmp_path / "a.csv", table), COLUMNS, Task.multilabel)
@@ -30,8 +30,8 @@ def test_bad_tags_are_named_with_their_lines(tmp_path):
     ]
 
 
-def test_titles_that_an_earlier_file_has_with_the_same_tags_are_left_out(tmp_path):
+def test_titles_of_an_earlier_file_with_the_same_tags_are_dropped(tmp_path):
     write_csv(tmp_path / "a_1.csv", [("Heat", "Film|Action", "en")])
     write_csv(tmp_path / "a_2.csv", [("Heat", "Action | Film", "en"), ("Heat", "Film", "en")])
-    found = read_all_titles(str(tmp_path / "a_*.csv"), COLUMNS, Task.multilabel)
-    assert found["category"].to_list() == ["Action|Film", "Film"]
+    titles = read_all_titles(str(tmp_path / "a_*.csv"), COLUMNS, Task.multilabel)
+    assert titles["category"].to_list() == ["Action|Film", "Film"]

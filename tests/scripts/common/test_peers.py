@@ -7,7 +7,8 @@ import pytest
 
 from scripts.common import peers
 from tests.helpers.titles import rows
-from titleclf.data.dataset import read_data
+from titleclf.data.dataset import LabelledTitles, read_dataset
+from titleclf.runtime.choices import Task
 from titleclf.runtime.errors import InputError
 
 # Fewer than ten threads leave a part of so small a table uninitialized, possibly with NaN.
@@ -15,9 +16,10 @@ FASTTEXT = {**peers.FASTTEXT_SETTINGS, "bucket": 997, "epoch": 200, "thread": 10
 
 
 def test_the_svc_has_two_scores_for_two_categories(tmp_path):
-    titles = pd.DataFrame(rows()[:40], columns=["title", "category", "lang"])
-    data = SimpleNamespace(sides=SimpleNamespace(train=titles, validation=titles[:0]), categories=["News", "Sports"])
-    scores = peers.train_svc(SimpleNamespace(seed=1), data, tmp_path).scores(list(titles["title"]))
+    frame = pd.DataFrame(rows()[:40], columns=["title", "category", "lang"])
+    titles, nothing = (LabelledTitles.from_frame(part, ["News", "Sports"], Task.single) for part in (frame, frame[:0]))
+    data = SimpleNamespace(train=titles, validation=nothing)
+    scores = peers.train_svc(SimpleNamespace(seed=1), data, tmp_path).scores(list(titles.titles))
     assert scores.shape == (40, 2)
     assert list(scores.argmax(axis=1)) == [1] * 20 + [0] * 20
 
@@ -25,9 +27,9 @@ def test_the_svc_has_two_scores_for_two_categories(tmp_path):
 def test_fasttext_gives_each_category_its_own_probability(small, tmp_path):
     pytest.importorskip("fasttext")
     config = small()
-    data = read_data(config)
+    data = read_dataset(config)
     model = peers.train_fasttext(config, data, tmp_path, FASTTEXT)
-    titles = [*data.sides.train["title"], "MATCH of\nthe Day", "", "\x85\u3000"]
+    titles = [*data.train.titles, "MATCH of\nthe Day", "", "\x85\u3000"]
     scores = model.scores(titles)
     assert scores.sum(axis=1) == pytest.approx(np.ones(len(titles)), abs=1e-3)
     best, _ = model.predict(titles)
