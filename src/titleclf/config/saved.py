@@ -1,4 +1,4 @@
-"""A run's folder: the configuration that ran, the last epoch to go on from, and the best weights so far."""
+"""The configuration of a run, in its folder."""
 
 import json
 from dataclasses import asdict
@@ -18,7 +18,7 @@ Config = TypeVar("Config")
 
 
 def save_config(folder: Path, config: Any) -> None:
-    """Write config.yaml: everything that shaped the run, but for the data."""
+    """Write config.yaml: everything that shapes the run except the data."""
     plain = json.loads(json.dumps(asdict(config)))  # enums become their names
     write_text(folder / CONFIG, OmegaConf.to_yaml(OmegaConf.create(plain)))
 
@@ -29,7 +29,7 @@ def load_config(folder: Path, schema: type[Config]) -> Config:
     Raises
     ------
     InputError
-        If `folder` is no run's folder, or its configuration was changed into something that can't be read.
+        If `folder` holds no run, or its configuration is not readable.
     """
     path = folder / CONFIG
     if not path.is_file():
@@ -37,6 +37,8 @@ def load_config(folder: Path, schema: type[Config]) -> Config:
     try:
         values = OmegaConf.to_container(OmegaConf.load(path))
     except (OmegaConfBaseException, YAMLError, ValueError) as error:
-        raise InputError(f"{path} must be YAML. Got: {str(error).splitlines()[0]}. Repair it or train again.") from error
+        raise InputError(
+            f"{path} must be YAML. Got: {str(error).splitlines()[0]}. Repair it or train again."
+        ) from error
     config: Config = from_mapping(schema, values, str(path))  # type: ignore[arg-type]
     return config

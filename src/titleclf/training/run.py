@@ -17,7 +17,7 @@ import torch
 from safetensors.torch import save as save_tensors
 from torch import nn
 
-from titleclf.config.saved import load_config, save_config
+from titleclf.config.saved import BEST, CHECKPOINT, load_config, save_config
 from titleclf.config.schemas import PretrainConfig, TrainConfig
 from titleclf.runtime.arguments import program
 from titleclf.runtime.errors import InputError
@@ -28,7 +28,7 @@ from titleclf.training.optimizer import Optimizer
 from titleclf.training.trained_model import load_weights, tensors_of
 from titleclf.training.validation import score, scores_line
 
-CHECKPOINT, BEST, VALIDATION = "checkpoint.pt", "best.safetensors", "validation.json"
+VALIDATION = "validation.json"
 
 History = list[dict[str, float]]  # one row per epoch, or per part of one
 Fingerprints = dict[str, str]  # of all files that shape the weights, by what they hold
