@@ -114,7 +114,7 @@ def test_pretrain_then_train_with_the_printed_overrides(tmp_path, titles_txt, ti
     own = ["device=cpu", f"data.path={titles_csv}", "training.epochs=1", "evaluate.robustness_titles=0"]
     trained = command("train", *own, *printed_overrides(done.stdout), cwd=tmp_path)
     assert trained.returncode == 0, trained.stderr
-    sentence = "loaded ngrams (997 x 9) (tuned); left out characters; started anew characters."
+    sentence = "loaded ngrams (997 x 9) (tuned); ignored characters; initialized characters."
     assert f"Embeddings from {file}: {sentence}" in trained.stdout
 
 
@@ -136,8 +136,8 @@ def test_the_printed_overrides_give_a_model_that_fits(
     config = compose_train("device=cpu", f"data.path={titles_csv}", *printed_overrides(capsys.readouterr().out))
     new_model(config, read_dataset(config), CPU)
     sentence = one_line(capsys.readouterr().out)
-    anew = "characters" if model == "ngram" else "nothing"  # those beside n-grams would know their places too well
-    assert f"left out {anew}; started anew {anew}." in sentence
+    rest = "characters" if model == "ngram" else "nothing"  # those beside n-grams would know their places too well
+    assert f"ignored {rest}; initialized {rest}." in sentence
 
 
 @pytest.mark.parametrize(("model", "kind"), FITTING)

@@ -45,7 +45,7 @@ def init_process_group(device: torch.device) -> torch.device:
         number, gpus = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
         if number >= gpus:
             raise InputError(
-                f"torchrun must start a process a GPU at most. Got process {number + 1} for {gpus}. "
+                f"torchrun must start at most one process per GPU. Got process {number + 1} for {gpus} GPUs. "
                 f"Pass --nproc-per-node {gpus}, or device=cpu."
             )
         device = torch.device("cuda", number)
@@ -77,22 +77,22 @@ def broadcast_from_rank0(make: Callable[[], T]) -> T:
     """Return in all processes what `make` returns in process 0, the only one that calls it."""
     if processes() == 1:
         return make()
-    made = [make() if is_rank0() else None]
+    values = [make() if is_rank0() else None]
     with _together():
-        dist.broadcast_object_list(made)
-    return made[0]  # type: ignore[return-value]
+        dist.broadcast_object_list(values)
+    return values[0]  # type: ignore[return-value]
 
 
-def check_same(given: dict[str, str]) -> None:
-    """Refuse to continue if the processes were given different files, by their fingerprints.
+def check_same(fingerprints: dict[str, str]) -> None:
+    """Compare the files of all processes by their fingerprints.
 
     Raises
     ------
     InputError
-        If they were.
+        If this process has others than process 0.
     """
-    first = broadcast_from_rank0(lambda: given)
-    differing = [name for name in first if first[name] != given.get(name)]
+    expected = broadcast_from_rank0(lambda: fingerprints)
+    differing = [name for name in expected if expected[name] != fingerprints.get(name)]
     if differing:
         raise InputError(
             f"all processes must be given the same {' and '.join(differing)}. Got others in process {rank() + 1}. "
@@ -101,9 +101,9 @@ def check_same(given: dict[str, str]) -> None:
 
 
 def shard(items: Items) -> Items:
-    """Return this process's items in their order: as many as the others have, give or take one."""
-    count, number, all_of_them = len(items), rank(), processes()
-    return items[count * number // all_of_them : count * (number + 1) // all_of_them]  # type: ignore[index, no-any-return]
+    """Return this process's items in their order; the shards of all processes differ by at most one item in size."""
+    count, number, shards = len(items), rank(), processes()
+    return items[count * number // shards : count * (number + 1) // shards]  # type: ignore[index, no-any-return]
 
 
 def all_gather_rows(own: Tensor) -> Tensor:
@@ -130,7 +130,8 @@ def sum_gradients(parameters: Iterable[nn.Parameter]) -> None:
     if processes() == 1:
         return
     with_gradient = [parameter for parameter in parameters if parameter.grad is not None]
-    dense = [one.grad for one in with_gradient if one.grad is not None and not one.grad.is_sparse]
+    gradients = (parameter.grad for parameter in with_gradient)
+    dense = [gradient for gradient in gradients if gradient is not None and not gradient.is_sparse]
     line = torch.cat([gradient.ravel() for gradient in dense])  # one message instead of many
     with _together():
         dist.all_reduce(line)
@@ -139,7 +140,7 @@ def sum_gradients(parameters: Iterable[nn.Parameter]) -> None:
     for parameter in with_gradient:
         if parameter.grad is not None and parameter.grad.is_sparse:
             own = parameter.grad.coalesce()
-            rows, values = (torch.cat(_from_all(one)) for one in (own.indices()[0], own.values()))
+            rows, values = (torch.cat(_from_all(tensor)) for tensor in (own.indices()[0], own.values()))
             parameter.grad = torch.sparse_coo_tensor(rows[None], values, parameter.shape, check_invariants=False)
 
 
@@ -157,9 +158,8 @@ def rank0_output() -> Iterator[None]:
                 stack.enter_context(redirect_stderr(nowhere))
             yield
     except (InputError, OSError, KeyboardInterrupt) as error:
-        signal.signal(
-            signal.SIGINT, signal.SIG_IGN
-        )  # torchrun forwards a Ctrl-C that the terminal has sent to every process
+        # torchrun forwards a Ctrl-C that the terminal has sent to every process already.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
         if not _reports_error():
             raise SystemExit(INTERRUPTED if isinstance(error, KeyboardInterrupt) else BAD_INPUT) from None
         raise
@@ -184,17 +184,17 @@ def _from_all(own: Tensor) -> list[Tensor]:
     counts = [torch.empty_like(count) for _ in range(processes())]
     with _together():
         dist.all_gather(counts, count)
-        numbers = [int(one) for one in counts]
-        padded = own.new_zeros(max(numbers), *own.shape[1:])  # gloo and nccl need equal shapes
+        sizes = [int(size) for size in counts]
+        padded = own.new_zeros(max(sizes), *own.shape[1:])  # gloo and nccl need equal shapes
         padded[: len(own)] = own
-        parts = [torch.empty_like(padded) for _ in numbers]
+        parts = [torch.empty_like(padded) for _ in sizes]
         dist.all_gather(parts, padded)
-    return [part[:number] for part, number in zip(parts, numbers, strict=True)]
+    return [part[:size] for part, size in zip(parts, sizes, strict=True)]
 
 
 @contextmanager
 def _together() -> Iterator[None]:
-    """Report in a sentence that another process has ended: torch's own message names sockets."""
+    """Report in a sentence that another process has ended; torch's own message names sockets."""
     try:
         yield
     except RuntimeError as error:
@@ -211,7 +211,7 @@ def pick_device(device: Device) -> torch.device:
         Device.cpu: True,
     }
     if device is Device.auto:
-        device = next(one for one, is_present in present.items() if is_present)
+        device = next(candidate for candidate, is_present in present.items() if is_present)
     if not present[device]:
         raise InputError(f"device must be one that this machine has. Got {device}. Use device=auto.")
     if device is Device.cuda:  # a GPU gives the same weights for the same seed only on request
@@ -223,7 +223,7 @@ def pick_device(device: Device) -> torch.device:
 def seed_everything(*numbers: int) -> np.random.Generator:
     """Return a generator for this seed and part of a run, and seed torch for it too.
 
-    Each part has a seed of its own, so that a resumed run draws what an uninterrupted one draws. All processes share
+    Each part has its own seed, so that a resumed run draws what an uninterrupted one draws. All processes share
     this generator; dropout is seeded per rank.
     """
     sequence = np.random.SeedSequence(numbers)

@@ -1,4 +1,4 @@
-"""A file of embeddings: taken from one encoder, loaded into another, checked that they mean the same."""
+"""A file of embeddings: written from one encoder, and loaded into another if its rows mean the same there."""
 
 import hashlib
 import json
@@ -20,8 +20,8 @@ from titleclf.training.network import Conv, Encoder, Ngram
 from titleclf.training.quantization import packed
 
 _HEADER, _SCALE = "titleclf", ".scale"
-# What must be alike for a table to mean the same, beside dim, casefold and boundary, which all depend on.
-_MATTERS = {
+# What a table's meaning depends on, beside dim, casefold and boundary, which every table depends on.
+_DEPENDENCIES = {
     "ngrams": ("orders", "across_words", "buckets"),
     "convolutions": ("widths", "channels", "positions", "combine"),
 }
@@ -29,11 +29,11 @@ _MATTERS = {
 
 @dataclass
 class Embeddings:
-    """Tables of vectors and what their rows stand for.
+    """Tables of vectors, and what their rows stand for.
 
-    `tables` has `characters` (characters, dim) and maybe `ngrams` (buckets, dim) or the weights of convolutions.
-    `meaning` names all that must be alike in the encoder that takes them: dim, casefold, boundary and, for n-grams,
-    orders, across_words and buckets; for convolutions, widths, channels, positions and combine.
+    `tables` has `characters` (characters, dim), and may have `ngrams` (buckets, dim) or the weights of convolutions.
+    `meaning` holds the settings that an encoder must share to load them: dim, casefold and boundary; for n-grams also
+    orders, across_words and buckets; for convolutions widths, channels, positions and combine.
     """
 
     path: str
@@ -43,24 +43,24 @@ class Embeddings:
 
 
 def embeddings_path(path: str) -> Path:
-    """Return the file that a user means: `shipped` is the one that comes with the package."""
+    """Return the path of a file; `shipped` stands for the embeddings that come with the package."""
     return shipped("data/embeddings.safetensors") if path == SHIPPED else Path(path)
 
 
 def embeddings_fingerprint(config: EmbeddingsConfig) -> dict[str, str]:
-    """Return the fingerprint of the file that a model starts from, if there is one."""
+    """Return the fingerprint of the file that the model loads, if it loads one."""
     if config.path is None:
         return {}
     return {"embeddings": hashlib.sha256(embeddings_path(config.path).read_bytes()).hexdigest()}
 
 
 def read_embeddings(path: Path, where: str = "model.embeddings.path") -> Embeddings:
-    """Read what `write_embeddings` wrote; `where` names in errors what the user gave the path to.
+    """Read what `write_embeddings` wrote; `where` names the user's setting in errors.
 
     Raises
     ------
     InputError
-        If there is no such file, or it is another kind of file.
+        If there is no such file, it is another kind of file, or it is damaged.
     """
     if not path.is_file():
         raise InputError(f"{where} must be a file that exists. Got {path}. Check the path.")
@@ -79,18 +79,21 @@ def read_embeddings(path: Path, where: str = "model.embeddings.path") -> Embeddi
 
 
 def embeddings_of(encoder: Encoder, config: ModelConfig, characters: Characters, path: str) -> Embeddings:
-    """Return the embeddings of an encoder, on the CPU; `path` names them."""
+    """Return the embeddings of an encoder, on the CPU, to be written to `path`."""
     tables = {name: table.detach().cpu().contiguous() for name, table in _tables(encoder).items()}
     return Embeddings(path, characters.known, _meaning(config, characters), tables)
 
 
 def write_embeddings(path: Path, encoder: Encoder, config: ModelConfig, characters: Characters) -> Embeddings:
-    """Write and return the embeddings of an encoder, with all that another one needs; rounded ones are packed."""
+    """Write the embeddings of an encoder, quantized tables packed, and return them."""
     embeddings = embeddings_of(encoder, config, characters, str(path))
     tensors: dict[str, Tensor] = {}
     for name, table in embeddings.tables.items():
-        small = packed(table) if table.ndim == 2 else None
-        tensors |= {name: table} if small is None else {name: small[0], f"{name}{_SCALE}": small[1]}
+        integers_and_scale = packed(table) if table.ndim == 2 else None
+        if integers_and_scale is None:
+            tensors[name] = table
+        else:
+            tensors[name], tensors[f"{name}{_SCALE}"] = integers_and_scale
     header = {"known": embeddings.known, "meaning": embeddings.meaning}
     data = save_tensors(tensors, metadata={_HEADER: json.dumps(header, ensure_ascii=False)})
     with replacing(path) as temporary:
@@ -101,41 +104,41 @@ def write_embeddings(path: Path, encoder: Encoder, config: ModelConfig, characte
 def load_embeddings(
     embeddings: Embeddings, encoder: Encoder, model: ModelConfig, characters: Characters, config: EmbeddingsConfig
 ) -> str:
-    """Fill the encoder's tables, freeze them if `config` says so, and return a sentence that tells what was done.
+    """Load the tables into the encoder, frozen if `config.freeze`, and return a sentence that lists them.
 
     Raises
     ------
     InputError
-        If the rows mean something else in the encoder; every difference is named.
+        If the encoder has none of the tables, or their rows mean something else there; every difference is named.
     """
     tables = _tables(encoder)
-    loaded = sorted(name for name in set(tables) & set(embeddings.tables) if _is_wanted(name, config.tables))
+    loaded = sorted(name for name in set(tables) & set(embeddings.tables) if _is_selected(name, config.tables))
     if not loaded:
-        offered = ", ".join(sorted({name.split(".")[0] for name in embeddings.tables}))
+        available = ", ".join(sorted({name.split(".")[0] for name in embeddings.tables}))
         raise InputError(
             f"model.embeddings.tables must name tables that the file and the model have. Got {config.tables} for "
-            f"{embeddings.path} with {offered}. Name others, or null for all."
+            f"{embeddings.path} with {available}. Name others, or use null for all."
         )
     differing = [
         f"{name} {embeddings.meaning.get(name)!r} for {value!r}"
         for name, value in _meaning(model, characters).items()
-        if embeddings.meaning.get(name) != value and _matters(name, loaded)
+        if embeddings.meaning.get(name) != value and _is_relevant(name, loaded)
     ]
     if differing:
         raise InputError(
             f"model.embeddings.path must fit the model. Got {embeddings.path} with {', '.join(differing)}. "
-            "Change the model to the file, or start anew with model.embeddings.path=null."
+            "Change the model to match the file, or train from scratch with model.embeddings.path=null."
         )
     with torch.no_grad():
         for name in loaded:
             tables[name].copy_(embeddings.tables[name])
             tables[name].requires_grad = not config.freeze
-    left_out = sorted(set(embeddings.tables) - set(loaded))
-    started_anew = sorted(set(tables) - set(loaded))
+    ignored = sorted(set(embeddings.tables) - set(loaded))
+    initialized = sorted(set(tables) - set(loaded))
     return (
         f"Embeddings from {embeddings.path}: loaded {_sizes(embeddings.tables, loaded)}"
-        f" ({'frozen' if config.freeze else 'tuned'}); left out {', '.join(left_out) or 'nothing'};"
-        f" started anew {', '.join(started_anew) or 'nothing'}."
+        f" ({'frozen' if config.freeze else 'tuned'}); ignored {', '.join(ignored) or 'nothing'};"
+        f" initialized {', '.join(initialized) or 'nothing'}."
     )
 
 
@@ -144,7 +147,7 @@ def _tables(encoder: Encoder) -> dict[str, nn.Parameter]:
     if isinstance(encoder, Ngram):
         tables["ngrams"] = encoder.ngrams.weight
     if isinstance(encoder, Conv):
-        tables |= {f"convolutions.{name}": one for name, one in encoder.convolutions.named_parameters()}
+        tables |= {f"convolutions.{name}": weight for name, weight in encoder.convolutions.named_parameters()}
     return tables
 
 
@@ -158,13 +161,13 @@ def _meaning(config: ModelConfig, characters: Characters) -> dict[str, Any]:
     return meaning
 
 
-def _is_wanted(name: str, tables: list[str] | None) -> bool:
+def _is_selected(name: str, tables: list[str] | None) -> bool:
     return tables is None or name.split(".")[0] in tables
 
 
-def _matters(name: str, loaded: list[str]) -> bool:
-    owners = [table for table, names in _MATTERS.items() if name in names]
-    return not owners or any(table.startswith(owners[0]) for table in loaded)
+def _is_relevant(setting: str, loaded: list[str]) -> bool:
+    dependents = [table for table, settings in _DEPENDENCIES.items() if setting in settings]
+    return not dependents or any(table.startswith(dependents[0]) for table in loaded)
 
 
 def _unpacked(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -181,14 +184,14 @@ def _unpacked(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 
 def _check_sizes(embeddings: Embeddings) -> None:
     dim = embeddings.meaning["dim"]
-    wanted: dict[str, tuple[int, ...]] = {"characters": (FIRST_CHARACTER + len(embeddings.known), dim)}
+    shapes: dict[str, tuple[int, ...]] = {"characters": (FIRST_CHARACTER + len(embeddings.known), dim)}
     if "ngrams" in embeddings.tables:
-        wanted["ngrams"] = (embeddings.meaning["buckets"], dim)
+        shapes["ngrams"] = (embeddings.meaning["buckets"], dim)
     for number, width in enumerate(embeddings.meaning.get("widths", [])):
         channels = embeddings.meaning["channels"]
-        wanted[f"convolutions.{number}.weight"] = (channels, dim, width)
-        wanted[f"convolutions.{number}.bias"] = (channels,)
-    for name, shape in wanted.items():
+        shapes[f"convolutions.{number}.weight"] = (channels, dim, width)
+        shapes[f"convolutions.{number}.bias"] = (channels,)
+    for name, shape in shapes.items():
         found = tuple(embeddings.tables[name].shape)
         if found != shape:
             raise ValueError(f"{name} of shape {found} for {shape}")

@@ -1,4 +1,4 @@
-"""Optimiser: which parameters decay, how tables move row by row, and how the learning rate goes."""
+"""The optimizer: which parameters decay, how tables move row by row, and how the learning rate changes."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -19,7 +19,7 @@ _EPSILON = 1e-8  # as in torch.optim.AdamW
 
 @dataclass
 class Groups:
-    """The trainable parameters of a network, each in exactly one group; frozen ones are in none."""
+    """The trainable parameters of a network, each in exactly one group; frozen ones in none."""
 
     matrices: list[nn.Parameter]
     tables: list[nn.Parameter]
@@ -30,17 +30,19 @@ class Groups:
 
 
 def group_parameters(network: nn.Module, skip: Sequence[str]) -> Groups:
-    """Sort the parameters: tables with sparse gradients decay, and so do matrices outside the modules in `skip`.
+    """Group the parameters: tables with sparse gradients decay, and so do matrices outside the modules in `skip`.
 
     Raises
     ------
     InputError
-        If `skip` names no module of the network, or the table, which has a decay of its own.
+        If `skip` names a module that the network lacks, or a table, which has its own decay.
     """
-    sparse = [one for one in network.modules() if isinstance(one, nn.Embedding | nn.EmbeddingBag) and one.sparse]
-    tables = {id(module.weight) for module in sparse}
+    embeddings = (module for module in network.modules() if isinstance(module, nn.Embedding | nn.EmbeddingBag))
+    tables = {id(module.weight) for module in embeddings if module.sparse}
     named = dict(network.named_parameters())
-    modules = {part for name, one in named.items() if id(one) not in tables for part in name.split(".")[:-1]}
+    modules = {
+        part for name, parameter in named.items() if id(parameter) not in tables for part in name.split(".")[:-1]
+    }
     unknown = sorted(set(skip) - modules)
     if unknown:
         options = ", ".join(sorted(modules))
@@ -59,12 +61,12 @@ def group_parameters(network: nn.Module, skip: Sequence[str]) -> Groups:
 
 
 class RowAdamW(torch.optim.Optimizer):
-    """AdamW for tables with sparse gradients: only the rows of the batch move, and all rows decay to where they began.
+    """AdamW for tables with sparse gradients: only the rows of the batch move, and all rows decay to their start.
 
-    That is zero for a table that starts anew; a pre-trained one must not be forgotten where there are few labels
-    (L2-SP: Li et al. 2018, Explicit inductive bias for transfer learning, equation 2). The moments of a row are those
-    of the batches that it was in. The decay of all rows is saved up for DECAY_STEPS steps: a step must not cost more
-    for a larger table. `torch.optim.SparseAdam` can't decay, and takes three times as long (torch 2.13).
+    The start of a new table is zero. A pre-trained table decays to its loaded values, so that training on few labels
+    does not forget them (L2-SP: Li et al. 2018, Explicit inductive bias for transfer learning, equation 2). The moments
+    of a row come from the batches that contain it. Decay is applied once in DECAY_STEPS steps, so that a step costs no
+    more for a larger table. `torch.optim.SparseAdam` has no decay, and takes three times as long (torch 2.13).
     """
 
     DECAY_STEPS = 16
@@ -77,7 +79,7 @@ class RowAdamW(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self) -> None:  # type: ignore[override]
-        """Move the rows that have a gradient."""
+        """Move the rows that have a gradient, and let all rows decay when that is due."""
         for group in self.param_groups:
             group["steps"] += 1
             group["kept"] *= 1 - group["lr"] * group["weight_decay"]
@@ -108,7 +110,7 @@ class RowAdamW(torch.optim.Optimizer):
 
 
 class Optimizer:
-    """AdamW for matrices and vectors and RowAdamW for n-gram tables, stepped and saved as one."""
+    """AdamW for matrices and vectors, and RowAdamW for tables, stepped and saved together."""
 
     def __init__(self, network: nn.Module, config: OptimConfig, steps: int) -> None:
         groups = group_parameters(network, config.skip)
@@ -121,20 +123,22 @@ class Optimizer:
             torch.optim.AdamW(dense, lr=config.lr, betas=betas, fused=True)
         ]
         loaded = [table for table in groups.tables if table.any()]
-        anew = [table for table in groups.tables if not table.any()]
+        new = [table for table in groups.tables if not table.any()]
         for tables, lr, decay in (
-            (anew, config.table_lr, config.table_decay),
+            (new, config.table_lr, config.table_decay),
             (loaded, config.loaded_lr, config.loaded_decay),
         ):
             if tables:
                 self._optimizers.append(RowAdamW(tables, lr, betas, decay))
         warmup = math.ceil(config.warmup_fraction * steps)
-        self._schedules = [LambdaLR(one, lambda step: lr_factor(step, warmup, steps)) for one in self._optimizers]
+        self._schedules = [
+            LambdaLR(optimizer, lambda step: lr_factor(step, warmup, steps)) for optimizer in self._optimizers
+        ]
         self._parameters = list(groups)
         self._clip_norm = config.clip_norm
 
     def step(self, loss: Tensor) -> None:
-        """Go one step down the gradient of `loss`, clipped, and move the learning rate on."""
+        """Take one step down the clipped gradient of `loss`, and advance the learning rate."""
         for optimizer in self._optimizers:
             optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
@@ -152,7 +156,7 @@ class Optimizer:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go back to where `state_dict` was taken."""
+        """Restore the state that `state_dict` returned."""
         for optimizer, saved in zip(self._optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(saved)
         for schedule, step in zip(self._schedules, state["schedules"], strict=True):
@@ -160,7 +164,7 @@ class Optimizer:
 
 
 def lr_factor(step: int, warmup: int, steps: int) -> float:
-    """Return the share of the learning rate at `step`: up in a line, then down to zero along half a cosine."""
+    """Return the factor of the learning rate at `step`: a linear warmup, then half a cosine down to zero."""
     if step < warmup:
         return (step + 1) / warmup
     progress = (step - warmup) / max(1, steps - warmup)
@@ -170,12 +174,12 @@ def lr_factor(step: int, warmup: int, steps: int) -> float:
 def clip_gradients(parameters: Sequence[nn.Parameter], clip_norm: float) -> None:
     """Scale all gradients so that their common norm is at most `clip_norm`.
 
-    As `torch.nn.utils.clip_grad_norm_`, which refuses sparse gradients (torch 2.13).
+    This is `torch.nn.utils.clip_grad_norm_`, which does not accept sparse gradients (torch 2.13).
     """
     values = []
     for parameter in parameters:
         if parameter.grad is not None and parameter.grad.is_sparse:
-            # Rows that occur twice in a batch must be added before they are squared.
+            # The gradients of a row that occurs twice in a batch must be added before they are squared.
             parameter.grad = parameter.grad.coalesce()
             values.append(parameter.grad.values())
         elif parameter.grad is not None:

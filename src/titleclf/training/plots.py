@@ -11,7 +11,7 @@ from titleclf.evaluate.plots import save
 
 
 def draw_training(path: Path, history: list[dict[str, float]], kept: int) -> None:
-    """Draw loss and validation scores by epoch, the kept epoch marked."""
+    """Draw loss and validation scores by epoch, with the kept epoch marked."""
     table = pd.DataFrame(history)
     score = main_score(history[0])
     figure = Figure(figsize=(10, 4), layout="constrained")
@@ -26,13 +26,13 @@ def draw_training(path: Path, history: list[dict[str, float]], kept: int) -> Non
         axes.set_xlabel("epoch")
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.legend()
-    left.set(title="Loss", ylabel="nats a title")
-    right.set(title="Validation", ylabel="share")
+    left.set(title="Loss", ylabel="nats per title")
+    right.set(title="Validation", ylabel="score")
     save(path, figure)
 
 
 def draw_pretraining(path: Path, history: list[dict[str, float]], objective: str) -> None:
-    """Draw the loss of the parts of the titles, one after the other, by the titles seen so far."""
+    """Draw the loss of each part of the titles by the number of titles seen so far."""
     table = pd.DataFrame(history)
     figure = Figure(figsize=(6, 4), layout="constrained")
     axes = figure.add_subplot()

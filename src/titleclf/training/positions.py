@@ -1,4 +1,4 @@
-"""Positional codes: where in the title a character stands."""
+"""Positional codes: vectors that depend on a character's place in the title."""
 
 import torch
 from torch import Tensor, nn
@@ -7,14 +7,14 @@ from titleclf.runtime.choices import Combine, Positions
 
 
 def alternating(length: int, dim: int) -> Tensor:
-    """Return the code of the founding notes as (length, dim): cos(pos/(d+1)) at even positions, sin at odd ones."""
+    """Return the code (length, dim) that is cos(position / (d + 1)) at even positions and the sine at odd ones."""
     angles = torch.arange(length)[:, None] / (torch.arange(dim)[None, :] + 1)
     even = (torch.arange(length) % 2 == 0)[:, None]
     return torch.where(even, angles.cos(), angles.sin())
 
 
 def sinusoidal(length: int, dim: int) -> Tensor:
-    """Return the code of "Attention Is All You Need" (Vaswani et al. 2017, section 3.5) as (length, dim)."""
+    """Return the code (length, dim) of "Attention Is All You Need" (Vaswani et al. 2017, section 3.5)."""
     places = torch.arange(dim)
     angles = torch.arange(length)[:, None] / 10_000 ** ((places - places % 2) / dim)[None, :]
     return torch.where(places % 2 == 0, angles.sin(), angles.cos())
@@ -33,14 +33,13 @@ class PositionalCode(nn.Module):
             case Positions.sinusoidal:
                 self.register_buffer("table", sinusoidal(length, dim), persistent=False)
             case Positions.learned:
-                # Starts neutral: times one, or plus zero.
-                start = torch.ones if combine is Combine.multiply else torch.zeros
-                self.table = nn.Parameter(start(length, dim))
+                neutral = torch.ones if combine is Combine.multiply else torch.zeros
+                self.table = nn.Parameter(neutral(length, dim))
             case Positions.none:
                 self.table = None
 
     def forward(self, characters: Tensor, places: Tensor) -> Tensor:
-        """Multiply or add the code of `places`, which are those of the last but one axis of `characters`."""
+        """Combine characters (..., places, dim) with the codes of their `places` (places,)."""
         if self.table is None:
             return characters
         code = self.table[places]  # (places, dim)
