@@ -74,7 +74,7 @@ def measure(seeds: Sequence[int], repetitions: Sequence[int], overrides: Sequenc
             others = corrected_frames.test
             rows.append({"seed": seed, "times": 0, **accuracies(before, corrected, others)})
             for times in repetitions:
-                corrections.TIMES = times
+                corrections.REPEATS = times
                 after = train_model(with_corrections)
                 rows.append({"seed": seed, "times": times, **accuracies(after, corrected, others)})
     return pd.DataFrame(rows)

@@ -27,7 +27,7 @@ from scripts.common.report import data_files, made_by
 from titleclf.config.hydra import compose
 from titleclf.config.schemas import TrainConfig
 from titleclf.data.dataset import Dataset, LabelledTitles, read_splits
-from titleclf.data.splits import Split, learnable, split_beside
+from titleclf.data.splits import Split, learnable, split_with_test
 from titleclf.data.targets import categories_of
 from titleclf.data.titles import fingerprint
 from titleclf.evaluate.metrics import expected_calibration_error, summary
@@ -103,7 +103,7 @@ def split(drawn: pd.DataFrame, config: TrainConfig) -> Dataset:
             f"--sizes must give draws with two categories of three programmes each. Got too few in {len(drawn):,} "
             f"labels with seed {config.seed}. Choose larger sizes."
         )
-    return _dataset(split_beside(titles, titles[:0], config.data, config.seed), fingerprint(titles))
+    return _dataset(split_with_test(titles, titles[:0], config.data, config.seed), fingerprint(titles))
 
 
 def _dataset(frames: Split, digest: str) -> Dataset:

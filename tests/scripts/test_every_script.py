@@ -17,6 +17,7 @@ NAMES = sorted(path.stem for path in FOLDER.glob("[a-z]*.py"))
 def test_the_scripts_are_these():
     assert NAMES == [
         "accuracy",
+        "build_docs",
         "check_titles",
         "compare_models",
         "corrections",
@@ -25,6 +26,7 @@ def test_the_scripts_are_these():
         "near_copies",
         "neighbours",
         "programme_fields",
+        "screenshot",
         "speed_dataset",
         "speed_guides",
         "speed_predict",

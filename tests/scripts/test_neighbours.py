@@ -308,7 +308,7 @@ def test_the_count_is_at_least_one(script, capsys):
     with pytest.raises(SystemExit) as exited:
         script("a", "--count", 0)
     assert exited.value.code == 2
-    assert "argument --count: must be a whole number above 0. Got 0." in capsys.readouterr().err
+    assert "argument --count: must be an integer above 0. Got 0." in capsys.readouterr().err
 
 
 def test_the_shipped_embeddings_are_a_source():
