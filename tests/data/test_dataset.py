@@ -61,8 +61,8 @@ def test_the_check_finds_duplicates_unknown_categories_and_similar_titles(monkey
     assert caught.value.code == 2
     assert "duplicate: Heat = HEAT (1995)" in out
     assert "unknown category 'Nachrichten': Tagesschau" in out
-    assert "alike: The Antiques Roadshow ~ Antiques Roadshow" in out
-    assert "2 duplicates or unknown categories, 1 pairs alike" in out
+    assert "similar: The Antiques Roadshow ~ Antiques Roadshow" in out
+    assert "2 duplicates or unknown categories, 1 similar pairs" in out
 
 
 def test_agreement_counts_shared_titles_by_majority_and_language(monkeypatch, capsys, tmp_path):
@@ -74,6 +74,6 @@ def test_agreement_counts_shared_titles_by_majority_and_language(monkeypatch, ca
     )
     unnamed = write_csv(tmp_path / "c.csv", [("Heat", movie), ("Nu", movie)], header=("title", "category"))
     out = check(monkeypatch, capsys, str(ours), "--against", str(theirs), str(unnamed), "--disagreements")
-    assert "b.csv: 1 shared titles, same category on 1 (100.0%)" in out
-    assert "c.csv: 2 shared titles, same category on 1 (50.0%)" in out
+    assert "b.csv: 1 shared titles, 1 in the same category (100.0%)" in out
+    assert "c.csv: 2 shared titles, 1 in the same category (50.0%)" in out
     assert f"  Nu [de]: {news}; there {movie}" in out

@@ -1,6 +1,6 @@
 """Models of every architecture with random weights, and programmes on which implementations are compared."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from tests.helpers.training import compose_train
+from titleclf.runtime.architecture import ModelConfig, NgramConfig
 from titleclf.runtime.arrays import Floats
 from titleclf.runtime.bundle.contents import Bundle
 from titleclf.runtime.bundle.folding import LEVELS, SCALES
@@ -99,3 +100,19 @@ def rounding_errors(bundle: Bundle, titles: list[str]) -> Floats:
 def largest_step(bundle: Bundle) -> float:
     """Return the largest difference between neighbouring scores of a folded bundle."""
     return float(bundle.weights[SCALES].max() * (LEVELS[127] - LEVELS[126]))
+
+
+@dataclass
+class UnknownConfig(ModelConfig):
+    """A model of a kind that no implementation computes."""
+
+
+@dataclass
+class UnknownNgramConfig(NgramConfig):
+    """A model of a kind that no implementation computes, with the configuration of n-grams."""
+
+
+def unknown_model(config: type[UnknownConfig | UnknownNgramConfig]) -> ModelConfig:
+    """Return a model of an unknown kind."""
+    known = "model=bag" if config is UnknownConfig else "model=ngram"
+    return config(**vars(compose_train(known, "model.dim=7").model))

@@ -98,8 +98,10 @@ class KilledError(Exception):
     """Ends a run as a killed process ends: no code of the run handles it."""
 
 
-def killed(config: TrainConfig, checkpoints: int, error: type[BaseException] = KilledError) -> Path:
-    """Return the folder of a run that ended with `error` right after so many checkpoints."""
+def killed(
+    config: TrainConfig, checkpoints: int, error: type[BaseException] = KilledError, match: str | None = None
+) -> Path:
+    """Return the folder of a run that ended with `error` right after so many checkpoints; `match` is its message."""
     checkpoint = Run.checkpoint
 
     def write_and_die(run: Run) -> None:
@@ -110,7 +112,7 @@ def killed(config: TrainConfig, checkpoints: int, error: type[BaseException] = K
     before = _runs_in(config)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Run, "checkpoint", write_and_die)
-        with pytest.raises(error):
+        with pytest.raises(error, match=match):
             train(config)
     (folder,) = _runs_in(config) - before
     return folder

@@ -11,16 +11,19 @@ from tests.helpers.networks import (
     LENGTH,
     SIZES,
     TITLES,
+    UnknownConfig,
+    UnknownNgramConfig,
     centred,
     folded,
     rounding_errors,
     table_of,
+    unknown_model,
     with_network,
     with_random_fields,
     written,
 )
 from tests.helpers.training import compose_train
-from titleclf.runtime.architecture import ModelConfig, NgramConfig, known_model
+from titleclf.runtime.architecture import known_model
 from titleclf.runtime.arrays import Floats
 from titleclf.runtime.bundle.packing import SCALE, TABLE
 from titleclf.runtime.bundle.reader import shapes_of
@@ -249,23 +252,9 @@ def test_codes_are_those_of_training(dim):
     assert codes_of(Positions.none, LENGTH, dim) is codes_of(Positions.learned, LENGTH, dim) is None
 
 
-@dataclass
-class UnknownConfig(ModelConfig):
-    """A model of a new kind."""
-
-
-@dataclass
-class UnknownNgramConfig(NgramConfig):
-    """A model of a new kind that shares the configuration of n-grams."""
-
-
-def model_of(config: type[ModelConfig]) -> ModelConfig:
-    return config(**vars(compose_train("model=bag" if config is UnknownConfig else "model=ngram").model))
-
-
 @pytest.mark.parametrize("config", [UnknownConfig, UnknownNgramConfig])
 def test_no_implementation_computes_an_unknown_model_as_another_one(run, config):
-    model, trained = model_of(config), with_network(run, "ngram")
+    model, trained = unknown_model(config), with_network(run, "ngram")
     in_floats, in_eight_bits = (replace(bundle, model=model) for bundle in (bundle_of(trained), folded(trained)))
     implementations = [
         lambda: known_model(model),

@@ -31,7 +31,7 @@ def random_titles() -> list[str]:
     draw = random.Random(3)
     parts = [
         *(title for title, _, _ in rows()),
-        *marker_words(),
+        *sorted(marker_words()),
         "ẞ",
         "İ",
         "e\u0301",

@@ -3,10 +3,19 @@ import pytest
 import torch
 from torch.nn import functional
 
-from titleclf.training.losses import class_weights, classification_loss
+from titleclf.config.schemas import TrainConfig
+from titleclf.data.dataset import Dataset, read_dataset
+from titleclf.training.losses import Loss, class_weights, classification_loss
+from titleclf.training.trained_model import new_model
 
 LOGITS = torch.tensor([[2.0, 0.5, -1.0], [0.0, -0.5, 3.0]])
 EVEN = torch.ones(3)
+UNSUPERVISED = "loss.unsupervised=0.1"
+
+
+def new_loss(config: TrainConfig) -> tuple[Loss, Dataset]:
+    data = read_dataset(config)
+    return Loss(config, data, new_model(config, data, torch.device("cpu")).network), data
 
 
 def test_class_weights():
@@ -29,20 +38,53 @@ def test_one_category_has_cross_entropy():
 
 def test_tags_have_binary_cross_entropies_summed_by_title():
     tags = torch.tensor([[True, True, False], [False, False, True]])
-    shares = torch.sigmoid(LOGITS)
-    expected = -torch.log(torch.where(tags, shares, 1 - shares)).sum() / 2
+    probabilities = torch.sigmoid(LOGITS)
+    expected = -torch.log(torch.where(tags, probabilities, 1 - probabilities)).sum() / 2
     assert classification_loss(LOGITS, tags, EVEN, 0.0).item() == pytest.approx(expected.item())
 
 
-def test_weights_weigh_all_that_is_said_of_a_tag():
+def test_a_class_weight_applies_to_both_values_of_a_tag():
     tags = torch.tensor([[True, True, False], [False, False, True]])
     only_first = classification_loss(LOGITS, tags, torch.tensor([1.0, 0, 0]), 0.0)
     alone = classification_loss(LOGITS[:, :1], tags[:, :1], torch.ones(1), 0.0)
     assert only_first.item() == pytest.approx(alone.item())
 
 
-def test_smoothing_spreads_a_share_of_a_titles_tags_over_all():
+def test_smoothing_spreads_a_fraction_of_the_tags_of_a_title_over_all():
     tags = torch.tensor([[True, True, False], [False, False, True]])
     smooth = torch.tensor([[0.9 + 0.2 / 3, 0.9 + 0.2 / 3, 0.2 / 3], [0.1 / 3, 0.1 / 3, 0.9 + 0.1 / 3]])
     expected = functional.binary_cross_entropy_with_logits(LOGITS, smooth, reduction="sum") / 2
     assert classification_loss(LOGITS, tags, EVEN, 0.1).item() == pytest.approx(expected.item())
+
+
+@pytest.mark.parametrize("task", ["small", "several"])
+def test_the_loss_is_the_weighted_classification_loss(request, task):
+    make = request.getfixturevalue(task)
+    loss, data = new_loss(make("training.class_balance=1", "training.label_smoothing=0.2", "loss.classification=3"))
+    logits, targets = torch.randn(2, len(data.categories)), data.train.targets[:2]
+    weights = class_weights(data.train.targets, len(data.categories), 1.0)
+    expected = 3 * classification_loss(logits, torch.from_numpy(targets), weights, 0.2)
+    assert torch.equal(loss(logits, targets, np.random.default_rng(1)), expected)
+
+
+def test_the_loss_adds_the_unsupervised_term_of_as_many_titles_as_the_batch_has(small):
+    loss, data = new_loss(small(UNSUPERVISED))
+    logits, targets = torch.randn(3, len(data.categories)), data.train.targets[:3]
+    plain, _ = new_loss(small())
+    assert loss.unsupervised is not None
+    term = loss.unsupervised(loss.network.encoder, 3, np.random.default_rng(1))
+    expected = plain(logits, targets, np.random.default_rng(1)) + 0.1 * term
+    assert torch.allclose(loss(logits, targets, np.random.default_rng(1)), expected)
+
+
+def test_the_trained_modules_are_the_network_and_what_the_unsupervised_term_learns(small):
+    plain, _ = new_loss(small("objective=skipgram"))
+    assert plain.modules is plain.network
+    assert plain.fingerprints == {}
+    loss, _ = new_loss(small("objective=skipgram", UNSUPERVISED))
+    names = set(dict(loss.modules.named_parameters()))
+    assert {f"network.{name}" for name, _ in loss.network.named_parameters()} < names
+    assert names - {f"network.{name}" for name, _ in loss.network.named_parameters()} == {
+        "regulariser.objective.contexts.weight"
+    }
+    assert set(loss.fingerprints) == {"titles without labels"}

@@ -11,9 +11,13 @@ import torch
 from tests.helpers.bundles import reseal
 from titleclf.runtime.bundle.checksums import SUMS
 from titleclf.runtime.errors import InputError
-from titleclf.training.trained_model import load_bundle
+from titleclf.runtime.network import logits_of
+from titleclf.runtime.text.programmes import Programmes
+from titleclf.training.bundle_writer import write_bundle
+from titleclf.training.trained_model import bundle_of, load_trained
 
 TITLES = ["Match of the Day", "Tagesschau", "", "日本沈没", "x" * 10_000]
+PROGRAMMES = Programmes(TITLES)
 
 
 @pytest.fixture
@@ -23,15 +27,15 @@ def folder(run, tmp_path) -> Path:
 
 
 def test_a_saved_bundle_predicts_as_before(run, tmp_path):
-    bundle = load_bundle(run)
-    bundle.save(tmp_path / "copy")
-    copy = load_bundle(tmp_path / "copy")
-    assert np.abs(copy.probabilities(TITLES)[0] - bundle.probabilities(TITLES)[0]).max() < 1e-5
-    assert (copy.categories, copy.temperature) == (bundle.categories, bundle.temperature)
-    assert (copy.thresholds, copy.facts) == (bundle.thresholds, bundle.facts)
+    model = load_trained(run)
+    write_bundle(bundle_of(model), tmp_path / "copy")
+    copy = load_trained(tmp_path / "copy")
+    assert np.abs(copy.probabilities(PROGRAMMES) - model.probabilities(PROGRAMMES)).max() < 1e-5
+    assert (copy.categories, copy.contents.temperature) == (model.categories, model.contents.temperature)
+    assert (copy.thresholds, copy.contents.info) == (model.thresholds, model.contents.info)
 
 
-def test_six_files_and_no_pickle(folder):
+def test_a_bundle_has_six_files_and_no_pickle(folder):
     assert {path.name for path in folder.iterdir()} == {
         "weights.safetensors",
         "characters.json",
@@ -45,41 +49,41 @@ def test_six_files_and_no_pickle(folder):
     assert "outputs" not in text
 
 
-def test_the_card_says_what_it_was_trained_on_and_how_good_it_is(folder):
+def test_the_model_card_names_training_titles_scores_and_categories(folder):
     card = (folder / "README.md").read_text()
     assert "titles (de, en), seed 1" in card
     assert "held-out titles: accuracy" in card
-    assert "Asked to be right 90% of the time (`--precision 0.9`), it answers" in card
+    assert "With `--precision 0.9` it answers" in card
     assert "Categories: Music; News; Sports." in card
 
 
 def test_no_titles_have_no_probabilities(run):
-    bundle = load_bundle(run)
-    assert bundle.probabilities([])[0].shape == (0, len(bundle.categories))
+    model = load_trained(run)
+    assert model.probabilities(Programmes([])).shape == (0, len(model.categories))
 
 
 def test_probabilities_are_the_same_however_titles_are_batched(run):
-    bundle = load_bundle(run)
-    titles = [f"title {number}" for number in range(600)]
-    together, _ = bundle.probabilities(titles)
-    assert np.allclose(together[500:], bundle.probabilities(titles[500:])[0], atol=1e-6)
+    model, programmes = load_trained(run), Programmes([f"title {number}" for number in range(600)])
+    together = model.probabilities(programmes)
+    assert np.allclose(together[500:], model.probabilities(programmes[500:]), atol=1e-6)
     assert np.allclose(together.sum(axis=1), 1)
 
 
 def test_an_existing_folder_is_not_overwritten(run, folder):
     before = (folder / "config.json").read_text()
     with pytest.raises(InputError, match=r"bundle must not exist yet. Got a folder. Name another one or remove it."):
-        load_bundle(run).save(folder)
+        write_bundle(bundle_of(load_trained(run)), folder)
     assert (folder / "config.json").read_text() == before
 
 
-def test_a_failed_save_leaves_nothing(run, tmp_path, monkeypatch):
+def test_a_failed_write_leaves_nothing(run, tmp_path, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
+    bundle = bundle_of(load_trained(run))
     monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(OSError, match="No space"):
-        load_bundle(run).save(tmp_path / "new")
+        write_bundle(bundle, tmp_path / "new")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -89,34 +93,34 @@ def test_a_failed_save_leaves_nothing(run, tmp_path, monkeypatch):
 def test_a_missing_file_is_named(folder, name):
     (folder / name).unlink()
     with pytest.raises(InputError, match=f"bundle has no {name}. Train again or pass --model."):
-        load_bundle(folder)
+        load_trained(folder)
 
 
 @pytest.mark.parametrize("name", ["weights.safetensors", "characters.json", "config.json", "memory.jsonl.gz", SUMS])
 @pytest.mark.parametrize("damage", [lambda content: content[:-9], lambda content: content[:-9] + b"?" + content[-8:]])
-def test_files_that_are_not_as_they_were_written_are_refused(folder, name, damage):
+def test_changed_files_are_refused(folder, name, damage):
     (folder / name).write_bytes(damage((folder / name).read_bytes()))
     with pytest.raises(InputError) as caught:
-        load_bundle(folder)
+        load_trained(folder)
     by_sum = r"/[a-zS].* must be as it was written. Got other bytes than SHA256SUMS tells of. Copy it again."
     no_json = "/config.json must be JSON. Got: .*"
     assert re.fullmatch(re.escape(str(folder)) + (no_json if name == "config.json" else by_sum), str(caught.value))
 
 
-def test_other_tools_can_check_a_bundle(folder):
+def test_sha256sum_can_check_a_bundle(folder):
     subprocess.run(["sha256sum", "--check", "--strict", SUMS], cwd=folder, check=True, capture_output=True)
 
 
-def test_the_card_may_be_written_on(run, folder):
+def test_the_model_card_may_be_edited(run, folder):
     (folder / "README.md").write_text("mine")
-    assert load_bundle(folder).categories == load_bundle(run).categories
+    assert load_trained(folder).categories == load_trained(run).categories
 
 
-def test_a_missing_folder_says_how_to_train(tmp_path):
+def test_the_error_for_a_missing_folder_names_the_command_to_train(tmp_path):
     with pytest.raises(
         InputError, match=r"none must be a folder with a model. Got nothing there. Train one with: make"
     ):
-        load_bundle(tmp_path / "none")
+        load_trained(tmp_path / "none")
 
 
 @pytest.mark.parametrize(
@@ -139,7 +143,7 @@ def test_damaged_files_are_refused(folder, name, content, sentence):
     (folder / name).write_bytes(content)
     reseal(folder)
     with pytest.raises(InputError) as caught:
-        load_bundle(folder)
+        load_trained(folder)
     assert sentence in str(caught.value)
 
 
@@ -166,7 +170,15 @@ def test_damaged_files_are_refused(folder, name, content, sentence):
         ),
         ({"model": {"kind": "nonsense"}}, "config.json: model.kind must be of type ModelKind. Got 'nonsense'."),
         ({"model": {"kind": "bag"}}, "config.json: model must have the keys boundary, combine, dim"),
-        ({"categories": ["a", "b", "c", "d"]}, "must hold the tensors that its configuration describes. Got head.bias"),
+        ({"categories": ["a", "b", "c", "d"]}, "must name the categories a; b; c; d. Got Music; News; Sports."),
+        (
+            {
+                "categories": ["a", "b", "c", "d"],
+                "thresholds": {"precisions": [], "least": {"a": [], "b": [], "c": [], "d": []}, "wishes": {}},
+                "memory": None,
+            },
+            "must hold the tensors that its configuration describes. Got head.bias",
+        ),
     ],
 )
 def test_a_configuration_that_does_not_fit_is_refused(folder, change, sentence):
@@ -174,49 +186,53 @@ def test_a_configuration_that_does_not_fit_is_refused(folder, change, sentence):
     (folder / "config.json").write_text(json.dumps({**config, **change}))
     reseal(folder)
     with pytest.raises(InputError) as caught:
-        load_bundle(folder)
+        load_trained(folder)
     assert sentence in str(caught.value)
 
 
-def test_cut_titles_are_counted(run):
-    logits, cut = load_bundle(run).logits(TITLES)
+def test_truncated_titles_are_counted(run):
+    model = load_trained(run)
+    logits = model.logits(PROGRAMMES)
     assert logits.shape == (len(TITLES), 3)
-    assert cut == 1
+    assert model.contents.characters.count_truncated(TITLES) == 1
     assert torch.tensor(logits).isfinite().all()
 
 
-def test_a_bundle_without_a_memory_has_no_file_of_it_and_only_the_network_speaks(run, tmp_path):
-    bundle = load_bundle(run)
-    assert not np.array_equal(bundle.logits(TITLES)[0], bundle.network_logits(TITLES)[0])
-    bundle.memory = None
-    bundle.save(tmp_path / "forgetful")
-    copy = load_bundle(tmp_path / "forgetful")
-    assert copy.memory is None
+def test_a_bundle_without_a_memory_predicts_by_its_network_alone(run, tmp_path):
+    model = load_trained(run)
+    by_network = logits_of(model.network, PROGRAMMES)
+    assert not np.array_equal(model.logits(PROGRAMMES), by_network)
+    model.contents.memory = None
+    write_bundle(bundle_of(model), tmp_path / "forgetful")
+    copy = load_trained(tmp_path / "forgetful")
+    assert copy.contents.memory is None
     assert not (tmp_path / "forgetful" / "memory.jsonl.gz").exists()
     assert "Memory: none." in (tmp_path / "forgetful" / "README.md").read_text()
-    assert np.array_equal(copy.logits(TITLES)[0], bundle.network_logits(TITLES)[0])
+    assert np.array_equal(copy.logits(PROGRAMMES), by_network)
 
 
-def test_the_memory_raises_what_it_remembers(run):
-    bundle = load_bundle(run)
-    assert bundle.memory is not None
-    titles = bundle.memory.keys
-    raised = bundle.logits(titles)[0] - bundle.network_logits(titles)[0]
-    assert (raised.argmax(axis=1) == bundle.memory.labels).all()
+def test_the_memory_raises_the_categories_of_known_titles(run):
+    model = load_trained(run)
+    memory = model.contents.memory
+    assert memory is not None
+    programmes = Programmes(memory.known.keys)
+    raised = model.logits(programmes) - logits_of(model.network, programmes)
+    assert (raised.argmax(axis=1) == memory.targets).all()
     assert raised.max() < 20
-    assert (bundle.probabilities(titles)[0] < 0.9999).all()
+    assert (model.probabilities(programmes) < 0.9999).all()
 
 
-def test_the_card_says_that_titles_lie_in_the_bundle(folder):
+def test_the_model_card_warns_that_the_bundle_holds_titles(folder):
     card = " ".join((folder / "README.md").read_text().split())
     assert (
-        "known titles, without case, accents and episodes, lie in `memory.jsonl.gz` with their categories, for" in card
+        "known titles, without case, accents and episodes, are in `memory.jsonl.gz` with their categories: everybody"
+        in card
     )
-    assert "Trained with `memory=none`, it would hold none." in card
+    assert "A model trained with `memory=none` holds none." in card
 
 
-def test_the_same_bundle_is_saved_as_the_same_bytes(run, tmp_path):
-    for name in ("one", "other"):
-        load_bundle(run).save(tmp_path / name)
-    for path in (tmp_path / "one").iterdir():
-        assert path.read_bytes() == (tmp_path / "other" / path.name).read_bytes()
+def test_a_bundle_written_twice_has_the_same_bytes(run, tmp_path):
+    for name in ("first", "second"):
+        write_bundle(bundle_of(load_trained(run)), tmp_path / name)
+    for path in (tmp_path / "first").iterdir():
+        assert path.read_bytes() == (tmp_path / "second" / path.name).read_bytes()

@@ -1,83 +1,83 @@
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
 from torch import nn
 
-from titleclf import train as module
-from titleclf.data.dataset import read_data
+from tests.helpers.training import killed, same, train_without_plots, weights
+from titleclf.config.schemas import TrainConfig
+from titleclf.data.dataset import read_dataset
 from titleclf.runtime.errors import InputError
-from titleclf.train import build, train
-from titleclf.training import run as runs
-from titleclf.training.distributed import seeded
-from titleclf.training.losses import Regulariser, regulariser_of
-from titleclf.training.network import to_inputs
-from titleclf.training.trained_model import load_bundle
+from titleclf.runtime.text.programmes import Programmes
+from titleclf.train import train
+from titleclf.training import losses as module
+from titleclf.training.distributed import seed_everything
+from titleclf.training.losses import UnsupervisedTerm, unsupervised_term
+from titleclf.training.network import Ngram
+from titleclf.training.run import load_checkpoint
+from titleclf.training.trained_model import load_trained, new_model
 
-CPU = torch.device("cpu")
 ON = "loss.unsupervised=0.1"
+TITLES = ("Newsnight", "x", " ", "ab", "Tagesschau")
 
 
-def weights(folder: Path) -> dict[str, torch.Tensor]:
-    return load_file(folder / "bundle" / "weights.safetensors")
+def term_of(config: TrainConfig, titles: tuple[str, ...] = TITLES) -> UnsupervisedTerm | None:
+    network = new_model(config, read_dataset(config), torch.device("cpu")).network
+    return unsupervised_term(config, network.encoder, network.characters, titles)
 
 
-def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
-    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+def titles_of(config: TrainConfig) -> list[str]:
+    term = term_of(config)
+    assert term is not None
+    return list(term.titles)
 
 
-def made(config, titles=("Newsnight", "x", " ", "ab", "Tagesschau")) -> Regulariser | None:
-    bundle = build(config, read_data(config), CPU)
-    return regulariser_of(config, bundle.network, bundle.characters, titles)
+def test_weight_zero_gives_no_term(small):
+    assert term_of(small("loss.unsupervised=0")) is None
 
 
-def test_there_is_none_at_weight_zero(small):
-    assert made(small("loss.unsupervised=0")) is None
-
-
-def test_its_titles_are_those_of_training_or_of_a_file_without_short_ones(small, tmp_path):
+def test_its_titles_are_those_of_training_or_of_a_file_but_no_short_ones(small, tmp_path):
     (tmp_path / "own.csv").write_text("Name\nSky\nx\n\nHeute\n")
-    assert made(small(ON)).titles == ["Newsnight", "ab", "Tagesschau"]
+    assert titles_of(small(ON)) == ["Newsnight", "ab", "Tagesschau"]
     own = ["loss.column=Name", f"loss.titles={tmp_path / 'own.csv'}"]
-    assert made(small(ON, *own)).titles == ["Sky", "Heute"]
+    assert titles_of(small(ON, *own)) == ["Sky", "Heute"]
 
 
-def test_as_many_different_titles_are_drawn_as_asked_for_or_else_all(small):
+def test_a_batch_draws_different_titles_as_many_as_it_has_or_else_all(small):
     drawn = []
 
-    class Heard(nn.Module):
-        def forward(self, _, titles, __):
+    class Recorder(nn.Module):
+        def forward(self, _: object, titles: list[str], __: object) -> torch.Tensor:
             drawn.append(titles)
             return torch.zeros(())
 
-    regulariser, generator = Regulariser(Heard(), made(small(ON)).titles), seeded(1)
+    term, generator = UnsupervisedTerm(Recorder(), titles_of(small(ON))), seed_everything(1)  # type: ignore[arg-type]
     for count in (1, 2, 3, 7, 64):
-        regulariser(None, count, generator)
+        term(None, count, generator)
     assert [len(titles) for titles in drawn] == [1, 2, 3, 3, 3]
     assert all(len(set(titles)) == len(titles) for titles in drawn)
     drawn.clear()
     for _ in range(99):
-        regulariser(None, 1, generator)
-    assert {title for (title,) in drawn} == set(regulariser.titles)
+        term(None, 1, generator)
+    assert {title for (title,) in drawn} == set(term.titles)
 
 
 def test_a_pool_smaller_than_a_batch_is_trained_with(small, tmp_path):
     (tmp_path / "own.txt").write_text("oooo tttt\naaaa nnnn\n")
-    folder = train(small(ON, f"loss.titles={tmp_path / 'own.txt'}", "training.batch_size=64", "training.epochs=1"))
-    assert runs.load_checkpoint(folder)["history"][0]["training_loss"] > 0
+    overrides = [f"loss.titles={tmp_path / 'own.txt'}", "training.batch_size=64", "training.epochs=1"]
+    folder = train_without_plots(small(ON, *overrides))
+    assert load_checkpoint(folder)["history"][0]["training_loss"] > 0
 
 
 @pytest.mark.parametrize(("content", "where"), [("x\n\n", "own.txt"), (None, "training")])
-def test_without_a_title_that_is_long_enough_it_is_refused(small, tmp_path, content, where):
+def test_titles_that_are_all_too_short_are_refused(small, tmp_path, content, where):
     overrides = []
     if content is not None:
         (tmp_path / "own.txt").write_text(content)
         overrides = [f"loss.titles={tmp_path / 'own.txt'}"]
         where = tmp_path / where
     with pytest.raises(InputError) as caught:
-        made(small(ON, *overrides), ["x", ""])
+        term_of(small(ON, *overrides), ("x", ""))
     assert str(caught.value) == (
         f"loss.titles must have titles of two characters or more. Got none in {where}. Name another file."
     )
@@ -89,17 +89,17 @@ def test_a_missing_file_is_named(small):
 
 
 @pytest.mark.parametrize("kind", ["views", "skipgram", "cbow"])
-def test_the_term_changes_what_is_learnt(small, kind):
-    plain = weights(train(small("training.epochs=1")))
-    with_term = weights(train(small("training.epochs=1", ON, f"objective={kind}")))
-    assert plain.keys() == with_term.keys()  # what the objective has of its own is not in the bundle
+def test_the_term_changes_the_weights(small, trained, kind):
+    plain = weights(trained("training.epochs=1"))
+    with_term = weights(train_without_plots(small("training.epochs=1", ON, f"objective={kind}")))
+    assert plain.keys() == with_term.keys()  # the bundle has none of the objective's own weights
     assert not torch.equal(
         plain["encoder.embedding.characters.weight"], with_term["encoder.embedding.characters.weight"]
     )
 
 
 @pytest.mark.parametrize("kind", ["views", "skipgram"])
-def test_the_file_of_its_titles_is_learnt_from(small, tmp_path, kind):
+def test_the_titles_of_its_file_are_learned(small, tmp_path, kind):
     (tmp_path / "own.txt").write_text("oooo tttt\naaaa nnnn\n")
     overrides = [
         "noise=none",
@@ -108,55 +108,44 @@ def test_the_file_of_its_titles_is_learnt_from(small, tmp_path, kind):
         f"objective={kind}",
         "characters.min_count=1",
     ]
-    own = load_bundle(train(small(ON, f"loss.titles={tmp_path / 'own.txt'}", *overrides)))
-    plain = load_bundle(train(small(ON, *overrides)))
-    grams = to_inputs(own.characters.batch(["oooo tttt"]), own.network.config, CPU).grams
-    known, unknown = (one.network.encoder.ngrams.weight[grams].any(dim=1).float().mean() for one in (own, plain))
-    assert known > unknown + 0.2
+    own = load_trained(train_without_plots(small(ON, f"loss.titles={tmp_path / 'own.txt'}", *overrides))).network
+    plain = load_trained(train_without_plots(small(ON, *overrides))).network
+    grams = own.inputs(Programmes(["oooo tttt"])).grams
+    assert isinstance(own.encoder, Ngram)
+    assert isinstance(plain.encoder, Ngram)
+    learned, unknown = (
+        encoder.ngrams.weight[grams].any(dim=1).float().mean() for encoder in (own.encoder, plain.encoder)
+    )
+    assert learned > unknown + 0.2
 
 
-def test_masked_characters_go_with_convolutions(small):
-    folder = train(small("model=conv", "objective=masked", ON, "training.epochs=1"))
-    assert load_bundle(folder).probabilities(["Newsnight"])[0].sum() == pytest.approx(1.0)
+def test_masked_characters_train_with_convolutions(small):
+    folder = train_without_plots(small("model=conv", "objective=masked", ON, "training.epochs=1"))
+    assert load_trained(folder).probabilities(Programmes(["Newsnight"])).sum() == pytest.approx(1.0)
 
 
 @pytest.mark.parametrize("kind", ["views", "skipgram"])
-def test_a_run_killed_with_it_and_resumed_gives_the_weights_of_an_unbroken_one(small, monkeypatch, kind):
+def test_a_run_killed_with_it_and_resumed_gives_the_weights_of_an_unbroken_one(small, kind):
     config = small(
         ON, f"objective={kind}", "training.epochs=4", "training.patience_epochs=4", "model.ngram_dropout=0.2"
     )
-    unbroken = train(config)
-    save = runs.save_checkpoint
-
-    def die_after_second(folder: Path, state: runs.State) -> None:
-        save(folder, state)
-        if len(state["history"]) == 2:
-            raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(runs, "save_checkpoint", die_after_second)
-        with pytest.raises(KeyboardInterrupt, match=r"Go on with: python -m titleclf.train resume="):
-            train(config)
-    broken = next(folder for folder in unbroken.parent.iterdir() if folder.name not in ("latest", unbroken.name))
-    assert train(replace(config, resume=str(broken))) == broken
+    unbroken = train_without_plots(config)
+    broken = killed(config, 2, KeyboardInterrupt, match=r"Resume with: python -m titleclf.train resume=")
+    assert train_without_plots(replace(config, resume=str(broken))) == broken
     assert same(weights(broken), weights(unbroken))
     assert (broken / "metrics.json").read_text() == (unbroken / "metrics.json").read_text()
 
 
-def test_the_loss_of_a_run_counts_the_term(small, monkeypatch):
-    heard = []
+def test_the_loss_of_a_run_includes_the_term(small, monkeypatch):
+    counts = []
 
-    class Loud(Regulariser):
+    class Thousand(UnsupervisedTerm):
         def forward(self, encoder, count, generator):
-            heard.append(count)
+            counts.append(count)
             return super().forward(encoder, count, generator) * 0 + 1000.0
 
-    def loud(*given):
-        plain = regulariser_of(*given)
-        return None if plain is None else Loud(plain.objective, plain.titles)
-
-    monkeypatch.setattr(module, "regulariser_of", loud)
+    monkeypatch.setattr(module, "UnsupervisedTerm", Thousand)
     config = small(ON, "training.epochs=1")
-    folder = train(config)
-    assert 100 < runs.load_checkpoint(folder)["history"][0]["training_loss"] < 105
-    assert sum(heard) == len(read_data(config).sides.train)  # as many titles as each batch has
+    folder = train_without_plots(config)
+    assert 100 < load_checkpoint(folder)["history"][0]["training_loss"] < 105
+    assert sum(counts) == len(read_dataset(config).train)  # as many titles as each batch has

@@ -11,7 +11,7 @@ from titleclf.runtime.text.title_keys import key_of, marker_words
 
 TITLES = [title for title, _, _ in rows()]
 PARTS = [
-    *marker_words(),
+    *sorted(marker_words()),
     "S02E03",
     "12x04",
     "(2/3)",
