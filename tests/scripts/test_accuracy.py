@@ -44,7 +44,7 @@ def measured(tmp_path_factory):
     overlap = ("Match of the Day (1999)", "Sports", "en")  # the only programme in both files
     test = write_csv(folder / "test_xx.csv", labelled[18:20] + labelled[38:40] + labelled[48:] + [overlap])
     output = folder / "results" / "accuracy.md"
-    requests = []
+    requests: list[list[list[str]]] = []
     with pytest.MonkeyPatch.context() as patch:
         trainers = peers.trainers(FASTTEXT).items()
         patch.setattr(accuracy, "trainers", lambda _: {name: recorded(requests, train) for name, train in trainers})
