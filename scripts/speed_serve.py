@@ -23,7 +23,7 @@ import pandas as pd
 from scripts.common.arguments import report_parser
 from scripts.common.report import as_table, made_by
 from titleclf.runtime.arguments import count
-from titleclf.runtime.errors import exit_codes
+from titleclf.runtime.errors import InputError, exit_codes
 from titleclf.runtime.files import write_text
 
 _HEAD = b"POST /api/predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
@@ -132,7 +132,13 @@ async def measure(
 
 @asynccontextmanager
 async def service(folder: str) -> AsyncIterator[int]:
-    """Run a service with the shipped model until the block ends, and yield its port."""
+    """Run a service with the shipped model until the block ends, and yield its port.
+
+    Raises
+    ------
+    InputError
+        If it ends before it has an address.
+    """
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "titleclf.serve", "--port", "0", "--model", "shipped"),
         *("--patience", str(_TIMEOUT_SECONDS)),
@@ -143,10 +149,14 @@ async def service(folder: str) -> AsyncIterator[int]:
     try:
         output = b""
         while not (address := _ADDRESS.search(output)):
-            output += await stderr.readline()
+            line = await stderr.readline()
+            if not line:
+                raise InputError(f"The service must start. Got: {output.decode()}. Fix that first.")
+            output += line
         yield int(address[1])
     finally:
-        process.terminate()
+        with suppress(ProcessLookupError):  # it has ended by itself
+            process.terminate()
         await process.wait()
 
 

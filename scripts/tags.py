@@ -9,7 +9,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -112,7 +112,7 @@ def _best_micro_f1(probabilities: Floats, data: Dataset) -> float:
     return float(summary(probabilities >= best_threshold_for_all(probabilities, tags), tags)["micro_f1"])
 
 
-def scores_of(probabilities: Probabilities, data: Dataset) -> Iterator[dict[str, object]]:
+def scores_of(probabilities: Probabilities, data: Dataset) -> Iterator[dict[str, Any]]:
     """Yield the test scores for each kind of thresholds; all but 0.5 are chosen on validation, by the same rules."""
     validation, test = tags_of(data.validation), tags_of(data.test)
     thresholds: dict[str, Floats | float] = {

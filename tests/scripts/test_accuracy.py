@@ -44,7 +44,7 @@ def measured(tmp_path_factory):
     overlap = ("Match of the Day (1999)", "Sports", "en")  # the only programme in both files
     test = write_csv(folder / "test_xx.csv", labelled[18:20] + labelled[38:40] + labelled[48:] + [overlap])
     output = folder / "results" / "accuracy.md"
-    requests = []
+    requests: list[list[list[str]]] = []
     with pytest.MonkeyPatch.context() as patch:
         trainers = peers.trainers(FASTTEXT).items()
         patch.setattr(accuracy, "trainers", lambda _: {name: recorded(requests, train) for name, train in trainers})
@@ -134,7 +134,7 @@ def test_confidence_is_a_probability_or_a_distance():
 def test_the_number_of_titles_is_at_least_one(capsys):
     with pytest.raises(SystemExit):
         accuracy.parse(["--titles", "0"])
-    assert "argument --titles: must be a whole number above 0. Got 0." in capsys.readouterr().err
+    assert "argument --titles: must be an integer above 0. Got 0." in capsys.readouterr().err
 
 
 def test_settings_of_fasttext_keep_their_type_and_unknown_ones_are_rejected():

@@ -18,7 +18,7 @@ def test_corrected_titles_are_right_after_training_again(monkeypatch, capsys, tm
         FEW_BUCKETS,
     ]
     monkeypatch.setattr(corrections, "CORRECTED", 2)
-    monkeypatch.setattr(corrections.corrections, "REPEATS", 4)
+    monkeypatch.setattr("titleclf.data.corrections.REPEATS", 4)
     arguments = ["--seeds", "1", "--times", "4", "--output", str(output), *overrides]
     monkeypatch.setattr(sys, "argv", ["corrections", *arguments])
     corrections.main()

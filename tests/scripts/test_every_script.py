@@ -17,6 +17,7 @@ NAMES = sorted(path.stem for path in FOLDER.glob("[a-z]*.py"))
 def test_the_scripts_are_these():
     assert NAMES == [
         "accuracy",
+        "build_docs",
         "check_titles",
         "compare_models",
         "corrections",
@@ -25,6 +26,7 @@ def test_the_scripts_are_these():
         "near_copies",
         "neighbours",
         "programme_fields",
+        "screenshot",
         "speed_dataset",
         "speed_guides",
         "speed_predict",
@@ -41,14 +43,15 @@ def test_the_help_begins_with_the_command_and_describes_the_script(name, monkeyp
     with pytest.raises(SystemExit) as exited:
         module.main()
     assert exited.value.code == 0
-    text = capsys.readouterr().out
+    text, description = capsys.readouterr().out, module.__doc__
+    assert description is not None
     assert text.startswith(f"usage: python -m scripts.{name} [-h]")
-    assert module.__doc__.splitlines()[0] in text
+    assert description.splitlines()[0] in text
 
 
 def test_every_report_has_the_command_of_the_script_that_it_is_named_after():
     reports = {path.stem: path.read_text(encoding="utf-8") for path in (FOLDER.parent / "results").glob("*.md")}
-    scripts_of = {name: re.search(r"`python -m scripts\.(\w+)", text)[1] for name, text in reports.items()}
+    scripts_of = {name: re.findall(r"`python -m scripts\.(\w+)", text)[0] for name, text in reports.items()}
     assert scripts_of.pop("guides") == "accuracy"  # on the titles of guides
     assert len(scripts_of) == 13
     assert all(name == script for name, script in scripts_of.items())

@@ -25,6 +25,7 @@ PLAIN, FROZEN, TUNED = learning_curve.MODELS
 MODELS = (PLAIN, FROZEN, TUNED, peers.SVC)
 TITLES = pd.DataFrame(rows(), columns=["title", "category", "lang"])
 SIZES = ("--sizes", 40, 20, 1000)
+NO_TITLES = NoisyTitles({}, np.array([], dtype=np.int64))
 DRAWS = [(20, 1), (20, 2), (40, 1)]
 
 
@@ -34,6 +35,10 @@ def embeddings(run, tmp_path_factory):
     network = load_trained(run).network
     write_embeddings(path, network.encoder, network.config, network.characters)
     return path
+
+
+def course(noisy=NO_TITLES, fingerprint=""):
+    return learning_curve.Course(TITLES, TITLES[:0], noisy, ["Music", "News", "Sports"], fingerprint)
 
 
 @functools.cache
@@ -154,9 +159,9 @@ def test_other_files_are_rejected(tmp_path):
 
 def test_settings_depend_on_the_contents_of_files_but_not_on_paths_and_seeds(embeddings, titles_csv, tmp_path):
     def settings(path=embeddings, test="here", **options):
-        arguments = SimpleNamespace(embeddings=path, overrides=[*SMALL, FEW_BUCKETS, f"data.path={titles_csv}"])
+        arguments = argparse.Namespace(embeddings=path, overrides=[*SMALL, FEW_BUCKETS, f"data.path={titles_csv}"])
         config = dataclasses.replace(learning_curve.config_of(TUNED, 20, arguments), **options)
-        return learning_curve.settings_of(TUNED, 20, config, SimpleNamespace(fingerprint=test))
+        return learning_curve.settings_of(TUNED, 20, config, course(fingerprint=test))
 
     moved, edited = tmp_path / "moved.safetensors", tmp_path / "edited.safetensors"
     moved.write_bytes(embeddings.read_bytes())
@@ -179,7 +184,7 @@ def test_fasttext_is_trained_on_the_same_draw_and_longer_on_few_labels(monkeypat
 
 
 def test_training_moves_characters_and_head_but_not_the_frozen_table(embeddings):
-    arguments = SimpleNamespace(embeddings=embeddings, overrides=[*SMALL, FEW_BUCKETS])
+    arguments = argparse.Namespace(embeddings=embeddings, overrides=[*SMALL, FEW_BUCKETS])
     config = learning_curve.config_of(FROZEN, 20, arguments)
     data = learning_curve.split(TITLES, config)
     network = new_model(config, data, pick_device(config.device)).network
@@ -217,10 +222,9 @@ def test_a_draw_that_cannot_be_split_is_rejected(small):
 
 def test_titles_of_a_category_that_was_not_drawn_count_as_wrong():
     noisy = NoisyTitles({name: list("abcd") for name in CONDITIONS}, np.array([0, 1, 2, 2]))
-    course = SimpleNamespace(categories=["Music", "News", "Sports"], noisy=noisy)
     probabilities = np.array([[0.75, 0.25], [0.75, 0.25], [0.25, 0.75], [0.0, 1.0]])
-    model = peers.Model(lambda _: probabilities, None, True, 7.5, np.nan)
-    scores = learning_curve.scores_of(model, ["Music", "Sports"], course, bins=15)
+    model = peers.Model(lambda _: probabilities, list, True, 7.5, np.nan)
+    scores = learning_curve.scores_of(model, ["Music", "Sports"], course(noisy), bins=15)
     assert scores["accuracy"] == scores["misspelt"] == 0.75
     assert scores["macro_f1"] == pytest.approx((2 / 3 + 0 + 1) / 3)
     assert scores["calibration_error"] == pytest.approx((3 * abs(2 / 3 - 0.75) + 0) / 4)
@@ -291,7 +295,7 @@ def test_models_are_selected_by_a_part_of_their_name_and_have_a_fixed_order(embe
 
 
 def test_sizes_beyond_the_titles_are_rejected():
-    arguments = SimpleNamespace(sizes=[1000, 41])
+    arguments = argparse.Namespace(sizes=[1000, 41])
     with pytest.raises(InputError) as caught:
         learning_curve.tasks_of(arguments, 40)
     assert str(caught.value) == (
@@ -300,7 +304,7 @@ def test_sizes_beyond_the_titles_are_rejected():
 
 
 def test_draws_of_many_labels_have_their_own_number_of_seeds():
-    arguments = SimpleNamespace(sizes=[3001, 3000, 3000], seeds=2, seeds_above=1, models=[PLAIN])
+    arguments = argparse.Namespace(sizes=[3001, 3000, 3000], seeds=2, seeds_above=1, models=[PLAIN])
     assert learning_curve.tasks_of(arguments, 5000) == [
         Task(3000, 1, PLAIN),
         Task(3000, 2, PLAIN),
@@ -310,14 +314,14 @@ def test_draws_of_many_labels_have_their_own_number_of_seeds():
 
 def test_few_labels_are_trained_in_small_batches_unless_overridden():
     def batch_size(size, *overrides):
-        arguments = SimpleNamespace(embeddings=None, overrides=overrides)
+        arguments = argparse.Namespace(embeddings=None, overrides=overrides)
         return learning_curve.config_of(PLAIN, size, arguments).training.batch_size
 
     assert [batch_size(3000), batch_size(3001), batch_size(3000, "training.batch_size=7")] == [8, 64, 7]
 
 
 def test_a_memory_of_other_titles_is_rejected():
-    arguments = SimpleNamespace(embeddings=None, overrides=["memory_path=shipped"])
+    arguments = argparse.Namespace(embeddings=None, overrides=["memory_path=shipped"])
     with pytest.raises(InputError) as caught:
         learning_curve.config_of(PLAIN, 100, arguments)
     assert str(caught.value) == (

@@ -12,4 +12,4 @@ def test_fewer_titles_follow_as_the_similarity_rises():
     for condition in ("one misspelling", "two misspellings", "a channel's format", "other titles"):
         percents = [float(cell.rstrip("%")) for cell in table[condition]]
         assert percents == sorted(percents, reverse=True)
-    assert float(table.loc["0.5", "one misspelling"].rstrip("%")) > 90
+    assert float(str(table.loc["0.5", "one misspelling"]).rstrip("%")) > 90

@@ -4,6 +4,7 @@ import re
 import sys
 
 import pytest
+from scripts.common.peers import FASTTEXT_SETTINGS
 
 from scripts import speed_predict
 from tests.helpers.guides import guide, programme
@@ -34,7 +35,7 @@ def report(run, tmp_path, monkeypatch, capsys):
     options += ["--count", 20, "--rounds", 1, "--output", output, "--name", "Titles of tests."]
     monkeypatch.setattr(sys, "argv", ["speed_predict", *map(str, options)])
     small = {"epoch": 1, "bucket": 1000}
-    monkeypatch.setattr(speed_predict, "FASTTEXT_SETTINGS", speed_predict.FASTTEXT_SETTINGS | small)
+    monkeypatch.setattr(speed_predict, "FASTTEXT_SETTINGS", FASTTEXT_SETTINGS | small)
     speed_predict.main()
     assert capsys.readouterr().out.endswith(f"{output.read_text()}\nWrote {output}\n")
     return output.read_text()

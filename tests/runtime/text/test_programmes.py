@@ -114,6 +114,12 @@ def test_distinct_programmes_are_those_that_differ_in_any_field_in_order_of_firs
     assert list(Programmes(["b", "a", "b", "", "a"]).distinct()) == [Programme("b"), Programme("a"), Programme("")]
 
 
+def test_distinct_programmes_without_any_known_field_are_found_by_their_keys():
+    programmes = Programmes(["b", "a", "b"], [None, None, None], [None, None, None])
+    assert list(programmes.distinct().keys()) == [Programme("b"), Programme("a")]
+    assert set(programmes.keys()) == set(programmes.distinct().keys())
+
+
 @random_columns
 @seeds
 def test_keys_tell_the_same_programmes_apart_as_rows(seed, with_channels, with_minutes):

@@ -133,7 +133,9 @@ class Programmes(Sequence[Programme]):
         keys = list(dict.fromkeys(self.keys()))
         if len(keys) == len(self.titles):
             return self
-        return Programmes(keys) if self.channels is None and self.minutes is None else Programmes.of(keys)
+        if self.channels is None and self.minutes is None:
+            return Programmes(keys)
+        return Programmes(*map(list, zip(*keys, strict=True)))  # also empty columns stay, or keys would be titles
 
     def titles_only(self) -> "Programmes":
         """Return the programmes without channels and durations."""
