@@ -76,6 +76,9 @@ browser:  ## Install Chromium for the tests of the page, if there is no browser
 test: $(DEVELOP) browser  ## Run the tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(or $(ARGS),--numprocesses auto --dist worksteal --cov-fail-under=95)
 
+test-fast: $(DEVELOP)  ## Run the tests that take less than a minute together
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --no-cov -m "not slow" --numprocesses auto --dist worksteal $(ARGS)
+
 # mkdocs without --quiet, which would hide the warnings that strict mode counts.
 check: $(DEVELOP)  ## Lint, check format, types, titles and the documentation's links
 	$(BIN)/ruff check

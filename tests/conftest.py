@@ -31,16 +31,38 @@ def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-# Fixtures that train, and files whose tests start browsers, builds or many processes: `make test-fast` leaves them out.
-SLOW_FIXTURES = {"run", "context_run", "tags_run", "small", "several"}
-SLOW_FILES = {"test_distributed.py", "test_docs.py", "test_main_path.py", "test_page.py", "test_wheel.py"}
+# `make test-fast` leaves out tests that train, or that start a browser, a service, a build or other processes. They are
+# recognized by their fixtures, the functions that they call, and their files, so that nobody marks them by hand.
+SLOW_FIXTURES = {"context_run", "genres_run", "run", "several", "small", "tags_run"}
+SLOW_CALLS = {"Popen", "command", "door", "pretrain", "subprocess", "train"}
+SLOW_FILES = (
+    "scripts/",
+    "serve/test_app.py",
+    "serve/test_main.py",
+    "serve/test_page.py",
+    "serve/test_uploads.py",
+    "serve/test_watched.py",
+    "test_docs.py",
+    "test_main_path.py",
+    "test_wheel.py",
+    "training/test_distributed.py",
+    "training/test_sweep.py",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark slow tests, so that nobody has to mark them by hand."""
+    """Mark slow tests."""
     for item in items:
-        if item.path.name in SLOW_FILES or SLOW_FIXTURES & set(getattr(item, "fixturenames", ())):
+        if isinstance(item, pytest.Function) and is_slow(item):
             item.add_marker("slow")
+
+
+def is_slow(test: pytest.Function) -> bool:
+    parameters = test.callspec.params.values() if hasattr(test, "callspec") else ()
+    fixtures = {*test.fixturenames, *(value for value in parameters if isinstance(value, str))}
+    calls = test.function.__code__.co_names
+    file = test.path.relative_to(Path(__file__).parent).as_posix()
+    return bool(SLOW_FIXTURES & fixtures or SLOW_CALLS & set(calls)) or file.startswith(SLOW_FILES)
 
 
 @pytest.fixture(scope="session")
