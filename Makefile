@@ -1,89 +1,102 @@
-# `make help` lists what can be made. ARGS goes to the command: make train ARGS="model=conv optim.lr=1e-3"
+# `make help` lists the targets. ARGS goes to the command: make train ARGS="model=conv optim.lr=1e-3"
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --constraint constraints.txt
 INSTALLED := $(VENV)/.installed
 READY := $(VENV)/.ready
+DEVELOP := $(VENV)/.develop
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help pretrain train evaluate export predict serve neighbours compare bench curve load browser test check docs format wheel clean
+.PHONY: help pretrain train evaluate export predict serve neighbours compare bench curve load browser test test-fast check docs format wheel clean
 
 help:  ## Show this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
 
-# Made once, and again only when what is to be installed changes. What compiles is pinned, too: older pips take it from the
-# first variable, newer ones from the second. Nothing is compiled yet, since pip would hide why it could not be.
+# What training and the service need; again only if pyproject.toml or the pins change. pip builds with the build tools
+# of the environment, so that they are pinned and installed once. It compiles nothing yet: it would hide why a compiler
+# failed.
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt TITLECLF_PURE=1 \
-		$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	$(PIP_INSTALL) cython hatchling setuptools
+	TITLECLF_PURE=1 $(PIP_INSTALL) --no-build-isolation --editable '.[serve,sweep,train]'
 	@touch $@
 
-# Seconds, without network: what is editable is compiled beside its source. So is bytecode, which pip makes of all else:
-# where Python must not write it (as in many containers), each start would take the time again.
+# Seconds, without network: compiles the Cython module beside its source, and the package to bytecode. Where Python must
+# not write bytecode, as in many containers, each start would compile it again.
 $(READY): $(INSTALLED) hatch_build.py $(wildcard src/titleclf/runtime/*.pyx)
 	$(BIN)/python -m hatchling build --target wheel:editable --directory $(VENV)/editable
 	$(BIN)/python -m compileall -q src
 	@touch $@
 
+# What tests, checks, documentation and measurements need besides. titleclf is installed by now: pip adds the
+# dependencies of its extra without building it again.
+$(DEVELOP): $(INSTALLED) | $(READY)
+	$(PIP_INSTALL) 'titleclf[dev]'
+	@touch $@
+
 train: $(READY)  ## Train on data/titles.csv, or with ARGS="data.path=my.csv"
 	@$(BIN)/python -m titleclf.train $(ARGS)
 
-pretrain: $(READY)  ## Pre-train embeddings on titles without labels: ARGS="titles=my.txt"
+pretrain: $(READY)  ## Pre-train embeddings on unlabelled titles: ARGS="titles=my.txt"
 	@$(BIN)/python -m titleclf.pretrain $(ARGS)
 
-evaluate: $(READY)  ## Judge the newest model: ARGS="path=my.csv"
+evaluate: $(READY)  ## Evaluate the newest model: ARGS="path=my.csv"
 	@$(BIN)/python -m titleclf.evaluate $(ARGS)
 
-export: $(READY)  ## Copy the newest model out: ARGS="output=my-model"
+export: $(READY)  ## Export the newest model: ARGS="output=my-model"
 	@$(BIN)/python -m titleclf.export $(ARGS)
 
-predict: $(READY)  ## Tell categories: ARGS='"Match of the Day" Tagesschau'
+predict: $(READY)  ## Predict categories: ARGS='"Match of the Day" Tagesschau'
 	@$(BIN)/python -m titleclf.predict $(ARGS)
 
 serve: $(READY)  ## Serve the page: ARGS="--watch guide.xml.gz"
 	@$(BIN)/python -m titleclf.serve $(ARGS)
 
-neighbours: $(READY)  ## List what a model finds alike: ARGS='"Match of the Day" --picture map.png'
-	@$(BIN)/python scripts/neighbours.py $(ARGS)
+neighbours: $(DEVELOP)  ## List the nearest titles in a model: ARGS='"Match of the Day" --picture map.png'
+	@$(BIN)/python -m scripts.neighbours $(ARGS)
 
-compare: $(READY)  ## Measure the models beside TF-IDF + SVC on the same split
-	@$(BIN)/python scripts/compare.py $(ARGS)
+compare: $(DEVELOP)  ## Compare the models with TF-IDF + SVC on the same splits
+	@$(BIN)/python -m scripts.compare_models $(ARGS)
 
-bench: $(READY)  ## Judge titleclf, fastText and TF-IDF + SVC on clean and spoilt titles
-	@$(BIN)/python scripts/benchmark.py $(ARGS)
+bench: $(DEVELOP)  ## Compare titleclf, fastText and TF-IDF + SVC on clean and noisy titles
+	@$(BIN)/python -m scripts.accuracy $(ARGS)
 
-curve: $(READY)  ## Measure with how many labels: ARGS="--embeddings my.safetensors"
-	@$(BIN)/python scripts/learning_curve.py $(ARGS)
+curve: $(DEVELOP)  ## Measure accuracy by labels: ARGS="--embeddings my.safetensors"
+	@$(BIN)/python -m scripts.learning_curve $(ARGS)
 
-load: $(READY)  ## Ask the service for titles with 200 clients for three minutes
-	@$(BIN)/python scripts/load_serve.py $(ARGS)
+load: $(DEVELOP)  ## Load the service with 200 clients for three minutes
+	@$(BIN)/python -m scripts.speed_serve $(ARGS)
 
-browser:
+browser:  ## Install Chromium for the tests of the page, if there is no browser
 	@scripts/install_browser.sh
 
-# A process a core: more threads in each would only wait for one another.
-test: $(READY) browser  ## Run the tests
+# One process per core: more threads in each would only wait for one another.
+test: $(DEVELOP) browser  ## Run the tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(or $(ARGS),--numprocesses auto --dist worksteal --cov-fail-under=95)
 
+test-fast: $(DEVELOP)  ## Run the tests that take less than a minute together
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --no-cov -m "not slow" --numprocesses auto --dist worksteal $(ARGS)
+
 # mkdocs without --quiet, which would hide the warnings that strict mode counts.
-check: $(READY)  ## Lint, check format, types, titles and the documentation's links
+check: $(DEVELOP)  ## Lint, check format, types, titles and the documentation's links
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/python scripts/check_titles.py data/titles.csv > /dev/null
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/python -m scripts.check_titles data/titles.csv > /dev/null
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --site-dir $(abspath $(VENV))/site
 
-docs: $(READY)  ## Build the documentation into site/
+docs: $(DEVELOP)  ## Build the documentation into site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build
 
-format: $(READY)  ## Format the code
+format: $(DEVELOP)  ## Format the code
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
 
-wheel: $(READY)  ## Build the wheel into dist/: for this machine, or with TITLECLF_PURE=1 for all
+wheel: $(DEVELOP)  ## Build a wheel into dist/: compiled, or with TITLECLF_PURE=1 for all machines
 	$(BIN)/python -m build --wheel --no-isolation
 
-clean:  ## Remove the environment and what tools left; outputs/ stays
-	rm -rf $(VENV) dist site src/titleclf/runtime/*.so .coverage .mypy_cache .pytest_cache .ruff_cache
+clean:  ## Remove the environment, builds and caches; outputs/ stays
+	rm -rf $(VENV) dist site src/titleclf/runtime/*.so .coverage .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

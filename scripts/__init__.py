@@ -1,1 +1,1 @@
-"""Programs that are run by hand: `python scripts/<name>.py --help`."""
+"""Measurements and tools for developers, run as `python -m scripts.NAME`; `--help` lists the options."""

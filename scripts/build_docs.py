@@ -239,9 +239,14 @@ def _values(lines: list[str]) -> Iterator[Value]:
 
 
 def main() -> None:
-    """Write the generated pages into the folder that is named."""
+    """Write the generated pages into a folder."""
+    from scripts.common.arguments import script_parser  # MkDocs loads the hook from outside of the package
+
+    parser = script_parser("build_docs", __doc__)
+    parser.add_argument("folder", type=Path, metavar="FOLDER", help="where the pages go")
+    folder: Path = parser.parse_args().folder
     for name, text in pages().items():
-        path = Path(sys.argv[1], name)
+        path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
 

@@ -1,10 +1,7 @@
-"""List what a model finds alike: the nearest characters, n-grams and titles of any text, by cosine similarity.
-
-python scripts/neighbours.py TEXT ... [--embeddings FILE|DIR|shipped] [--titles FILE|shipped] [--count K]
-python scripts/neighbours.py --picture map.png        a map of the characters
-"""
+"""List the nearest characters, n-grams and titles of any text, by the cosine of their vectors."""
 
 import argparse
+import io
 import itertools
 import sys
 import unicodedata
@@ -16,26 +13,28 @@ from typing import NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from character_map import draw_characters
+from scripts.common.arguments import script_parser
+from scripts.common.character_map import draw_characters
+from scripts.common.vectors import END, START, Places, Vectors, common_grams, open_vectors
 from titleclf.data.titles import titles_path
-from titleclf.predict.__main__ import LATEST
+from titleclf.runtime.arguments import count
 from titleclf.runtime.arrays import Floats
+from titleclf.runtime.bundle.reader import LATEST
 from titleclf.runtime.errors import InputError, exit_codes
 from titleclf.runtime.files import SHIPPED
 from titleclf.runtime.tables import is_utf8, titles_in
-from vectors import END, START, Places, Vectors, common_grams, open_vectors
 
-COMMON = 50_000  # n-grams of the titles, among which the nearest are sought
-NOTHING = "nothing known of"
-_AT_ONCE = 1024  # titles, or n-grams
-_SHARED = 3  # so many n-grams of one bucket are named
-_MARKS = str.maketrans({START: "⊢", END: "⊣", " ": "␣"})
+COMMON = 50_000  # n-grams of the titles, among which neighbours are searched
+UNKNOWN = "nothing known of"
+_BATCH = 1024  # titles, or n-grams
+_NAMED = 3  # n-grams of one bucket that are listed
+_VISIBLE = str.maketrans({START: "⊢", END: "⊣", " ": "␣"})
 
 
-class Near(NamedTuple):
+class Nearest(NamedTuple):
     """The nearest candidates of some vectors, nearest first: their places and cosines, both (vectors, count).
 
-    Where there are fewer candidates, or a vector is zero, the cosine is -inf.
+    The cosine is -inf where there are fewer candidates, and for zero vectors.
     """
 
     places: Places
@@ -43,139 +42,149 @@ class Near(NamedTuple):
 
     def of(self, row: int) -> list[tuple[int, float]]:
         """Return the places and cosines of one vector's candidates."""
-        found = zip(self.places[row], self.cosines[row], strict=True)
-        return [(int(place), float(cosine)) for place, cosine in found if np.isfinite(cosine)]
+        return [
+            (int(place), float(cosine))
+            for place, cosine in zip(self.places[row], self.cosines[row], strict=True)
+            if np.isfinite(cosine)
+        ]
 
 
 class Grams(NamedTuple):
-    """Common n-grams by their buckets: those of one bucket have one vector, and stand together, commonest first."""
+    """Common n-grams by bucket, the most common first; all n-grams of a bucket share one vector."""
 
     buckets: Places
     names: dict[int, list[str]]
 
     @classmethod
     def of(cls, vectors: Vectors, grams: list[str]) -> "Grams":
-        """Sort n-grams, commonest first, into their buckets."""
+        """Sort n-grams, the most common first, into their buckets."""
         names: dict[int, list[str]] = {}
         for gram, bucket in zip(grams, vectors.buckets(grams).tolist(), strict=True):
             names.setdefault(bucket, []).append(gram)
         return cls(np.array(list(names), dtype=np.int64), names)
 
-    def sharing(self, bucket: int, first: str | None = None) -> str:
-        """Return the n-grams of a bucket as one word, `first` before all others."""
+    def label(self, bucket: int, first: str | None = None) -> str:
+        """Return the n-grams of a bucket as one word, `first` before the others."""
         names = list(dict.fromkeys([*([] if first is None else [first]), *self.names.get(bucket, [])]))
-        more = f"+{len(names) - _SHARED}" if len(names) > _SHARED else ""
-        return "=".join(map(shown, names[:_SHARED])) + more
+        more = f"+{len(names) - _NAMED}" if len(names) > _NAMED else ""
+        return "=".join(map(visible, names[:_NAMED])) + more
 
 
-def nearest(queries: Floats, chunks: Iterable[Floats], own: Places, count: int) -> Near:
-    """Return the `count` nearest of candidates that come in chunks (candidates, dim), for each of `queries`.
+def nearest(queries: Floats, chunks: Iterable[Floats], own: Places, top: int) -> Nearest:
+    """Return the `top` nearest candidates of each query; the candidates come in chunks (candidates, dim).
 
-    `own` (queries,) is the place of the candidate that a query is itself, and is no neighbour; -1 where there is none.
+    `own` (queries,) is the place of the query itself among the candidates, which is skipped, or -1.
     """
-    near = Near(np.zeros((len(queries), 0), dtype=np.int64), np.zeros((len(queries), 0)))
-    directions, is_zero = _unit(queries), ~queries.any(axis=1)
+    best = Nearest(np.zeros((len(queries), 0), dtype=np.int64), np.zeros((len(queries), 0)))
+    directions, is_zero = _unit(queries), ~queries.any(axis=1, keepdims=True)
     start = 0
     for chunk in chunks:
         places = np.arange(start, start + len(chunk))
         cosines = directions @ _unit(chunk).T  # (queries, chunk)
-        cosines[(own[:, None] == places) | is_zero[:, None] | ~chunk.any(axis=1)] = -np.inf
-        all_places = np.hstack([near.places, np.broadcast_to(places, cosines.shape)])
-        all_cosines = np.hstack([near.cosines, cosines])
-        best = (-all_cosines).argsort(axis=1, kind="stable")[:, :count]
-        near = Near(np.take_along_axis(all_places, best, axis=1), np.take_along_axis(all_cosines, best, axis=1))
+        is_own = own[:, None] == places
+        cosines[is_own | is_zero | ~chunk.any(axis=1)] = -np.inf
+        all_places = np.hstack([best.places, np.broadcast_to(places, cosines.shape)])
+        all_cosines = np.hstack([best.cosines, cosines])
+        order = (-all_cosines).argsort(axis=1, kind="stable")[:, :top]
+        best = Nearest(np.take_along_axis(all_places, order, axis=1), np.take_along_axis(all_cosines, order, axis=1))
         start += len(chunk)
-    return near
+    return best
 
 
-def characters_like(text: str, vectors: Vectors, count: int) -> list[str]:
+def similar_characters(text: str, vectors: Vectors, top: int) -> list[str]:
     """Return lines with the nearest characters of each character of `text`."""
-    names, is_known = [shown(character) for character in vectors.alphabet.known], vectors.characters.any(axis=1)
-    places = {vectors.alphabet.known[place]: place for place in np.flatnonzero(is_known)}
-    asked = list(dict.fromkeys(vectors.normalised(text).replace(" ", "")))
-    own = np.array([places[character] for character in asked if character in places], dtype=np.int64)
-    near = nearest(vectors.characters[own], [vectors.characters], own, count)
-    rows = [(names[place], [(names[other], cosine) for other, cosine in near.of(row)]) for row, place in enumerate(own)]
-    return [*_table(rows), *_nothing([character for character in asked if character not in places])]
+    names, has_vector = [visible(character) for character in vectors.alphabet.known], vectors.characters.any(axis=1)
+    places = {vectors.alphabet.known[place]: place for place in np.flatnonzero(has_vector).tolist()}
+    queries = list(dict.fromkeys(vectors.normalised(text).replace(" ", "")))
+    own = np.array([places[character] for character in queries if character in places], dtype=np.int64)
+    neighbours = nearest(vectors.characters[own], [vectors.characters], own, top)
+    rows = [
+        (names[place], [(names[neighbour], cosine) for neighbour, cosine in neighbours.of(row)])
+        for row, place in enumerate(own)
+    ]
+    return [*_table(rows), *_unknown([character for character in queries if character not in places])]
 
 
-def grams_like(text: str, vectors: Vectors, grams: Grams, count: int) -> list[str]:
-    """Return lines with the nearest n-grams of each n-gram of `text`, among common ones."""
-    asked = list(dict.fromkeys(vectors.grams(text)))
-    buckets = vectors.buckets(asked)
+def similar_grams(text: str, vectors: Vectors, table: Floats, grams: Grams, top: int) -> list[str]:
+    """Return lines with the nearest common n-grams of each n-gram of `text`; `table` has the vectors of n-grams."""
+    text_grams = list(dict.fromkeys(vectors.grams(text)))
+    buckets = vectors.buckets(text_grams)
     places = {bucket: place for place, bucket in enumerate(grams.names)}
     own = np.array([places.get(bucket, -1) for bucket in buckets.tolist()])
-    queries = vectors.ngrams[buckets]
-    near = nearest(queries, _chunks(vectors.ngrams[grams.buckets]), own, count)
+    queries = table[buckets]
+    neighbours = nearest(queries, _chunks(table[grams.buckets]), own, top)
+    has_vector = queries.any(axis=1)
     rows = []
-    for row in np.flatnonzero(queries.any(axis=1)):
-        cells = [(grams.sharing(int(grams.buckets[place])), cosine) for place, cosine in near.of(row)]
-        rows.append((grams.sharing(int(buckets[row]), asked[row]), cells))
-    return [*_table(rows), *_nothing([asked[row] for row in np.flatnonzero(~queries.any(axis=1))])]
+    for row in np.flatnonzero(has_vector).tolist():
+        cells = [(grams.label(int(grams.buckets[place])), cosine) for place, cosine in neighbours.of(row)]
+        rows.append((grams.label(int(buckets[row]), text_grams[row]), cells))
+    return [*_table(rows), *_unknown([text_grams[row] for row in np.flatnonzero(~has_vector).tolist()])]
 
 
-def titles_like(texts: list[str], vectors: Vectors, titles: dict[str, str], count: int) -> list[list[str]]:
-    """Return lines with the nearest titles of each text; `titles` are by what the model sees of them."""
+def similar_titles(texts: list[str], vectors: Vectors, titles: dict[str, str], top: int) -> list[list[str]]:
+    """Return lines with the nearest titles of each text; `titles` are by their normalised form."""
     places = {key: place for place, key in enumerate(titles)}
     own = np.array([places.get(vectors.normalised(text), -1) for text in texts])
     queries, names = vectors.encode(texts), list(titles.values())
-    near = nearest(queries, _encoded(vectors, names), own, count)
+    neighbours = nearest(queries, _encoded(vectors, names), own, top)
     return [
-        [f"    {cosine:.2f}  {safe(names[place])}" for place, cosine in near.of(row)]
+        [f"    {cosine:.2f}  {printable(names[place])}" for place, cosine in neighbours.of(row)]
         if query.any()
-        else [f"    {NOTHING} it"]
+        else [f"    {UNKNOWN} it"]
         for row, query in enumerate(queries)
     ]
 
 
-def distinct(path: Path, vectors: Vectors) -> dict[str, str]:
-    """Return the titles of a file as first written, by what the model sees of them; empty ones are left out."""
-    found: dict[str, str] = {}
+def read_distinct(path: Path, vectors: Vectors) -> dict[str, str]:
+    """Return the titles of a file by their normalised form, in their first spelling; empty ones are left out."""
+    titles: dict[str, str] = {}
     for title in tqdm(titles_in(path), "titles", unit_scale=True, leave=False, disable=None):
-        found.setdefault(vectors.normalised(title), title)
-    found.pop("", None)
-    if not found:
+        titles.setdefault(vectors.normalised(title), title)
+    titles.pop("", None)
+    if not titles:
         raise InputError(f"{path} must have at least one title. Got none. Add rows below the header.")
-    return found
+    return titles
 
 
-def shown(gram: str) -> str:
-    """Return an n-gram, safe for a terminal, with its boundary marks and spaces to be seen."""
-    return safe(gram.translate(_MARKS))
+def visible(gram: str) -> str:
+    """Return an n-gram with visible boundaries and spaces, printable on a terminal."""
+    return printable(gram.translate(_VISIBLE))
 
 
-def safe(text: str) -> str:
-    """Return text that can't steer a terminal."""
-    return "".join(mark if mark.isprintable() else repr(mark)[1:-1] for mark in text)
+def printable(text: str) -> str:
+    """Return text with escapes in place of characters that could control a terminal."""
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
 
 
 def width(text: str) -> int:
-    """Return how many columns a terminal needs for `text`."""
-    wide = sum(unicodedata.east_asian_width(mark) in "WF" for mark in text)
-    return len(text) + wide - sum(unicodedata.combining(mark) > 0 for mark in text)
+    """Return the number of terminal columns of a text."""
+    wide = sum(unicodedata.east_asian_width(char) in "WF" for char in text)
+    return len(text) + wide - sum(unicodedata.combining(char) > 0 for char in text)
 
 
-def report(texts: list[str], vectors: Vectors, titles: dict[str, str], count: int) -> Iterator[str]:
-    """Yield what is near each text, a paragraph a text."""
-    grams = None
-    if vectors.ngrams is not None:
-        seen = tqdm(titles.values(), "n-grams", unit_scale=True, leave=False, disable=None)
-        grams = Grams.of(vectors, common_grams(vectors, seen, COMMON))
-    for text, like in zip(texts, titles_like(texts, vectors, titles, count), strict=True):
-        lines = [safe(text), "  nearest characters", *characters_like(text, vectors, count)]
-        if grams is not None:
-            lines += ["  nearest n-grams (those joined by = share a bucket, and so a vector)"]
-            lines += grams_like(text, vectors, grams, count)
-        yield "\n".join([*lines, "  nearest titles", *like, ""])
+def report(texts: list[str], vectors: Vectors, titles: dict[str, str], top: int) -> Iterator[str]:
+    """Yield the neighbours of each text, one paragraph for each."""
+    table, grams = vectors.ngrams, None
+    if table is not None:
+        progress = tqdm(titles.values(), "n-grams", unit_scale=True, leave=False, disable=None)
+        grams = Grams.of(vectors, common_grams(vectors, progress, COMMON))
+    for text, title_lines in zip(texts, similar_titles(texts, vectors, titles, top), strict=True):
+        lines = [printable(text), "  nearest characters", *similar_characters(text, vectors, top)]
+        if table is not None and grams is not None:
+            lines += ["  nearest n-grams (joined by = if they share a bucket, and so a vector)"]
+            lines += similar_grams(text, vectors, table, grams, top)
+        yield "\n".join([*lines, "  nearest titles", *title_lines, ""])
 
 
+@exit_codes
 def main() -> None:
-    """List what is near each text, and draw the map."""
+    """Print the neighbours of each text, and draw the map."""
     arguments = _arguments()
     vectors = open_vectors(arguments.embeddings)
-    _check_known(arguments.texts, vectors)
-    titles = distinct(titles_path(arguments.titles), vectors)
-    sys.stdout.reconfigure(encoding="utf-8")
+    _check_texts(arguments.texts, vectors)
+    titles = read_distinct(titles_path(arguments.titles), vectors)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8")
     for paragraph in report(arguments.texts, vectors, titles, arguments.count) if arguments.texts else ():
         print(paragraph)
     if arguments.picture is not None:
@@ -185,46 +194,44 @@ def main() -> None:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], allow_abbrev=False)
+    parser = script_parser("neighbours", __doc__)
     parser.add_argument("texts", nargs="*", metavar="TEXT", help="a title, a word, a character")
     parser.add_argument(
         "--embeddings",
         default=str(LATEST) if LATEST.exists() else SHIPPED,
         metavar="FILE|DIR",
         help=f"a file of embeddings, a bundle, a run's folder, or {SHIPPED} "
-        f"(default: {LATEST} if there is one, else {SHIPPED})",
+        f"(default: {LATEST} if it exists, otherwise {SHIPPED})",
     )
-    parser.add_argument("--titles", default=SHIPPED, metavar="FILE", help=f"where neighbours are sought ({SHIPPED})")
-    parser.add_argument("--count", type=int, default=5, metavar="K", help="how many of each (5)")
-    parser.add_argument("--picture", type=Path, metavar="FILE.png", help="where a map of the characters goes")
+    parser.add_argument("--titles", default=SHIPPED, metavar="FILE", help="titles to search (%(default)s)")
+    parser.add_argument("--count", type=count, default=5, metavar="K", help="neighbours of each kind (%(default)s)")
+    parser.add_argument("--picture", type=Path, metavar="FILE.png", help="write a map of the characters")
     arguments = parser.parse_args()
     if not arguments.texts and arguments.picture is None:
-        raise InputError("a text must be given. Got none. Name one, or --picture FILE.png; --help says more.")
-    if arguments.count < 1:
-        raise InputError(f"--count must be at least 1. Got {arguments.count}.")
+        raise InputError("a text must be given. Got none. Name one, or pass --picture FILE.png; see --help.")
     return arguments
 
 
-def _check_known(texts: list[str], vectors: Vectors) -> None:
+def _check_texts(texts: list[str], vectors: Vectors) -> None:
     for text in texts:
         if not is_utf8(text):
             raise InputError(f"a text must be UTF-8. Got {text!r}. Convert it, for example with iconv.")
         if not set(vectors.normalised(text)) & set(vectors.alphabet.known):
             raise InputError(
-                f"a text must have a character that {vectors.embeddings.path} knows. Got {text!r}. "
+                f"a text must have a character in the alphabet of {vectors.embeddings.path}. Got {text!r}. "
                 "Try another text, or other embeddings."
             )
 
 
 def _table(rows: Sequence[tuple[str, list[tuple[str, float]]]]) -> list[str]:
-    """Return a line a row: its name, and the names and cosines of what is near, in columns."""
-    lines = [[name, *(part for like, cosine in near for part in (like, f"{cosine:.2f}"))] for name, near in rows]
+    """Return a line for each row: its name, then the names and cosines of its neighbours, in columns."""
+    lines = [[name, *(cell for near, cosine in cells for cell in (near, f"{cosine:.2f}"))] for name, cells in rows]
     widths = [max(map(width, column)) for column in itertools.zip_longest(*lines, fillvalue="")]
     return ["    " + "  ".join(map(_padded, line, widths)).rstrip() for line in lines]
 
 
-def _nothing(names: list[str]) -> list[str]:
-    return [f"    {NOTHING} {'  '.join(map(shown, names))}"] if names else []
+def _unknown(names: list[str]) -> list[str]:
+    return [f"    {UNKNOWN} {'  '.join(map(visible, names))}"] if names else []
 
 
 def _padded(text: str, columns: int) -> str:
@@ -232,13 +239,13 @@ def _padded(text: str, columns: int) -> str:
 
 
 def _encoded(vectors: Vectors, titles: list[str]) -> Iterator[Floats]:
-    for start in tqdm(range(0, len(titles), _AT_ONCE), "nearest titles", leave=False, disable=None):
-        yield vectors.encode(titles[start : start + _AT_ONCE])
+    for start in tqdm(range(0, len(titles), _BATCH), "nearest titles", leave=False, disable=None):
+        yield vectors.encode(titles[start : start + _BATCH])
 
 
 def _chunks(table: Floats) -> Iterator[Floats]:
-    for start in range(0, len(table), _AT_ONCE):
-        yield table[start : start + _AT_ONCE]
+    for start in range(0, len(table), _BATCH):
+        yield table[start : start + _BATCH]
 
 
 def _unit(vectors: Floats) -> Floats:
@@ -247,4 +254,4 @@ def _unit(vectors: Floats) -> Floats:
 
 
 if __name__ == "__main__":
-    exit_codes(main)()
+    main()

@@ -1,30 +1,36 @@
-"""Takes the picture of the service's page for the README: `python -m scripts.screenshot docs/images/page.png`."""
+"""Take the picture of the service's page for the README."""
 
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
+from pathlib import Path
 
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import ViewportSize, sync_playwright
+
+from scripts.common.arguments import script_parser
 
 TITLES = ("Match of the Day", "tagesshau", "NEW: Match of the Day (R)", "The Great British Bake Off", "Qwertz")
-SIZE = {"width": 1000, "height": 960}  # pixels
+SIZE = ViewportSize(width=1000, height=960)  # pixels
 
 
 def main() -> None:
     """Start the service with the shipped model, type titles, and save what the page shows."""
+    parser = script_parser("screenshot", __doc__)
+    parser.add_argument("path", type=Path, metavar="FILE.png", help="the picture, such as docs/images/page.png")
+    path: Path = parser.parse_args().path
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "titleclf.serve", "--port", "0", "--model", "shipped"]
         with subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True) as service:  # noqa: S603
             try:
                 url = next(word for line in service.stderr or () for word in line.split() if word.startswith("http://"))
-                _take(url, sys.argv[1])
+                _take(url, path)
             finally:
                 service.terminate()
 
 
-def _take(url: str, path: str) -> None:
+def _take(url: str, path: Path) -> None:
     browser_path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))))
     with sync_playwright() as playwright:
         sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []  # chromium refuses to sandbox what root runs

@@ -31,6 +31,40 @@ def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+# `make test-fast` leaves out tests that train, or that start a browser, a service, a build or other processes. They are
+# recognized by their fixtures, the functions that they call, and their files, so that nobody marks them by hand.
+SLOW_FIXTURES = {"context_run", "genres_run", "run", "several", "small", "tags_run"}
+SLOW_CALLS = {"Popen", "command", "door", "pretrain", "subprocess", "train"}
+SLOW_FILES = (
+    "scripts/",
+    "serve/test_app.py",
+    "serve/test_main.py",
+    "serve/test_page.py",
+    "serve/test_uploads.py",
+    "serve/test_watched.py",
+    "test_docs.py",
+    "test_main_path.py",
+    "test_wheel.py",
+    "training/test_distributed.py",
+    "training/test_sweep.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark slow tests."""
+    for item in items:
+        if isinstance(item, pytest.Function) and is_slow(item):
+            item.add_marker("slow")
+
+
+def is_slow(test: pytest.Function) -> bool:
+    parameters = test.callspec.params.values() if hasattr(test, "callspec") else ()
+    fixtures = {*test.fixturenames, *(value for value in parameters if isinstance(value, str))}
+    calls = test.function.__code__.co_names
+    file = test.path.relative_to(Path(__file__).parent).as_posix()
+    return bool(SLOW_FIXTURES & fixtures or SLOW_CALLS & set(calls)) or file.startswith(SLOW_FILES)
+
+
 @pytest.fixture(scope="session")
 def shared_csv(shared_folder: Path) -> Callable[..., Path]:
     """Write a table once for all test processes: their runs then have the same configuration."""

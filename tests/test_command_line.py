@@ -1,4 +1,4 @@
-"""`titleclf <verb>`: one door to all commands, and what it says where training is not installed."""
+"""`titleclf VERB` runs every command, and names the extra that a command lacks."""
 
 import re
 import subprocess
@@ -13,14 +13,15 @@ from tests.helpers.training import FEW_BUCKETS, SMALL
 from titleclf import __main__ as cli
 from titleclf import __version__
 from titleclf.config.hydra import compose
-from titleclf.runtime import errors as needs
+from titleclf.runtime.arguments import program
+from titleclf.runtime.errors import EXTRAS
 from titleclf.runtime.files import CHECKOUT, PACKAGE
 
-LACK = "titleclf {} must have what training needs. Got no module named {}. Install it: pip install 'titleclf[train]'."
+MISSING = "titleclf {} needs the extra train. Got no module named {}. Install it: pip install 'titleclf[train]'."
 
 
 def door(*arguments: str, cwd: Path, before: str = "pass") -> subprocess.CompletedProcess[str]:
-    """Run `titleclf` as its script does, and a line of Python before it."""
+    """Run `titleclf` as its console script does, after the Python code of `before`."""
     return subprocess.run(
         [sys.executable, "-c", f"import sys; {before}; from titleclf.__main__ import main; main()", *arguments],
         cwd=cwd,
@@ -32,8 +33,8 @@ def door(*arguments: str, cwd: Path, before: str = "pass") -> subprocess.Complet
 
 
 @pytest.fixture
-def said(monkeypatch, capsys):
-    """Call the door in this process, and return the exit code and what it said on both streams."""
+def titleclf(monkeypatch, capsys):
+    """Return a function that runs `titleclf` in this process and returns its exit code and both outputs."""
 
     def call(*arguments: str) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["/usr/bin/titleclf", *arguments])
@@ -42,27 +43,27 @@ def said(monkeypatch, capsys):
             cli.main()
         except SystemExit as leaving:
             code = int(leaving.code or 0)
-        streams = capsys.readouterr()
-        return code, streams.out, streams.err
+        output = capsys.readouterr()
+        return code, output.out, output.err
 
     return call
 
 
 @pytest.mark.parametrize("arguments", [[], ["--help"], ["-h"]])
-def test_alone_it_lists_every_verb_with_an_example(said, arguments):
-    code, out, err = said(*arguments)
+def test_help_lists_every_verb_with_an_example(titleclf, arguments):
+    code, out, err = titleclf(*arguments)
     assert (code, err) == (0, "")
-    for verb in ("predict", "epg", "serve", "train", "pretrain", "evaluate", "export"):
+    for verb in ("predict", "epg", "serve", "train", "sweep", "pretrain", "evaluate", "export"):
         assert len(re.findall(rf"^  {verb}  +\S", out, re.MULTILINE)) == 1
         assert len(re.findall(rf"^  titleclf {verb} \S", out, re.MULTILINE)) == 1
 
 
-def test_it_tells_its_version(said):
-    assert said("--version") == (0, f"titleclf {__version__}\n", "")
+def test_version_is_printed(titleclf):
+    assert titleclf("--version") == (0, f"titleclf {__version__}\n", "")
 
 
 @pytest.mark.parametrize(
-    ("given", "advice"),
+    ("unknown", "advice"),
     [
         ("predit", "Did you mean titleclf predict?"),
         ("fill", "Did you mean titleclf epg fill?"),
@@ -70,11 +71,11 @@ def test_it_tells_its_version(said):
         ("--modle", "List all with titleclf --help."),
     ],
 )
-def test_an_unknown_verb_is_one_line_with_advice(said, given, advice):
-    code, out, err = said(given, "--model", "shipped")
+def test_an_unknown_verb_is_one_line_with_advice(titleclf, unknown, advice):
+    code, out, err = titleclf(unknown, "--model", "shipped")
     assert (code, out) == (2, "")
-    verbs = "predict, predict_dataset, epg, serve, train, evaluate, export, pretrain"
-    assert one_line(err) == f"titleclf must be given one of {verbs}. Got {given}. {advice}"
+    verbs = "predict, predict_dataset, epg, serve, train, sweep, evaluate, export, pretrain"
+    assert one_line(err) == f"titleclf needs one of {verbs}. Got {unknown}. {advice}"
 
 
 def test_every_verb_is_a_module_that_can_be_run_alone():
@@ -84,8 +85,8 @@ def test_every_verb_is_a_module_that_can_be_run_alone():
 
 
 @pytest.mark.parametrize("verb", ["predict", "epg", "serve"])
-def test_help_names_what_was_typed(said, tmp_path, verb):
-    code, out, _ = said(verb, "--help")
+def test_help_uses_the_name_that_was_typed(titleclf, tmp_path, verb):
+    code, out, _ = titleclf(verb, "--help")
     assert code == 0
     assert out.startswith(f"usage: titleclf {verb} ")
     assert f"  titleclf {verb} " in out.partition("examples:")[2]
@@ -95,9 +96,9 @@ def test_help_names_what_was_typed(said, tmp_path, verb):
     assert f"  python -m titleclf.{verb} " in out.partition("examples:")[2]
 
 
-@pytest.mark.parametrize("verb", ["train", "pretrain", "evaluate", "export"])
-def test_help_of_configured_verbs_shows_examples_that_are_valid(said, verb):
-    code, out, _ = said(verb, "--help")
+@pytest.mark.parametrize("verb", ["train", "sweep", "pretrain", "evaluate", "export"])
+def test_examples_in_the_help_of_configured_verbs_are_valid(titleclf, verb):
+    code, out, _ = titleclf(verb, "--help")
     assert code == 0
     examples = re.findall(rf"^ +titleclf {verb}(.*)$", out.partition("== Config")[0], re.MULTILINE)
     assert examples
@@ -105,7 +106,7 @@ def test_help_of_configured_verbs_shows_examples_that_are_valid(said, verb):
         compose(verb, example.split())
 
 
-def test_help_of_the_package_names_the_package(tmp_path):
+def test_usage_of_python_m_titleclf_names_the_package(tmp_path):
     done = subprocess.run(
         [sys.executable, "-m", "titleclf", "epg", "fill"], cwd=tmp_path, capture_output=True, text=True, check=False
     )
@@ -113,8 +114,8 @@ def test_help_of_the_package_names_the_package(tmp_path):
     assert done.stderr.startswith("usage: python -m titleclf epg fill [-h]")
 
 
-def test_prediction_takes_its_arguments_and_not_torch(said, run, tmp_path):
-    code, out, err = said("predict", "--model", str(run), "--", "Match of the Day", "--help")
+def test_predict_passes_its_arguments_on_and_needs_no_torch(titleclf, run, tmp_path):
+    code, out, err = titleclf("predict", "--model", str(run), "--", "Match of the Day", "--help")
     assert (code, err) == (0, f"model: {run}\n")
     assert [line[-6:] for line in out.splitlines()] == ["he Day", "--help"]
     done = door("predict", "--model", str(run), "Tagesschau", cwd=tmp_path, before=HIDE.format("torch"))
@@ -122,7 +123,7 @@ def test_prediction_takes_its_arguments_and_not_torch(said, run, tmp_path):
     assert done.stdout.endswith("Tagesschau\n")
 
 
-def test_verbs_of_hydra_take_overrides_and_refuse_wrong_ones(titles_csv, tmp_path):
+def test_configured_verbs_take_overrides_and_refuse_wrong_ones(titles_csv, tmp_path):
     done = door("train", "model=ngram", *SMALL, FEW_BUCKETS, f"data.path={titles_csv}", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "outputs" / "latest" / "report.md").exists()
@@ -131,32 +132,40 @@ def test_verbs_of_hydra_take_overrides_and_refuse_wrong_ones(titles_csv, tmp_pat
     assert one_line(done.stderr) == "ouput must be a key of the configuration. Got an unknown one. Did you mean output?"
 
 
-def test_an_interrupted_run_is_continued_with_what_was_typed(monkeypatch):
-    from titleclf.runtime.arguments import program
-
-    for called in ("titleclf train", "python -m titleclf train"):
-        monkeypatch.setattr(sys, "argv", [called])
-        assert program("train") == called
+def test_a_command_knows_the_name_it_was_called_by(monkeypatch):
+    for name in ("titleclf train", "python -m titleclf train"):
+        monkeypatch.setattr(sys, "argv", [name])
+        assert program("train") == name
     monkeypatch.setattr(sys, "argv", ["/src/titleclf/train.py"])
     assert program("train") == "python -m titleclf.train"
 
 
-HIDE = "sys.modules.update(dict.fromkeys({!r}.split()))"  # an import of None finds no module
+HIDE = "sys.modules.update(dict.fromkeys({!r}.split()))"  # importing None raises ModuleNotFoundError
 
 
-@pytest.mark.parametrize("verb", ["train", "pretrain", "evaluate", "export"])
-def test_verbs_that_lack_what_training_needs_say_so(tmp_path, verb):
+@pytest.mark.parametrize(
+    ("verb", "module"),
+    [("train", "torch"), ("pretrain", "torch"), ("export", "torch"), ("sweep", "torch"), ("evaluate", "pandas")],
+)
+def test_a_verb_without_its_extra_names_the_extra(tmp_path, verb, module):
     done = door(verb, cwd=tmp_path, before=HIDE.format("torch pandas"))
     assert done.returncode == 2
-    assert one_line(done.stderr) in {LACK.format(verb, "torch"), LACK.format(verb, "pandas")}
-    (tmp_path / "torch.py").write_text("raise ModuleNotFoundError('No module named torch', name='torch')\n")
+    assert one_line(done.stderr) in {MISSING.format(verb, "torch"), MISSING.format(verb, "pandas")}
+    (tmp_path / f"{module}.py").write_text(f"raise ModuleNotFoundError('No module named {module}', name='{module}')\n")
     done = command(verb, cwd=tmp_path)
     assert done.returncode == 2
-    assert one_line(done.stderr) == LACK.format(verb, "torch")
+    assert one_line(done.stderr) == MISSING.format(verb, module)
+
+
+def test_evaluation_needs_no_torch(run, titles_csv, tmp_path):
+    overrides = [f"run={run}", f"path={titles_csv}", f"output_dir={tmp_path}", "evaluate.robustness_titles=0"]
+    done = door("evaluate", *overrides, cwd=tmp_path, before=HIDE.format("torch"))
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "report.md").is_file()
 
 
 @pytest.mark.parametrize("error", ["ModuleNotFoundError('no', name='torch.nothing')", "ImportError('broken')"])
-def test_what_is_broken_and_not_missing_keeps_its_traceback(tmp_path, error):
+def test_a_broken_module_keeps_its_traceback(tmp_path, error):
     (tmp_path / "torch.py").write_text(f"raise {error}\n")
     for done in (command("train", cwd=tmp_path), door("train", cwd=tmp_path)):
         assert done.returncode == 1
@@ -164,9 +173,9 @@ def test_what_is_broken_and_not_missing_keeps_its_traceback(tmp_path, error):
         assert "titleclf[train]" not in done.stderr
 
 
-@pytest.mark.parametrize(("extra", "needed"), [("train", needs._TRAINING), ("serve", needs._SERVING)])
-def test_what_a_verb_needs_can_be_installed(extra, needed):
+@pytest.mark.parametrize("extra", ["train", "serve", "onnx", "ray"])
+def test_an_extra_installs_the_modules_it_is_named_for(extra):
     extras = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
-    names = {re.match(r"[\w-]+", one)[0] for one in extras[extra]}
+    names = {name for requirement in extras[extra] for name in re.findall(r"^[\w-]+", requirement)}
     modules = {"hydra-core": {"hydra", "omegaconf"}, "scikit-learn": {"sklearn"}}
-    assert set().union(*(modules.get(name, {name}) for name in names)) == set(needed)
+    assert set().union(*(modules.get(name, {name}) for name in names)) == set(EXTRAS[extra])

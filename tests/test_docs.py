@@ -247,7 +247,8 @@ def made(line: str) -> str:
     environment, words = [], shlex.split(line)
     while words[0] != "make":
         environment.append(words.pop(0))
-    dry = ["make", "--no-print-directory", "--dry-run", "--old-file=.venv/.ready", "-C", str(ROOT), *words[1:]]
+    dry = ["make", "--no-print-directory", "--dry-run", "--old-file=.venv/.ready", "--old-file=.venv/.develop"]
+    dry += ["-C", str(ROOT), *words[1:]]
     done = subprocess.run(dry, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{line}\n{done.stderr}"
     return done.stdout.strip().splitlines()[-1]

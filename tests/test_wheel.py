@@ -1,4 +1,4 @@
-"""The wheel, compiled or not, carries conf/ and the titles, and works elsewhere with few packages beside it."""
+"""The wheel, compiled or pure, contains conf/, the titles and the model, and works beside few packages."""
 
 import json
 import os
@@ -22,52 +22,54 @@ from titleclf import __version__
 from titleclf.runtime.classifier import Classifier
 from titleclf.runtime.files import CHECKOUT
 
-RUNTIME = ("numpy", "tqdm")
+Environment = Callable[..., subprocess.CompletedProcess[str]]
+
+DEPENDENCIES = ("numpy", "safetensors", "tqdm")
 MODEL = CHECKOUT / "data" / "model"
 COMPILED = f"_speedups{sysconfig.get_config_var('EXT_SUFFIX')}"
-WHAT_WAS_COMPILED = "from titleclf.runtime import _speedups; print(_speedups.__file__)"
-WITHOUT_COMPILER = {"CC": "false"}
+PRINT_COMPILED = "from titleclf.runtime import _speedups; print(_speedups.__file__)"
+BROKEN_COMPILER = {"CC": "false"}
+NOT_COMPILED = "titleclf was not compiled: it needs a C compiler and Python.h. Got "
 
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
-    """Build the wheel that this machine makes, compiled if it can be."""
-    return built(tmp_path_factory.mktemp("wheel"))[0]
+    """Return the wheel that this machine builds, compiled if possible."""
+    return build(tmp_path_factory.mktemp("wheel"))[0]
 
 
 @pytest.fixture(scope="module")
 def pure(tmp_path_factory):
-    """Build the wheel for all machines, and return it with what was said."""
-    return built(tmp_path_factory.mktemp("pure"), TITLECLF_PURE="1")
+    """Return the wheel for all machines and the output of the build."""
+    return build(tmp_path_factory.mktemp("pure"), TITLECLF_PURE="1")
 
 
 @pytest.fixture(scope="module")
 def failed(tmp_path_factory):
-    """Build the wheel with a compiler that fails, and return it with what was said."""
-    return built(tmp_path_factory.mktemp("failed"), **WITHOUT_COMPILER)
+    """Return the wheel of a build whose compiler fails, and the output of the build."""
+    return build(tmp_path_factory.mktemp("failed"), **BROKEN_COMPILER)
 
 
-def built(folder: Path, kind: str = "wheel", **environment: str) -> tuple[Path, str]:
-    build = [sys.executable, "-m", "build", f"--{kind}", "--no-isolation", "--outdir", str(folder), str(CHECKOUT)]
+def build(folder: Path, kind: str = "wheel", **variables: str) -> tuple[Path, str]:
+    """Build a distribution into an empty folder, and return the file and the output."""
     done = subprocess.run(
-        build,
-        env=without_choices(**environment),
+        [sys.executable, "-m", "build", f"--{kind}", "--no-isolation", "--outdir", str(folder), str(CHECKOUT)],
+        env=build_environment(**variables),
         check=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
     )
-    (result,) = folder.iterdir()
-    return result, done.stdout
+    (file,) = folder.iterdir()
+    return file, done.stdout
 
 
-def without_choices(**environment: str) -> dict[str, str]:
-    """Return this environment without what a user may have set for builds, and with `environment`."""
-    return {name: value for name, value in os.environ.items() if name not in {"TITLECLF_PURE", "CC"}} | environment
+def build_environment(**variables: str) -> dict[str, str]:
+    """Return this environment without what a user may have set for builds, plus `variables`."""
+    return {name: value for name, value in os.environ.items() if name not in {"TITLECLF_PURE", "CC"}} | variables
 
 
-def speedups_in(wheel: Path) -> list[str]:
-    """List the files of the compiled module."""
+def compiled_files(wheel: Path) -> list[str]:
     with zipfile.ZipFile(wheel) as archive:
         return [name for name in archive.namelist() if "/_speedups." in name]
 
@@ -89,59 +91,58 @@ def installed_pure(pure, tmp_path_factory):
     return environment_with(pure[0], tmp_path_factory.mktemp("environment"))
 
 
-def environment_with(wheel: Path, folder: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Install the wheel beside RUNTIME alone, and return what calls a program of that environment.
+def environment_with(wheel: Path, folder: Path) -> Environment:
+    """Install the wheel into an environment with DEPENDENCIES alone, and return a function that runs its programs.
 
-    No test reaches out to the network: what the present environment has is linked, and pip takes it for installed. It
-    fails if the wheel asks for more.
+    Tests use no network: the dependencies are linked from this environment, and pip finds them installed. It fails if
+    the wheel requires more.
     """
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
-    site = Path(said_by(folder / "bin" / "python", "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"))
-    for name in RUNTIME:
-        found = distribution(name)
-        for top in {path.parts[0] for path in found.files} - {"..", "__pycache__"}:
-            (site / top).symlink_to(found.locate_file(top))
-    pip = [sys.executable, "-m", "pip", "--python", folder / "bin" / "python", "install", "--no-index", "--no-compile"]
-    subprocess.run([*pip, wheel], check=True, capture_output=True)
-    return lambda program, *arguments, **how: call(folder / "bin" / program, *arguments, **how)
+    site = output_of(folder / "bin" / "python", "-c", "import sysconfig; print(sysconfig.get_path('purelib'))").strip()
+    for name in DEPENDENCIES:
+        dependency = distribution(name)
+        for top in {path.parts[0] for path in dependency.files or []} - {"..", "__pycache__"}:
+            Path(site, top).symlink_to(str(dependency.locate_file(top)))
+    pip = [sys.executable, "-m", "pip", f"--python={folder / 'bin' / 'python'}"]
+    subprocess.run([*pip, "install", "--no-index", "--no-compile", str(wheel)], check=True, capture_output=True)
+    return lambda program, *arguments, **options: call(folder / "bin" / program, *arguments, **options)
 
 
-def call(*command: str | Path, **how: object) -> subprocess.CompletedProcess[str]:
-    alone = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+def call(*command: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     return subprocess.run(
-        command, env=alone, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, **how
+        command, cwd=cwd, env=environment, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
     )
 
 
-def said_by(*command: str | Path) -> str:
-    return call(*command).stdout.strip()
+def output_of(*command: str | Path) -> str:
+    return call(*command).stdout
 
 
-def test_the_wheel_carries_what_the_package_needs(unpacked):
+def test_the_wheel_contains_all_files_of_the_package(unpacked):
     package = unpacked / "titleclf"
-    inside = {str(path.relative_to(package)) for path in package.rglob("*") if path.is_file()}
+    files = {str(path.relative_to(package)) for path in package.rglob("*") if path.is_file()}
     for path in (CHECKOUT / "conf").rglob("*.yaml"):
-        assert f"shipped/{path.relative_to(CHECKOUT)}" in inside
-    assert {"shipped/data/titles.csv", "py.typed", "train.py"} <= inside
-    assert {f"serve/page/{name}" for name in ("index.html", "page.css", "page.js", "guides.js", "icon.svg")} <= inside
+        assert f"shipped/{path.relative_to(CHECKOUT)}" in files
+    assert {"shipped/data/titles.csv", "train.py"} <= files
+    assert {f"serve/page/{name}" for name in ("index.html", "page.css", "page.js", "guides.js", "icon.svg")} <= files
     for path in MODEL.rglob("*.*"):
-        assert f"shipped/data/model/{path.name}" in inside
+        assert f"shipped/data/model/{path.name}" in files
 
 
-def test_the_shipped_model_is_small_and_answers():
+def test_the_wheel_is_typed(unpacked):
+    assert (unpacked / "titleclf" / "py.typed").is_file()
+
+
+def test_the_shipped_model_is_small_and_loads():
     assert sum(path.stat().st_size for path in MODEL.iterdir()) <= 5_000_000
     assert len(Classifier.load(MODEL).categories) == 10
 
 
 def test_training_and_predicting_from_the_wheel(unpacked, tmp_path):
-    def run(*arguments: str) -> str:
+    def python(*arguments: str) -> str:
         return subprocess.run(
-            [
-                sys.executable,
-                "-c",
-                "import runpy, sys; runpy.run_module(sys.argv.pop(1), run_name='__main__')",
-                *arguments,
-            ],
+            [sys.executable, "-c", *arguments],
             cwd=tmp_path,
             env={**os.environ, "PYTHONPATH": str(unpacked)},
             check=True,
@@ -150,21 +151,19 @@ def test_training_and_predicting_from_the_wheel(unpacked, tmp_path):
             stdin=subprocess.DEVNULL,
         ).stdout
 
-    where = "import titleclf, sys; sys.stdout.write(titleclf.__file__)"
-    environment = {**os.environ, "PYTHONPATH": str(unpacked)}
-    found = subprocess.run([sys.executable, "-c", where], env=environment, capture_output=True, text=True, check=True)
-    assert found.stdout.startswith(str(unpacked))
-    assert "accuracy / macro-F1" in run("titleclf.train", "experiment=quick", "device=cpu")
-    assert run("titleclf.predict", "Tagesschau").endswith("Tagesschau\n")
+    run_module = "import runpy, sys; runpy.run_module(sys.argv.pop(1), run_name='__main__')"
+    assert python("import titleclf; print(titleclf.__file__)").startswith(str(unpacked))
+    assert "accuracy / macro-F1" in python(run_module, "titleclf.train", "experiment=quick", "device=cpu")
+    assert python(run_module, "titleclf.predict", "Tagesschau").endswith("Tagesschau\n")
 
 
-def test_the_wheel_needs_little_beside_it(installed, tmp_path):
-    asked = "import importlib.util as i; print([bool(i.find_spec(name)) for name in ('torch', 'pandas', 'titleclf')])"
-    assert installed("python", "-c", asked, cwd=tmp_path).stdout == "[False, False, True]\n"
+def test_the_wheel_installs_without_torch_and_pandas(installed, tmp_path):
+    code = "import importlib.util as i; print([bool(i.find_spec(name)) for name in ('torch', 'pandas', 'titleclf')])"
+    assert installed("python", "-c", code, cwd=tmp_path).stdout == "[False, False, True]\n"
     assert installed("titleclf", "--version", cwd=tmp_path).stdout == f"titleclf {__version__}\n"
 
 
-def test_that_is_enough_to_predict_to_explain_and_to_fill_guides(installed, tmp_path):
+def test_its_dependencies_suffice_to_predict_to_explain_and_to_fill_guides(installed, tmp_path):
     done = installed("titleclf", "predict", "Tagesschau", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, f"model: shipped (titleclf {__version__})\n")
     assert done.stdout.endswith("News / Current affairs                 Tagesschau\n")
@@ -180,127 +179,117 @@ def test_that_is_enough_to_predict_to_explain_and_to_fill_guides(installed, tmp_
     assert (tmp_path / "back.xml").read_bytes() == (tmp_path / "guide.xml").read_bytes()
 
 
-def test_the_wheel_is_compiled_and_finds_it(wheel, installed, tmp_path):
+def test_the_wheel_is_compiled_and_imports_its_own_module(wheel, installed, tmp_path):
     assert wheel.name.endswith(f"{sysconfig.get_platform().replace('-', '_')}.whl")
-    assert speedups_in(wheel) == [f"titleclf/runtime/{COMPILED}"]
-    done = installed("python", "-c", WHAT_WAS_COMPILED, cwd=tmp_path)
+    assert compiled_files(wheel) == [f"titleclf/runtime/{COMPILED}"]
+    done = installed("python", "-c", PRINT_COMPILED, cwd=tmp_path)
     assert Path(done.stdout.strip()).name == COMPILED, done.stderr
     assert not Path(done.stdout).is_relative_to(CHECKOUT)
 
 
-def test_a_pure_wheel_is_for_all_machines_and_says_nothing_of_compilers(pure):
-    wheel, said = pure
+def test_a_pure_wheel_fits_all_machines_and_mentions_no_compiler(pure):
+    wheel, output = pure
     assert wheel.name == f"titleclf-{__version__}-py3-none-any.whl"
-    assert speedups_in(wheel) == []
-    assert "compiler" not in said
+    assert compiled_files(wheel) == []
+    assert "compiler" not in output
 
 
-def test_a_pure_wheel_answers_the_same(installed, installed_pure, tmp_path):
-    done = installed_pure("python", "-c", WHAT_WAS_COMPILED, cwd=tmp_path)
+def test_a_pure_wheel_predicts_the_same(installed, installed_pure, tmp_path):
+    done = installed_pure("python", "-c", PRINT_COMPILED, cwd=tmp_path)
     assert "ImportError" in done.stderr
-    answers = [call("titleclf", "predict", "Tagesschau", cwd=tmp_path) for call in (installed, installed_pure)]
-    assert answers[0].stdout.endswith("Tagesschau\n")
-    assert answers[0].stdout == answers[1].stdout
+    compiled, pure = (run("titleclf", "predict", "Tagesschau", cwd=tmp_path) for run in (installed, installed_pure))
+    assert compiled.stdout.endswith("Tagesschau\n")
+    assert compiled.stdout == pure.stdout
 
 
-def test_without_a_compiler_the_wheel_is_pure_and_the_builder_is_told(failed):
-    wheel, said = failed
+def test_without_a_compiler_the_wheel_is_pure_and_the_build_warns(failed):
+    wheel, output = failed
     assert wheel.name == f"titleclf-{__version__}-py3-none-any.whl"
-    assert speedups_in(wheel) == []
-    (warning,) = [line for line in said.splitlines() if line.startswith("titleclf must have")]
-    assert warning.startswith("titleclf must have a C compiler and Python.h to be compiled. Got ")
+    assert compiled_files(wheel) == []
+    (warning,) = [line for line in output.splitlines() if line.startswith("titleclf ")]
+    assert warning.startswith(NOT_COMPILED)
     assert warning.endswith(
-        ". It answers the same without, only slower; "
-        "install them (sudo apt-get install gcc python3-dev) and pip install again."
+        ". It predicts the same without, only slower; "
+        "to compile it, install them (sudo apt-get install gcc python3-dev) and run pip install again."
     )
 
 
-def test_the_source_distribution_carries_what_compiles_and_nothing_compiled(tmp_path):
-    with tarfile.open(built(tmp_path, "sdist")[0]) as archive:
-        inside = {name.split("/", 1)[-1] for name in archive.getnames()}
-    assert {"hatch_build.py", "src/titleclf/runtime/_speedups.pyx"} <= inside
-    assert not [name for name in inside if name.endswith((".c", ".so", ".pyd"))]
+def test_the_source_distribution_contains_the_cython_source_and_nothing_compiled(tmp_path):
+    with tarfile.open(build(tmp_path, "sdist")[0]) as archive:
+        files = {name.split("/", 1)[-1] for name in archive.getnames()}
+    assert {"hatch_build.py", "src/titleclf/runtime/_speedups.pyx", "src/py.typed"} <= files
+    assert not [name for name in files if name.endswith((".c", ".so", ".pyd"))]
 
 
 @pytest.fixture
 def project(tmp_path):
-    """Return a small project that is built as this one is: nothing may write into src/ here."""
+    """Return a small project that is built like this one: tests must not write into src/ here."""
     for name in ("pyproject.toml", "hatch_build.py", "README.md", "LICENSE"):
         shutil.copy(CHECKOUT / name, tmp_path)
     for folder in ("conf", "data", "src/titleclf/runtime"):
         (tmp_path / folder).mkdir(parents=True)
-    package = tmp_path / "src" / "titleclf"
-    (package / "__init__.py").touch()
-    (package / "runtime" / "__init__.py").touch()
-    (package / "runtime" / "_speedups.pyx").write_text("def answer():\n    return 42\n")
+    sources = tmp_path / "src"
+    for name in ("py.typed", "titleclf/__init__.py", "titleclf/runtime/__init__.py"):
+        (sources / name).touch()
+    (sources / "titleclf" / "runtime" / "_speedups.pyx").write_text("def answer():\n    return 42\n")
     return tmp_path
 
 
-EDITABLE = [sys.executable, "-m", "hatchling", "build", "--target", "wheel:editable", "--directory", "built"]
+BUILD_EDITABLE = [sys.executable, "-m", "hatchling", "build", "--target", "wheel:editable", "--directory", "built"]
 
 
-def made_editable(project: Path, **environment: str) -> str:
-    done = subprocess.run(
-        EDITABLE, cwd=project, env=without_choices(**environment), check=True, capture_output=True, text=True
-    )
+def build_editable(project: Path, **variables: str) -> str:
+    environment = build_environment(**variables)
+    done = subprocess.run(BUILD_EDITABLE, cwd=project, env=environment, check=True, capture_output=True, text=True)
     return done.stderr
 
 
 def test_an_editable_install_compiles_beside_the_source_alone(project):
     sources = project / "src"
     package = sources / "titleclf" / "runtime"
-    assert "compiler" not in made_editable(project)
+    assert "compiler" not in build_editable(project)
     assert {path.name for path in package.iterdir()} == {"__init__.py", "_speedups.pyx", COMPILED}
-    answer = [sys.executable, "-c", "from titleclf.runtime import _speedups; print(_speedups.answer())"]
-    done = subprocess.run(answer, env={**os.environ, "PYTHONPATH": str(sources)}, capture_output=True, text=True)
+    code = [sys.executable, "-c", "from titleclf.runtime import _speedups; print(_speedups.answer())"]
+    done = subprocess.run(code, env={**os.environ, "PYTHONPATH": str(sources)}, capture_output=True, text=True)
     assert done.stdout == "42\n", done.stderr
 
 
-@pytest.mark.parametrize(("environment", "told"), [({"TITLECLF_PURE": "1"}, False), (WITHOUT_COMPILER, True)])
-def test_an_editable_install_that_compiles_nothing_leaves_nothing_old(project, environment, told):
+@pytest.mark.parametrize(("variables", "warns"), [({"TITLECLF_PURE": "1"}, False), (BROKEN_COMPILER, True)])
+def test_an_editable_install_without_compiling_removes_the_old_module(project, variables, warns):
     old = project / "src" / "titleclf" / "runtime" / COMPILED
     old.touch()
-    assert ("must have a C compiler" in made_editable(project, **environment)) == told
+    assert (NOT_COMPILED in build_editable(project, **variables)) == warns
     assert not old.exists()
 
 
-def test_who_interrupts_the_compiler_interrupts_the_build(project):
-    slow = project / "slow-cc"
-    slow.write_text("#!/bin/sh\ntouch started\nexec sleep 60\n")
-    slow.chmod(0o755)
-    build = subprocess.Popen(
-        EDITABLE,
+def test_interrupting_the_compiler_interrupts_the_build(project):
+    compiler = project / "slow-cc"
+    compiler.write_text("#!/bin/sh\ntouch started\nexec sleep 60\n")
+    compiler.chmod(0o755)
+    process = subprocess.Popen(
+        BUILD_EDITABLE,
         cwd=project,
-        env=without_choices(CC=str(slow)),
+        env=build_environment(CC=str(compiler)),
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
     )
-    until = time.monotonic() + 60
-    while not (project / "started").exists() and time.monotonic() < until:
+    deadline = time.monotonic() + 60
+    while not (project / "started").exists() and time.monotonic() < deadline:
         time.sleep(0.05)
-    os.killpg(build.pid, signal.SIGINT)  # as Ctrl-C does
-    _, said = build.communicate(timeout=60)
-    assert build.returncode != 0
-    assert "must have a C compiler" not in said
+    os.killpg(process.pid, signal.SIGINT)  # like Ctrl-C
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode != 0
+    assert NOT_COMPILED not in errors
     assert not (project / "built").exists() or not list((project / "built").glob("*.whl"))
 
 
-def test_the_service_says_what_is_missing(installed, tmp_path):
-    for how in (["titleclf", "serve"], ["python", "-m", "titleclf", "serve"], ["python", "-m", "titleclf.serve"]):
-        done = installed(*how, cwd=tmp_path)
+@pytest.mark.parametrize(("verb", "module"), [("serve", "uvicorn"), ("train", "torch")])
+def test_a_command_without_its_extra_names_the_extra(installed, tmp_path, verb, module):
+    for command in (["titleclf", verb], ["python", "-m", "titleclf", verb], ["python", "-m", f"titleclf.{verb}"]):
+        done = installed(*command, cwd=tmp_path)
         assert done.returncode == 2
         assert one_line(done.stderr) == (
-            "titleclf serve must have what the service needs. Got no module named uvicorn. "
-            "Install it: pip install 'titleclf[serve]'."
-        )
-
-
-def test_training_says_what_is_missing(installed, tmp_path):
-    for how in (["titleclf", "train"], ["python", "-m", "titleclf", "train"], ["python", "-m", "titleclf.train"]):
-        done = installed(*how, cwd=tmp_path)
-        assert done.returncode == 2
-        assert one_line(done.stderr) == (
-            "titleclf train must have what training needs. Got no module named torch. "
-            "Install it: pip install 'titleclf[train]'."
+            f"titleclf {verb} needs the extra {verb}. Got no module named {module}. "
+            f"Install it: pip install 'titleclf[{verb}]'."
         )

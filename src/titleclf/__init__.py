@@ -1,4 +1,4 @@
-"""titleclf tells what kind of programme a TV title is, character by character."""
+"""titleclf predicts the genre of a TV programme from its title, character by character."""
 
 import sys
 from importlib import import_module
@@ -20,21 +20,21 @@ _HOMES = {
     "Prediction": "titleclf.runtime.prediction",
 }
 
-if not TYPE_CHECKING:  # else a misspelt name would pass for one of any type
+if not TYPE_CHECKING:  # type checkers would accept any misspelt name
 
     def __getattr__(name: str) -> object:
-        """Import what is asked for only then: commands that need none of it start sooner."""
+        """Import a name of the API on first use: commands that need none of them start sooner."""
         if name not in _HOMES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         return getattr(import_module(_HOMES[name]), name)
 
 
-def _in_one_line(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    from titleclf.runtime.errors import BAD_INPUT, lacking
+def _report_in_one_line(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    from titleclf.runtime.errors import BAD_INPUT, missing_extra
 
     if issubclass(kind, KeyboardInterrupt):
         print("Interrupted.", file=sys.stderr)
-    elif line := lacking(_verb(Path(sys.argv[0])), error):  # by then the verb's file
+    elif line := missing_extra(_verb(Path(sys.argv[0])), error):  # argv[0] is the verb's file by then
         print(line, file=sys.stderr)
         sys.exit(BAD_INPUT)
     else:
@@ -45,7 +45,7 @@ def _verb(file: Path) -> str:
     return file.parent.name if file.stem == "__main__" else file.stem
 
 
-# While `python -m titleclf.<verb>` looks for the verb, its name is still "-m". From there on torch is imported for
-# seconds, or is not there, before any command could catch a Ctrl-C or say so.
+# `python -m titleclf.<verb>` imports this package while argv[0] is still "-m". Importing torch then takes seconds, or
+# fails, before the command itself can handle Ctrl-C or a missing extra.
 if sys.argv[:1] == ["-m"]:
-    sys.excepthook = _in_one_line
+    sys.excepthook = _report_in_one_line

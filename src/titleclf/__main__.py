@@ -1,4 +1,4 @@
-"""`titleclf <verb>`: one door to all commands. Each is imported only when asked for: most need no torch."""
+"""`titleclf VERB`: runs a command, and imports only this one: most need no torch."""
 
 import difflib
 import sys
@@ -7,61 +7,64 @@ from pathlib import Path
 from typing import NamedTuple
 
 from titleclf import __version__
-from titleclf.runtime.errors import InputError, exit_codes, lacking
+from titleclf.runtime.errors import InputError, exit_codes, missing_extra
 
 
 class Verb(NamedTuple):
-    """Where a command is, what it does, and how it is called."""
+    """A command: its module, one line of help, and an example."""
 
     module: str
-    about: str
+    help: str
     example: str
 
 
 _VERBS = {
     "predict": Verb(
-        "titleclf.predict.__main__", "tell the categories of titles", 'predict "Match of the Day" Tagesschau'
+        "titleclf.predict.__main__", "predict the categories of titles", 'predict "Match of the Day" Tagesschau'
     ),
     "predict_dataset": Verb(
         "titleclf.predict.dataset",
-        "tell those of Parquet data sets of any size, in several processes",
+        "predict the categories of Parquet data sets of any size, in several processes",
         "predict_dataset guide.parquet answers",
     ),
     "epg": Verb(
         "titleclf.epg.__main__",
-        "fill the categories that a TV guide lacks: fill, undo, lint, harvest, report",
+        "fill the missing categories of a TV guide: fill, undo, lint, harvest, report",
         "epg fill guide.xml.gz -o filled.xml.gz",
     ),
     "serve": Verb(
         "titleclf.serve.__main__",
-        "a page and a JSON interface for titles and guides, and guides served filled",
+        "serve a web page and a JSON API for titles and guides, and filled guides",
         "serve --watch guide.xml.gz --profile kodi",
     ),
     "train": Verb("titleclf.train", "train a model on titles with categories", "train data.path=my.csv"),
+    "sweep": Verb("titleclf.sweep", "search the values that train best", "sweep sweep.trials=40 data.path=my.csv"),
     "evaluate": Verb(
-        "titleclf.evaluate.__main__", "judge a model on titles with categories", "evaluate path=labelled.csv"
+        "titleclf.evaluate.__main__", "evaluate a model on titles with categories", "evaluate path=labelled.csv"
     ),
-    "export": Verb("titleclf.export", "copy the newest model out", "export output=my-model"),
-    "pretrain": Verb("titleclf.pretrain", "train embeddings on titles without", "pretrain titles=my.txt"),
+    "export": Verb(
+        "titleclf.export", "export the newest model as a bundle, embeddings or ONNX", "export output=my-model"
+    ),
+    "pretrain": Verb("titleclf.pretrain", "pre-train embeddings on unlabelled titles", "pretrain titles=my.txt"),
 }
-_OF_GUIDES = {verb: f"epg {verb}" for verb in ("fill", "undo", "lint", "harvest", "report")}
+_EPG_VERBS = {verb: f"epg {verb}" for verb in ("fill", "undo", "lint", "harvest", "report")}
 
 
 @exit_codes
 def main() -> None:
-    """Run the verb that the first argument names."""
-    door = "python -m titleclf" if Path(sys.argv[0]).name == "__main__.py" else "titleclf"
+    """Run the command that the first argument names."""
+    program = "python -m titleclf" if Path(sys.argv[0]).name == "__main__.py" else "titleclf"
     match sys.argv[1:]:
         case [] | ["-h" | "--help", *_]:
-            print(_overview(door))
+            print(_overview(program))
         case ["--version", *_]:
             print(f"titleclf {__version__}")
         case [verb, *arguments] if verb in _VERBS:
-            sys.argv = [f"{door} {verb}", *arguments]
+            sys.argv = [f"{program} {verb}", *arguments]
             _run(verb)
-        case [other, *_]:
+        case [unknown, *_]:
             raise InputError(
-                f"{door} must be given one of {', '.join(_VERBS)}. Got {other}. {_did_you_mean(door, other)}"
+                f"{program} needs one of {', '.join(_VERBS)}. Got {unknown}. {_did_you_mean(program, unknown)}"
             )
 
 
@@ -69,24 +72,26 @@ def _run(verb: str) -> None:
     try:
         import_module(_VERBS[verb].module).main()
     except ModuleNotFoundError as error:
-        if line := lacking(verb, error):
+        if line := missing_extra(verb, error):
             raise InputError(line) from error
         raise
 
 
-def _overview(door: str) -> str:
+def _overview(program: str) -> str:
     width = max(map(len, _VERBS))
-    verbs = "\n".join(f"  {name:<{width}}  {verb.about}" for name, verb in _VERBS.items())
-    examples = "\n".join(f"  {door} {verb.example}" for verb in _VERBS.values())
+    verbs = "\n".join(f"  {name:<{width}}  {verb.help}" for name, verb in _VERBS.items())
+    examples = "\n".join(f"  {program} {verb.example}" for verb in _VERBS.values())
     return (
-        f"usage: {door} VERB ...\n\n{verbs}\n\nexamples:\n{examples}\n\n"
-        f"{door} VERB --help tells more, {door} --version which titleclf this is."
+        f"usage: {program} VERB ...\n\n{verbs}\n\nexamples:\n{examples}\n\n"
+        f"{program} VERB --help shows the options of a command, {program} --version the version."
     )
 
 
-def _did_you_mean(door: str, got: str) -> str:
-    close = difflib.get_close_matches(got, [*_VERBS, *_OF_GUIDES], n=1)
-    return f"Did you mean {door} {_OF_GUIDES.get(close[0], close[0])}?" if close else f"List all with {door} --help."
+def _did_you_mean(program: str, verb: str) -> str:
+    close = difflib.get_close_matches(verb, [*_VERBS, *_EPG_VERBS], n=1)
+    if not close:
+        return f"List all with {program} --help."
+    return f"Did you mean {program} {_EPG_VERBS.get(close[0], close[0])}?"
 
 
 if __name__ == "__main__":

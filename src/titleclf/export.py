@@ -5,14 +5,15 @@ from pathlib import Path
 
 from titleclf.config.hydra import command
 from titleclf.config.schemas import ExportConfig
-from titleclf.data.unlabelled import real_titles
+from titleclf.data.unlabelled import sample_titles
 from titleclf.runtime.bundle.reader import model_folder
 from titleclf.runtime.choices import ExportFormat
 from titleclf.runtime.classifier import Classifier, classifier_of
-from titleclf.runtime.errors import InputError, needing_onnx
+from titleclf.runtime.errors import InputError, require_extra
 from titleclf.runtime.files import replacing
 from titleclf.runtime.onnx_network import parse_onnx
 from titleclf.training.bundle_writer import write_bundle
+from titleclf.training.distributed import rank0_output
 from titleclf.training.embeddings import write_embeddings
 from titleclf.training.fold import fold, why_not
 from titleclf.training.parity import check, compare
@@ -41,7 +42,7 @@ def _write_bundle(model: TrainedModel, config: ExportConfig, output: Path) -> No
     bundle, reason = bundle_of(model), why_not(model.network.config)
     if config.fold and reason is None:
         bundle = replace(bundle, weights=fold(bundle.weights, model.task))
-    parity = compare(model, classifier_of(bundle), real_titles(config.titles))
+    parity = compare(model, classifier_of(bundle), sample_titles(config.titles))
     check(parity)
     write_bundle(bundle, output)
     print(parity)
@@ -50,13 +51,13 @@ def _write_bundle(model: TrainedModel, config: ExportConfig, output: Path) -> No
 
 
 def _write_onnx(model: TrainedModel, config: ExportConfig, output: Path) -> None:
-    with needing_onnx():
+    with require_extra("onnx"):
         from titleclf.training.onnx_graph import onnx_model
 
     content = onnx_model(bundle_of(model)).SerializeToString()
     contents, network = parse_onnx(content, str(output))
     exported = Classifier(replace(contents, memory=model.contents.memory), network)
-    parity = compare(model, exported, real_titles(config.titles))
+    parity = compare(model, exported, sample_titles(config.titles))
     check(parity)
     with replacing(output) as temporary:
         temporary.write_bytes(content)
@@ -64,7 +65,7 @@ def _write_onnx(model: TrainedModel, config: ExportConfig, output: Path) -> None
     print("The network alone: temperature and thresholds are in its metadata, the memory stays in the bundle.")
 
 
-main = command("export", export)
+main = command("export", export, wrap=rank0_output)
 
 if __name__ == "__main__":
     main()

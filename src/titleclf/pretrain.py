@@ -18,7 +18,7 @@ from titleclf.data.unlabelled import Survey, Unlabelled
 from titleclf.runtime.architecture import ModelConfig, NgramConfig
 from titleclf.runtime.choices import Combine, Positions
 from titleclf.runtime.text.characters import Batch
-from titleclf.training.distributed import init_process_group, is_rank0, pick_device, seed_everything
+from titleclf.training.distributed import init_process_group, is_rank0, pick_device, rank0_output, seed_everything
 from titleclf.training.embeddings import write_embeddings
 from titleclf.training.network import Conv, Encoder, Ngram, encoder_of, to_inputs
 from titleclf.training.objectives import Objective, objective_of
@@ -145,7 +145,7 @@ def _titles_seen(history: History) -> float:
     return history[-1]["titles"] if history else 0
 
 
-main = command("pretrain", pretrain, alone="resume")
+main = command("pretrain", pretrain, alone="resume", wrap=rank0_output)
 
 if __name__ == "__main__":
     main()

@@ -14,12 +14,14 @@ from titleclf.evaluate.evaluation import evaluate_classifier, outcome
 from titleclf.runtime.classifier import classifier_of
 from titleclf.training.bundle_writer import write_bundle
 from titleclf.training.calibration import calibrate
+from titleclf.training.comparison import write_runs
 from titleclf.training.distributed import (
     Sharded,
     broadcast_from_rank0,
     init_process_group,
     is_rank0,
     pick_device,
+    rank0_output,
     seed_everything,
 )
 from titleclf.training.embeddings import embeddings_fingerprint
@@ -104,7 +106,7 @@ def _sizes(data: Dataset) -> str:
     return f"{sizes}; {len(data.categories)} categories."
 
 
-main = command("train", train, alone="resume")
+main = command("train", train, alone="resume", wrap=rank0_output, table=write_runs)
 
 if __name__ == "__main__":
     main()

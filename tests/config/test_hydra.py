@@ -5,9 +5,9 @@ import pytest
 
 from tests.helpers.commands import one_line
 from tests.helpers.titles import COLUMNS
-from titleclf import export, pretrain, train
+from titleclf import export, pretrain, sweep, train
 from titleclf.config.hydra import SCHEMAS, compose
-from titleclf.config.schemas import CategoryPrecision, PretrainConfig, TrainConfig
+from titleclf.config.schemas import CategoryPrecision, PretrainConfig, SweepConfig, TrainConfig
 from titleclf.evaluate import __main__ as evaluate
 from titleclf.runtime.choices import ModelKind, ObjectiveKind, Task
 from titleclf.runtime.files import shipped
@@ -17,7 +17,7 @@ YAMLS = sorted(CONF.rglob("*.yaml"))
 
 
 def fails(verb, monkeypatch, capsys, *arguments: str) -> str:
-    """Run a verb in this process, and return the one line that it leaves with exit code 2."""
+    """Run a verb in this process, and return its one error line; its exit code is 2."""
     monkeypatch.setattr(sys, "argv", ["verb", *arguments])
     with pytest.raises(SystemExit) as caught:
         verb.main()
@@ -45,10 +45,12 @@ def fails(verb, monkeypatch, capsys, *arguments: str) -> str:
         (["nonsense"], "each argument must read key=value. Got nonsense: missing EQUAL at '<EOF>'."),
         (["data.path=[a"], "each argument must read key=value. Got data.path=[a: no viable alternative"),
         (["output_dir=${oops}"], "the configuration must be valid. Got: Interpolation key 'oops' not found"),
-        (["resume=here", "seed=2"], "resume must stand alone. Got also seed=2. Leave that out."),
+        (["resume=here", "seed=2"], "resume allows no other override. Got also seed=2. Leave that out."),
         (["resume=nowhere"], "nowhere must be the folder of a run. Got no config.yaml there. Check the path."),
         (["training.epochs=0"], "training.epochs must be at least 1. Got 0."),
-        (["data.path=none.csv"], "none.csv must be a file that exists. Got nothing there. Check the path."),
+        (["trial=true"], "trial must be a key of the configuration. Got an unknown one."),
+        (["sweep=search"], "a search must be run by the verb sweep. Got another verb. Use python -m titleclf.sweep."),
+        (["data.path=none.csv"], "none.csv: no such file. Check the path."),
     ],
 )
 def test_every_mistake_is_one_line(monkeypatch, capsys, tmp_path, arguments, sentence):
@@ -73,15 +75,15 @@ def test_every_mistake_is_one_line(monkeypatch, capsys, tmp_path, arguments, sen
             "objective.temperature must be used with objective=views. Got another objective. Add objective=views.",
         ),
         (["objective=view"], "objective must be one of cbow, masked, skipgram, views. Got view. Did you mean views?"),
-        (["objective=masked"], "objective must be another one without convolutions (model=conv). Got masked."),
+        (["objective=masked"], "objective must be views, skipgram or cbow unless model=conv. Got masked."),
         (["model=bag", "model.orders=[1]"], "model.orders must be used with model=ngram. Got another model. Add model"),
         (["pretraining.epoch=3"], "pretraining.epoch must be a key of the configuration. Got an unknown one. Did you"),
         (["training.epochs=3"], "training.epochs must be a key of the configuration. Got an unknown one. Did you mean"),
         (["+objective.pears=3"], "+objective.pears must be a key of the configuration. Got an unknown one."),
         (["titles=null"], "titles must have the right type. Got null: field 'titles' is not Optional."),
-        (["titles=none.txt"], "none.txt must be a file that exists. Got nothing there. Check the path."),
+        (["titles=none.txt"], "none.txt: no such file. Check the path."),
         (["titles=*.txt"], "*.txt must match one file or more. Got none. Check the pattern."),
-        (["resume=here", "seed=2"], "resume must stand alone. Got also seed=2. Leave that out."),
+        (["resume=here", "seed=2"], "resume allows no other override. Got also seed=2. Leave that out."),
         (["resume=nowhere"], "nowhere must be the folder of a run. Got no config.yaml there. Check the path."),
     ],
 )
@@ -91,21 +93,50 @@ def test_every_mistake_in_pretraining_is_one_line(monkeypatch, capsys, tmp_path,
     assert list(tmp_path.iterdir()) == []
 
 
-WISH = "evaluate.category_precision"
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["sweep=serch"], "sweep must be one of grid, search, search_ngram. Got serch. Did you mean search?"),
+        (
+            ["sweep.trial=3"],
+            "sweep.trial must be a key of the configuration. Got an unknown one. Did you mean sweep.tr",
+        ),
+        (["sweep.trials=x"], "sweep.trials must have the right type. Got x: "),
+        (
+            ["sweep.space.model.dim.low=1"],
+            "sweep.space.model.dim.low must be in the search space. Got a key outside. Add it: +sweep.space.model.dim.",
+        ),
+        (
+            ["model=bag"],
+            "sweep.space.model.ngram_dropout must be a key of the configuration. Got an unknown one. Remove it: ~sweep",
+        ),
+        (["data.path=none.csv"], "none.csv: no such file. Check the path."),
+    ],
+)
+def test_every_mistake_in_a_sweep_is_one_line(monkeypatch, capsys, tmp_path, arguments, sentence):
+    monkeypatch.chdir(tmp_path)
+    assert fails(sweep, monkeypatch, capsys, *arguments).startswith(sentence)
+    assert list(tmp_path.iterdir()) == []
+
+
+PRECISION = "evaluate.category_precision"
 
 
 @pytest.mark.parametrize(
     ("override", "sentence"),
     [
-        (f"{WISH}=[{{category:A}}]", f"{WISH}[0].precision must be given. Got nothing. Give it in the list."),
+        (f"{PRECISION}=[{{category:A}}]", f"{PRECISION}[0].precision must be given. Got nothing. Give it in the list."),
         (
-            f"{WISH}=[{{name:A}}]",
-            f"{WISH} must have the keys that its line in conf/ shows. Got others. Quote it as there.",
+            f"{PRECISION}=[{{name:A}}]",
+            f"{PRECISION} must have the keys of its line in conf/. Got others. Quote it as there.",
         ),
-        (f"{WISH}={{A:0.9}}", f"{WISH} must have the right type. Got {{A:0.9}}: Cannot merge DictConfig with"),
         (
-            f"{WISH}=[{{category:A,precision:x}}]",
-            f"{WISH} must have the right type. Got [{{category:A,precision:x}}]: ",
+            f"{PRECISION}={{A:0.9}}",
+            f"{PRECISION} must have the right type. Got {{A:0.9}}: Cannot merge DictConfig with",
+        ),
+        (
+            f"{PRECISION}=[{{category:A,precision:x}}]",
+            f"{PRECISION} must have the right type. Got [{{category:A,precision:x}}]: ",
         ),
         ("evaluate=x", "evaluate must be one of report. Got x."),
         ("evaluate.bins=3", "evaluate.bins must be a key of the configuration. Got an unknown one."),
@@ -116,14 +147,14 @@ WISH = "evaluate.category_precision"
     ],
 )
 @pytest.mark.parametrize("verb", [train, evaluate])
-def test_mistakes_in_what_a_report_measures(monkeypatch, capsys, verb, override, sentence):
+def test_mistakes_in_the_evaluation_are_one_line(monkeypatch, capsys, verb, override, sentence):
     assert fails(verb, monkeypatch, capsys, override).startswith(sentence)
 
 
 @pytest.mark.parametrize("name", ["train", "evaluate"])
 @pytest.mark.parametrize("category", ["Movie / Drama", "Arts / Culture (without music)", "It's, 日本: {a}=[b]"])
-def test_every_category_can_be_named_on_the_command_line(name, category):
-    config = compose(name, [f'{WISH}=[{{category:"{category}",precision:0.95}}]']).evaluate
+def test_every_category_is_accepted_on_the_command_line(name, category):
+    config = compose(name, [f'{PRECISION}=[{{category:"{category}",precision:0.95}}]']).evaluate
     assert config.category_precision == [CategoryPrecision(category, 0.95)]
 
 
@@ -155,6 +186,8 @@ def test_every_yaml_is_composed():
         if len(name.parts) == 1:
             required = ["output=x"] if name.name == "export" else []
             assert isinstance(compose(name.name, required), SCHEMAS[name.name])
+        elif name.parts[0] == "sweep" and name.name != "grid":
+            assert isinstance(compose("sweep", [f"sweep={name.name}"]), SweepConfig)
         else:
             group = name.parts[0]
             fitting = ["model=conv"] if name.name == "masked" else []
@@ -167,7 +200,7 @@ def test_every_yaml_is_composed():
     assert {Path("pretrain"), *(Path("objective", kind) for kind in ObjectiveKind)} <= composed
 
 
-def test_the_release_needs_its_titles(monkeypatch, capsys):
+def test_the_release_requires_its_titles(monkeypatch, capsys):
     line = "data.path must be given. Got nothing. Add data.path=VALUE."
     assert fails(train, monkeypatch, capsys, "experiment=release") == line
     assert fails(train, monkeypatch, capsys, "data=own") == line
@@ -184,7 +217,7 @@ def test_a_pattern_passes_through_the_command_line(monkeypatch, capsys, run, nam
     assert line == f"{pattern.strip(chr(34))} must match one file or more. Got none. Check the pattern."
 
 
-def test_experiments_change_what_they_say():
+def test_experiments_change_the_documented_values():
     assert compose("train", ["experiment=quick"]).training.epochs == 2
     assert compose("train", ["experiment=founding"]).model.kind is ModelKind.bag
     assert compose("train", []).task is Task.single
@@ -193,5 +226,5 @@ def test_experiments_change_what_they_say():
 
 @pytest.mark.parametrize("path", YAMLS, ids=lambda path: path.stem)
 def test_every_yaml_starts_with_the_command_that_uses_it(path):
-    # Hydra wants its own header, which experiments need, before everything else.
+    # Hydra requires its own header, which experiments have, on the first line.
     assert path.read_text().removeprefix("# @package _global_\n").startswith("# python -m titleclf.")

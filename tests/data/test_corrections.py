@@ -1,28 +1,29 @@
-"""Corrections: what they say is learnt, and nothing that is learnt from them is judged."""
+"""Corrections: their titles are trained on, and never evaluated on."""
 
 from dataclasses import replace
 
 import pytest
 
 from tests.helpers.titles import rows, write_csv
-from tests.test_train import killed_after_one_epoch, refusal
+from tests.helpers.training import killed_after_one_epoch, refusal, train_without_plots
 from titleclf.config import saved
 from titleclf.config.hydra import compose
 from titleclf.config.schemas import TrainConfig
-from titleclf.data.dataset import read_data
+from titleclf.data.dataset import read_dataset, read_splits
 from titleclf.data.splits import Split
 from titleclf.evaluate.evaluation import evaluate
 from titleclf.runtime.errors import InputError
+from titleclf.runtime.text.programmes import Programmes
 from titleclf.runtime.text.title_keys import base_title
 from titleclf.train import train
-from titleclf.training.trained_model import load_bundle
+from titleclf.training.trained_model import load_trained
 
 HEADER = ("title", "pattern", "category")
 
 
 @pytest.fixture
-def my(tmp_path):
-    """Write corrections, and return how they are given."""
+def corrections(tmp_path):
+    """Write corrections to a file, and return the override that applies them."""
 
     def write(*table: tuple[str, str, str]) -> str:
         return f"data.corrections={write_csv(tmp_path / 'my.csv', list(table), HEADER)}"
@@ -30,31 +31,35 @@ def my(tmp_path):
     return write
 
 
-def side_of(sides: Split, title: str) -> tuple[str, list[str]]:
-    """Return the one side that has a title, and its categories there."""
-    found = {
-        name: list(side["category"][side["title"] == title])
-        for name, side in sides._asdict().items()
-        if (side["title"] == title).any()
+def parts_of(config: TrainConfig) -> Split:
+    """Return the parts of a run's titles, corrected."""
+    return read_splits(config)[0]
+
+
+def part_with(parts: Split, title: str) -> tuple[str, list[str]]:
+    """Return the name of the only part with a title, and the title's categories there."""
+    categories_by_part = {
+        name: list(part["category"][part["title"] == title])
+        for name, part in parts._asdict().items()
+        if (part["title"] == title).any()
     }
-    assert len(found) == 1
-    return found.popitem()
+    assert len(categories_by_part) == 1
+    return categories_by_part.popitem()
 
 
-def judged_titles(config: TrainConfig) -> list[str]:
-    sides = read_data(config).sides
-    return [*sides.validation["title"], *sides.test["title"]]
+def evaluated_titles(parts: Split) -> list[str]:
+    return [*parts.validation["title"], *parts.test["title"]]
 
 
-def test_named_titles_are_trained_on_with_their_new_category_wherever_they_were(small, my):
-    for title in (judged := judged_titles(small()))[::4]:
-        data = read_data(small(my((title.upper(), "", "Music"))))
-        assert side_of(data.sides, title) == ("train", ["Music"] * 4)
-        others = [other for other in judged if other != title]
-        assert [*data.sides.validation["title"], *data.sides.test["title"]] == others  # the rest compares as before
+def test_named_titles_move_to_training_with_their_new_category(small, corrections):
+    before = evaluated_titles(parts_of(small()))
+    for title in before[::4]:
+        after = parts_of(small(corrections((title.upper(), "", "Music"))))
+        assert part_with(after, title) == ("train", ["Music"] * 4)
+        assert evaluated_titles(after) == [kept for kept in before if kept != title]  # scores stay comparable
 
 
-def test_near_copies_and_episodes_follow_and_no_programme_is_on_two_sides(small, my, tmp_path):
+def test_near_copies_and_episodes_follow_and_no_programme_is_in_two_parts(small, corrections, tmp_path):
     copies = [
         "NEW: Six Nations Rugby (R)",
         "Six Nations Rugby S02E03",
@@ -62,76 +67,85 @@ def test_near_copies_and_episodes_follow_and_no_programme_is_on_two_sides(small,
         "NEW: Six Nations Rugby (R), Part 2",
     ]
     own = write_csv(tmp_path / "own.csv", [*rows(), *((copy, "Sports", "en") for copy in copies)])
-    data = read_data(small(f"data.path={own}", my(("Six Nations Rugby", "", "News"), ("", "*Part ?", "Music"))))
+    overrides = corrections(("Six Nations Rugby", "", "News"), ("", "*Part ?", "Music"))
+    parts = parts_of(small(f"data.path={own}", overrides))
     for title in ["Six Nations Rugby", *copies[:3]]:
-        assert side_of(data.sides, title) == ("train", ["News"] * 4)
-    assert side_of(data.sides, copies[3]) == ("train", ["Music"] * 4)  # the pattern's, but the same programme
-    train, *judged = ({base_title(title) for title in side["title"]} for side in data.sides)
-    assert not train & set().union(*judged)
+        assert part_with(parts, title) == ("train", ["News"] * 4)
+    assert part_with(parts, copies[3]) == ("train", ["Music"] * 4)  # corrected by the pattern, but the same programme
+    train_bases, *evaluated_bases = ({base_title(title) for title in part["title"]} for part in parts)
+    assert not train_bases & set().union(*evaluated_bases)
 
 
-def test_new_titles_are_trained_on(small, my, capsys):
-    data = read_data(small(my(("Zorgon", "", "Music"), ("Tatort", "", "News"), ("Tagesschau", "", "Music"))))
-    new = data.sides.train[data.sides.train["title"] == "Zorgon"]
+def test_new_titles_are_trained_on(small, corrections, capsys):
+    overrides = corrections(("Zorgon", "", "Music"), ("Tatort", "", "News"), ("Tagesschau", "", "Music"))
+    parts = parts_of(small(overrides))
+    new = parts.train[parts.train["title"] == "Zorgon"]
     assert new.to_numpy().tolist() == [["Zorgon", "Music", "und"]] * 4
-    assert side_of(data.sides, "Tatort") == ("train", ["News"] * 4)
-    assert capsys.readouterr().out.endswith("my.csv: 1 titles corrected, 2 new ones.\n")
+    assert part_with(parts, "Tatort") == ("train", ["News"] * 4)
+    assert capsys.readouterr().out.endswith("my.csv: 1 titles corrected, 2 added.\n")
 
 
-def test_patterns_correct_titles_where_they_stand(small, my, capsys):
-    before = read_data(small()).sides
-    data = read_data(small(my(("", "*News*", "Sports"), ("", "Quiz*", "Music"))))
-    for old, side in zip(before, data.sides, strict=True):
-        assert list(side["title"]) == list(old["title"])
-        news = side["title"].str.contains("news", case=False)
-        assert set(side["category"][news]) <= {"Sports"}
-        assert (side[~news] == old[~news]).all(axis=None)
-    assert capsys.readouterr().out.endswith("0 new ones. No title matches line 3.\n")
+def test_patterns_correct_titles_in_their_parts(small, corrections, capsys):
+    before = parts_of(small())
+    after = parts_of(small(corrections(("", "*News*", "Sports"), ("", "Quiz*", "Music"))))
+    for old, new in zip(before, after, strict=True):
+        assert list(new["title"]) == list(old["title"])
+        is_news = new["title"].str.contains("news", case=False)
+        assert set(new["category"][is_news]) <= {"Sports"}
+        assert (new[~is_news] == old[~is_news]).all(axis=None)
+    assert capsys.readouterr().out.endswith("0 added. No title matches line 3.\n")
 
 
-def test_a_row_without_a_category_leaves_its_titles_alone(small, my):
-    before, after = (read_data(small(*more)).sides for more in ((), (my(("Tagesschau", "", ""), ("Zorgon", "", "")),)))
-    assert all((side == old).all(axis=None) for old, side in zip(before, after, strict=True))
+def test_a_row_without_a_category_leaves_its_titles_alone(small, corrections):
+    before = parts_of(small())
+    after = parts_of(small(corrections(("Tagesschau", "", ""), ("Zorgon", "", ""))))
+    assert all((new == old).all(axis=None) for old, new in zip(before, after, strict=True))
 
 
-def test_titles_of_a_test_file_are_not_judged_either_once_they_are_learnt(small, my, tmp_path):
+def test_corrected_titles_leave_a_test_file_too(small, corrections, tmp_path):
     own = write_csv(tmp_path / "test.csv", [("Tagesschau", "News", "de"), ("Sportschau", "Sports", "de")])
-    data = read_data(small(f"data.test_path={own}", my(("Tagesschau", "", "Music"))))
-    assert list(data.sides.test["title"]) == ["Sportschau"]
+    parts = parts_of(small(f"data.test_path={own}", corrections(("Tagesschau", "", "Music"))))
+    assert list(parts.test["title"]) == ["Sportschau"]
 
 
-def test_the_memory_knows_titles_as_they_are_corrected(small, my, tmp_path):
-    corrections = my(("Tagesschau", "", "Music"), ("Zorgon", "", "Sports"))
-    bundle = load_bundle(train(small(corrections, "training.epochs=1")))
-    known = dict(zip(bundle.memory.keys, (bundle.categories[label] for label in bundle.memory.labels), strict=True))
+def test_the_memory_holds_titles_with_their_corrected_categories(small, corrections, tmp_path):
+    overrides = corrections(("Tagesschau", "", "Music"), ("Zorgon", "", "Sports"))
+    contents = load_trained(train_without_plots(small(overrides, "training.epochs=1"))).contents
+    assert contents.memory is not None
+    names = [contents.categories[label] for label in contents.memory.targets]
+    known = dict(zip(contents.memory.known.keys, names, strict=True))
     assert (known["tagesschau"], known["zorgon"], known["newsnight"]) == ("Music", "Sports", "News")
     memory = write_csv(tmp_path / "memory.csv", [("Tagesschau", "News", "de"), ("Brisant", "News", "de")])
-    data = read_data(small(corrections, f"memory_path={memory}"))
-    assert list(data.remembered["category"]) == ["Music", "News"]
+    data = read_dataset(small(overrides, f"memory_path={memory}"))
+    assert [data.categories[label] for label in data.remembered.targets] == ["Music", "News"]
 
 
-def test_corrections_belong_to_the_run(small, my, tmp_path):
-    config = small(my(("Tagesschau", "", "Music")), "training.epochs=1")
+def test_a_run_is_resumed_only_with_its_own_corrections(small, corrections, tmp_path):
+    config = small(corrections(("Tagesschau", "", "Music")), "training.epochs=1")
     folder = killed_after_one_epoch(config)
     assert saved.load_config(folder, TrainConfig).data.corrections == str(tmp_path / "my.csv")
-    my(("Tagesschau", "", "Sports"))
+    corrections(("Tagesschau", "", "Sports"))
     assert (
-        refusal(config, folder) == f"resume must be given the same titles. Got {folder}, begun on others. Train again."
+        refusal(config, folder)
+        == f"resume must be given the same titles. Got {folder}, started with others. Train again."
     )
-    my(("Tagesschau", "", "Music"))
-    assert train(replace(config, resume=str(folder))) == folder
+    corrections(("Tagesschau", "", "Music"))
+    assert train_without_plots(replace(config, resume=str(folder))) == folder
 
 
-def test_evaluation_judges_what_the_run_judged(small, my, tmp_path, titles_csv):
-    title = read_data(small()).sides.test["title"][0]
-    folder = train(small(my((title, "", "Music")), "training.epochs=1"))
-    judge = compose("evaluate", [f"run={folder}", "evaluate.robustness_titles=0"])
-    assert evaluate(judge)["titles"] == 9
-    my((title, "", "News"))
+def test_evaluation_uses_the_corrected_test_titles_of_the_run(small, corrections, tmp_path, titles_csv):
+    title = parts_of(small()).test["title"][0]
+    folder = train_without_plots(small(corrections((title, "", "Music")), "training.epochs=1"))
+    config = compose("evaluate", [f"run={folder}", "evaluate.robustness_titles=0"])
+    assert evaluate(config)["titles"] == 9
+    corrections((title, "", "News"))
     with pytest.raises(InputError) as caught:
-        evaluate(judge)
+        evaluate(config)
     files = f"{titles_csv} and {tmp_path / 'my.csv'}"
-    assert str(caught.value) == f"{files} must be as it was in training. Got other titles. Give path=FILE to judge."
+    assert (
+        str(caught.value)
+        == f"{files} must be as it was in training. Got other titles. Give path=FILE to evaluate on others."
+    )
 
 
 @pytest.mark.parametrize(
@@ -140,49 +154,50 @@ def test_evaluation_judges_what_the_run_judged(small, my, tmp_path, titles_csv):
         ([("Heat", "", "Film")], ":2: category must be empty or one of Music; News; Sports. Got Film. Write it as it"),
         ([("", "", "News")], ":2: a row must have a title or a pattern. Got neither. Fill one of them."),
         (
-            [(title, "", "News") for title, kind, _ in rows() if kind == "Music"],
-            " must leave titles of each category to train on, and some to judge by. Got none of Music to train on.",
+            [(title, "", "News") for title, category, _ in rows() if category == "Music"],
+            " must leave titles of each category to train on, and some to evaluate on. Got none of Music to train on.",
         ),
         (
-            [(title, "", kind) for title, kind, _ in rows()],
-            " must leave titles of each category to train on, and some to judge by. Got none to validate on, none",
+            [(title, "", category) for title, category, _ in rows()],
+            " must leave titles of each category to train on, and some to evaluate on. Got none to validate on, none",
         ),
     ],
 )
-def test_bad_corrections_are_refused_before_training(small, my, tmp_path, table, sentence):
+def test_bad_corrections_are_refused_before_training(small, corrections, tmp_path, table, sentence):
     with pytest.raises(InputError) as caught:
-        train(small(my(*table)))
+        train(small(corrections(*table)))
     assert str(caught.value).startswith(f"{tmp_path / 'my.csv'}{sentence}")
     assert not (tmp_path / "outputs").exists()
 
 
 def test_a_missing_file_of_corrections_is_named(small):
-    with pytest.raises(InputError, match=r"^none.csv must be a file that exists. Got nothing there. Check the path.$"):
+    with pytest.raises(InputError, match=r"^none.csv: no such file. Check the path.$"):
         train(small("data.corrections=none.csv"))
 
 
-def test_a_category_that_validation_lost_is_trained_all_the_same(small, my):
-    lost = [row.title for row in read_data(small()).sides.validation.itertuples() if row.category == "Music"]
-    folder = train(small(my(*((title, "", "Music") for title in lost)), "training.epochs=1"))
-    assert load_bundle(folder).categories == ["Music", "News", "Sports"]
+def test_a_category_without_validation_titles_is_trained_all_the_same(small, corrections):
+    validation = parts_of(small()).validation
+    music = list(validation["title"][validation["category"] == "Music"])
+    folder = train_without_plots(small(corrections(*((title, "", "Music") for title in music)), "training.epochs=1"))
+    assert load_trained(folder).categories == ["Music", "News", "Sports"]
 
 
 def misspelt(title: str) -> str:
-    """Return a title with two letters swapped, and one twice."""
+    """Return a title with two letters swapped, and its last letter doubled."""
     middle = len(title) // 2
     return f"{title[: middle - 1]}{title[middle]}{title[middle - 1]}{title[middle + 1 :]}{title[-1]}"
 
 
-def test_after_training_corrected_titles_and_misspelt_copies_are_answered_as_corrected(my, tmp_path):
-    wanted = {
+def test_corrected_titles_and_misspelt_copies_are_predicted_as_corrected(corrections, tmp_path):
+    expected = {
         "Match of the Day": "Music / Ballet / Dance",
         "Tagesschau": "Sports",
         "Zorgon and the Robots": "News / Current affairs",
         "Antiques Roadshow": "Movie / Drama",
     }
-    corrections = my(*((title, "", category) for title, category in wanted.items()))
+    overrides = corrections(*((title, "", category) for title, category in expected.items()))
     sizes = ["device=cpu", f"output_dir={tmp_path / 'outputs'}", "evaluate.robustness_titles=0"]
-    bundle = load_bundle(train(compose("train", ["experiment=quick", *sizes, corrections])))
-    copies = [*wanted, *map(misspelt, wanted), *(f"NEW: {title} (R)" for title in wanted)]
-    found = [bundle.categories[row.argmax()] for row in bundle.probabilities(copies)[0]]
-    assert found == [*wanted.values()] * 3
+    classifier = load_trained(train_without_plots(compose("train", ["experiment=quick", *sizes, overrides])))
+    copies = [*expected, *map(misspelt, expected), *(f"NEW: {title} (R)" for title in expected)]
+    predicted = [classifier.categories[row.argmax()] for row in classifier.probabilities(Programmes(copies))]
+    assert predicted == [*expected.values()] * 3

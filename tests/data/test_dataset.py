@@ -1,4 +1,4 @@
-"""The titles that ship: as many, as many-sided and as clean as the datasheet says."""
+"""The shipped titles: their number, variety and quality are as the datasheet states."""
 
 import sys
 
@@ -16,13 +16,13 @@ def titles() -> pd.DataFrame:
     return read_titles(shipped("data/titles.csv"), COLUMNS)
 
 
-def test_there_are_enough_of_each_kind(titles):
+def test_there_are_enough_titles_of_each_category_and_language(titles):
     assert len(titles) >= 6000
     assert set(titles["category"]) == set(check_titles.CATEGORIES)
     assert titles["category"].value_counts().min() >= 300
     languages = titles["lang"].value_counts()
-    for language, least in {"en": 3500, "de": 700, "fr": 400, "es": 400}.items():
-        assert languages[language] >= least
+    for language, minimum in {"en": 3500, "de": 700, "fr": 400, "es": 400}.items():
+        assert languages[language] >= minimum
 
 
 def test_there_are_no_duplicates_or_unknown_categories(titles):
@@ -45,7 +45,7 @@ def check(monkeypatch, capsys, *arguments: str) -> str:
     return capsys.readouterr().out
 
 
-def test_the_check_finds_duplicates_unknown_categories_and_pairs_alike(monkeypatch, capsys, tmp_path):
+def test_the_check_finds_duplicates_unknown_categories_and_similar_titles(monkeypatch, capsys, tmp_path):
     table = [
         ("Heat", "Movie / Drama", "en"),
         ("HEAT (1995)", "Movie / Drama", "en"),
@@ -61,8 +61,8 @@ def test_the_check_finds_duplicates_unknown_categories_and_pairs_alike(monkeypat
     assert caught.value.code == 2
     assert "duplicate: Heat = HEAT (1995)" in out
     assert "unknown category 'Nachrichten': Tagesschau" in out
-    assert "alike: The Antiques Roadshow ~ Antiques Roadshow" in out
-    assert "2 duplicates or unknown categories, 1 pairs alike" in out
+    assert "similar: The Antiques Roadshow ~ Antiques Roadshow" in out
+    assert "2 duplicates or unknown categories, 1 similar pairs" in out
 
 
 def test_agreement_counts_shared_titles_by_majority_and_language(monkeypatch, capsys, tmp_path):
@@ -74,6 +74,6 @@ def test_agreement_counts_shared_titles_by_majority_and_language(monkeypatch, ca
     )
     unnamed = write_csv(tmp_path / "c.csv", [("Heat", movie), ("Nu", movie)], header=("title", "category"))
     out = check(monkeypatch, capsys, str(ours), "--against", str(theirs), str(unnamed), "--disagreements")
-    assert "b.csv: 1 shared titles, same category on 1 (100.0%)" in out
-    assert "c.csv: 2 shared titles, same category on 1 (50.0%)" in out
+    assert "b.csv: 1 shared titles, 1 in the same category (100.0%)" in out
+    assert "c.csv: 2 shared titles, 1 in the same category (50.0%)" in out
     assert f"  Nu [de]: {news}; there {movie}" in out

@@ -1,25 +1,16 @@
-import gzip
 from dataclasses import replace
-from pathlib import Path
 
 import pandas as pd
 import pytest
 
+from tests.helpers.tables import write_parts
 from tests.helpers.titles import COLUMNS, write_csv
-from titleclf.config.schemas import DataConfig
 from titleclf.data.titles import fingerprint, read_all_titles, read_titles
 from titleclf.runtime.errors import InputError
 from titleclf.runtime.text.title_keys import base_title
 
-DATA = DataConfig(None, "unused.csv", None, None, COLUMNS, validation_fraction=0.1, test_fraction=0.2)
 
-
-def titles(count: int, categories: int = 3) -> pd.DataFrame:
-    made = [(f"title {'x' * number}", f"category {number % categories}", "en") for number in range(count)]
-    return pd.DataFrame(made, columns=["title", "category", "lang"])
-
-
-def test_reads_and_strips_titles(tmp_path):
+def test_titles_are_read_and_stripped(tmp_path):
     path = write_csv(tmp_path / "a.csv", [(" Tatort ", "Film", "de"), ("24", "Film", "")])
     assert read_titles(path, COLUMNS).to_dict("list") == {
         "title": ["Tatort", "24"],
@@ -28,10 +19,10 @@ def test_reads_and_strips_titles(tmp_path):
     }
 
 
-def test_columns_may_have_other_names_and_no_language(tmp_path):
+def test_columns_may_have_other_names_and_the_language_may_be_missing(tmp_path):
     path = write_csv(tmp_path / "a.csv", [("Tatort", "Film")], header=("Titel", "Genre"))
     frame = read_titles(path, replace(COLUMNS, title="Titel", category="Genre"))
-    assert frame.loc[0].to_list() == ["Tatort", "Film", "und"]
+    assert frame.to_numpy().tolist() == [["Tatort", "Film", "und"]]
 
 
 def test_bad_rows_are_named_with_their_lines_up_to_ten(tmp_path):
@@ -45,7 +36,7 @@ def test_bad_rows_are_named_with_their_lines_up_to_ten(tmp_path):
     assert lines[10] == "a.csv: 2 more bad rows."
 
 
-def test_values_that_are_no_text(tmp_path):
+def test_a_value_that_is_not_text_is_refused(tmp_path):
     path = tmp_path / "a.jsonl"
     path.write_text('{"title": 24, "category": "Film"}\n')
     with pytest.raises(InputError, match=r"a.jsonl:1: title must be text. Got 24. Put it in quotes."):
@@ -59,8 +50,8 @@ def test_rows_in_another_encoding_are_named(tmp_path):
         read_titles(path, COLUMNS)
 
 
-def test_a_header_alone_is_not_enough(tmp_path):
-    with pytest.raises(InputError, match=r"must have at least one titled row. Got none. Add rows below the header."):
+def test_a_table_without_rows_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"must have at least one title. Got none. Add rows below the header."):
         read_titles(write_csv(tmp_path / "a.csv", []), COLUMNS)
 
 
@@ -86,42 +77,33 @@ def test_a_header_alone_is_not_enough(tmp_path):
         ("日本沈没", "日本沈没"),
     ],
 )
-def test_base_title(title, base):
+def test_the_base_title_has_no_case_punctuation_or_episode_markers(title, base):
     assert base_title(title) == base
 
 
-def test_the_fingerprint_tells_titles_and_their_order_apart():
-    frame = titles(5)
+def test_the_fingerprint_depends_on_the_rows_and_their_order():
+    frame = pd.DataFrame([(f"title {number}", "Film", "en") for number in range(5)])
+    frame.columns = pd.Index(["title", "category", "lang"])
     assert fingerprint(frame) == fingerprint(frame.copy())
     assert fingerprint(frame) != fingerprint(frame[::-1])
     assert fingerprint(frame) != fingerprint(frame.assign(category="other"))
 
 
-def parts(folder: Path) -> str:
-    """Write three files that match the returned pattern, and others that don't."""
-    write_csv(folder / "train_02.csv", [("Tatort", "Film", "de"), ("24", "Film", "de"), ("24", "Film", "de")])
-    write_csv(folder / "train_01.csv", [("Tatort", "Krimi"), ("Heat", "Film")], header=("title", "category"))
-    (folder / "train_03.csv.gz").write_bytes(gzip.compress(b"title,category,lang\nHeat,Film,en\nTatort,Krimi,en\n"))
-    write_csv(folder / "other.csv", [("", "", "")])
-    (folder / "train_04.csv").mkdir()
-    return str(folder / "train_*.csv*")
-
-
-def test_a_pattern_is_all_its_files_in_order_without_what_an_earlier_one_has(tmp_path):
-    assert read_all_titles(parts(tmp_path), COLUMNS).to_numpy().tolist() == [
+def test_a_pattern_reads_all_files_in_order_without_titles_of_an_earlier_one(tmp_path):
+    assert read_all_titles(write_parts(tmp_path), COLUMNS).to_numpy().tolist() == [
         ["Tatort", "Krimi", "und"],
         ["Heat", "Film", "und"],
         ["Tatort", "Film", "de"],  # another category: kept, as within one file
         ["24", "Film", "de"],
-        ["24", "Film", "de"],  # within one file, nothing is left out
+        ["24", "Film", "de"],  # repeated within one file: kept
     ]
 
 
-def test_the_shipped_titles_have_columns_of_their_own():
+def test_the_names_of_columns_do_not_apply_to_the_shipped_titles():
     assert len(read_all_titles("shipped", replace(COLUMNS, title="Titel", category="Genre", lang="Sprache"))) > 6000
 
 
-def test_one_file_is_read_as_it_is(tmp_path):
+def test_a_single_file_keeps_its_repeated_titles(tmp_path):
     path = write_csv(tmp_path / "a.csv", [("24", "Film", "de"), ("24", "Film", "de"), ("Tatort", "Film", "de")])
     assert read_all_titles(str(path), COLUMNS).equals(read_titles(path, COLUMNS))
 
@@ -133,13 +115,13 @@ def test_a_file_whose_name_looks_like_a_pattern_is_that_file(tmp_path, name):
     assert read_all_titles(str(tmp_path / name), COLUMNS)["title"].to_list() == ["Tatort"]
 
 
-def test_a_pattern_that_matches_nothing(tmp_path):
+def test_a_pattern_that_matches_nothing_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"/none_\*.csv must match one file or more. Got none. Check the pattern.$"):
         read_all_titles(str(tmp_path / "none_*.csv"), COLUMNS)
 
 
 def test_bad_rows_name_their_own_file(tmp_path):
-    pattern = parts(tmp_path)
+    pattern = write_parts(tmp_path)
     write_csv(tmp_path / "train_05.csv", [("Heat", "Film", "en"), ("", "Film", "en")])
     with pytest.raises(InputError, match=r"/train_05.csv:3: title is empty. Remove the row or fill it.$"):
         read_all_titles(pattern, COLUMNS)

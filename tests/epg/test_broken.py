@@ -1,4 +1,4 @@
-"""Guides that are broken, hostile or huge, and machines that fail: nothing is lost, and one line says what is wrong."""
+"""Broken, hostile and huge guides, and failing machines: nothing is lost, and the error is one line."""
 
 import gzip
 import lzma
@@ -24,7 +24,7 @@ LAUGHS = '<!DOCTYPE tv [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;">]>
 
 
 def refused(tmp_path: Path, content: bytes, name: str = "in.xml") -> str:
-    """Assert that a guide is refused in one line and the older output stays, and return the line."""
+    """Return the one-line error for a guide, after checking that the older output stays."""
     source, output = tmp_path / name, tmp_path / "out.xml"
     source.write_bytes(content)
     output.write_bytes(b"older")
@@ -52,7 +52,7 @@ def refused(tmp_path: Path, content: bytes, name: str = "in.xml") -> str:
         (lzma.compress(PLAIN)[:60] + b"x" * 99, r" must be whole. Got: Corrupt input data. Fetch it again."),
     ],
 )
-def test_what_is_cut_off_or_no_guide_is_refused(tmp_path, content, sentence):
+def test_truncated_guides_and_other_files_are_refused(tmp_path, content, sentence):
     assert re.fullmatch(sentence, refused(tmp_path, content))
 
 
@@ -66,13 +66,13 @@ def test_what_is_cut_off_or_no_guide_is_refused(tmp_path, content, sentence):
 )
 def test_a_wrong_encoding_is_refused(tmp_path, content, got):
     sentence = (
-        rf" must be in the encoding that it declares, or UTF-8. Got {got}. Mend its first line, or save it as UTF-8."
+        rf" must be in the encoding that it declares, or UTF-8. Got {got}. Correct its first line, or save it as UTF-8."
     )
     assert re.fullmatch(sentence, refused(tmp_path, content))
 
 
 @pytest.mark.parametrize("name", ["utf-16", "no-such-code", "base64", "rot13", "idna"])
-def test_an_encoding_that_cannot_be_is_refused(tmp_path, name):
+def test_an_encoding_that_is_not_for_xml_is_refused(tmp_path, name):
     content = guide(programme(), head=f'<?xml version="1.0" encoding="{name}"?>').encode()
     expected = f" must be in the encoding that it declares. Got {name}. Save it as UTF-8."
     assert refused(tmp_path, content) == expected
@@ -99,29 +99,28 @@ def test_a_dtd_is_not_fetched(tmp_path):
     assert fill(str(tmp_path / "in.xml"), str(tmp_path / "out.xml"), filler_of()) == {Outcome.filled: 1}
 
 
-def test_a_title_of_ten_megabytes_is_a_title(tmp_path):
+def test_a_title_of_ten_megabytes_is_truncated_for_the_model(tmp_path):
     title = "Match of the Day " * (10 << 20 >> 4)
     content = guide(programme(title=f"<title>{title}</title>"), programme()).encode()
     (tmp_path / "in.xml").write_bytes(content)
     filler = filler_of()
     outcomes = fill(str(tmp_path / "in.xml"), str(tmp_path / "out.xml"), filler)
     assert outcomes == {Outcome.unsure: 1, Outcome.filled: 1}
-    assert max(map(len, filler.decider.models[0][0].asked)) == 1000
+    assert max(map(len, filler.decider.models[0][0].network.queried)) == 1000
     assert len((tmp_path / "out.xml").read_bytes()) == len(content) + len("<category>Sports</category>")
 
 
-def test_a_programme_that_never_ends_is_refused_before_it_fills_the_memory(tmp_path):
+def test_an_endless_programme_is_refused_before_it_fills_the_memory(tmp_path):
     content = guide(programme(f"<desc>{'x' * (40 << 20)}</desc>")).encode()
     expected = r" must have programmes of at most 32 MB. Got a larger one in or before line \d+. Take it out."
     assert re.fullmatch(expected, refused(tmp_path, content))
 
 
-def test_a_hundred_thousand_channels_are_not_kept():
+def test_memory_does_not_grow_with_the_number_of_channels():
     channels = (f"<channel id='{number}'><display-name>n</display-name></channel>\n" for number in range(100_000))
     content = f"<tv>{''.join(channels)}{programme()}</tv>".encode()
     chunks = (content[at : at + 65_536] for at in range(0, len(content), 65_536))
-    held = 0
-    fed = released = 0
+    buffered = fed = released = 0
 
     def counted():
         nonlocal fed
@@ -133,12 +132,12 @@ def test_a_hundred_thousand_channels_are_not_kept():
     for piece in pieces(counted(), "g"):
         released += len(piece.content)
         names += len(piece.channels)
-        held = max(held, fed - released)
+        buffered = max(buffered, fed - released)
     assert (released, names) == (len(content), 100_000)
-    assert held < 200
+    assert buffered < 200
 
 
-def test_guides_without_titles_stay_as_they_are(tmp_path):
+def test_guides_without_titles_do_not_change(tmp_path):
     content = guide(*[programme(title="")] * 3, *[programme(title="<title> </title>")] * 2).encode()
     (tmp_path / "in.xml").write_bytes(content)
     outcomes = fill(str(tmp_path / "in.xml"), str(tmp_path / "out.xml"), filler_of(when=When.always))
@@ -147,7 +146,7 @@ def test_guides_without_titles_stay_as_they_are(tmp_path):
 
 
 @pytest.mark.parametrize("verb", [lambda *paths: fill(*paths, filler_of()), undo])
-def test_the_guide_is_never_its_own_output(tmp_path, verb):
+def test_a_guide_is_never_its_own_output(tmp_path, verb):
     source = tmp_path / "in.xml"
     source.write_bytes(PLAIN)
     (tmp_path / "link.xml").symlink_to(source)
@@ -163,27 +162,27 @@ def test_the_guide_is_never_its_own_output(tmp_path, verb):
     assert source.read_bytes() == PLAIN
 
 
-def test_in_place_keeps_a_backup_rights_links_and_packing(tmp_path):
+def test_in_place_keeps_a_backup_permissions_links_and_compression(tmp_path):
     (tmp_path / "real").mkdir()
     real, link = tmp_path / "real" / "guide.xml", tmp_path / "guide.xml"
     packed = gzip.compress(PLAIN)
-    real.write_bytes(packed)  # packed, whatever its name says
+    real.write_bytes(packed)  # in spite of its name
     real.chmod(0o640)
     link.symlink_to(real)
-    fill(str(link), None, filler_of(is_marked=True))
+    fill(str(link), None, filler_of(with_keywords=True))
     assert link.is_symlink()
     assert b"titleclf" in gzip.decompress(real.read_bytes())
     assert real.stat().st_mode & 0o777 == 0o640
     backup = tmp_path / "guide.xml.bak"
     assert backup.read_bytes() == packed
     assert backup.stat().st_mode & 0o777 == 0o640
-    fill(str(link), None, filler_of(is_marked=True))  # nothing is left to fill: the backup must not become a filled one
+    fill(str(link), None, filler_of(with_keywords=True))  # nothing is left to fill: the backup must stay the original
     assert backup.read_bytes() == packed
     undo(str(link), None)
     assert gzip.decompress(real.read_bytes()) == PLAIN
 
 
-def test_standard_input_has_no_place():
+def test_standard_input_cannot_be_filled_in_place():
     with pytest.raises(InputError) as caught:
         fill("-", None, filler_of())
     assert str(caught.value) == (
@@ -192,12 +191,12 @@ def test_standard_input_has_no_place():
 
 
 @pytest.mark.parametrize(("name", "got"), [("folder", "a folder"), ("pipe", "a device or pipe")])
-def test_what_is_no_file_is_not_replaced(tmp_path, name, got):
+def test_only_files_are_replaced(tmp_path, name, got):
     (tmp_path / "in.xml").write_bytes(PLAIN)
     (tmp_path / "folder").mkdir()
     os.mkfifo(tmp_path / "fifo")
     (tmp_path / "pipe").symlink_to(tmp_path / "fifo")
-    expected = f"{tmp_path / name} must be a file, or not there yet. Got {got}. Name another one."
+    expected = f"{tmp_path / name} must be a file or not exist yet. Got {got}. Choose another path."
     with pytest.raises(InputError, match=f"^{re.escape(expected)}$"):
         fill(str(tmp_path / "in.xml"), str(tmp_path / name), filler_of())
 
@@ -209,13 +208,13 @@ def test_what_is_no_file_is_not_replaced(tmp_path, name, got):
         ("folder", "{} must be a file. Got a folder. Name a file in it."),
     ],
 )
-def test_a_guide_that_is_not_there(tmp_path, name, sentence):
+def test_a_missing_guide_is_refused(tmp_path, name, sentence):
     (tmp_path / "folder").mkdir()
     with pytest.raises(InputError, match=f"^{re.escape(sentence.format(tmp_path / name))}$"):
         fill(str(tmp_path / name), str(tmp_path / "out.xml"), filler_of())
 
 
-def test_a_full_disk_is_one_line_and_leaves_the_older_file(run, tmp_path):
+def test_a_full_disk_gives_one_line_and_keeps_the_older_file(run, tmp_path):
     (tmp_path / "in.xml").write_bytes(PLAIN)
     (tmp_path / "out.xml").write_bytes(b"older")
     line = f"ulimit -f 16; exec {sys.executable} -m titleclf.epg fill in.xml -o out.xml --model {run} --when always"
@@ -232,7 +231,7 @@ def test_a_full_disk_is_one_line_and_leaves_the_older_file(run, tmp_path):
     ("number", "code", "leaves"),
     [(signal.SIGKILL, -signal.SIGKILL, 1), (signal.SIGTERM, 128 + signal.SIGTERM, 0), (signal.SIGINT, 130, 0)],
 )
-def test_stopped_in_the_middle_the_older_file_stays(run, tmp_path, number, code, leaves):
+def test_an_interrupted_fill_keeps_the_older_file(run, tmp_path, number, code, leaves):
     (tmp_path / "out.xml").write_bytes(b"older")
     filling = subprocess.Popen(
         [sys.executable, "-m", "titleclf.epg", "fill", "-", "-o", "out.xml", "--model", str(run)],
@@ -247,9 +246,9 @@ def test_stopped_in_the_middle_the_older_file_stays(run, tmp_path, number, code,
         assert time.monotonic() < deadline
         time.sleep(0.05)
     filling.send_signal(number)
-    _, said = filling.communicate()
+    _, error = filling.communicate()
     assert filling.returncode == code
-    assert b"Traceback" not in said
+    assert b"Traceback" not in error
     assert (tmp_path / "out.xml").read_bytes() == b"older"
     assert len(list(tmp_path.glob(".out.xml.*"))) == leaves
 

@@ -1,4 +1,4 @@
-"""`python -m titleclf.epg` as a user types it, and how errors reach them."""
+"""`python -m titleclf.epg`: its verbs, their output, errors and exit codes."""
 
 import csv
 import gzip
@@ -43,15 +43,15 @@ def genres_run(tmp_path_factory):
 
 @pytest.fixture
 def epg(monkeypatch, capsys, tmp_path):
-    """Run the command in a folder of its own; return its exit code, what it printed, and what it said of it."""
+    """Run the command in a temporary folder; return its exit code, standard output and standard error."""
     monkeypatch.chdir(tmp_path)
 
     def run(*arguments: str) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["epg", *arguments])
-        with pytest.raises(SystemExit) as left:
+        with pytest.raises(SystemExit) as caught:
             module.main()
-        said = capsys.readouterr()
-        return left.value.code or 0, said.out, said.err
+        out, err = capsys.readouterr()
+        return caught.value.code or 0, out, err
 
     return run
 
@@ -60,11 +60,11 @@ def test_fill_lint_undo_report_and_harvest_work_together(epg, tmp_path, genres_r
     model = ["--model", str(genres_run)]
     programmes = [programme(title="<title>sports one</title>"), programme(title="<title>xyz</title>"), SPORTS]
     (tmp_path / "g.xml.gz").write_bytes(gzip.compress(guide(*programmes).encode()))
-    how = ["--mark", "--profile", "tvheadend", "--precision", "0.5", *model]
-    code, out, said = epg("fill", "g.xml.gz", "-o", "f.xml", *how)
+    options = ["--mark", "--profile", "tvheadend", "--precision", "0.5", *model]
+    code, out, err = epg("fill", "g.xml.gz", "-o", "f.xml", *options)
     assert (code, out) == (0, "")
-    assert said.splitlines()[0] == f"model: {genres_run}"
-    assert said.splitlines()[1].startswith("3 programmes: 1 kept, ")
+    assert err.splitlines()[0] == f"model: {genres_run}"
+    assert err.splitlines()[1].startswith("3 programmes: 1 kept, ")
     filled = (tmp_path / "f.xml").read_text(encoding="utf-8")
     assert "<category>Sports</category><keyword>titleclf: Sports</keyword>" in filled
 
@@ -72,19 +72,19 @@ def test_fill_lint_undo_report_and_harvest_work_together(epg, tmp_path, genres_r
     assert code == 1
     assert "Fußball" in out
 
-    code, out, said = epg("undo", "f.xml", "-o", "back.xml.gz")
+    code, out, err = epg("undo", "f.xml", "-o", "back.xml.gz")
     assert (code, out) == (0, "")
-    assert one_line(said).endswith(" programmes had categories with the mark of fill --mark")
+    assert one_line(err).endswith(" programmes had categories added by fill --mark")
     assert gzip.decompress((tmp_path / "back.xml.gz").read_bytes()).decode() == guide(*programmes)
 
-    code, out, said = epg("report", "g.xml.gz", *model, "--html", "r.html")
+    code, out, err = epg("report", "g.xml.gz", *model, "--html", "r.html")
     assert code == 0
     assert out.startswith("3 programmes, 2 without a category.")
     assert "Channel One" in (tmp_path / "r.html").read_text(encoding="utf-8")
 
-    code, out, said = epg("harvest", "g.xml.gz", "-o", "t.csv")
+    code, out, err = epg("harvest", "g.xml.gz", "-o", "t.csv")
     assert code == 0
-    assert said.startswith("1 titles from 1 of 1 programmes with categories (3 in all)")
+    assert err.startswith("1 titles from 1 of 1 programmes with categories (3 in all)")
     with (tmp_path / "t.csv").open(encoding="utf-8") as file:
         assert list(csv.reader(file)) == [["title", "category", "lang"], ["Match of the Day", "Sports", ""]]
 
@@ -94,20 +94,20 @@ def test_a_lint_without_findings_is_a_success(epg, tmp_path):
     assert epg("lint", "g.xml", "--profile", "jellyfin")[0] == 0
 
 
-def test_kodi_gets_its_genres_beside_the_guide(epg, tmp_path, genres_run):
+def test_the_genres_of_kodi_are_written_beside_the_guide(epg, tmp_path, genres_run):
     (tmp_path / "g.xml").write_text(guide(SPORTS))
     fill = ["fill", "g.xml", "--profile", "kodi", "--model", str(genres_run)]
-    code, _, said = epg(*fill, "-o", "out/f.xml")
+    code, _, err = epg(*fill, "-o", "out/f.xml")
     assert code == 0
     assert (tmp_path / "out" / "genres.xml").exists()
-    assert f"genres: {tmp_path / 'out' / 'genres.xml'} written." in said
+    assert f"genres: {tmp_path / 'out' / 'genres.xml'} written." in err
     assert "there already." in epg(*fill, "-o", "out/f.xml")[2]
     assert epg(*fill, "-o", "-", "--genres", "mine.xml")[0] == 0
     assert (tmp_path / "mine.xml").exists()
     (tmp_path / "mine.xml").write_text("<genres/>")
-    code, _, said = epg(*fill, "-o", "late.xml", "--genres", "mine.xml")
+    code, _, err = epg(*fill, "-o", "late.xml", "--genres", "mine.xml")
     assert code == 2
-    assert said.splitlines()[-1].startswith("mine.xml must be the genres.xml that titleclf writes.")
+    assert err.splitlines()[-1].startswith("mine.xml must be the genres.xml that titleclf writes.")
     assert not (tmp_path / "late.xml").exists()
 
 
@@ -121,23 +121,23 @@ def test_in_place_keeps_a_backup(epg, tmp_path, genres_run):
     assert (tmp_path / "g.xml").read_text() == content
 
 
-def test_overrides_win_and_idle_rows_are_told(epg, tmp_path, genres_run):
+def test_overrides_win_and_unused_rows_are_listed(epg, tmp_path, genres_run):
     (tmp_path / "g.xml").write_text(guide(programme()))
-    rows = "".join(f"idle {number},\n" for number in range(12))
+    rows = "".join(f"unused {number},\n" for number in range(12))
     (tmp_path / "my.csv").write_text(f"title,category\nMatch of the Day,Leisure hobbies\n{rows}")
-    code, _, said = epg("fill", "g.xml", "-o", "f.xml", "--overrides", "my.csv", "--model", str(genres_run))
+    code, _, err = epg("fill", "g.xml", "-o", "f.xml", "--overrides", "my.csv", "--model", str(genres_run))
     assert code == 0
     assert "<category>Leisure hobbies</category>" in (tmp_path / "f.xml").read_text()
-    assert said.splitlines()[-1] == (
-        "my.csv: no title of the guide was asked for in line 3, 4, 5, 6, 7, 8, 9, 10, 11, 12 and 2 more"
+    assert err.splitlines()[-1] == (
+        "my.csv: no title of the guide matches line 3, 4, 5, 6, 7, 8, 9, 10, 11, 12 and 2 more"
     )
 
 
-def test_without_a_profile_any_model_will_do(epg, tmp_path, run):
+def test_without_a_profile_any_model_is_accepted(epg, tmp_path, run):
     (tmp_path / "g.xml").write_text(guide(PRETTY, programme()))
-    code, _, said = epg("fill", "g.xml", "-o", "f.xml", "--model", str(run), "--precision", "0.5", "--model", str(run))
+    code, _, err = epg("fill", "g.xml", "-o", "f.xml", "--model", str(run), "--precision", "0.5", "--model", str(run))
     assert code == 0
-    assert said.startswith(f"model: {run}, then {run}\n")
+    assert err.startswith(f"model: {run}, then {run}\n")
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def test_without_a_profile_any_model_will_do(epg, tmp_path, run):
         ),
         (
             ["fill", "g.xml", "-o", "f.xml", "--genres", "x.xml"],
-            "--genres must be used with --profile kodi. Got it alone. Leave it out.",
+            "--genres must be used with --profile kodi. Got another profile, or none. Leave it out.",
         ),
         (
             ["report", "g.xml", "--profile", "plex"],
@@ -157,7 +157,10 @@ def test_without_a_profile_any_model_will_do(epg, tmp_path, run):
         ),
         (
             ["harvest", "g.xml", "-o", "t.csv"],
-            "g.xml must have programmes with categories that --labels knows. Got none. Name other guides.",
+            (
+                "g.xml must have programmes with categories in the table of labels. Got none. Name other guides, or "
+                "pass --labels."
+            ),
         ),
         (
             ["fill", "none.xml", "-o", "f.xml"],
@@ -165,12 +168,12 @@ def test_without_a_profile_any_model_will_do(epg, tmp_path, run):
         ),
     ],
 )
-def test_mistakes_are_one_line_and_exit_code_2(epg, tmp_path, run, arguments, sentence):
+def test_user_errors_give_one_line_and_exit_code_2(epg, tmp_path, run, arguments, sentence):
     (tmp_path / "g.xml").write_text(guide(programme()))
     model = ["--model", str(run)] if arguments[0] in ("fill", "report") else []
-    code, out, said = epg(*arguments, *model)
+    code, out, err = epg(*arguments, *model)
     assert (code, out) == (2, "")
-    assert said.splitlines()[-1] == sentence
+    assert err.splitlines()[-1] == sentence
     assert not (tmp_path / "f.xml").exists()
 
 
@@ -188,14 +191,14 @@ def test_mistakes_are_one_line_and_exit_code_2(epg, tmp_path, run, arguments, se
         ["harvest", "g.xml"],
     ],
 )
-def test_wrong_options_are_refused(epg, arguments):
-    code, _, said = epg(*arguments)
+def test_invalid_options_are_refused(epg, arguments):
+    code, _, err = epg(*arguments)
     assert code == 2
-    assert "usage: python -m titleclf.epg" in said
+    assert "usage: python -m titleclf.epg" in err
 
 
 @pytest.mark.parametrize("arguments", ["lint g.xml --profile kodi", "fill g.xml -o - --model {run}", "undo g.xml -o -"])
-def test_a_reader_that_leaves_early_is_no_error(genres_run, tmp_path, arguments):
+def test_a_closed_pipe_is_not_an_error(genres_run, tmp_path, arguments):
     labels = (f"<category>label {number}</category>" for number in range(5000))
     (tmp_path / "g.xml").write_text(guide(*map(programme, labels)))
     line = f"{sys.executable} -m titleclf.epg {arguments.format(run=genres_run)} | head -c 10"
@@ -211,7 +214,7 @@ def test_help_shows_examples(epg):
 
 
 @pytest.mark.parametrize("verb", ["fill", "undo", "lint", "harvest", "report"])
-def test_help_of_a_verb_shows_its_own_examples(epg, verb):
+def test_the_help_of_a_verb_shows_its_own_examples(epg, verb):
     code, out, _ = epg(verb, "--help")
     assert code == 0
     examples = out.partition("examples:\n")[2].splitlines()
@@ -219,7 +222,7 @@ def test_help_of_a_verb_shows_its_own_examples(epg, verb):
     assert all(f"python -m titleclf.epg {verb} " in line for line in examples)
 
 
-def test_guides_are_filled_without_what_only_training_needs(genres_run, tmp_path):
+def test_filling_imports_no_package_of_training(genres_run, tmp_path):
     (tmp_path / "g.xml").write_text(guide(programme()))
     program = f"""
 import sys
@@ -229,9 +232,9 @@ try:
 except SystemExit:
     print(*{HEAVY} & set(sys.modules))
 """
-    how = ["--model", str(genres_run), "--profile", "plex"]
+    options = ["--model", str(genres_run), "--profile", "plex"]
     done = subprocess.run(
-        [sys.executable, "-c", program, "fill", "g.xml", "-o", "f.xml", *how],
+        [sys.executable, "-c", program, "fill", "g.xml", "-o", "f.xml", *options],
         cwd=tmp_path,
         capture_output=True,
         text=True,
@@ -241,10 +244,10 @@ except SystemExit:
     assert (tmp_path / "f.xml").exists()
 
 
-# Titles for training, straight from guides
+# Guides as training data
 
 
-def test_titles_are_read_from_guides_and_tables_alike(tmp_path, capsys):
+def test_titles_are_read_from_guides_and_tables_together(tmp_path, capsys):
     genres = {"News": "news", "Movie": "film"}
     programmes = [
         programme(f"<category>{label}</category>", title=f"<title lang='de'>{word} {number}. x</title>")
@@ -256,8 +259,8 @@ def test_titles_are_read_from_guides_and_tables_alike(tmp_path, capsys):
     (tmp_path / "b.csv").write_text(
         "title,category\nDoku,Education / Science / Factual topics\ntalk,News / Current affairs\n"
     )
-    found = read_all_titles(str(tmp_path / "[ab].*"), COLUMNS)
-    assert sorted(found.itertuples(index=False, name=None)) == [
+    titles = read_all_titles(str(tmp_path / "[ab].*"), COLUMNS)
+    assert sorted(titles.itertuples(index=False, name=None)) == [
         ("Doku", "Education / Science / Factual topics", "xx"),
         *[(f"film {number}. x", "Movie / Drama", "de") for number in "abc"],
         *[(f"news {number}. x", "News / Current affairs", "de") for number in "abc"],
@@ -269,7 +272,7 @@ def test_titles_are_read_from_guides_and_tables_alike(tmp_path, capsys):
     )
 
 
-def test_a_guide_without_categories_can_t_be_trained_on(tmp_path):
+def test_a_guide_without_categories_is_not_training_data(tmp_path):
     (tmp_path / "g.xml").write_bytes(GUIDES["one line"])
     with pytest.raises(InputError) as caught:
         read_all_titles(str(tmp_path / "g.xml"), COLUMNS)
@@ -278,9 +281,9 @@ def test_a_guide_without_categories_can_t_be_trained_on(tmp_path):
     )
 
 
-def test_guides_are_judged_on_too(genres_run, tmp_path):
+def test_a_model_is_evaluated_on_a_guide(genres_run, tmp_path):
     path = genres_run.parent.parent / "guide.xml"
-    done = command("evaluate", f"run={genres_run}", f"path={path}", "output_dir=judged", cwd=tmp_path)
+    done = command("evaluate", f"run={genres_run}", f"path={path}", "output_dir=evaluated", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stderr.startswith("60 titles from 60 of 60 programmes")
-    assert json.loads((tmp_path / "judged" / "metrics.json").read_text())["titles"] == 60
+    assert json.loads((tmp_path / "evaluated" / "metrics.json").read_text())["titles"] == 60

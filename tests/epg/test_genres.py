@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from titleclf.epg.genres import Genre, Labels, folded
+from titleclf.epg.genres import Genre, GenreTable, folded
 from titleclf.runtime import files
 from titleclf.runtime.errors import InputError
 from titleclf.runtime.tables import read_records
@@ -15,8 +15,8 @@ COLUMNS = ["label", "genre", "weight", "lang"]
 
 
 @pytest.fixture(scope="module")
-def shipped() -> Labels:
-    return Labels.shipped()
+def shipped() -> GenreTable:
+    return GenreTable.shipped()
 
 
 @pytest.fixture(scope="module")
@@ -40,18 +40,18 @@ def test_rows_are_sorted_by_language_then_label(rows):
     assert keys == sorted(keys)
 
 
-def test_a_label_stands_once_in_its_language_and_agrees_with_the_others(rows):
+def test_a_label_is_unique_in_its_language_and_agrees_with_other_languages(rows):
     assert len({(row["lang"], folded(row["label"])) for row in rows}) == len(rows)
     meanings = {(folded(row["label"]), row["genre"], row["weight"]) for row in rows}
     assert len(meanings) == len({label for label, *_ in meanings})
 
 
-def test_every_row_is_found_by_its_label_and_says_what_stands_there(rows, shipped):
+def test_every_label_has_the_vote_of_its_row(rows, shipped):
     for row in rows:
         assert shipped.votes(row["label"]) == ({Genre[row["genre"]]: int(row["weight"])} if row["genre"] else {})
 
 
-def test_the_standards_ten_names_are_told_apart(shipped):
+def test_the_ten_names_of_the_standard_have_their_genre(shipped):
     assert [shipped.genre_of([genre.value]) for genre in Genre] == list(Genre)
     assert shipped.genre_of(["Children's / Youth programs"]) is Genre.children
 
@@ -71,12 +71,12 @@ def test_the_standards_ten_names_are_told_apart(shipped):
         (["News", "Weather"], Genre.news),
     ],
 )
-def test_weights_decide(shipped, categories, genre):
+def test_the_largest_sum_of_weights_decides(shipped, categories, genre):
     assert shipped.genre_of(categories) is genre
 
 
 @pytest.mark.parametrize("categories", [[], [""], ["Series"], ["Gobbledygook"], ["Sports", "Movie"], ["HD", "Live"]])
-def test_ties_and_silence_have_no_genre(shipped, categories):
+def test_ties_and_labels_without_a_vote_have_no_genre(shipped, categories):
     assert shipped.genre_of(categories) is None
 
 
@@ -93,13 +93,13 @@ def test_case_accents_apostrophes_and_spaces_do_not_matter(shipped, category):
     assert shipped.votes(category) == {Genre.children: 3}
 
 
-def test_accents_and_their_absence_are_the_same(shipped):
+def test_labels_with_and_without_accents_are_the_same(shipped):
     assert shipped.votes("Komodie") == shipped.votes("Komo\u0308die") == shipped.votes("KOMÖDIE") == {Genre.movie: 2}
     assert shipped.votes("Fussball") == shipped.votes("Fußball") == {Genre.sports: 3}
 
 
 @pytest.mark.parametrize("category", ["Home & Garden", "Home and garden", "home/GARDEN", "Home And Garden "])
-def test_the_word_and_is_the_same_as_its_sign(shipped, category):
+def test_and_is_the_same_as_an_ampersand(shipped, category):
     assert shipped.votes(category) == {Genre.leisure: 2}
 
 
@@ -116,34 +116,34 @@ def test_the_word_and_is_the_same_as_its_sign(shipped, category):
         ("Series / HD", {}),
         ("Fußball und Handball", {Genre.sports: 3}),
         ("Gobbledygook / Nonsense", None),
-        ("Sandy", None),  # "and" inside a word is no cut
+        ("Sandy", None),  # no split at "and" inside a word
         ("///", None),
         ("", {}),
         (" \n", {}),
     ],
 )
-def test_compound_labels_are_looked_up_by_their_parts(shipped, category, votes):
+def test_compound_labels_are_looked_up_by_part(shipped, category, votes):
     assert shipped.votes(category) == votes
 
 
-def test_a_whole_label_goes_before_its_parts(tmp_path):
-    labels = Labels.read(table(tmp_path, "Rock,music,2,en", "Roll,sports,2,en", "Rock & Roll,arts,1,en"))
-    assert labels.votes("rock / roll") == {Genre.arts: 1}
-    assert labels.votes("Roll & Rock") == {Genre.music: 2, Genre.sports: 2}
-    assert labels.votes("Rock & Roll; Rock") == {Genre.music: 2, Genre.sports: 2}
+def test_a_whole_label_takes_precedence_over_its_parts(tmp_path):
+    genres = GenreTable.read(table(tmp_path, "Rock,music,2,en", "Roll,sports,2,en", "Rock & Roll,arts,1,en"))
+    assert genres.votes("rock / roll") == {Genre.arts: 1}
+    assert genres.votes("Roll & Rock") == {Genre.music: 2, Genre.sports: 2}
+    assert genres.votes("Rock & Roll; Rock") == {Genre.music: 2, Genre.sports: 2}
 
 
-def test_unknown_labels_are_listed_once_in_their_order(shipped):
+def test_unknown_labels_are_listed_once_in_order(shipped):
     categories = ["Zzz", "Movie", "Series", "Gobbledygook", "Zzz", ""]
     assert shipped.unknown(iter(categories)) == ["Zzz", "Gobbledygook"]
 
 
-def test_text_that_is_no_label_is_unknown_and_not_kept(shipped):
+def test_text_longer_than_a_label_is_unknown(shipped):
     assert shipped.votes("Movie " * 1000) is None
     assert shipped.votes("M" * 201) is None
 
 
-def test_bytes_that_are_not_utf8_are_unknown(shipped):
+def test_invalid_utf8_is_unknown(shipped):
     assert shipped.votes(b"\xff\xfe".decode(errors="surrogateescape")) is None
 
 
@@ -152,10 +152,10 @@ def test_votes_cannot_be_changed(shipped):
         shipped.votes("Movie")[Genre.music] = 1
 
 
-def test_spaces_around_cells_are_fine(tmp_path):
-    labels = Labels.read(table(tmp_path, " Film , movie , 3 , de ", "Serie,,,de"))
-    assert labels.votes("film") == {Genre.movie: 3}
-    assert labels.votes("serie") == {}
+def test_spaces_around_cells_do_not_matter(tmp_path):
+    genres = GenreTable.read(table(tmp_path, " Film , movie , 3 , de ", "Serie,,,de"))
+    assert genres.votes("film") == {Genre.movie: 3}
+    assert genres.votes("serie") == {}
 
 
 @pytest.mark.parametrize(
@@ -183,38 +183,38 @@ def test_spaces_around_cells_are_fine(tmp_path):
 def test_bad_rows_are_named_with_their_line(tmp_path, line, sentence):
     path = table(tmp_path, "Movie,movie,3,en", line)
     with pytest.raises(InputError) as caught:
-        Labels.read(path)
+        GenreTable.read(path)
     assert str(caught.value).startswith(f"{path}:3: {sentence}")
     assert "\n" not in str(caught.value)
 
 
-def test_bytes_in_the_table_that_are_not_utf8_are_named(tmp_path):
+def test_invalid_utf8_in_the_table_is_named_with_its_line(tmp_path):
     path = tmp_path / "labels.csv"
     path.write_bytes(HEADER.encode() + b"Kom\xf6die,movie,2,de\n")
     with pytest.raises(InputError, match=r"labels.csv:2: label must be UTF-8 text. Got .* save as UTF-8."):
-        Labels.read(path)
+        GenreTable.read(path)
 
 
 def test_ten_bad_rows_are_named_and_the_rest_counted(tmp_path):
     path = table(tmp_path, *["!,movie,3,en"] * 12)
     with pytest.raises(InputError) as caught:
-        Labels.read(path)
+        GenreTable.read(path)
     lines = str(caught.value).splitlines()
     assert len(lines) == 11
     assert lines[-1] == f"{path}: 2 more bad rows."
 
 
-def test_a_table_without_a_column(tmp_path):
+def test_a_missing_column_is_named(tmp_path):
     with pytest.raises(InputError, match=r"must have the columns label, genre, weight, lang. Got label, genre, lang."):
-        Labels.read(table(tmp_path, header="label,genre,lang\n"))
+        GenreTable.read(table(tmp_path, header="label,genre,lang\n"))
 
 
-def test_a_missing_table(tmp_path):
-    with pytest.raises(InputError, match=r"must be a file that exists. Got nothing there. Check the path."):
-        Labels.read(tmp_path / "labels.csv")
+def test_a_missing_table_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r": no such file. Check the path."):
+        GenreTable.read(tmp_path / "labels.csv")
 
 
 def test_the_table_is_read_without_the_heavy_packages():
-    code = "import sys, titleclf.epg.genres as l; l.Labels.shipped(); print(*sys.modules)"
+    code = "import sys; from titleclf.epg.genres import GenreTable; GenreTable.shipped(); print(*sys.modules)"
     modules = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
     assert not {"torch", "pandas", "sklearn", "hydra", "numpy"} & set(modules)

@@ -9,7 +9,7 @@ from titleclf.epg.profiles import PROFILES, Facts
 from titleclf.runtime.errors import InputError
 
 
-def test_the_file_has_the_ten_codes_with_their_names():
+def test_the_file_has_the_ten_codes_and_names():
     root = ElementTree.fromstring(genres_xml().encode())
     assert root.tag == "genres"
     assert [child.tag for child in root] == ["name"] + ["genre"] * 10
@@ -17,13 +17,13 @@ def test_the_file_has_the_ten_codes_with_their_names():
     assert codes == {number << 4: genre.value for number, genre in enumerate(Genre, 1)}
 
 
-def test_every_word_that_is_written_for_kodi_stands_in_the_file():
+def test_every_text_of_the_kodi_profile_is_in_the_file():
     names = {genre.text for genre in ElementTree.fromstring(genres_xml().encode()).iter("genre")}
     for genre in Genre:
         assert set(PROFILES["kodi"].words(genre, Facts(is_episode=False, minutes=90))) <= names
 
 
-def test_the_file_is_written_once_and_left_alone_after_that(tmp_path):
+def test_the_file_is_written_once(tmp_path):
     path = tmp_path / "addon" / "genres.xml"
     assert write_genres(path)
     assert path.read_text(encoding="utf-8") == genres_xml()
@@ -33,7 +33,7 @@ def test_the_file_is_written_once_and_left_alone_after_that(tmp_path):
     assert list(path.parent.iterdir()) == [path]
 
 
-def test_a_copy_from_windows_is_the_same_file(tmp_path):
+def test_a_copy_with_windows_line_ends_is_accepted(tmp_path):
     copy = genres_xml().replace("\n", "\r\n").encode()
     path = tmp_path / "genres.xml"
     path.write_bytes(copy)

@@ -4,7 +4,6 @@ import re
 import pytest
 
 from tests.helpers.titles import write_csv
-from titleclf.epg.decorations import unmarked
 from titleclf.epg.overrides import Override, Overrides
 from titleclf.runtime.errors import InputError
 
@@ -20,7 +19,7 @@ def find(overrides: Overrides, title: str) -> Override | None:
 
 
 @pytest.mark.parametrize("title", ["Tatort", "TATORT", " tatort ", "Tatort (2019)", "Tatort S02E03", "Tátort"])
-def test_a_title_is_found_however_it_is_spelt(tmp_path, title):
+def test_case_accents_and_episodes_of_a_title_do_not_matter(tmp_path, title):
     found = read(tmp_path, ("Tatort", "", "Movie / Drama"), ("Tagesschau", "", "News"))
     assert find(found, title).category == "Movie / Drama"
     assert find(found, "Tatortreiniger") is None
@@ -42,7 +41,7 @@ def test_a_title_is_found_however_it_is_spelt(tmp_path, title):
         ("???", "日本沈", True),
     ],
 )
-def test_patterns_have_wild_cards_and_nothing_else(tmp_path, pattern, title, matches):
+def test_patterns_have_only_two_wildcards(tmp_path, pattern, title, matches):
     assert (find(read(tmp_path, ("", pattern, "Sports")), title) is not None) == matches
 
 
@@ -53,46 +52,30 @@ def test_patterns_have_wild_cards_and_nothing_else(tmp_path, pattern, title, mat
         *("ᴺᴱᵂ Match of the Day [HD] (OmU)", "LIVE! Match of teh Day (12+)"),
     ],
 )
-def test_near_copies_follow_a_title(tmp_path, title):
+def test_near_copies_follow_the_row_of_a_title(tmp_path, title):
     found = read(tmp_path, ("Match of the Day", "", "News"), ("Heat", "", "Movie / Drama"))
     assert find(found, title) == Override(2, "News", "Match of the Day")
     assert find(found, "Day of the Jackal") is None
     assert find(found, "") is None
 
 
-@pytest.mark.parametrize(
-    ("title", "bare"),
-    [
-        *(("NEW: Heat (R)", "Heat"), ("Heat ᴺᴱᵂ", "Heat"), ("[HD] Live - Heat [OmU] 12+", "Heat"), ("Heat", "Heat")),
-        *(
-            ("New Amsterdam", "New Amsterdam"),
-            ("Live at the Apollo", "Live at the Apollo"),
-            ("Ocean's 12", "Ocean's 12"),
-        ),
-        *(("(R)", "(R)"), ("", ""), ("[Live]", "[Live]")),
-    ],
-)
-def test_marks_that_are_set_apart_are_no_part_of_a_title(title, bare):
-    assert unmarked(title) == bare
-
-
-def test_a_title_that_was_corrected_with_its_marks_has_copies_without(tmp_path):
+def test_a_row_with_decorations_applies_to_titles_without(tmp_path):
     assert find(read(tmp_path, ("NEW: Heat (R)", "", "News")), "Heat").category == "News"
 
 
-def test_near_copies_follow_a_pattern_before_another_title(tmp_path):
+def test_a_pattern_takes_precedence_over_near_copies(tmp_path):
     found = read(tmp_path, ("Match of the Day", "", "News"), ("", "* (R)", "Sports"))
     assert find(found, "Match of teh Day (R)").category == "Sports"
     assert find(found, "MATCH OF THE DAY (2026)").category == "News"
 
 
-def test_many_titles_are_found_at_once(tmp_path):
+def test_many_titles_at_once(tmp_path):
     found = read(tmp_path, ("Heat", "", "News"), ("", "b*", "Sports"))
     assert {title: row.line for title, row in found.find(["heat", "bcd", "x", "heat"]).items()} == {"heat": 2, "bcd": 3}
     assert found.find([]) == {}
 
 
-def test_a_title_goes_before_patterns_and_an_earlier_pattern_before_a_later_one(tmp_path):
+def test_titles_take_precedence_over_patterns_and_earlier_patterns_over_later_ones(tmp_path):
     rows = [("", "Sport*", "Sports"), ("", "*schau", "News"), ("Sportschau", "", "Movie / Drama")]
     found = read(tmp_path, *rows)
     assert find(found, "Sportschau").category == "Movie / Drama"
@@ -103,7 +86,7 @@ def test_an_empty_category_leaves_a_title_alone(tmp_path):
     assert find(read(tmp_path, ("Werbung", "", "")), "Werbung").category == ""
 
 
-def test_rows_that_nobody_asked_for_are_known_by_their_lines(tmp_path):
+def test_unused_rows_are_listed_by_line(tmp_path):
     found = read(tmp_path, ("a", "", "News"), ("", "b*", "News"), ("c", "", "News"), ("A", "", "News"))
     assert found.unused() == [2, 3, 4]
     find(found, "bcd")
@@ -111,12 +94,12 @@ def test_rows_that_nobody_asked_for_are_known_by_their_lines(tmp_path):
     assert found.unused() == [4]
 
 
-def test_either_column_may_be_missing_and_others_don_t_matter(tmp_path):
+def test_either_column_may_be_missing_and_other_columns_are_ignored(tmp_path):
     assert find(read(tmp_path, ("Heat", "News", "x"), header=("title", "category", "note")), "heat").category == "News"
     assert find(read(tmp_path, ("H*", "News"), header=("pattern", "category")), "heat").category == "News"
 
 
-def test_a_packed_table_is_read_as_well(tmp_path):
+def test_a_compressed_table_is_read(tmp_path):
     (tmp_path / "my.tsv.gz").write_bytes(gzip.compress(b"title\tcategory\nHeat\tNews\n"))
     assert find(Overrides.read(tmp_path / "my.tsv.gz", CATEGORIES), "Heat").category == "News"
 
@@ -141,7 +124,7 @@ def test_bad_rows_are_named_with_their_lines(tmp_path, row, problem):
         read(tmp_path, ("Heat", "", "News"), row)
 
 
-def test_other_bytes_than_utf_8_are_named(tmp_path):
+def test_invalid_utf8_is_named_with_its_line(tmp_path):
     (tmp_path / "my.csv").write_bytes(b"title,category\nM\xfcller,News\n")
     with pytest.raises(InputError) as caught:
         Overrides.read(tmp_path / "my.csv", CATEGORIES)
@@ -150,7 +133,7 @@ def test_other_bytes_than_utf_8_are_named(tmp_path):
     )
 
 
-def test_ten_bad_rows_are_named_and_the_others_counted(tmp_path):
+def test_ten_bad_rows_are_named_and_the_rest_counted(tmp_path):
     with pytest.raises(InputError) as caught:
         read(tmp_path, *[("", "", "News")] * 13)
     *named, last = str(caught.value).splitlines()

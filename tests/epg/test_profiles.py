@@ -8,14 +8,14 @@ from titleclf.epg.profiles import FILM_MINUTES, PROFILES, READABLE, Facts
 EVERY_FACTS = [Facts(*facts) for facts in product([True, False], [None, 5, FILM_MINUTES - 1, FILM_MINUTES, 240.5])]
 FILMS = [facts for facts in EVERY_FACTS if not facts.is_episode and (facts.minutes or 0) >= FILM_MINUTES]
 
-# The genres that a reader has no word for.
+# Genres that are not in a reader's vocabulary.
 OTHERS = {Genre.show, Genre.music, Genre.arts, Genre.society, Genre.education, Genre.leisure}
 WITHOUT_WORD = {
     "jellyfin": OTHERS,
     "channels": OTHERS | {Genre.sports},
     "enigma2": {Genre.show, Genre.society, Genre.leisure},
 }
-# What a reader takes for a film, written as it compares.
+# Texts that mean a film to a reader, in lower case.
 FILM_WORDS = {
     "jellyfin": {"movie"},
     "plex": {"movie"},
@@ -23,7 +23,7 @@ FILM_WORDS = {
     "enigma2": {"film"},
     "channels": {"movie"},
 }
-# What Jellyfin files where: a text of one of these must be written for no genre but its own.
+# Jellyfin's vocabulary by genre: none of its texts may be written for another genre.
 JELLYFIN = {
     Genre.movie: {"movie"},
     Genre.sports: {"sports", "basketball", "baseball", "football"},
@@ -49,76 +49,76 @@ def every_words():
         yield profile, genre, facts, profile.words(genre, facts)
 
 
-def test_seven_readers_are_known_by_their_names():
+def test_seven_profiles():
     assert list(PROFILES) == ["tvheadend", "kodi", "jellyfin", "plex", "mythtv", "enigma2", "channels"]
     assert [profile.name for profile in PROFILES.values()] == list(PROFILES)
     assert [name for name, profile in PROFILES.items() if profile.reads_first_only] == ["enigma2"]
 
 
-def test_every_programme_gets_words_and_none_twice():
+def test_every_programme_gets_distinct_texts():
     for profile, genre, facts, words in every_words():
         assert words, (profile.name, genre, facts)
         assert len(set(words)) == len(words)
         assert all(word == word.strip() and word for word in words)
 
 
-def test_each_reader_understands_one_of_its_words_if_it_has_one():
+def test_each_reader_understands_one_of_its_texts_if_its_vocabulary_has_one():
     for profile, genre, facts, words in every_words():
         has_word = genre not in WITHOUT_WORD.get(profile.name, set())
         if profile.name == "jellyfin" and genre is Genre.movie:
-            has_word = facts in FILMS  # for series it has none
+            has_word = facts in FILMS  # it has no text for series
         assert any(map(profile.understands, words)) == has_word, (profile.name, genre, facts, words)
 
 
-def test_a_reader_of_one_category_gets_the_one_that_it_understands():
+def test_a_reader_of_only_the_first_category_gets_one_text():
     for profile, _, _, words in every_words():
         if profile.reads_first_only:
             assert len(words) == 1
 
 
-def test_only_what_may_be_a_film_is_called_one():
+def test_only_a_likely_film_is_called_one():
     for profile, genre, facts, words in every_words():
         called_film = not FILM_WORDS.get(profile.name, set()).isdisjoint(word.lower() for word in words)
         may_be_film = genre is Genre.movie and facts in FILMS and profile.name in FILM_WORDS
         assert called_film == may_be_film, (profile.name, genre, facts, words)
 
 
-def test_an_unknown_length_is_no_film():
+def test_a_drama_of_unknown_length_is_not_called_a_film():
     assert PROFILES["plex"].words(Genre.movie, Facts(is_episode=False, minutes=None)) == ["Series", "Drama"]
 
 
-def test_words_are_the_callers_to_change():
+def test_callers_may_change_the_returned_list():
     for profile in PROFILES.values():
         profile.words(Genre.news, EVERY_FACTS[0]).append("mine")
         profile.words(Genre.movie, FILMS[0]).append("mine")
         assert "mine" not in profile.words(Genre.news, EVERY_FACTS[0]) + profile.words(Genre.movie, FILMS[0])
 
 
-def test_no_word_for_kodi_holds_a_comma():
+def test_no_text_for_kodi_has_a_comma():
     assert not [
         word for profile, _, _, words in every_words() for word in words if profile.name == "kodi" and "," in word
     ]
 
 
-def test_tvheadend_gets_the_ten_names_as_it_spells_them():
+def test_tvheadend_gets_the_ten_names_in_its_own_spelling():
     for genre, facts in product(Genre, EVERY_FACTS):
         assert PROFILES["tvheadend"].words(genre, facts) == [TVHEADEND[genre]]
 
 
-def test_jellyfin_files_nothing_under_another_kind():
+def test_no_text_for_jellyfin_means_another_genre():
     for profile, genre, _, words in every_words():
         for kind, texts in JELLYFIN.items():
             if profile.name == "jellyfin" and kind is not genre:
                 assert texts.isdisjoint(word.lower() for word in words)
 
 
-def test_plex_gets_no_programme_without_a_word_that_it_knows():
+def test_the_first_text_for_plex_is_in_its_vocabulary():
     for profile, genre, _, words in every_words():
         if profile.name == "plex":
             assert profile.understands(words[0]), (genre, words)
 
 
-def test_mythtv_gets_a_kind_and_a_text_to_show():
+def test_mythtv_gets_a_type_and_a_text_to_show():
     for profile, _, _, words in every_words():
         if profile.name == "mythtv":
             kind, shown = words
@@ -126,13 +126,13 @@ def test_mythtv_gets_a_kind_and_a_text_to_show():
             assert shown not in {"movie", "series", "sports", "tvshow"}
 
 
-def test_channels_is_never_promised_live_sport():
+def test_no_text_for_channels_means_live_sport():
     assert not [
         words for profile, _, _, words in every_words() if profile.name == "channels" and "Sports event" in words
     ]
 
 
-def test_readable_names_are_for_all_genres():
+def test_readable_names_are_distinct_and_cover_all_genres():
     assert set(READABLE) == set(Genre)
     assert len(set(READABLE.values())) == len(Genre)
 
@@ -147,7 +147,7 @@ def test_tvheadend_ignores_case_and_spaces(text, change):
 @pytest.mark.parametrize(
     "text", ["Movie", "News", "Sport", "Kids", "Music", "Drama", "Game show", "Series", "", "ſports"]
 )
-def test_tvheadend_wants_the_whole_name(text):
+def test_tvheadend_understands_only_whole_names(text):
     assert not PROFILES["tvheadend"].understands(text)
 
 
@@ -167,7 +167,7 @@ def test_tvheadend_wants_the_whole_name(text):
         ("channels", "Sports event"),
     ],
 )
-def test_what_is_understood_has_no_problem(name, category):
+def test_an_understood_category_has_no_problem(name, category):
     assert PROFILES[name].understands(category)
     assert PROFILES[name].problem(category) is None
 
@@ -195,6 +195,6 @@ def test_what_is_understood_has_no_problem(name, category):
         ("channels", "Sports", "unknown to channels"),
     ],
 )
-def test_problems_are_named_in_a_few_words(name, category, problem):
+def test_problems_are_explained_in_a_few_words(name, category, problem):
     assert not PROFILES[name].understands(category)
     assert PROFILES[name].problem(category) == problem

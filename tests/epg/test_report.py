@@ -1,4 +1,4 @@
-"""What is told of guides: reports and their page, lint, harvest."""
+"""Reports on guides and their page, lint, harvest, and what the terminal shows of them."""
 
 import csv
 import io
@@ -8,11 +8,11 @@ from html.parser import HTMLParser
 import pytest
 
 from tests.helpers.guides import filler_of, guide, programme
-from titleclf.epg import console as told
+from titleclf.epg.console import harvest_summary, lint_summary, report_summary, table
 from titleclf.epg.fill import When, fill
-from titleclf.epg.genres import Genre, Labels
+from titleclf.epg.genres import Genre, GenreTable
 from titleclf.epg.harvest import Harvest, harvest
-from titleclf.epg.html_report import page
+from titleclf.epg.html_report import html_page
 from titleclf.epg.lint import lint
 from titleclf.epg.overrides import Override, Overrides
 from titleclf.epg.profiles import PROFILES
@@ -22,8 +22,8 @@ HEAT = "<title>Heat</title>"
 ODD = "<title>&lt;script&gt;alert(1)&lt;/script&gt;</title>"
 
 
-def on(channel: str, one: str) -> str:
-    return one.replace('channel="one"', f'channel="{channel}"')
+def on(channel: str, element: str) -> str:
+    return element.replace('channel="one"', f'channel="{channel}"')
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def reported(tmp_path) -> Report:
     return report(str(tmp_path / "g.xml"), filler)
 
 
-def test_channels_by_what_becomes_of_their_programmes(reported):
+def test_channels_by_outcome(reported):
     assert [(part.name, part.programmes, part.missing) for part in reported.gaps()] == [
         ("<b>Beta", 4, 4),
         ("Alpha & Co", 2, 1),
@@ -64,24 +64,24 @@ def test_channels_by_what_becomes_of_their_programmes(reported):
     assert reported.categories == {Genre.movie: 1, Genre.arts: 1}
 
 
-def test_with_always_channels_without_gaps_are_listed_too(tmp_path):
+def test_with_always_channels_without_gaps_are_listed(tmp_path):
     (tmp_path / "g.xml").write_text(guide(programme("<category>a</category>")))
     found = report(str(tmp_path / "g.xml"), filler_of(when=When.always))
-    assert [(part.missing, part.asked) for part in found.gaps()] == [(0, 1)]
+    assert [(part.missing, part.attempted) for part in found.gaps()] == [(0, 1)]
 
 
-def test_unsure_titles_come_by_airtime(reported):
-    found = [(one.title, one.showings, one.minutes) for one in reported.worst_doubts()]
-    assert found == [("Long", 1, 480), ("<script>alert(1)</script>", 2, 120)]
+def test_unsure_titles_are_sorted_by_airtime(reported):
+    doubts = [(doubt.title, doubt.showings, doubt.minutes) for doubt in reported.worst_doubts()]
+    assert doubts == [("Long", 1, 480), ("<script>alert(1)</script>", 2, 120)]
 
 
-def test_a_report_says_what_fill_then_does(tmp_path, reported):
+def test_a_report_predicts_the_outcomes_of_fill(tmp_path, reported):
     filler = filler_of()
     filler.decider.overrides = Overrides({"match of the day": Override(2, Genre.arts, "match of the day")}, [])
     assert fill(str(tmp_path / "g.xml"), str(tmp_path / "out.xml"), filler) == reported.whole.outcomes
 
 
-def test_rows_that_no_title_asked_for_are_told(reported):
+def test_unused_overrides_are_reported(reported):
     assert reported.unused_overrides == [3]
 
 
@@ -106,8 +106,8 @@ class Reader(HTMLParser):
         self.text += data
 
 
-def test_the_page_is_whole_loads_nothing_and_no_title_can_act_in_it(reported):
-    html = page(reported)
+def test_the_page_is_well_formed_loads_nothing_and_escapes_titles(reported):
+    html = html_page(reported)
     reader = Reader()
     reader.feed(html)
     assert reader.open == []
@@ -118,8 +118,8 @@ def test_the_page_is_whole_loads_nothing_and_no_title_can_act_in_it(reported):
         assert text in reader.text
 
 
-def test_the_page_s_corrections_read_back_as_overrides(tmp_path, reported):
-    (text,) = re.findall(r"<textarea[^>]*>(.*?)</textarea>", page(reported), re.DOTALL)
+def test_the_corrections_of_the_page_are_valid_overrides(tmp_path, reported):
+    (text,) = re.findall(r"<textarea[^>]*>(.*?)</textarea>", html_page(reported), re.DOTALL)
     reader = Reader()
     reader.feed(f"<p>{text}</p>")
     rows = list(csv.reader(io.StringIO(reader.text)))
@@ -128,17 +128,17 @@ def test_the_page_s_corrections_read_back_as_overrides(tmp_path, reported):
     assert Overrides.read(tmp_path / "my.csv", list(Genre)).find(["long"])["long"].category in list(Genre)
 
 
-def test_a_guide_without_gaps_has_a_page_too(tmp_path):
+def test_the_page_of_a_guide_without_gaps(tmp_path):
     (tmp_path / "g.xml").write_text(guide(programme("<category>a</category>")))
     found = report(str(tmp_path / "g.xml"), filler_of())
-    assert "No channel lacks a category." in page(found)
-    assert told.reported(found) == (
+    assert "No channel lacks a category." in html_page(found)
+    assert report_summary(found) == (
         "1 programmes, 0 without a category. 0 would be filled (mean confidence –), 0 are unsure (0.0 h)."
     )
 
 
-def test_the_terminal_shows_the_same(reported):
-    lines = told.reported(reported).splitlines()
+def test_the_summary_of_a_report(reported):
+    lines = report_summary(reported).splitlines()
     assert lines[0] == (
         "7 programmes, 6 without a category. 2 would be filled, 1 by overrides (mean confidence 98%), "
         "3 are unsure (10.0 h)."
@@ -147,8 +147,8 @@ def test_the_terminal_shows_the_same(reported):
     assert any(re.match(r"Long +8\.0 h +1 ", line) for line in lines)
 
 
-def test_a_table_is_cut_to_what_a_terminal_can_hold():
-    text = told.table(["a", "#b"], [("x" * 100, "1"), ("\x1b[31mred", "12,345")])
+def test_cells_of_a_table_are_truncated_and_without_control_characters():
+    text = table(["a", "#b"], [("x" * 100, "1"), ("\x1b[31mred", "12,345")])
     assert "\x1b" not in text
     assert max(map(len, text.splitlines())) == 40 + 2 + 6
 
@@ -158,10 +158,10 @@ def test_a_table_is_cut_to_what_a_terminal_can_hold():
 
 def linted(tmp_path, name: str, *programmes: str):
     (tmp_path / "g.xml").write_text(guide(*programmes))
-    return lint(str(tmp_path / "g.xml"), PROFILES[name], Labels.shipped())
+    return lint(str(tmp_path / "g.xml"), PROFILES[name], GenreTable.shipped())
 
 
-def test_lint_says_what_is_not_understood_and_what_it_should_have_been(tmp_path):
+def test_lint_counts_categories_and_suggests_better_ones(tmp_path):
     found = linted(
         tmp_path,
         "tvheadend",
@@ -187,33 +187,33 @@ def test_lint_says_what_is_not_understood_and_what_it_should_have_been(tmp_path)
     assert (found.programmes, found.without, found.blind) == (5, 1, 3)
 
 
-def test_of_what_a_reader_has_no_word_for_it_is_not_blind(tmp_path):
+def test_a_genre_outside_the_vocabulary_does_not_count_as_blind(tmp_path):
     found = linted(tmp_path, "jellyfin", programme("<category>Music</category>"))
     assert (found.blind, found.worst()[0][1].better) == (0, {})
 
 
-def test_a_reader_of_the_first_category_alone_is_blind_to_the_second(tmp_path):
-    one = programme("<category>Fußball</category><category>Sports</category>")
-    assert linted(tmp_path, "enigma2", one).blind == 1
-    assert linted(tmp_path, "jellyfin", one).blind == 0
+def test_a_reader_of_only_the_first_category_is_blind_to_the_second(tmp_path):
+    element = programme("<category>Fußball</category><category>Sports</category>")
+    assert linted(tmp_path, "enigma2", element).blind == 1
+    assert linted(tmp_path, "jellyfin", element).blind == 0
 
 
 @pytest.mark.parametrize("name", PROFILES)
-def test_what_fill_writes_for_a_reader_passes_its_lint(tmp_path, name):
+def test_filled_guides_pass_lint(tmp_path, name):
     titles = {f"Title {genre.name}": genre for genre in Genre}
     programmes = [programme(title=f"<title>{title}</title>") for title in titles]
     (tmp_path / "in.xml").write_text(guide(*programmes))
     fill(str(tmp_path / "in.xml"), str(tmp_path / "out.xml"), filler_of(titles, profile=PROFILES[name]))
-    assert lint(str(tmp_path / "out.xml"), PROFILES[name], Labels.shipped()).blind == 0
+    assert lint(str(tmp_path / "out.xml"), PROFILES[name], GenreTable.shipped()).blind == 0
 
 
-def test_lint_is_told_in_a_table(tmp_path):
-    text = told.linted(linted(tmp_path, "kodi", programme("<category>Sport</category>")), "kodi")
+def test_the_summary_of_lint(tmp_path):
+    text = lint_summary(linted(tmp_path, "kodi", programme("<category>Sport</category>")), "kodi")
     assert re.search(r"^Sport +1  .*  Sports +Match of the Day$", text, re.MULTILINE)
     assert text.endswith(
         "kodi understands 0 of 1 categories. Of 1 programmes 0 have no category, and 1 none that it understands."
     )
-    fine = told.linted(linted(tmp_path, "kodi", programme("<category>sports</category>")), "kodi")
+    fine = lint_summary(linted(tmp_path, "kodi", programme("<category>sports</category>")), "kodi")
     assert fine.splitlines() == [
         "kodi understands 1 of 1 categories. Of 1 programmes 0 have no category, and 0 none that it understands."
     ]
@@ -224,7 +224,7 @@ def test_lint_is_told_in_a_table(tmp_path):
 
 def harvested(tmp_path, *programmes: str) -> Harvest:
     (tmp_path / "g.xml").write_text(guide(*programmes))
-    return harvest([str(tmp_path / "g.xml")], Labels.shipped())
+    return harvest([str(tmp_path / "g.xml")], GenreTable.shipped())
 
 
 def test_titles_get_the_genre_of_most_of_their_programmes(tmp_path):
@@ -246,19 +246,19 @@ def test_titles_get_the_genre_of_most_of_their_programmes(tmp_path):
     assert str(found) == (
         "1 titles from 5 of 6 programmes with categories (8 in all); left out: 1 whose programmes disagree"
     )
-    assert re.search(r"^Nobody knows this +1$", told.harvested(found), re.MULTILINE)
+    assert re.search(r"^Nobody knows this +1$", harvest_summary(found), re.MULTILINE)
 
 
-def test_what_was_filled_in_is_no_evidence(tmp_path):
+def test_filled_categories_do_not_vote(tmp_path):
     (tmp_path / "in.xml").write_text(guide(programme("<category>News</category>"), programme(title=HEAT)))
-    filler = filler_of(when=When.always, is_marked=True)
+    filler = filler_of(when=When.always, with_keywords=True)
     fill(str(tmp_path / "in.xml"), str(tmp_path / "out.xml"), filler)
-    found = harvest([str(tmp_path / "out.xml")], Labels.shipped())
+    found = harvest([str(tmp_path / "out.xml")], GenreTable.shipped())
     assert list(found.titles()) == [("Match of the Day", Genre.news, "")]
 
 
 def test_several_guides_vote_together(tmp_path):
     for name, label in {"a": "News", "b": "Movie", "c": "Movie"}.items():
         (tmp_path / f"{name}.xml").write_text(guide(programme(f"<category>{label}</category>")))
-    found = harvest([str(tmp_path / f"{name}.xml") for name in "abc"], Labels.shipped())
+    found = harvest([str(tmp_path / f"{name}.xml") for name in "abc"], GenreTable.shipped())
     assert list(found.titles()) == [("Match of the Day", Genre.movie, "")]

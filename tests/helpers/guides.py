@@ -1,14 +1,19 @@
-"""Small guides and a model that says what a test tells it, for the tests of guides."""
+"""Small guides, and a classifier with fixed answers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from titleclf.runtime.classifiers import BaseClassifier
 
 from titleclf.epg.fill import Decider, Filler, When
 from titleclf.epg.genres import Genre
+from titleclf.runtime.bundle.contents import BundleContents, ModelInfo
+from titleclf.runtime.calibration import NO_TEMPERATURE
 from titleclf.runtime.choices import Task
+from titleclf.runtime.classifier import Classifier
+from titleclf.runtime.text.characters import Characters
+from titleclf.runtime.text.programmes import Programmes
+from titleclf.runtime.thresholds import Thresholds
 
 KNOWN = {
     "Match of the Day": Genre.sports,
@@ -19,36 +24,43 @@ KNOWN = {
 }
 
 
-class Told(BaseClassifier):
-    """A model that is so sure of known titles, and is asked about the others in vain."""
+class FixedNetwork:
+    """A network that gives each title of `answers` its genre at one probability, and is unsure of all others."""
 
-    def __init__(self, known: Mapping[str, Genre], sureness: float) -> None:
-        self.task, self.categories = Task.single, sorted(Genre)
-        self.contexts = self.alone = None
-        self.known, self.sureness = known, sureness
-        self.asked: list[str] = []
+    batch_size = 256
 
-    def some_logits(self, titles: Sequence[str], context_ids: Any = None) -> Any:
-        raise NotImplementedError
+    def __init__(self, answers: Mapping[str, Genre], probability: float) -> None:
+        self.answers, self.probability = answers, probability
+        self.queried: list[str] = []
 
-    def probabilities(self, titles: Sequence[str], _: Any = None) -> tuple[Any, int]:
-        self.asked += titles
-        rows = np.full((len(titles), len(self.categories)), 0.1)
-        for row, title in zip(rows, titles, strict=True):
-            if title in self.known:
-                row[:] = (1 - self.sureness) / 9
-                row[self.categories.index(self.known[title])] = self.sureness
-        return rows, 0
+    def logits(self, programmes: Programmes) -> Any:
+        self.queried += programmes.titles
+        genres = sorted(Genre)
+        rows = np.full((len(programmes), len(genres)), 1 / len(genres))
+        for row, title in zip(rows, programmes.titles, strict=True):
+            if title in self.answers:
+                row[:] = (1 - self.probability) / (len(genres) - 1)
+                row[genres.index(self.answers[title])] = self.probability
+        return np.log(rows)
 
 
-def model_of(known: Mapping[str, Genre], sureness: float = 0.95) -> Told:
-    return Told(known, sureness)
+def model_of(answers: Mapping[str, Genre], probability: float = 0.95) -> Classifier[FixedNetwork]:
+    contents = BundleContents(
+        task=Task.single,
+        characters=Characters("", casefold=True, boundary=True, length=100),
+        categories=[str(genre) for genre in sorted(Genre)],
+        temperature=NO_TEMPERATURE,
+        thresholds=Thresholds(precisions=[], least={}, wishes={}),
+        memory=None,
+        info=ModelInfo(None, 0, False, [], 0, "", {}),
+    )
+    return Classifier(contents, FixedNetwork(answers, probability))
 
 
 def filler_of(
-    known: Mapping[str, Genre] = KNOWN, *, profile: Any = None, when: When = When.missing, is_marked: bool = False
+    answers: Mapping[str, Genre] = KNOWN, *, profile: Any = None, when: When = When.missing, with_keywords: bool = False
 ) -> Filler:
-    return Filler(Decider([(model_of(known), np.full(len(Genre), 0.9))]), profile, when, is_marked)
+    return Filler(Decider([(model_of(answers), np.full(len(Genre), 0.9))]), profile, when, with_keywords)
 
 
 def programme(*children: str, title: str = "<title>Match of the Day</title>", more: str = "") -> str:
@@ -59,7 +71,7 @@ def programme(*children: str, title: str = "<title>Match of the Day</title>", mo
 
 def guide(*programmes: str, head: str = '<?xml version="1.0" encoding="UTF-8"?>\n') -> str:
     channel = '  <channel id="one"><display-name lang="en">Channel One</display-name></channel>\n'
-    return f"{head}<tv>\n{channel}{''.join(f'  {one}{chr(10)}' for one in programmes)}</tv>\n"
+    return f"{head}<tv>\n{channel}{''.join(f'  {element}{chr(10)}' for element in programmes)}</tv>\n"
 
 
 PRETTY = """<programme start="20260101120000 +0100" stop="20260101133000 +0100" channel="one">
@@ -70,12 +82,12 @@ PRETTY = """<programme start="20260101120000 +0100" stop="20260101133000 +0100" 
       <director>A. Nonymus</director>
     </credits>
     <date>1953</date>
-    <!-- what follows has no category -->
+    <!-- no category so far -->
     <icon src='a>b.png'/>
     <episode-num system="xmltv_ns">0.0.</episode-num>
   </programme>"""
 
-# What guides look like in the wild; all but the last two follow the DTD.
+# Guides as they occur; all but INVALID follow the DTD.
 GUIDES: dict[str, bytes] = {
     "one line": guide(programme()).encode(),
     "pretty": guide(PRETTY, programme("<desc>d</desc>", title="<title>Tagesschau</title>")).encode(),
@@ -100,7 +112,7 @@ GUIDES: dict[str, bytes] = {
     "no declaration": guide(PRETTY, head="").encode(),
     "DTD": guide(PRETTY, head='<?xml version="1.0" encoding="UTF-8"?>\n<!DOCTYPE tv SYSTEM "xmltv.dtd">\n').encode(),
     "UTF-16": guide(PRETTY, head='<?xml version="1.0" encoding="UTF-16"?>').encode("utf-16"),
-    "UTF-16 without mark": guide(PRETTY, head='<?xml version="1.0" encoding="UTF-16"?>').encode("utf-16-be"),
+    "UTF-16 without byte order mark": guide(PRETTY, head='<?xml version="1.0" encoding="UTF-16"?>').encode("utf-16-be"),
     "Latin-1": guide(PRETTY, head='<?xml version="1.0" encoding="ISO-8859-1"?>').encode("iso-8859-1"),
     "Windows-1252": guide(PRETTY, head="<?xml version='1.0' encoding='windows-1252'?>").encode("cp1252"),
     "Shift-JIS": guide(

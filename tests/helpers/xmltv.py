@@ -1,10 +1,10 @@
-"""A check of guides against the XMLTV DTD: which elements, in which order, with which attributes."""
+"""Validation of guides against the DTD of XMLTV: elements, their order, and their attributes."""
 
 import io
 
 from lxml import etree
 
-# Of a programme's children in their order: how often, and with which attributes.
+# A programme's children in their order: multiplicity and attributes.
 _CHILDREN = {
     "title": ("+", "lang"),
     "sub-title": ("*", "lang"),
@@ -44,7 +44,7 @@ _MORE = {"display-name": "lang", "value": "", "present": "", "colour": "", "aspe
 
 
 def _dtd() -> str:
-    order = ", ".join(f"{name}{often}" for name, (often, _) in _CHILDREN.items())
+    order = ", ".join(f"{name}{multiplicity}" for name, (multiplicity, _) in _CHILDREN.items())
     attributes = (
         {name: listed for name, (_, listed) in _CHILDREN.items()} | _MORE | dict.fromkeys(_INSIDE, "role guest")
     )
@@ -68,10 +68,10 @@ _DTD = etree.DTD(io.StringIO(_dtd()))
 
 
 def is_valid(guide: bytes) -> bool:
-    """Tell whether a guide follows the DTD."""
+    """Return whether a guide follows the DTD."""
     return bool(_DTD.validate(parsed(guide)))
 
 
 def parsed(guide: bytes) -> etree._Element:
-    """Return the root of a guide, read by other code than ours."""
+    """Return the root element of a guide as lxml parses it."""
     return etree.fromstring(guide, etree.XMLParser(resolve_entities=False, no_network=True))

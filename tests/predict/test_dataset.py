@@ -5,8 +5,9 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pyarrow
 import pytest
@@ -16,13 +17,14 @@ import titleclf.predict
 from tests.helpers.commands import command, one_line
 from tests.helpers.titles import rows
 from titleclf import Classifier
-from titleclf.predict import blocks as dataset
+from titleclf.predict import blocks
 from titleclf.predict import dataset as module
+from titleclf.predict.worker import Request, Worker
 
 TITLES = [title for title, _, _ in rows()]
 
 
-def write(path: Path, titles: list[str | None], group: int = 7, **columns: list[object]) -> Path:
+def write(path: Path, titles: Sequence[str | None], group: int = 7, **columns: list[Any]) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     table = pyarrow.table({"id": range(len(titles)), "title": pyarrow.array(titles, pyarrow.string()), **columns})
     parquet.write_table(table, path, row_group_size=group)
@@ -40,27 +42,25 @@ def data(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def here(monkeypatch: pytest.MonkeyPatch) -> list[dataset.Block]:
-    """Answer in this process, and return the blocks that were: Ray takes seconds to start."""
-    seen = []
+def here(monkeypatch: pytest.MonkeyPatch) -> list[blocks.Block]:
+    """Predict in this process, since Ray takes seconds to start, and return the predicted blocks."""
+    predicted: list[blocks.Block] = []
 
-    def answered(blocks, asked, workers):
-        from titleclf.predict.worker import Worker
-
+    def predict_blocks(missing: Sequence[blocks.Block], request: Request, workers: int) -> Iterator[int]:
         assert workers >= 1
-        for block in blocks:
-            seen.append(block)
-            yield Worker(asked).answer(block)
+        for block in missing:
+            predicted.append(block)
+            yield Worker(request).predict(block)
 
-    monkeypatch.setattr(module, "answered", answered)
-    return seen
+    monkeypatch.setattr(module, "predict_blocks", predict_blocks)
+    return predicted
 
 
 @pytest.fixture
-def said(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
-    """Call the command in this process and return what it says."""
+def report(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """Return a function that runs the command in this process and returns its report."""
 
-    def call(*arguments: str | Path) -> str:
+    def call(*arguments: object) -> str:
         monkeypatch.setattr(sys, "argv", ["predict_dataset", *map(str, arguments)])
         module.main()
         return one_line(capsys.readouterr().out)
@@ -69,20 +69,21 @@ def said(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
 
 
 @pytest.fixture
-def refused(said: Callable[..., str], capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
-    """Call the command in this process and return the line that it ends with."""
+def refusal(report: Callable[..., str], capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """Return a function that runs the command in this process and returns its error."""
 
-    def call(*arguments: str | Path) -> str:
-        with pytest.raises(SystemExit) as left:
-            said(*arguments)
-        assert left.value.code == 2
+    def call(*arguments: object) -> str:
+        with pytest.raises(SystemExit) as caught:
+            report(*arguments)
+        assert caught.value.code == 2
         return one_line(capsys.readouterr().err)
 
     return call
 
 
-def answers(folder: Path) -> list[dict]:
-    return parquet.read_table(folder).to_pylist()
+def predictions(folder: Path) -> list[dict[str, Any]]:
+    table: list[dict[str, Any]] = parquet.read_table(folder).to_pylist()
+    return table
 
 
 def shards(folder: Path) -> dict[str, bytes]:
@@ -90,7 +91,7 @@ def shards(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.usefixtures("data")
-def test_two_workers_answer_each_row_once_and_the_same_command_goes_on(run, tmp_path):
+def test_two_workers_predict_each_row_once_and_the_same_command_continues(run, tmp_path):
     out = tmp_path / "out"
     arguments = ("data", "out", "--model", str(run), "--workers", "2", "--batch-size", "3")
     done = command("predict.dataset", *arguments, cwd=tmp_path)
@@ -104,31 +105,31 @@ def test_two_workers_answer_each_row_once_and_the_same_command_goes_on(run, tmp_
         "none-00000.parquet",
     }
     expected = Classifier.load(run).predict([*TITLES[:30], "", "", *TITLES[30:39]])
-    found = answers(out)
+    found = predictions(out)
     assert [row["id"] for row in found] == [*range(32), *range(9)]
     assert [row["title"] for row in found] == [*TITLES[:30], "", None, *TITLES[30:39]]
-    assert [row["category"] for row in found] == [one.category for one in expected]
-    assert [row["probability"] for row in found] == pytest.approx([one.probability for one in expected])
+    assert [row["category"] for row in found] == [prediction.category for prediction in expected]
+    assert [row["probability"] for row in found] == pytest.approx([prediction.probability for prediction in expected])
 
     (out / "a-00002.parquet").unlink()
     (out / "a-00003.parquet").write_bytes(first["a-00003.parquet"][:-9])
     write(out / "deep" / "a-00000.parquet", TITLES[:3])  # with another number of rows
-    (out / ".a-00001.parquet.begun").touch()  # by a worker that was killed
+    (out / ".a-00001.parquet.begun").touch()  # by a killed worker
     done = command("predict.dataset", *arguments, cwd=tmp_path)
     assert done.stdout == f"41 titles in 8 shards: out (20 were there before). Model: {run}.\n"
     assert shards(out) == first
     assert not (out / ".a-00001.parquet.begun").exists()
 
 
-def test_neither_ctrl_c_nor_a_killed_worker_loses_a_row_or_brings_one_twice(run, tmp_path):
+def test_neither_ctrl_c_nor_a_killed_worker_loses_or_repeats_a_row(run, tmp_path):
     many = [f"{title} {number}" for number in range(400) for title in TITLES]
     write(tmp_path / "many.parquet", many, group=1000)
     code, out, err = signalled(run, tmp_path, signal.SIGINT, to_worker=False)
     assert (code, out) == (130, "")
-    assert err == "Interrupted. The same command goes on with the shards that are missing.\n"
+    assert err == "Interrupted. The same command continues with the missing shards.\n"
     code, out, _ = signalled(run, tmp_path, signal.SIGKILL, to_worker=True)
     assert (code, out.partition(":")[0]) == (0, "20,000 titles in 20 shards")
-    found = answers(tmp_path / "out")
+    found = predictions(tmp_path / "out")
     assert [row["id"] for row in found] == list(range(20_000))
     assert [row["title"] for row in found] == many
     assert not list((tmp_path / "out").glob(".*"))
@@ -151,49 +152,52 @@ def signalled(run: Path, folder: Path, what: signal.Signals, *, to_worker: bool)
 
 
 def busy_worker(pid: int) -> int:
-    """Wait for a process below `pid` that answers a block, and return its number."""
+    """Wait for a process below `pid` that predicts a block, and return its number."""
     for _ in range(1200):
         listed = subprocess.run(["ps", "-eo", "pid=,ppid=,args="], capture_output=True, text=True, check=True).stdout
         found = {int(line.split()[0]): (int(line.split()[1]), line) for line in listed.splitlines()}
         for number, (parent, line) in found.items():
             while parent in found and parent != pid:
                 parent = found[parent][0]
-            if parent == pid and "ray::Worker.answer" in line:
+            if parent == pid and "ray::Worker.predict" in line:
                 return number
         time.sleep(0.05)
     raise TimeoutError
 
 
 @pytest.mark.usefixtures("here")
-def test_candidates_thresholds_and_another_column(run, tmp_path, said):
+def test_candidates_thresholds_and_another_column(run, tmp_path, report):
     classifier = Classifier.load(run)
     path = write(tmp_path / "one.parquet", ["-"] * 3, name=["Tagesschau", "Qwertz", None])
-    how = ("--column", "name", "--top", 2, "--precision", 0.5, "--model", run)
-    assert said(path, tmp_path / "out", *how).startswith("3 titles in 1 shards: ")
+    options = ("--column", "name", "--top", 2, "--precision", 0.5, "--model", run)
+    assert report(path, tmp_path / "out", *options).startswith("3 titles in 1 shards: ")
     expected = classifier.predict(["Tagesschau", "Qwertz", ""], 2, classifier.thresholds.at(0.5))
-    for row, one in zip(answers(tmp_path / "out"), expected, strict=True):
-        assert row["category"] == one.category
-        assert [candidate["category"] for candidate in row["candidates"]] == [name for name, _ in one.candidates]
-        assert [candidate["probability"] for candidate in row["candidates"]] == pytest.approx(
-            [share for _, share in one.candidates]
+    for row, prediction in zip(predictions(tmp_path / "out"), expected, strict=True):
+        assert row["category"] == prediction.category
+        candidates = [(candidate["category"], candidate["probability"]) for candidate in row["candidates"]]
+        assert [name for name, _ in candidates] == [name for name, _ in prediction.candidates]
+        assert [probability for _, probability in candidates] == pytest.approx(
+            [probability for _, probability in prediction.candidates]
         )
 
 
 @pytest.mark.usefixtures("here")
-def test_several_tags(data, tags_run, tmp_path, said):
-    said(data, tmp_path / "out", "--model", tags_run)
+def test_several_tags(data, tags_run, tmp_path, report):
+    report(data, tmp_path / "out", "--model", tags_run)
     expected = Classifier.load(tags_run).predict([*TITLES[:30], "", "", *TITLES[30:39]])
-    assert [tuple(row["categories"]) for row in answers(tmp_path / "out")] == [one.named for one in expected]
-    assert "candidates" not in answers(tmp_path / "out")[0]
+    assert [tuple(row["categories"]) for row in predictions(tmp_path / "out")] == [
+        prediction.named for prediction in expected
+    ]
+    assert "candidates" not in predictions(tmp_path / "out")[0]
 
 
 @pytest.mark.usefixtures("here")
-def test_what_rows_have_beside_their_title_stays(run, tmp_path, said):
+def test_the_other_columns_stay_as_they_are(run, tmp_path, report):
     kept = {"tags": [["a"], None, []], "when": pyarrow.array([1, 2, None], pyarrow.timestamp("s"))}
     titles = pyarrow.array(["Newsnight", "Tatort", None]).dictionary_encode()
     table = pyarrow.table({**kept, "title": titles}).replace_schema_metadata({"whose": "mine"})
     parquet.write_table(table, tmp_path / "one.parquet")
-    said(tmp_path / "one.parquet", tmp_path / "out", "--model", run)
+    report(tmp_path / "one.parquet", tmp_path / "out", "--model", run)
     found = parquet.read_table(tmp_path / "out" / "one-00000.parquet")
     assert found.column_names == ["tags", "when", "title", "category", "probability"]
     assert found.select(["tags", "when", "title"]).to_pylist() == table.to_pylist()
@@ -202,19 +206,19 @@ def test_what_rows_have_beside_their_title_stays(run, tmp_path, said):
 
 @pytest.mark.usefixtures("here")
 @pytest.mark.parametrize("what", ["options", "model", "data"])
-def test_a_folder_that_was_begun_otherwise_is_refused(data, run, tags_run, tmp_path, said, refused, what):
+def test_a_folder_that_was_begun_with_something_else_is_refused(data, run, tags_run, tmp_path, report, refusal, what):
     out = tmp_path / "out"
-    said(data, out, "--model", run)
+    report(data, out, "--model", run)
     before = shards(out)
     if what == "data":
         write(data / "deep" / "a.parquet", TITLES[31:40])
     model = tags_run if what == "model" else run
-    again = refused(data, out, "--model", model, *(["--top", "2"] if what == "options" else []))
+    again = refusal(data, out, "--model", model, *(["--top", "2"] if what == "options" else []))
     assert again == f"{out} must be begun with the same {what}. Got another. Name a new folder."
     assert shards(out) == before
 
 
-def test_every_mistake_is_one_line(data, run, tmp_path, refused, here):
+def test_every_error_is_one_line(data, run, tmp_path, refusal, here):
     out, model = tmp_path / "out", ("--model", run)
     text = tmp_path / "titles.csv"
     with text.open("w") as file:
@@ -227,7 +231,7 @@ def test_every_mistake_is_one_line(data, run, tmp_path, refused, here):
     (full / "notes.txt").touch()
     broken = tmp_path / "broken"
     broken.mkdir()
-    (broken / dataset.MANIFEST).write_text("{")
+    (broken / blocks.MANIFEST).write_text("{")
     cases = [
         ((empty, out), f"{empty} must be a .parquet file or a folder of such. Got none. Check the path."),
         ((tmp_path / "no", out), f"{tmp_path / 'no'} must be a .parquet file or a folder of such. Got none. Check"),
@@ -240,27 +244,25 @@ def test_every_mistake_is_one_line(data, run, tmp_path, refused, here):
         ((data, broken), f"{broken} must be begun with the same data and titleclf and model and options. Got another."),
     ]
     for arguments, sentence in cases:
-        assert refused(*arguments, *model).startswith(sentence)
-    assert refused(data, out, "--model", empty).startswith(f"{empty} has no config.json.")
+        assert refusal(*arguments, *model).startswith(sentence)
+    assert refusal(data, out, "--model", empty).startswith(f"{empty} has no config.json.")
     assert not out.exists()
     assert here == []
 
 
-def test_a_model_that_knows_channels_and_durations_looks_at_them(context_run, tmp_path, said, here):
-    contexts = {"channel": ["sport.one", "news.24", None], "duration": [59, 15, None]}
-    write(tmp_path / "a.parquet", ["Qwertz"] * 3, **contexts)
+def test_a_model_with_fields_uses_the_columns_of_channels_and_durations(context_run, tmp_path, report, here):
+    channels, durations = ["sport.one", "news.24", None], [59, 15, None]
+    write(tmp_path / "a.parquet", ["Qwertz"] * 3, channel=channels, duration=durations)
     write(tmp_path / "alone.parquet", ["Qwertz"])
     for name in ("a", "alone"):
-        said(tmp_path / f"{name}.parquet", tmp_path / name, "--model", context_run, "--precision", "0.8")
+        report(tmp_path / f"{name}.parquet", tmp_path / name, "--model", context_run, "--precision", "0.8")
     model = Classifier.load(context_run)
-    expected = model.predict(
-        ["Qwertz"] * 3, 1, model.least_at(0.8), channels=contexts["channel"], durations=[59, 15, None]
-    )
-    assert [one.category for one in expected[:2]] == ["Sports", "News"]
-    found = answers(tmp_path / "a")
-    assert [row["category"] for row in found] == [one.category for one in expected]
-    assert [row["probability"] for row in found] == pytest.approx([one.probability for one in expected])
-    (alone,) = answers(tmp_path / "alone")
+    expected = model.predict(["Qwertz"] * 3, 1, model.thresholds_at(0.8), channels=channels, durations=durations)
+    assert [prediction.category for prediction in expected[:2]] == ["Sports", "News"]
+    found = predictions(tmp_path / "a")
+    assert [row["category"] for row in found] == [prediction.category for prediction in expected]
+    assert [row["probability"] for row in found] == pytest.approx([prediction.probability for prediction in expected])
+    (alone,) = predictions(tmp_path / "alone")
     assert (alone["category"], alone["probability"]) == (found[2]["category"], found[2]["probability"])
     assert len(here) == 2
 
@@ -268,16 +270,19 @@ def test_a_model_that_knows_channels_and_durations_looks_at_them(context_run, tm
 @pytest.mark.parametrize(
     ("columns", "problem"),
     [
-        ({"duration": [60, -5]}, "duration must be minutes, 0 or more, or empty. Got -5. Write how long it lasts."),
+        (
+            {"duration": [60, -5]},
+            "duration must be minutes, 0 or more, or empty. Got -5. Write the duration in minutes.",
+        ),
         ({"channel": [1, 2]}, "channel must be text. Got 1. Put it in quotes."),
     ],
 )
 @pytest.mark.usefixtures("here")
-def test_a_wrong_channel_or_duration_is_refused(context_run, run, tmp_path, said, refused, columns, problem):
+def test_an_invalid_channel_or_duration_is_refused(context_run, run, tmp_path, report, refusal, columns, problem):
     path = write(tmp_path / "a.parquet", ["Qwertz", "Live"], **columns)
-    assert refused(path, tmp_path / "out", "--model", context_run) == f"{path}, row group 0: {problem}"
-    assert answers(tmp_path / "out") == []
-    said(path, tmp_path / "other", "--model", run)  # which looks at neither
+    assert refusal(path, tmp_path / "out", "--model", context_run) == f"{path}, row group 0: {problem}"
+    assert predictions(tmp_path / "out") == []
+    report(path, tmp_path / "other", "--model", run)  # which uses neither
 
 
 def test_a_damaged_block_ends_with_its_sentence(run, tmp_path, data):
@@ -293,19 +298,19 @@ def test_a_damaged_block_ends_with_its_sentence(run, tmp_path, data):
 def test_a_block_that_kills_every_worker_ends_with_a_sentence(tmp_path):
     program = """
         import os
-        from titleclf.predict import dataset as predict_dataset, worker as shards
+        from titleclf.predict import dataset, worker
         from titleclf.runtime.errors import exit_codes
 
         class Deadly:
-            def __init__(self, asked): ...
+            def __init__(self, request): ...
 
-            def answer(self, block):
+            def predict(self, block):
                 os._exit(1)
 
         @exit_codes
         def main():
-            shards.Worker = Deadly
-            list(predict_dataset.answered(["block"], None, 1))
+            worker.Worker = Deadly
+            list(dataset.predict_blocks(["block"], None, 1))
 
         main()
     """
@@ -313,16 +318,18 @@ def test_a_block_that_kills_every_worker_ends_with_a_sentence(tmp_path):
     done = subprocess.run(
         [sys.executable, "program.py"], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False
     )
-    sentence = "a block must be answered in 4 tries. Got a killed process each time. Pass fewer --workers or a smaller"
     assert done.returncode == 2
-    assert done.stderr.splitlines()[-1] == f"{sentence} --batch-size, should memory have run out."
+    assert done.stderr.splitlines()[-1] == (
+        "a block must be predicted in 4 tries. Got a killed process each time. Pass fewer --workers or a smaller "
+        "--batch-size, in case memory ran out."
+    )
 
 
 @pytest.mark.parametrize("name", ["ray", "pyarrow"])
-def test_who_lacks_the_extra_is_told(monkeypatch, refused, tmp_path, name):
+def test_the_error_without_a_package_names_the_extra(monkeypatch, refusal, tmp_path, name):
     monkeypatch.setitem(sys.modules, name, None)
-    for one in ("blocks", "worker"):
-        monkeypatch.delitem(sys.modules, f"titleclf.predict.{one}", raising=False)
-        monkeypatch.delattr(titleclf.predict, one, raising=False)
-    sentence = f"titleclf must have what data sets need. Got no module named {name}. Install it: "
-    assert refused(tmp_path, tmp_path / "out") == f"{sentence}pip install 'titleclf[ray]'."
+    for own in ("blocks", "worker"):
+        monkeypatch.delitem(sys.modules, f"titleclf.predict.{own}", raising=False)
+        monkeypatch.delattr(titleclf.predict, own, raising=False)
+    sentence = f"titleclf needs the extra ray. Got no module named {name}. Install it: "
+    assert refusal(tmp_path, tmp_path / "out") == f"{sentence}pip install 'titleclf[ray]'."

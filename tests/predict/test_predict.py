@@ -3,6 +3,7 @@ import io
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -11,8 +12,11 @@ from tests.helpers.commands import command, one_line
 from titleclf import __version__
 from titleclf.predict import __main__ as module
 from titleclf.predict.output import NO_TITLE, UNSURE
+from titleclf.runtime.bundle.reader import read_bundle
+from titleclf.runtime.text.programmes import Programmes
 from titleclf.runtime.thresholds import Thresholds
-from titleclf.training.trained_model import load_bundle
+from titleclf.training.bundle_writer import write_bundle
+from titleclf.training.trained_model import load_trained
 
 AWKWARD = [
     "What's Up, Doc?",
@@ -40,30 +44,31 @@ AWKWARD = [
 assert len(AWKWARD) == 21
 
 
-def answers(monkeypatch, capsys, model: Path, *arguments: str) -> list[dict]:
+def predictions(monkeypatch, capsys, model: Path, *arguments: str) -> list[dict[str, Any]]:
     monkeypatch.setattr(sys, "argv", ["predict", "--model", str(model), "--format", "jsonl", *arguments])
     module.main()
     return [json.loads(line) for line in capsys.readouterr().out.split("\n")[:-1]]
 
 
-def assert_awkward(found: list[dict], titles: list[str]) -> None:
-    assert [answer["title"] for answer in found] == titles
-    for answer in found:
-        if answer["title"].strip():
-            assert answer["category"] in ("Music", "News", "Sports")
-            assert answer["top"][0] == {"category": answer["category"], "probability": answer["probability"]}
+def assert_awkward(found: list[dict[str, Any]], titles: list[str]) -> None:
+    assert [prediction["title"] for prediction in found] == titles
+    for prediction in found:
+        category, probability = prediction["category"], prediction["probability"]
+        if prediction["title"].strip():
+            assert category in ("Music", "News", "Sports")
+            assert prediction["top"][0] == {"category": category, "probability": probability}
         else:
-            assert (answer["category"], answer["probability"], answer["top"]) == (None, None, [])
+            assert (category, probability, prediction["top"]) == (None, None, [])
 
 
 def test_awkward_titles_as_arguments(monkeypatch, capsys, run):
-    assert_awkward(answers(monkeypatch, capsys, run, "--", *AWKWARD), AWKWARD)
+    assert_awkward(predictions(monkeypatch, capsys, run, "--", *AWKWARD), AWKWARD)
 
 
 def test_awkward_titles_in_a_text_file(monkeypatch, capsys, run, tmp_path):
     titles = [*AWKWARD, "nul\0inside", "next\u2028line"]
     (tmp_path / "titles.txt").write_bytes("\n".join(titles).encode() + b"\n")
-    assert_awkward(answers(monkeypatch, capsys, run, "--input", str(tmp_path / "titles.txt")), titles)
+    assert_awkward(predictions(monkeypatch, capsys, run, "--input", str(tmp_path / "titles.txt")), titles)
 
 
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
@@ -72,7 +77,7 @@ def test_awkward_titles_in_a_table(monkeypatch, capsys, run, tmp_path, kind):
     frame = pd.DataFrame({"id": range(len(titles)), "title": titles})
     path = tmp_path / f"titles.{kind}"
     frame.to_csv(path, index=False) if kind == "csv" else frame.to_parquet(path)
-    assert_awkward(answers(monkeypatch, capsys, run, "--input", str(path)), titles)
+    assert_awkward(predictions(monkeypatch, capsys, run, "--input", str(path)), titles)
 
 
 @pytest.mark.parametrize("arguments", [[], ["--input", "-"]])
@@ -82,40 +87,39 @@ def test_awkward_titles_on_standard_input(run, tmp_path, arguments):
         "predict", "--model", str(run), "--format", "jsonl", *arguments, cwd=tmp_path, input="\n".join(titles) + "\n"
     )
     assert_awkward([json.loads(line) for line in done.stdout.splitlines()], titles)
-    assert done.stderr.splitlines() == [f"model: {run}", "cut: 2 titles longer than the longest of training"]
+    assert done.stderr.splitlines() == [f"model: {run}", "truncated: 2 titles longer than the longest training title"]
 
 
-def test_an_answer_does_not_depend_on_the_locale(run, tmp_path, monkeypatch):
+def test_a_prediction_does_not_depend_on_the_locale(run, tmp_path, monkeypatch):
     monkeypatch.setenv("LC_ALL", "C")
     monkeypatch.setenv("PYTHONUTF8", "0")
     monkeypatch.setenv("PYTHONCOERCECLOCALE", "0")
     (tmp_path / "t.txt").write_text("日本沈没\n", encoding="utf-8")
-    done = command(
-        "predict", "--model", str(run), "--input", "t.txt", "--format", "csv", cwd=tmp_path, encoding="utf-8"
-    )
+    done = command("predict", "--model", str(run), "--input", "t.txt", "--format", "csv", cwd=tmp_path)
     assert "日本沈没" in done.stdout
 
 
-def test_a_prediction_is_the_bundles(run):
-    bundle = load_bundle(run)
-    (found,) = bundle.predict(["Match of the Day"], top=3)
-    row = bundle.probabilities(["Match of the Day"])[0][0]
-    assert [share for _, share in found.candidates] == sorted(row, reverse=True)
-    assert found.category == bundle.categories[row.argmax()]
+def test_predictions_are_those_of_the_trained_model(run):
+    model = load_trained(run)
+    (found,) = model.predict(["Match of the Day"], top=3)
+    row = model.probabilities(Programmes(["Match of the Day"]))[0]
+    assert [probability for _, probability in found.candidates] == sorted(row, reverse=True)
+    assert found.category == model.categories[row.argmax()]
 
 
 def test_below_the_minimum_confidence_there_is_no_category_but_candidates(monkeypatch, capsys, run):
-    (answer,) = answers(monkeypatch, capsys, run, "--min-confidence", "1", "--top", "2", "Match of the Day")
-    assert answer["category"] is None
-    assert len(answer["top"]) == 2
-    assert answer["probability"] == answer["top"][0]["probability"]
+    (prediction,) = predictions(monkeypatch, capsys, run, "--min-confidence", "1", "--top", "2", "Match of the Day")
+    assert prediction["category"] is None
+    assert len(prediction["top"]) == 2
+    assert prediction["probability"] == prediction["top"][0]["probability"]
 
 
 def with_thresholds(run: Path, tmp_path: Path, least: list[float | None]) -> Path:
     """Copy the bundle, with the same thresholds for all categories at the precisions 0.5 and 0.9."""
-    bundle = load_bundle(run)
-    bundle.thresholds = Thresholds([0.5, 0.9], dict.fromkeys(bundle.categories, least), {})
-    bundle.save(tmp_path / "changed")
+    bundle = read_bundle(run)
+    categories = bundle.contents.categories
+    bundle.contents.thresholds = Thresholds([0.5, 0.9], dict.fromkeys(categories, least), {})
+    write_bundle(bundle, tmp_path / "changed")
     return tmp_path / "changed"
 
 
@@ -125,29 +129,31 @@ def test_below_its_threshold_a_category_is_not_named_but_a_candidate(
 ):
     model = with_thresholds(run, tmp_path, least)
     for precision, named in zip(("0.5", "0.9"), is_named, strict=True):
-        (answer,) = answers(monkeypatch, capsys, model, "--precision", precision, "--top", "2", "Match of the Day")
-        assert answer["category"] == (answer["top"][0]["category"] if named else None)
-        assert len(answer["top"]) == 2
+        (prediction,) = predictions(
+            monkeypatch, capsys, model, "--precision", precision, "--top", "2", "Match of the Day"
+        )
+        assert prediction["category"] == (prediction["top"][0]["category"] if named else None)
+        assert len(prediction["top"]) == 2
 
 
 def test_precision_and_minimum_confidence_must_both_hold(monkeypatch, capsys, run, tmp_path):
     model = with_thresholds(run, tmp_path, [0.0, 1.0])
     for precision, confidence, is_named in (("0.5", "0", True), ("0.5", "1", False), ("0.9", "0", False)):
-        (answer,) = answers(
+        (prediction,) = predictions(
             monkeypatch, capsys, model, "--precision", precision, "--min-confidence", confidence, "Tagesschau"
         )
-        assert (answer["category"] is not None) == is_named
+        assert (prediction["category"] is not None) == is_named
 
 
 @pytest.mark.parametrize(("kind", "unsure"), [("text", f"   ?  {UNSURE}"), ("csv", "Tagesschau,,")])
-def test_not_knowing_is_told_in_every_format(monkeypatch, capsys, run, tmp_path, kind, unsure):
+def test_abstention_is_shown_in_every_format(monkeypatch, capsys, run, tmp_path, kind, unsure):
     model = with_thresholds(run, tmp_path, [None, None])
     monkeypatch.setattr(sys, "argv", ["p", "--model", str(model), "--precision", "0.9", "--format", kind, "Tagesschau"])
     module.main()
     assert unsure in capsys.readouterr().out
 
 
-def test_csv_has_a_row_a_title(monkeypatch, capsys, run):
+def test_csv_has_one_row_for_each_title(monkeypatch, capsys, run):
     arguments = ["--model", str(run), "--format", "csv", "--top", "9", 'Say "Yes", no', ""]
     monkeypatch.setattr(sys, "argv", ["predict", *arguments])
     module.main()
@@ -187,17 +193,24 @@ def test_files_larger_than_a_chunk_keep_their_order(monkeypatch, capsys, run, tm
     monkeypatch.setattr(module, "_CHUNK", 7)
     titles = [f"title {number}" for number in range(50)]
     (tmp_path / "t.txt").write_text("\n".join(titles))
-    found = answers(monkeypatch, capsys, run, "--input", str(tmp_path / "t.txt"))
-    assert [answer["title"] for answer in found] == titles
+    found = predictions(monkeypatch, capsys, run, "--input", str(tmp_path / "t.txt"))
+    assert [prediction["title"] for prediction in found] == titles
 
 
-def test_an_empty_file_has_no_answers(monkeypatch, capsys, run, tmp_path):
+def test_an_empty_file_has_no_predictions(monkeypatch, capsys, run, tmp_path):
     (tmp_path / "t.txt").write_text("")
-    assert answers(monkeypatch, capsys, run, "--input", str(tmp_path / "t.txt")) == []
+    assert predictions(monkeypatch, capsys, run, "--input", str(tmp_path / "t.txt")) == []
 
 
-def test_the_newest_run_is_the_default_and_is_named(monkeypatch, capsys, run):
-    monkeypatch.chdir(run.parent.parent)
+@pytest.fixture
+def in_folder_with_run(run, tmp_path, monkeypatch) -> None:
+    """Work in a folder whose `outputs` holds a run."""
+    (tmp_path / "outputs").symlink_to(run.parent, target_is_directory=True)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.usefixtures("in_folder_with_run")
+def test_the_newest_run_is_the_default_and_is_named(monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["predict", "Tagesschau"])
     module.main()
     assert capsys.readouterr().err == "model: outputs/latest\n"
@@ -208,7 +221,7 @@ SHIPPED = f"model: shipped (titleclf {__version__})\n"
 
 @pytest.mark.usefixtures("shipped_model")
 @pytest.mark.parametrize("arguments", [[], ["--model", "shipped"]])
-def test_before_any_run_the_shipped_model_answers_and_is_named(monkeypatch, capsys, run, tmp_path, arguments):
+def test_before_any_run_the_shipped_model_predicts_and_is_named(monkeypatch, capsys, run, tmp_path, arguments):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["predict", *arguments, "Tagesschau"])
     module.main()
@@ -219,9 +232,8 @@ def test_before_any_run_the_shipped_model_answers_and_is_named(monkeypatch, caps
     assert capsys.readouterr().out == shipped.out
 
 
-@pytest.mark.usefixtures("shipped_model")
-def test_a_run_goes_before_the_shipped_model(monkeypatch, capsys, run):
-    monkeypatch.chdir(run.parent.parent)
+@pytest.mark.usefixtures("shipped_model", "in_folder_with_run")
+def test_a_run_is_preferred_to_the_shipped_model(monkeypatch, capsys):
     for arguments, name in (([], "model: outputs/latest\n"), (["--model", "shipped"], SHIPPED)):
         monkeypatch.setattr(sys, "argv", ["predict", *arguments, "Tagesschau"])
         module.main()
@@ -229,7 +241,7 @@ def test_a_run_goes_before_the_shipped_model(monkeypatch, capsys, run):
 
 
 @pytest.mark.usefixtures("no_shipped_model")
-def test_a_package_without_a_model_says_so(monkeypatch, capsys, tmp_path):
+def test_a_package_without_a_model_is_an_error(monkeypatch, capsys, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["predict", "--model", "shipped", "Tagesschau"])
     with pytest.raises(SystemExit):
@@ -244,7 +256,7 @@ def test_a_package_without_a_model_says_so(monkeypatch, capsys, tmp_path):
         (["A", "--input", "b.txt"], "titles must be arguments or come from --input. Got both. Leave one out."),
         (["A"], "outputs/latest must exist. Got nothing there. Train a model with make train, or pass --model DIR."),
         (["A", "--model", "none"], "none must be a folder with a model. Got nothing there. Train one with: make train"),
-        (["--input", "none.txt", "--model", "RUN"], "none.txt must be a file that exists. Got nothing there."),
+        (["--input", "none.txt", "--model", "RUN"], "none.txt: no such file."),
         (["--input", "none.doc", "--model", "RUN"], "none.doc must be one of .csv, .tsv, .jsonl, .parquet"),
         (["--input", "latin.txt", "--model", "RUN"], "latin.txt:2: must be UTF-8. Got other bytes. Convert it, for"),
         (["--input", "latin.csv", "--model", "RUN"], "latin.csv:3: title must be UTF-8. Got other bytes."),
@@ -260,13 +272,15 @@ def test_a_package_without_a_model_says_so(monkeypatch, capsys, tmp_path):
         (["--model", "RUN", "\udcff"], "argument:1: must be UTF-8. Got other bytes."),
     ],
 )
-def test_mistakes_are_one_line(monkeypatch, capsys, tmp_path, run, arguments, sentence):
+def test_errors_are_one_line(monkeypatch, capsys, tmp_path, run, arguments, sentence):
     (tmp_path / "latin.txt").write_bytes("Tatort\nMünchen\n".encode("latin-1"))
     (tmp_path / "latin.csv").write_bytes("title\nTatort\nMünchen\n".encode("latin-1"))
     (tmp_path / "number.jsonl").write_text('{"title": 24}\n')
     (tmp_path / "ragged.csv").write_text("title\nA,B\n")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", ["predict", *(str(run) if one == "RUN" else one for one in arguments)])
+    monkeypatch.setattr(
+        sys, "argv", ["predict", *(str(run) if argument == "RUN" else argument for argument in arguments)]
+    )
     with pytest.raises(SystemExit) as caught:
         module.main()
     assert caught.value.code == 2
@@ -278,7 +292,7 @@ def test_mistakes_are_one_line(monkeypatch, capsys, tmp_path, run, arguments, se
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["--top", "0", "A"], "must be a whole number above 0. Got 0."),
+        (["--top", "0", "A"], "must be an integer above 0. Got 0."),
         (["--min-confidence", "2", "A"], "must be in [0, 1]. Got 2."),
         (["--min-confidence", "much", "A"], "must be in [0, 1]. Got much."),
         (["--precision", "1", "A"], "must be in (0, 1). Got 1."),
@@ -287,7 +301,7 @@ def test_mistakes_are_one_line(monkeypatch, capsys, tmp_path, run, arguments, se
         (["--nonsense"], "unrecognized arguments: --nonsense"),
     ],
 )
-def test_wrong_options(monkeypatch, capsys, arguments, sentence):
+def test_invalid_options_are_refused(monkeypatch, capsys, arguments, sentence):
     monkeypatch.setattr(sys, "argv", ["predict", *arguments])
     with pytest.raises(SystemExit) as caught:
         module.main()
@@ -295,7 +309,7 @@ def test_wrong_options(monkeypatch, capsys, arguments, sentence):
     assert sentence in capsys.readouterr().err
 
 
-def test_no_titles_on_a_terminal(monkeypatch, capsys):
+def test_titles_must_be_given_on_a_terminal(monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["predict"])
     monkeypatch.setattr(sys, "stdin", None)
     with pytest.raises(SystemExit) as caught:

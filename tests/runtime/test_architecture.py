@@ -16,7 +16,7 @@ def test_a_mapping_becomes_the_same_configuration():
     assert from_mapping(TrainConfig, asdict(config)) == config
 
 
-def test_whole_numbers_pass_for_fractions_and_names_for_enums():
+def test_integers_are_accepted_as_floats_and_names_as_enums():
     values = {**asdict(compose_train().model), "dropout": 0, "combine": "add"}
     model = from_mapping(ModelConfig, values)
     assert isinstance(model, NgramConfig)
@@ -35,7 +35,7 @@ def test_whole_numbers_pass_for_fractions_and_names_for_enums():
         ({"depth": 1}, "Missing or unknown: depth."),
     ],
 )
-def test_mappings_that_do_not_fit(change, sentence):
+def test_a_mapping_that_does_not_fit_is_refused(change, sentence):
     with pytest.raises(InputError) as caught:
         from_mapping(ModelConfig, {**asdict(compose_train().model), **change}, "here")
     assert sentence in str(caught.value)

@@ -1,201 +1,181 @@
-"""What is predicted in numpy is what torch computes, from the same files, refused in the same sentences."""
+"""Predictions of programmes, with few imports and little memory."""
 
-import json
 import re
-import shutil
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-import torch
-from safetensors.torch import load_file, save_file
-from torch import nn
 
-from tests.helpers.bundles import reseal
-from tests.helpers.training import compose_train
-from titleclf.runtime.bundle.packing import SCALE, TABLE
-from titleclf.runtime.bundle.reader import shapes_of
-from titleclf.runtime.choices import Combine, MemoryKind, Positions
-from titleclf.runtime.classifier import Classifier
+from tests.helpers.networks import TITLES
+from titleclf.runtime import classifier as module
+from titleclf.runtime.arrays import Floats
+from titleclf.runtime.bundle.reader import read_bundle
+from titleclf.runtime.choices import Task
+from titleclf.runtime.classifier import Classifier, classifier_of
 from titleclf.runtime.errors import InputError
-from titleclf.runtime.files import CHECKOUT
-from titleclf.runtime.network import codes_of
-from titleclf.training.network import Network
-from titleclf.training.positions import alternating, sinusoidal
-from titleclf.training.quantization import round_weights
-from titleclf.training.trained_model import Bundle, load_bundle
+from titleclf.runtime.network import LinearNetwork
+from titleclf.runtime.text.programmes import Programme, Programmes
 
-TITLES = [
-    "Match of the Day",
-    "",
-    " ",
-    "a",
-    "Tagesschau",
-    "Tagesschua",
-    "日本沈没",
-    "The Boat Race, the Grand National and the Six Nations",
-    "🎉",
-    "x" * 10_000,
-    "Match of the Day",
-]
-LENGTH = 101  # more places than any title of the runs has
-SIZES = {"bag": [], "ngram": ["model.buckets=997"], "conv": ["model.channels=11"]}
-MODEL = CHECKOUT / "data" / "model"
+# Five programmes, of which a model that was trained on `context_run`'s data can't tell the first two apart.
+SAME: dict[str, Any] = {"channels": ["news.24", "news.24", "sport.one", "x", "y"], "durations": [14, 15, 15, None, 0.0]}
 
 
-def with_network(run: Path, kind: str, *overrides: str, boundary: bool = True) -> Bundle:
-    """Return a run's bundle with a network of another architecture and random weights."""
-    bundle = load_bundle(run)
-    model = compose_train(f"model={kind}", "model.dim=7", *SIZES[kind], *overrides).model
-    characters = replace(bundle.characters, length=LENGTH, boundary=boundary)
-    network = Network(model, len(characters), LENGTH, len(bundle.categories))
-    torch.manual_seed(1)
-    for parameter in network.parameters():
-        nn.init.normal_(parameter, std=0.3)
-    return replace(bundle, network=network, characters=characters)
+def test_no_titles_have_no_probabilities_and_no_predictions(run):
+    classifier = Classifier.load(run)
+    assert classifier.probabilities(Programmes([])).shape == (0, 3)
+    assert classifier.predict([]) == []
+    assert classifier.predict([], 2, channels=[], durations=[]) == []
 
 
-def both(bundle: Bundle, tmp_path: Path) -> tuple[Bundle, Classifier]:
-    """Save a bundle, and return what torch and what numpy make of the folder."""
-    bundle.save(tmp_path / "saved")
-    return load_bundle(tmp_path / "saved"), Classifier.load(tmp_path / "saved")
+def test_a_bundle_that_was_read_predicts_as_the_classifier_that_is_loaded(run):
+    loaded = Classifier.load(run)
+    assert classifier_of(read_bundle(run)).predict(TITLES, 2) == loaded.predict(TITLES, 2)
+    assert (loaded.task, loaded.categories) == (Task.single, ["Music", "News", "Sports"])
+    assert loaded.thresholds is loaded.contents.thresholds
 
 
-def assert_same(bundle: Bundle, classifier: Classifier, titles: list[str] = TITLES) -> None:
-    """Assert equal answers to titles in a batch and alone."""
-    # Probabilities near 0 or 1 would hide mistakes. Sums of hundreds of n-grams are only that exact, in either.
-    assert np.abs(classifier.network_logits(titles)[0] - bundle.network_logits(titles)[0]).max() < 1e-4
-    shares, cut = bundle.probabilities(titles)
-    found, found_cut = classifier.probabilities(titles)
-    assert found.shape == (len(titles), len(bundle.categories))
-    assert np.abs(found - shares).max() < 1e-5
-    assert found_cut == cut
-    alone = np.concatenate([classifier.probabilities([title])[0] for title in titles])
-    assert np.abs(alone - shares).max() < 1e-5
+@pytest.mark.parametrize("top", [1, 2, 9])
+@pytest.mark.parametrize("model", ["run", "tags_run", "context_run"])
+def test_predictions_rank_the_probabilities(request, model, top):
+    classifier = Classifier.load(request.getfixturevalue(model))
+    thresholds = classifier.thresholds.default()
+    rows = classifier.probabilities(Programmes(TITLES))
+    targets = classifier.targets(Programmes(TITLES))
+    for prediction, title, row, target in zip(classifier.predict(TITLES, top), TITLES, rows, targets, strict=True):
+        assert prediction.title == title
+        if not title.strip():
+            assert (prediction.candidates, prediction.named, prediction.probability) == ((), (), None)
+            continue
+        order = np.argsort(-row, kind="stable")
+        names, probabilities = zip(*prediction.candidates, strict=True)
+        assert list(names) == [classifier.categories[place] for place in order[: len(names)]]
+        assert list(probabilities) == pytest.approx(row[order[: len(names)]])
+        if classifier.task is Task.single:
+            assert prediction.named == (classifier.categories[target],) == names[:1]
+            assert len(names) == min(top, 3)
+        else:
+            assert set(prediction.named) == {classifier.categories[place] for place in np.flatnonzero(target)}
+            assert (target == (row >= thresholds)).all()
+            assert len(names) >= min(top, len(row))
 
 
-@pytest.mark.parametrize("combine", list(Combine))
-@pytest.mark.parametrize("positions", list(Positions))
-@pytest.mark.parametrize("kind", list(SIZES))
-def test_every_encoder_and_code_is_computed_as_in_torch(run, tmp_path, kind, positions, combine):
-    made = with_network(run, kind, f"model.positions={positions}", f"model.combine={combine}")
-    assert_same(*both(made, tmp_path))
+def test_titles_have_the_same_predictions_in_batches_of_any_size(run, monkeypatch):
+    classifier = Classifier.load(run)
+    whole = classifier.predict(TITLES * 3, 2)
+    monkeypatch.setattr(module, "_CHUNK", 3)
+    in_chunks = Classifier.load(run).predict(TITLES * 3, 2)
+    assert [(found.title, found.named) for found in in_chunks] == [(found.title, found.named) for found in whole]
+    for found, expected in zip(in_chunks, whole, strict=True):
+        assert dict(found.candidates) == pytest.approx(dict(expected.candidates))
 
 
-@pytest.mark.parametrize("kind", list(SIZES))
-def test_so_are_a_hidden_layer_and_titles_without_boundaries(run, tmp_path, kind):
-    assert_same(*both(with_network(run, kind, "model.hidden=13", boundary=False), tmp_path))
+# Fields
 
 
-@pytest.mark.parametrize("overrides", [["model.across_words=true"], ["model.across_words=false", "model.orders=[3,1]"]])
-def test_so_are_ngrams_within_and_across_words(run, tmp_path, overrides):
-    assert_same(*both(with_network(run, "ngram", *overrides), tmp_path))
+def test_the_same_title_on_another_channel_may_have_another_category(context_run):
+    classifier = Classifier.load(context_run)
+    found = classifier.predict(["Qwertz"] * 4, channels=["sport.one", "news.24", "sport.one", None])
+    assert [prediction.category for prediction in found[:3]] == ["Sports", "News", "Sports"]
+    assert found[3] == classifier.predict(["Qwertz"])[0]
+    by_length = classifier.predict(["Qwertz"] * 2, durations=[100, 15])
+    assert [prediction.category for prediction in by_length] == ["Sports", "News"]
 
 
-@pytest.mark.parametrize("widths", ["[1]", "[2,3,4,5]", "[6,31]"])
-def test_so_are_convolutions_of_all_widths(run, tmp_path, widths):
-    assert_same(*both(with_network(run, "conv", f"model.widths={widths}"), tmp_path))
+def test_programmes_are_predicted_as_lists_are(context_run):
+    classifier = Classifier.load(context_run)
+    rows = [Programme("Qwertz", "sport.one"), Programme("Qwertz", None, 15), Programme("Qwertz")]
+    lists: dict[str, Any] = {"channels": ["sport.one", None, None], "durations": [None, 15, None]}
+    assert classifier.predict_programmes(Programmes.of(rows), 2) == classifier.predict(["Qwertz"] * 3, 2, **lists)
 
 
-@pytest.mark.parametrize("dim", [5, 6])
-@pytest.mark.parametrize(("to_nibbles", "dtype"), [(None, np.float32), (False, np.int8), (True, np.uint8)])
-def test_a_table_stays_as_small_as_it_is_saved(run, tmp_path, dim, to_nibbles, dtype):
-    made = with_network(run, "ngram", f"model.dim={dim}")
-    if to_nibbles is not None:
-        round_weights(made.network.encoder.ngrams.weight, to_nibbles=to_nibbles)
-    bundle, classifier = both(made, tmp_path)
-    assert classifier.network.weights[TABLE].dtype == dtype
-    assert (SCALE in classifier.network.weights) == (to_nibbles is not None)
-    assert_same(bundle, classifier)
+def test_programmes_that_lack_a_field_have_thresholds_of_their_own(context_run):
+    classifier = Classifier.load(context_run)
+    for_all_fields, for_others = classifier.thresholds_at(0.9)
+    assert np.array_equal(for_all_fields, classifier.thresholds.at(0.9))
+    title_thresholds = classifier.contents.title_thresholds
+    assert title_thresholds is not None
+    assert np.array_equal(for_others, title_thresholds.at(0.9))
+    apart = np.stack([np.zeros(3), np.full(3, 1.1)])  # all are named, or none
+    fields: dict[str, Any] = {"channels": ["news.24", "news.24", "x", None], "durations": [15, None, 15, 15]}
+    found = classifier.predict(["Qwertz"] * 4, 1, apart, **fields)
+    assert [prediction.category is not None for prediction in found] == [True, False, False, False]
+    assert classifier.predict(["Qwertz"], 3, apart)[0].named == ()
+    assert classifier.predict(["Qwertz"], 1, 0.0)[0].named
 
 
-@pytest.mark.parametrize("kind", list(MemoryKind))
-@pytest.mark.parametrize("task", ["run", "tags_run"])
-def test_tasks_and_memories_lean_alike(request, tmp_path, task, kind):
-    made = load_bundle(request.getfixturevalue(task))
-    assert made.memory is not None
-    made.memory = None if kind is MemoryKind.none else replace(made.memory, kind=kind)
-    bundle, classifier = both(made, tmp_path)
-    assert_same(bundle, classifier)
-    known = bundle.predict(TITLES, top=2)
-    found = classifier.predict(TITLES, top=2)
-    assert [one.named for one in found] == [one.named for one in known]
+def test_a_model_without_fields_has_one_threshold_for_each_category(run):
+    classifier = Classifier.load(run)
+    assert classifier.contents.title_thresholds is None
+    assert np.array_equal(classifier.thresholds_at(0.9), classifier.thresholds.at(0.9))
+    apart = np.stack([np.zeros(3), np.full(3, 1.1)])
+    assert classifier.predict(["Qwertz"], 1, apart)[0].named == ()
 
 
-def test_no_titles_have_no_probabilities(run):
-    assert Classifier.load(run).probabilities([])[0].shape == (0, 3)
+@pytest.mark.parametrize("values", [0.0, 1.1, np.zeros(3), np.array([1.1, 1.1, 1.1])])
+def test_a_minimum_probability_is_one_number_or_one_for_each_category(run, values):
+    found = Classifier.load(run).predict(["Tagesschau"], 1, values)
+    assert bool(found[0].named) == (np.max(values) < 1)
 
 
-@pytest.mark.parametrize("positions", list(Positions))
-@pytest.mark.parametrize("hidden", [0, 13])
-@pytest.mark.parametrize("kind", list(SIZES))
-def test_the_expected_shapes_are_those_of_the_network(kind, hidden, positions):
-    model = compose_train(
-        f"model={kind}", "model.dim=7", *SIZES[kind], f"model.hidden={hidden}", f"model.positions={positions}"
-    ).model
-    found = {name: tuple(one.shape) for name, one in Network(model, 19, 23, 3).state_dict().items()}
-    assert shapes_of(model, characters=19, length=23, categories=3) == found
+class Recording:
+    """A network that keeps the batches that it was given."""
+
+    def __init__(self, network: LinearNetwork) -> None:
+        self.network, self.batch_size = network, network.batch_size
+        self.batches: list[Programmes] = []
+
+    def logits(self, programmes: Programmes) -> Floats:
+        self.batches.append(programmes)
+        return self.network.logits(programmes)
 
 
-@pytest.mark.parametrize("dim", [1, 7, 12])
-def test_codes_are_those_of_training(dim):
-    for kind, code in ((Positions.alternating, alternating), (Positions.sinusoidal, sinusoidal)):
-        found = codes_of(kind, LENGTH, dim)
-        assert found.dtype == np.float32
-        # Angles reach LENGTH radians in single precision, and powers differ in their last bit from machine to machine.
-        assert np.abs(found - code(LENGTH, dim).numpy()).max() < LENGTH * np.finfo(np.float32).eps
-    assert codes_of(Positions.none, LENGTH, dim) is codes_of(Positions.learned, LENGTH, dim) is None
+def test_what_is_the_same_input_to_the_network_is_predicted_once(context_run):
+    classifier = Classifier.load(context_run)
+    fields = classifier.contents.fields
+    assert fields is not None
+    network = Recording(classifier.network)
+    found = Classifier(classifier.contents, network).predict(["a"] * 5, **SAME)
+    (batch,) = network.batches
+    assert batch.titles == ["a"] * 4
+    ids = fields.ids(batch)
+    assert ids is not None
+    assert ids.tolist() == [[2, 3], [3, 3], [0, 0], [0, 1]]
+    for prediction, channel, minutes in zip(found, *SAME.values(), strict=True):
+        (alone,) = classifier.predict(["a"], channels=[channel], durations=[minutes])
+        assert prediction.named == alone.named
+        assert prediction.probability == pytest.approx(alone.probability)
 
 
-def config_with(**changes: object):
-    def change(folder: Path) -> None:
-        config = json.loads((folder / "config.json").read_text())
-        (folder / "config.json").write_text(json.dumps({**config, **changes}))
-        reseal(folder)
-
-    return change
-
-
-def weights_with(**changes: torch.Tensor):
-    def change(folder: Path) -> None:
-        path = folder / "weights.safetensors"
-        tensors = load_file(path)
-        path.unlink()  # what was read may still be mapped
-        save_file(tensors | {name.replace("__", "."): tensor for name, tensor in changes.items()}, path)
-        reseal(folder)
-
-    return change
+def test_a_model_without_fields_ignores_them(run):
+    classifier = Classifier.load(run)
+    assert classifier.contents.fields is None
+    assert classifier.predict(["Qwertz"], channels=["news.24"], durations=[5]) == classifier.predict(["Qwertz"])
+    network = Recording(classifier.network)
+    Classifier(classifier.contents, network).predict(["a"] * 5, **SAME)
+    assert network.batches == [Programmes(["a"])]
 
 
 @pytest.mark.parametrize(
-    ("damage", "sentence"),
+    ("fields", "sentence"),
     [
-        (shutil.rmtree, " must be a folder with a model. Got nothing there. Train one with: make train"),
-        (lambda folder: (folder / "weights.safetensors").unlink(), " has no weights.safetensors. Train again or pass"),
-        (config_with(format=1), "/config.json must be of format 3 or 4. Got 1. Install the titleclf that wrote it, or"),
-        (config_with(facts={}), "/config.json: facts must have the keys about, fingerprint, languages"),
-        (weights_with(head__bias=torch.ones(4)), "/weights.safetensors must hold the tensors that its configuration"),
-        (weights_with(encoder__ngrams__scale=torch.zeros(9)), "/weights.safetensors must hold a table of int8 or"),
-        (
-            weights_with(head__bias=torch.ones(3, dtype=torch.bfloat16)),
-            "/weights.safetensors must be a whole safetensors file. Got: 'BF16'. Train or copy it again.",
-        ),
+        ({"channels": ["a"]}, "channels must be as many as titles. Got 1 for 2. Pass None for unknown ones."),
+        ({"durations": [1, True]}, "durations must be minutes, 0 or more. Got True. Pass None for unknown ones."),
     ],
 )
-def test_the_same_folders_are_refused_in_the_same_sentences(run, tmp_path, damage, sentence):
-    folder = Path(shutil.copytree(run / "bundle", tmp_path / "bundle"))
-    damage(folder)
-    for load in (load_bundle, Classifier.load):
+def test_invalid_fields_are_refused_by_every_model(run, context_run, fields, sentence):
+    for folder in (run, context_run):
         with pytest.raises(InputError) as caught:
-            load(folder)
-        assert str(caught.value).startswith(f"{folder}{sentence}")
+            Classifier.load(folder).predict(["a", "b"], **fields)
+        assert str(caught.value) == sentence
 
 
-LARGE = ("torch", "pandas", "sklearn", "hydra", "omegaconf", "matplotlib", "scipy", "safetensors")
-ASKED = f"""
+# Imports and memory
+
+LARGE = ("torch", "pandas", "sklearn", "hydra", "omegaconf", "matplotlib", "scipy")
+PREDICT = f"""
 import sys
 from pathlib import Path
 from titleclf.predict.__main__ import main
@@ -215,7 +195,7 @@ def test_neither_prediction_nor_guides_import_a_large_package(tmp_path, module):
 
 
 SLOW = ("tempfile", "random", "threading", "numpy.ma", "numpy.random", "http", "email")
-STARTED = f"""
+FIRST = f"""
 import sys
 import numpy
 before = set(sys.modules)
@@ -227,17 +207,18 @@ print([name for name in {SLOW} if name in set(sys.modules) - before])
 """
 
 
-def test_the_first_answer_waits_for_no_import_that_others_need(tmp_path):
-    done = subprocess.run([sys.executable, "-c", STARTED], cwd=tmp_path, capture_output=True, text=True, check=True)
+def test_the_first_prediction_waits_for_no_import_that_it_does_not_need(tmp_path):
+    done = subprocess.run([sys.executable, "-c", FIRST], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[1:] == ["[]"]
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="no such file to read its memory from")
 @pytest.mark.parametrize("model", ["run", "shipped"])
 def test_a_prediction_needs_little_memory_and_no_large_package(run, tmp_path, model):
-    command = [sys.executable, "-c", ASKED, str(run) if model == "run" else model]
+    command = [sys.executable, "-c", PREDICT, str(run) if model == "run" else model]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
     assert "Match of teh Day" in done.stdout
     assert "\n[]\n" in done.stdout
-    peak_kilobytes = int(re.search(r"VmHWM:\s+(\d+) kB", done.stdout)[1])
-    assert peak_kilobytes < 150_000
+    peak = re.search(r"VmHWM:\s+(\d+) kB", done.stdout)
+    assert peak is not None
+    assert int(peak[1]) < 150_000

@@ -1,4 +1,4 @@
-"""What speaks for and against a category adds up to what the classifier says, and is told to people and programs."""
+"""The terms of an explanation add up to what the classifier computes, and are shown to people and programs."""
 
 import io
 import json
@@ -6,132 +6,129 @@ import re
 import sys
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tests.helpers.commands import one_line
-from tests.runtime.test_classifier import MODEL, with_network
+from tests.helpers.explanations import TITLES, assert_adds_up, explained
+from tests.helpers.networks import MODEL, folded, table_of, with_network, written
+from tests.helpers.titles import write_csv
 from titleclf.predict import __main__ as module
 from titleclf.predict.output import coloured
 from titleclf.runtime.choices import Combine, MemoryKind, Positions
-from titleclf.runtime.classifier import Classifier
+from titleclf.runtime.classifier import Classifier, classifier_of
 from titleclf.runtime.explanation import explain
+from titleclf.runtime.memory.memory import Memory
+from titleclf.runtime.network import Network
 from titleclf.runtime.prediction import Explanation, Remembered
 from titleclf.runtime.text.characters import normalise
-from titleclf.training.quantization import round_weights
-from titleclf.training.trained_model import load_bundle
-
-TITLES = [
-    "Match of the Day",
-    "a",
-    "Tagesschau",
-    "Tagesschua",
-    "日本沈没 🎉",
-    "Straße, Straße",
-    "the the the",
-    "x" * 300,
-]
-
-
-def saved(bundle, tmp_path: Path) -> Path:
-    bundle.save(tmp_path / "saved")
-    return tmp_path / "saved"
-
-
-def explained(classifier: Classifier, title: str, category: int | None = None) -> Explanation:
-    found = explain(classifier, title, category)
-    assert found is not None
-    return found
-
-
-def assert_adds_up(classifier: Classifier, titles: list[str] = TITLES) -> None:
-    """Assert that the parts are those of the centred logits, for every category of every title."""
-    logits, _ = classifier.logits(titles)
-    centred = logits - logits.mean(axis=1, keepdims=True)
-    for title, row in zip(titles, centred, strict=True):
-        assert sum(explained(classifier, title, number).lead for number in range(len(row))) == pytest.approx(
-            0, abs=1e-4
-        )
-        for number, lead in enumerate(row):
-            found = explained(classifier, title, number)
-            memory = found.memory.contribution if found.memory else 0
-            parts = found.bias + memory + sum(contribution for _, contribution in found.characters)
-            assert parts == pytest.approx(lead, abs=1e-4)
-            assert found.lead == pytest.approx(lead, abs=1e-4)
+from titleclf.runtime.text.programmes import Programme, Programmes
+from titleclf.training.quantization import quantize_weights
+from titleclf.training.trained_model import TrainedModel, bundle_of, load_trained
 
 
 @pytest.mark.parametrize("combine", list(Combine))
 @pytest.mark.parametrize("positions", list(Positions))
 @pytest.mark.parametrize("kind", ["bag", "ngram"])
 @pytest.mark.parametrize("boundary", [True, False])
-def test_parts_add_up_to_the_lead_with_every_code(run, tmp_path, kind, positions, combine, boundary):
+def test_terms_add_up_to_the_lead_with_every_code(run, tmp_path, kind, positions, combine, boundary):
     overrides = [f"model.positions={positions}", f"model.combine={combine}"]
-    made = with_network(run, kind, *overrides, boundary=boundary)
-    assert_adds_up(Classifier.load(saved(made, tmp_path)))
+    model = with_network(run, kind, *overrides, boundary=boundary)
+    assert_adds_up(Classifier.load(written(model, tmp_path)))
 
 
 @pytest.mark.parametrize("to_nibbles", [False, True])
-def test_so_they_do_from_packed_tables(run, tmp_path, to_nibbles):
-    made = with_network(run, "ngram", "model.dim=5")
-    round_weights(made.network.encoder.ngrams.weight, to_nibbles=to_nibbles)
-    assert_adds_up(Classifier.load(saved(made, tmp_path)))
+def test_terms_of_packed_tables_add_up(run, tmp_path, to_nibbles):
+    model = with_network(run, "ngram", "model.dim=5")
+    quantize_weights(table_of(model), to_nibbles=to_nibbles)
+    assert_adds_up(Classifier.load(written(model, tmp_path)))
 
 
 @pytest.mark.parametrize("overrides", [["model.orders=[3,1]"], ["model.across_words=true"], ["model.orders=[9]"]])
-def test_so_they_do_with_ngrams_of_all_kinds(run, tmp_path, overrides):
-    assert_adds_up(Classifier.load(saved(with_network(run, "ngram", *overrides), tmp_path)))
+def test_terms_of_ngrams_of_all_kinds_add_up(run, tmp_path, overrides):
+    assert_adds_up(Classifier.load(written(with_network(run, "ngram", *overrides), tmp_path)))
 
 
 @pytest.mark.parametrize("kind", list(MemoryKind))
-def test_so_they_do_with_every_memory(run, tmp_path, kind):
-    bundle = load_bundle(run)
-    bundle.memory = None if kind is MemoryKind.none else replace(bundle.memory, kind=kind)
-    classifier = Classifier.load(saved(bundle, tmp_path))
+def test_terms_with_every_memory_add_up(run, tmp_path, kind):
+    model = load_trained(run)
+    memory = memory_of(model)
+    known = replace(memory.known, kind=kind)
+    model.contents.memory = None if kind is MemoryKind.none else replace(memory, known=known)
+    classifier = Classifier.load(written(model, tmp_path))
     assert_adds_up(classifier)
-    memory = explained(classifier, "Tagesschua").memory
-    assert (memory is not None) == (kind is MemoryKind.fuzzy)
+    remembered = explained(classifier, "Tagesschua").memory
+    assert (remembered is not None) == (kind is MemoryKind.fuzzy)
 
 
-def test_so_they_do_in_the_shipped_model():
+def test_terms_of_the_shipped_model_add_up():
     assert_adds_up(Classifier.load(MODEL))
 
 
-def test_the_parts_of_a_tag_add_up_to_its_own_logit(tags_run):
+def test_terms_of_a_tag_add_up_to_its_own_logit(tags_run):
     classifier = Classifier.load(tags_run)
-    logits, _ = classifier.logits(TITLES)
+    logits = classifier.logits(Programmes(TITLES))
     for title, row in zip(TITLES, logits, strict=True):
         for number, logit in enumerate(row):
             assert explained(classifier, title, number).lead == pytest.approx(logit, abs=1e-4)
         assert explained(classifier, title).category == classifier.categories[row.argmax()]
 
 
-def test_the_likeliest_category_is_explained(run):
+@pytest.mark.parametrize("is_folded", [False, True])
+def test_contributions_of_channel_and_duration_are_terms_too(context_run, is_folded):
+    model = load_trained(context_run)
+    classifier = classifier_of(folded(model) if is_folded else bundle_of(model))
+    programme = Programme("Snooker", "sport.one", 100)
+    logits = classifier.logits(Programmes.of([programme]))[0]
+    explanation = explain(classifier, programme)
+    assert explanation is not None
+    assert set(explanation.fields) == {"channel", "duration"}
+    assert explanation.fields["channel"] > 0
+    assert explanation.lead == pytest.approx(logits.max() - logits.mean(), abs=1e-3)
+    assert explained(classifier, "Snooker").fields == {}
+    channel_alone = explain(classifier, Programme("Snooker", "sport.one"))
+    assert channel_alone is not None
+    assert channel_alone.fields == {"channel": pytest.approx(explanation.fields["channel"])}
+
+
+def test_by_default_the_best_category_is_explained(run):
     classifier = Classifier.load(run)
-    answers = classifier.answers(TITLES)
+    targets = classifier.targets(Programmes(TITLES))
     assert [explained(classifier, title).category for title in TITLES] == [
-        classifier.categories[one] for one in answers
+        classifier.categories[target] for target in targets
     ]
+
+
+def memory_of(classifier: Classifier[Network]) -> Memory:
+    memory = classifier.contents.memory
+    assert memory is not None
+    return memory
 
 
 def test_words_of_sports_speak_for_sports(run):
     classifier = Classifier.load(run)
     sports = classifier.categories.index("Sports")
-    learnt = {is_sports: [] for is_sports in (True, False)}
-    for title, label in zip(classifier.memory.keys, classifier.memory.labels, strict=True):
-        learnt[label == sports].append(explained(classifier, title, sports))
-    means = {one: np.mean([found.by_characters for found in some]) for one, some in learnt.items()}
-    assert means[True] > 0 > means[False]
-    said = {
-        one: {piece.text: piece.contribution for found in some for piece in found.ngrams}
-        for one, some in learnt.items()
+    groups: dict[bool, list[Explanation]] = {True: [], False: []}
+    memory = memory_of(classifier)
+    for title, label in zip(memory.known.keys, memory.targets, strict=True):
+        groups[bool(label == sports)].append(explained(classifier, title, sports))
+    means = {
+        is_sports: np.mean([explanation.by_characters for explanation in explanations])
+        for is_sports, explanations in groups.items()
     }
-    only = {one: np.mean([said[one][text] for text in said[one].keys() - said[not one].keys()]) for one in said}
-    assert only[True] > 0 > only[False]
+    assert means[True] > 0 > means[False]
+    ngrams = {
+        is_sports: {piece.text: piece.contribution for explanation in explanations for piece in explanation.ngrams}
+        for is_sports, explanations in groups.items()
+    }
+    for is_sports, contributions in ngrams.items():
+        own = [contributions[text] for text in contributions.keys() - ngrams[not is_sports].keys()]
+        assert (np.mean(own) > 0) == is_sports
+        assert np.mean(own) != 0
 
 
-def test_ngrams_are_told_strongest_first_and_equal_ones_once(run):
+def test_ngrams_come_strongest_first_and_equal_ones_once(run):
     found = explained(Classifier.load(run), "The The")
     texts = [piece.text for piece in found.ngrams]
     contributions = [piece.contribution for piece in found.ngrams]
@@ -141,10 +138,10 @@ def test_ngrams_are_told_strongest_first_and_equal_ones_once(run):
     assert (places["^th"], places["he$"], places["the"]) == (0, 5, 0)
 
 
-def test_where_characters_say_nothing_ngrams_say_all(run, tmp_path):
-    bundle = with_network(run, "ngram")
-    bundle.network.encoder.embedding.characters.weight.data.zero_()
-    found = explained(Classifier.load(saved(bundle, tmp_path)), "The the, and the")
+def test_where_characters_contribute_nothing_ngrams_contribute_all(run, tmp_path):
+    model = with_network(run, "ngram")
+    silence_characters(model)
+    found = explained(Classifier.load(written(model, tmp_path)), "The the, and the")
     assert sum(piece.contribution for piece in found.ngrams) == pytest.approx(found.by_characters)
 
 
@@ -153,70 +150,87 @@ def test_where_characters_say_nothing_ngrams_say_all(run, tmp_path):
     [("  Match of\tthe Day ", "Match of the Day"), ("Straße", "strasse"), ("LE\u0301VRIER", "LÉVRIER")],
 )
 def test_characters_are_those_of_the_title_where_they_are_as_many(run, title, shown):
-    assert "".join(mark for mark, _ in explained(Classifier.load(run), title).characters) == shown
+    assert "".join(char for char, _ in explained(Classifier.load(run), title).characters) == shown
 
 
-def test_what_is_cut_says_nothing_and_is_still_shown(run):
+def test_the_truncated_rest_contributes_nothing_and_is_still_shown(run):
     classifier = Classifier.load(run)
     found = explained(classifier, "Long " * 30)
-    assert len(found.characters) == classifier.characters.length - 2
-    whole = "".join(mark for mark, _ in found.characters) + found.cut
+    assert len(found.characters) == classifier.contents.characters.length - 2
+    whole = "".join(char for char, _ in found.characters) + found.cut
     assert whole == normalise("Long " * 30, casefold=False)
 
 
 @pytest.mark.parametrize("title", ["", " ", "\t\n"])
 def test_an_empty_title_has_no_explanation(run, title):
-    assert explain(Classifier.load(run), title) is None
+    assert explain(Classifier.load(run), Programme(title)) is None
 
 
 def test_a_remembered_title_speaks_for_its_own_category(run):
     classifier = Classifier.load(run)
-    title, label = classifier.memory.keys[0], int(classifier.memory.labels[0])
+    memory = memory_of(classifier)
+    title, label = memory.known.keys[0], int(memory.targets[0])
     for number in range(len(classifier.categories)):
-        memory = explained(classifier, title.upper(), number).memory
-        assert memory == Remembered(title, [classifier.categories[label]], 1.0, memory.contribution)
-        assert (memory.contribution > 0) == (number == label)
+        remembered = explained(classifier, title.upper(), number).memory
+        assert remembered is not None
+        assert remembered == Remembered(title, [classifier.categories[label]], 1.0, remembered.contribution)
+        assert (remembered.contribution > 0) == (number == label)
+
+
+def silence_characters(model: TrainedModel) -> None:
+    model.network.get_parameter("encoder.embedding.characters.weight").data.zero_()
 
 
 def printed(monkeypatch, capsys, *arguments: object) -> str:
     monkeypatch.setattr(sys, "argv", ["predict", "--explain", *map(str, arguments)])
     module.main()
-    return capsys.readouterr().out
+    out: str = capsys.readouterr().out
+    return out
 
 
 @pytest.mark.parametrize("model", ["run", "tags_run"])
-def test_json_lines_have_all_parts(monkeypatch, capsys, request, model):
+def test_json_lines_have_all_terms(monkeypatch, capsys, request, model):
     folder = request.getfixturevalue(model)
     capsys.readouterr()  # of the run, should it have been made only now
     out = printed(monkeypatch, capsys, "--model", folder, "--format", "jsonl", *TITLES, "")
-    *answers, empty = [json.loads(line) for line in out.splitlines()]
+    *predictions, empty = [json.loads(line) for line in out.splitlines()]
     classifier = Classifier.load(folder)
-    for answer, title in zip(answers, TITLES, strict=True):
-        assert list(answer)[-1] == "explanation"
-        found, known = answer["explanation"], explained(classifier, title)
+    for prediction, title in zip(predictions, TITLES, strict=True):
+        assert list(prediction)[-1] == "explanation"
+        found, known = prediction["explanation"], explained(classifier, title)
         assert list(found) == ["category", "bias", "memory", "characters", "ngrams"]
-        assert found["category"] == answer["top"][0]["category"] == known.category
+        assert found["category"] == prediction["top"][0]["category"] == known.category
         assert found["bias"] == round(known.bias, 4)
-        assert found["characters"] == [[mark, round(value, 4)] for mark, value in known.characters]
-        assert [list(one) for one in found["ngrams"]] == [["text", "place", "contribution"]] * len(known.ngrams)
+        assert found["characters"] == [[char, round(value, 4)] for char, value in known.characters]
+        assert [list(piece) for piece in found["ngrams"]] == [["text", "place", "contribution"]] * len(known.ngrams)
         assert (found["memory"] is None) == (known.memory is None)
         if known.memory:
             assert list(found["memory"]) == ["title", "category", "likeness", "contribution"]
             assert found["memory"]["category"] == "|".join(known.memory.categories)
+            assert found["memory"]["likeness"] == round(known.memory.similarity, 4)
     assert empty["explanation"] is None
 
 
-def test_without_being_asked_nothing_is_explained(monkeypatch, capsys, run):
+def test_explanations_name_channel_and_duration(monkeypatch, capsys, context_run, tmp_path):
+    path = write_csv(tmp_path / "a.csv", [("Qwertz", "sport.one", "100")], ("title", "channel", "duration"))
+    capsys.readouterr()
+    arguments = ("--model", context_run, "--input", path)
+    assert "channel +" in printed(monkeypatch, capsys, *arguments)
+    explanation = json.loads(printed(monkeypatch, capsys, *arguments, "--format", "jsonl"))["explanation"]
+    assert list(explanation) == ["category", "bias", "channel", "duration", "memory", "characters", "ngrams"]
+
+
+def test_nothing_is_explained_without_the_option(monkeypatch, capsys, run):
     monkeypatch.setattr(sys, "argv", ["predict", "--model", str(run), "--format", "jsonl", "Tagesschau"])
     module.main()
     assert "explanation" not in json.loads(capsys.readouterr().out)
 
 
-def test_text_has_what_adds_up_and_what_is_strongest(monkeypatch, capsys, run):
-    answer, lead, speaks, against, memory = printed(
+def test_text_has_the_terms_and_the_strongest_ngrams(monkeypatch, capsys, run):
+    prediction, lead, speaks, against, memory = printed(
         monkeypatch, capsys, "--model", run, "Match of the Day"
     ).splitlines()
-    assert answer.endswith("  Match of the Day")
+    assert prediction.endswith("  Match of the Day")
     found = explained(Classifier.load(run), "Match of the Day")
     total, *terms = (float(number) for number in re.findall(r"[+-]\d+\.\d\d", lead))
     assert lead.startswith(f"      {found.category} ")
@@ -224,11 +238,13 @@ def test_text_has_what_adds_up_and_what_is_strongest(monkeypatch, capsys, run):
     assert speaks.startswith(f'      for: "{found.ngrams[0].text}" {found.ngrams[0].contribution:+.2f}, ')
     assert against.startswith(f'      against: "{found.ngrams[-1].text}" {found.ngrams[-1].contribution:+.2f}, ')
     assert speaks.count('"') == against.count('"') == 10
-    assert memory == '      remembered: "match of the day" (Sports), 100% alike'
+    assert memory == '      remembered: "match of the day" (Sports), 100% similar'
 
 
 def test_text_of_a_model_without_ngrams_has_characters(monkeypatch, capsys, run, tmp_path):
-    folder = saved(replace(with_network(run, "bag"), memory=None), tmp_path)
+    model = with_network(run, "bag")
+    model.contents.memory = None
+    folder = written(model, tmp_path)
     out = printed(monkeypatch, capsys, "--model", folder, "Tagesschau Tagesschau")
     (speaks,) = re.findall(r"for: (.*)", out)
     texts = re.findall(r'"(.)"', speaks)
@@ -253,14 +269,14 @@ class Terminal(io.TextIOWrapper):
 def on_terminal(monkeypatch, run) -> Callable[[str], str]:
     """Return what is printed of a title on a terminal."""
 
-    def answer(title: str) -> str:
-        terminal = Terminal(io.BytesIO(), encoding="utf-8")
-        monkeypatch.setattr(sys, "stdout", terminal)
+    def show(title: str) -> str:
+        bytes_ = io.BytesIO()
+        monkeypatch.setattr(sys, "stdout", Terminal(bytes_, encoding="utf-8"))
         monkeypatch.setattr(sys, "argv", ["predict", "--model", str(run), "--explain", "--", title])
         module.main()
-        return terminal.buffer.getvalue().decode()
+        return bytes_.getvalue().decode()
 
-    return answer
+    return show
 
 
 def test_only_a_terminal_has_colours_and_only_if_wanted(monkeypatch, capsys, run, on_terminal):
@@ -276,14 +292,14 @@ def test_only_a_terminal_has_colours_and_only_if_wanted(monkeypatch, capsys, run
     assert on_terminal("Match of the Day") == painted
 
 
-def test_a_title_can_not_steer_the_terminal(monkeypatch, on_terminal):
+def test_a_title_cannot_steer_the_terminal(monkeypatch, on_terminal):
     monkeypatch.delenv("NO_COLOR", raising=False)
     painted = on_terminal("\x1b[31mred" + "\x1b[2J" * 30)
     assert "\x1b" not in re.sub(r"\x1b\[(0|38;5;16;48;5;\d+)m", "", painted)
     assert "\\x1b" in painted
 
 
-def test_stronger_is_more_colourful_green_for_and_red_against():
+def test_stronger_contributions_have_stronger_colours_green_for_and_red_against():
     shades = [0.0, 0.1, 0.25, 0.5, 0.75, 1.0, -0.1, -0.25, -1.0]
     found = Explanation("A", 0, None, [("x", shade) for shade in shades], [], "rest")
     painted = coloured(found)
@@ -310,19 +326,19 @@ def test_stronger_is_more_colourful_green_for_and_red_against():
         ("bag", ["model.hidden=13"], "bag with a hidden layer"),
     ],
 )
-def test_what_is_no_sum_is_not_explained(monkeypatch, capsys, run, tmp_path, kind, overrides, what):
-    folder = saved(with_network(run, kind, *overrides), tmp_path)
+def test_models_whose_logits_are_no_sum_are_not_explained(monkeypatch, capsys, run, tmp_path, kind, overrides, what):
+    folder = written(with_network(run, kind, *overrides), tmp_path)
     with pytest.raises(SystemExit) as caught:
         printed(monkeypatch, capsys, "--model", folder, "Tagesschau")
     assert caught.value.code == 2
     found = capsys.readouterr()
     assert found.out == ""
     assert one_line(found.err.removeprefix(f"model: {folder}\n")) == (
-        f"--explain must be used with a model whose head is linear, over a sum. Got {what}. Leave it out."
+        f"--explain must be used with a model whose head is linear, on a sum. Got {what}. Leave it out."
     )
 
 
-def test_tables_are_not_explained(monkeypatch, capsys, run):
+def test_explanations_are_not_written_as_csv(monkeypatch, capsys, run):
     with pytest.raises(SystemExit) as caught:
         printed(monkeypatch, capsys, "--model", run, "--format", "csv", "Tagesschau")
     assert caught.value.code == 2
@@ -333,10 +349,14 @@ def test_tables_are_not_explained(monkeypatch, capsys, run):
     )
 
 
-def test_shares_of_a_character_are_those_of_the_features_it_is_part_of(run, tmp_path):
-    bundle = with_network(run, "ngram", "model.orders=[2]")
-    bundle.network.encoder.embedding.characters.weight.data.zero_()
-    found = explained(Classifier.load(saved(bundle, tmp_path)), "abc")
-    said = {piece.text: piece.contribution for piece in found.ngrams}
-    wanted = [said["^a"] + said["ab"] / 2, (said["ab"] + said["bc"]) / 2, said["bc"] / 2 + said["c$"]]
-    assert np.allclose([contribution for _, contribution in found.characters], wanted)
+def test_characters_get_even_parts_of_the_features_that_contain_them(run, tmp_path):
+    model = with_network(run, "ngram", "model.orders=[2]")
+    silence_characters(model)
+    found = explained(Classifier.load(written(model, tmp_path)), "abc")
+    ngrams = {piece.text: piece.contribution for piece in found.ngrams}
+    expected = [
+        ngrams["^a"] + ngrams["ab"] / 2,
+        (ngrams["ab"] + ngrams["bc"]) / 2,
+        ngrams["bc"] / 2 + ngrams["c$"],
+    ]
+    assert np.allclose([contribution for _, contribution in found.characters], expected)

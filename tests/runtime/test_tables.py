@@ -1,5 +1,6 @@
 import gzip
 import json
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -34,37 +35,35 @@ def test_all_formats_give_the_same_rows(tmp_path, kind):
 @pytest.mark.parametrize("kind", ["csv", "tsv", "jsonl"])
 def test_gzipped_files_give_the_same_rows(tmp_path, kind):
     plain = write(tmp_path / f"a.{kind}", kind)
-    packed = tmp_path / f"b.{kind}.gz"
-    packed.write_bytes(gzip.compress(plain.read_bytes()))
-    assert list(read_records(packed, ["title"])) == list(read_records(plain, ["title"]))
+    gzipped = tmp_path / f"b.{kind}.gz"
+    gzipped.write_bytes(gzip.compress(plain.read_bytes()))
+    assert list(read_records(gzipped, ["title"])) == list(read_records(plain, ["title"]))
 
 
-def test_lines_are_where_rows_start(tmp_path):
+def test_a_record_has_the_line_where_its_row_starts(tmp_path):
     records = list(read_records(write(tmp_path / "a.csv", "csv"), ["title"]))
     assert [record.line for record in records] == [2, 4]
 
 
-def test_a_byte_order_mark_and_windows_line_ends_are_fine(tmp_path):
+def test_a_byte_order_mark_and_windows_line_ends_are_accepted(tmp_path):
     path = tmp_path / "a.csv"
     path.write_bytes(b"\xef\xbb\xbftitle,category\r\nTatort,Film\r\n\r\n")
     assert list(read_records(path, ["title"])) == [Record(2, {"title": "Tatort", "category": "Film"})]
 
 
-def test_bad_rows_are_told_with_their_line_and_reading_goes_on(tmp_path):
+def test_bad_rows_have_a_line_and_a_problem_and_reading_continues(tmp_path):
     path = tmp_path / "a.csv"
     path.write_text("title,category\nA,B,C\nTatort,Film\n")
-    first, second = read_records(path, ["title"])
-    assert (first.line, first.problem) == (
-        2,
-        "must have 2 columns. Got 3. Quote cells that contain the delimiter.",
-    )
-    assert second.problem is None
+    ragged, fine = read_records(path, ["title"])
+    assert ragged.line == 2
+    assert ragged.problem == "must have 2 columns. Got 3. Quote cells that contain the delimiter."
+    assert fine.problem is None
     path = tmp_path / "a.jsonl"
     path.write_text('{"title": "A"}\n[1]\n{"name": "B"}\nnonsense\n')
-    problems = [record.problem for record in read_records(path, ["title"])]
-    assert problems[0] is None
+    problems = [record.problem or "" for record in read_records(path, ["title"])]
+    assert problems[0] == ""
     assert problems[1] == problems[2].replace('{"name": "B"}', "[1]")
-    assert problems[1] == "must be one JSON object with the keys title. Got [1]. Mend the line."
+    assert problems[1] == "must be one JSON object with the keys title. Got [1]. Fix the line."
     assert problems[3].startswith("must be one JSON object. Got: Expecting value")
 
 
@@ -77,16 +76,16 @@ def test_bad_rows_are_told_with_their_line_and_reading_goes_on(tmp_path):
             "a.xlsx must be one of .csv, .tsv, .jsonl, .parquet (the first three also with .gz). Got .xlsx.",
         ),
         ("a", b"", "Got no ending. Convert or rename it."),
-        ("a.csv", b"", "a.csv must have the columns title. Got none. Rename them, or say which columns to take."),
+        ("a.csv", b"", "a.csv must have the columns title. Got none. Rename them, or name the columns to read."),
         ("a.csv", b"name,genre\n", "must have the columns title. Got name, genre."),
         ("a.csv", "title\nÄ".encode("utf-16"), "must be UTF-8. Got other bytes in its first line."),
         ("a.csv", b'title\n"open', "a.csv:2: must be well-formed CSV. Got: unexpected end of data. Check the quotes."),
-        ("a.csv.gz", b"plain", "a.csv.gz must be a whole gzip file. Got Not a gzipped file"),
-        ("a.csv.gz", gzip.compress(b"title\nA\n" * 99)[:-9], "a.csv.gz must be a whole gzip file."),
+        ("a.csv.gz", b"plain", "a.csv.gz must be a complete gzip file. Got Not a gzipped file"),
+        ("a.csv.gz", gzip.compress(b"title\nA\n" * 99)[:-9], "a.csv.gz must be a complete gzip file."),
         ("a.parquet", b"PAR", "a.parquet must be a Parquet file. Got: "),
     ],
 )
-def test_files_that_cannot_be_read(tmp_path, name, content, sentence):
+def test_unreadable_files_are_refused_in_one_line(tmp_path, name, content, sentence):
     path = tmp_path / name
     path.write_bytes(content)
     with pytest.raises(InputError) as caught:
@@ -96,24 +95,24 @@ def test_files_that_cannot_be_read(tmp_path, name, content, sentence):
 
 
 @pytest.mark.parametrize("name", ["a.csv", "a.parquet"])
-def test_missing_files(tmp_path, name):
-    with pytest.raises(InputError, match=r"must be a file that exists. Got nothing there. Check the path."):
+def test_missing_files_are_refused(tmp_path, name):
+    with pytest.raises(InputError, match=rf"{name}: no such file. Check the path."):
         list(read_records(tmp_path / name, ["title"]))
 
 
-def test_a_folder_is_no_file(tmp_path):
+def test_a_folder_is_refused(tmp_path):
     (tmp_path / "a.csv").mkdir()
     with pytest.raises(InputError, match=r"must be a file. Got a folder. Name a file in it."):
         list(read_records(tmp_path / "a.csv", ["title"]))
 
 
-def test_parquet_without_pyarrow_says_what_to_install(tmp_path, monkeypatch):
+def test_parquet_without_pyarrow_names_the_extra_to_install(tmp_path, monkeypatch):
     path = write(tmp_path / "a.parquet", "parquet")
-    monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(InputError, match=r"Install it: pip install 'titleclf\[parquet\]'."):
         list(read_records(path, ["title"]))
 
 
-def test_is_utf8():
+def test_text_decoded_from_other_bytes_is_not_utf8():
     assert is_utf8("日本沈没")
     assert not is_utf8(b"\xff".decode(errors="surrogateescape"))

@@ -1,103 +1,110 @@
-"""Titles of many clients, answered together."""
+"""Titles of concurrent requests, predicted together."""
 
 import asyncio
 
 import numpy as np
 import pytest
 
-from tests.helpers.guides import KNOWN, Told
+from tests.helpers.guides import KNOWN, FixedNetwork, model_of
 from titleclf import Classifier
 from titleclf.epg.genres import Genre
 from titleclf.runtime import speedups
-from titleclf.serve.batcher import Answering
+from titleclf.runtime.text.programmes import Programmes
+from titleclf.serve.batcher import Batcher
 from titleclf.serve.corrections import Corrections
 
+FAILING = "fails"
 
-class Counting(Told):
-    """A model that knows how many titles it was asked for at once, and that some are beyond it."""
+
+class CountingNetwork(FixedNetwork):
+    """A network that records its batch sizes and fails for one title."""
 
     def __init__(self) -> None:
         super().__init__(KNOWN, 0.95)
-        self.batches: list[int] = []
+        self.batch_sizes: list[int] = []
 
-    def probabilities(self, titles, _=None):
-        self.batches.append(len(titles))
-        if "beyond me" in titles:
+    def logits(self, programmes):
+        self.batch_sizes.append(len(programmes))
+        if FAILING in programmes.titles:
             raise ZeroDivisionError
-        return super().probabilities(titles)
+        return super().logits(programmes)
 
 
 @pytest.fixture
-def model(monkeypatch):
+def network():
+    return CountingNetwork()
+
+
+@pytest.fixture
+def model(monkeypatch, network):
     monkeypatch.setattr("titleclf.serve.batcher.is_linear", lambda _: False)
-    return Counting()
+    return Classifier(model_of(KNOWN).contents, network)
 
 
 @pytest.fixture
-def answering(model, tmp_path):
-    found = Answering(model, np.full(len(Genre), 0.9), Corrections(tmp_path / "my.csv", list(Genre)))
-    model.batches.clear()
-    return found
+def batcher(model, network, tmp_path):
+    batcher = Batcher(model, np.full(len(Genre), 0.9), Corrections(tmp_path / "my.csv", list(Genre)))
+    network.batch_sizes.clear()
+    return batcher
 
 
-def titles_of(answers):
-    return [answer["title"] for answer in answers]
+def titles_of(predictions):
+    return [prediction["title"] for prediction in predictions]
 
 
-def test_who_asks_at_the_same_time_is_answered_together(answering, model):
-    async def ask():
-        return await asyncio.gather(*(answering.answer([f"Title {number}"], 1) for number in range(30)))
+def test_concurrent_requests_share_a_batch(batcher, network):
+    async def request_all():
+        return await asyncio.gather(*(batcher.predict(Programmes([f"Title {number}"]), 1) for number in range(30)))
 
-    assert [titles_of(one) for one in asyncio.run(ask())] == [[f"Title {number}"] for number in range(30)]
-    assert model.batches == [30]
+    responses = asyncio.run(request_all())
+    assert [titles_of(response) for response in responses] == [[f"Title {number}"] for number in range(30)]
+    assert network.batch_sizes == [30]
 
 
-def test_who_asks_for_one_does_not_wait_for_who_asks_for_many(answering, model):
-    done = []
+def test_small_requests_do_not_wait_for_large_ones(batcher, network):
+    finished = []
 
-    async def ask(count):
+    async def request(count):
         titles = [f"{count} {number}" for number in range(count)]
-        assert titles_of(await answering.answer(titles, 1)) == titles
-        done.append(count)
+        assert titles_of(await batcher.predict(Programmes(titles), 1)) == titles
+        finished.append(count)
 
-    async def ask_all():
-        await asyncio.gather(*map(ask, (500, 300, 1)))
+    async def request_all():
+        await asyncio.gather(*map(request, (500, 300, 1)))
 
-    asyncio.run(ask_all())
-    assert done == [1, 300, 500]
-    assert max(model.batches) <= 64
-    assert sum(model.batches) == 801
+    asyncio.run(request_all())
+    assert finished == [1, 300, 500]
+    assert max(network.batch_sizes) <= 64
+    assert sum(network.batch_sizes) == 801
 
 
-def test_a_client_that_has_left_is_not_answered(answering, model):
-    async def ask():
-        leaving = asyncio.create_task(answering.answer(["Heat"], 1))
+def test_cancelled_requests_are_not_predicted(batcher, network):
+    async def request():
+        cancelled = asyncio.create_task(batcher.predict(Programmes(["Heat"]), 1))
         await asyncio.sleep(0)
-        leaving.cancel()
-        return await answering.answer(["Tagesschau"], 1)
+        cancelled.cancel()
+        return await batcher.predict(Programmes(["Tagesschau"]), 1)
 
-    assert titles_of(asyncio.run(ask())) == ["Tagesschau"]
-    assert model.batches == [1]
-
-
-def test_what_goes_wrong_is_told_to_those_who_asked_and_the_next_are_answered(answering):
-    async def ask():
-        found = await asyncio.gather(
-            answering.answer(["beyond me"], 1), answering.answer(["a"] * 40, 1), return_exceptions=True
-        )
-        return found, await answering.answer(["Heat"], 1)
-
-    (first, second), answers = asyncio.run(ask())
-    assert (type(first), type(second)) == (ZeroDivisionError, ZeroDivisionError)
-    assert answers[0]["category"] == Genre.movie
+    assert titles_of(asyncio.run(request())) == ["Tagesschau"]
+    assert network.batch_sizes == [1]
 
 
-@pytest.mark.parametrize(("is_compiled", "built"), [(True, "_scorer"), (False, "_table")])
-def test_nobody_waits_while_what_many_titles_need_is_built(monkeypatch, tmp_path, is_compiled, built):
+def test_an_error_reaches_the_requests_of_its_batch_only(batcher):
+    async def request():
+        requests = batcher.predict(Programmes([FAILING]), 1), batcher.predict(Programmes(["a"] * 40), 1)
+        results = await asyncio.gather(*requests, return_exceptions=True)
+        return results, await batcher.predict(Programmes(["Heat"]), 1)
+
+    results, predictions = asyncio.run(request())
+    assert [type(result) for result in results] == [ZeroDivisionError, ZeroDivisionError]
+    assert predictions[0]["category"] == Genre.movie
+
+
+@pytest.mark.parametrize(("is_compiled", "cache"), [(True, "_scorer"), (False, "_table")])
+def test_caches_are_built_before_the_first_request(monkeypatch, tmp_path, is_compiled, cache):
     if not is_compiled:
         monkeypatch.setattr(speedups, "compiled", None)
     classifier = Classifier.load()
-    assert built not in {**vars(classifier), **vars(classifier.network)}
-    Answering(classifier, np.full(len(Genre), 0.9), Corrections(tmp_path / "my.csv", list(Genre)))
-    made = vars(classifier) if is_compiled else vars(classifier.network)
-    assert made[built] is not None
+    assert cache not in vars(classifier.network)
+    Batcher(classifier, np.full(len(Genre), 0.9), Corrections(tmp_path / "my.csv", list(Genre)))
+    assert vars(classifier.network)[cache] is not None

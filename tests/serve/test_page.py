@@ -1,4 +1,4 @@
-"""The page, driven by a real browser: by keyboard, on a phone, in light and dark."""
+"""The page in a real browser: by keyboard, on a phone, in light and dark."""
 
 import gzip
 import os
@@ -20,17 +20,22 @@ GUIDE = guide(
     programme("<category>News</category>"),
     *(programme(title=f"<title>{title}</title>") for title in ("Qwertz zz", "Qwertzz zz", "Qwertz zz", ESCAPED)),
 )
-expect.set_options(timeout=20_000)  # milliseconds: cores may have other things to do
 PHONE = {"viewport": {"width": 360, "height": 740}, "is_mobile": True, "has_touch": True}
+TITLES, FILE, PROFILE = (
+    "Type or paste titles, one per line",
+    "Drop an XMLTV guide here or choose a file",
+    "Category names for",
+)
+expect.set_options(timeout=20_000)  # milliseconds: other tests may keep the cores busy
 
 
 @pytest.fixture(scope="module")
 def browser():
-    """Start the system's browser: Playwright's own would have to be downloaded."""
+    """Start the system's browser; Playwright's own would need a download."""
     path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    assert path, "the page must be tested in a browser. Got none. Install it with scripts/install_browser.sh."
+    assert path, "the tests of the page need a browser. Got none. Run scripts/install_browser.sh."
     with sync_playwright() as playwright:
-        sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []  # chromium refuses to sandbox what root runs
+        sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []  # chromium has no sandbox for root
         chromium = playwright.chromium.launch(executable_path=path, args=sandbox)
         yield chromium
         chromium.close()
@@ -44,42 +49,46 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def service(folder):
     (folder / "watched.xml").write_text(GUIDE)
-    with serving(folder, watch=[folder / "watched.xml"]) as client:
+    with serving(folder, in_process=True, watch=[folder / "watched.xml"]) as client:
         yield client
 
 
 @pytest.fixture
 def client(service):
-    """Return the service that all tests share; what one of them has corrected, the next one does not find."""
+    """Return the shared service; corrections are removed after each test."""
     yield service
     for row in service.get("/api/corrections").json()["corrections"]:
         service.delete("/api/corrections", params={"title": row["title"]}).raise_for_status()
 
 
 @pytest.fixture
-def opened(browser, client):
-    """Return what opens the page; nothing may go wrong in it, and nothing may be asked for elsewhere."""
-    contexts, wrong = [], []
+def open_page(browser, client):
+    """Open the page; at the end, assert that it logged no error and made no request to another site."""
+    contexts, errors = [], []
 
-    def open_page(**how) -> Page:
-        context = browser.new_context(**how)
+    def record_message(message) -> None:
+        if message.type in ("error", "warning"):
+            errors.append(message.text)
+
+    def record_request(request) -> None:
+        if not request.url.startswith((str(client.base_url), f"blob:{client.base_url}")):
+            errors.append(request.url)
+
+    def open_it(**options) -> Page:
+        context = browser.new_context(**options)
         contexts.append(context)
         page = context.new_page()
-        page.on("console", lambda message: wrong.append(message.text) if message.type in ("error", "warning") else None)
-        page.on("pageerror", lambda error: wrong.append(str(error)))
-        page.on("request", lambda request: wrong.append(request.url) if not _is_own(request.url, client) else None)
+        page.on("console", record_message)
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("request", record_request)
         page.goto(str(client.base_url))
         expect(page.locator("#about")).to_contain_text("titleclf")
         return page
 
-    yield open_page
+    yield open_it
     for context in contexts:
         context.close()
-    assert wrong == []
-
-
-def _is_own(url: str, client) -> bool:
-    return url.startswith((str(client.base_url), f"blob:{client.base_url}"))
+    assert errors == []
 
 
 @pytest.fixture
@@ -88,61 +97,63 @@ def path(tmp_path):
     return tmp_path / "guide.xml.gz"
 
 
-def test_titles_are_told_as_they_are_typed_with_what_speaks_for_them(opened):
-    page = opened()
-    page.get_by_label("Type or paste titles, one a line").fill(f"Match of teh Day\n\n{ATTACK}\nTagesschau")
-    rows = page.locator("#answers > li")
+def test_titles_are_predicted_and_explained_while_typing(open_page):
+    page = open_page()
+    page.get_by_label(TITLES).fill(f"Match of teh Day\n\n{ATTACK}\nTagesschau")
+    rows = page.locator("#predictions > li")
     expect(rows).to_have_count(3)
     expect(page.locator("#titles-status")).to_contain_text("3 titles, ")
-    expect(rows.nth(0).locator(".facts")).to_have_text(re.compile(r"^Sports \d\d\s%$"))
+    expect(rows.nth(0).locator(".facts")).to_have_text(re.compile(r"^Sports \d\d%$"))
     expect(rows.nth(0).locator(".for-4").first).to_be_visible()
     expect(rows.nth(1).locator(".name .hidden")).to_have_text(ATTACK)
     expect(rows.locator("img")).to_have_count(0)
     assert page.title() == "titleclf"
     rows.nth(0).get_by_text("Why?").click()
     expect(rows.nth(0).locator("details")).to_contain_text("“match” +")
-    page.get_by_label("Type or paste titles, one a line").fill("")
+    page.get_by_label(TITLES).fill("Match of teh Day!")
+    expect(rows).to_have_count(1)
+    expect(rows.nth(0).locator("details")).to_have_attribute("open", "")
+    page.get_by_label(TITLES).fill("")
     expect(rows).to_have_count(0)
 
 
-def test_many_titles_can_be_pasted(opened):
-    page = opened()
-    page.get_by_label("Type or paste titles, one a line").fill("\n".join(f"Title {number}" for number in range(1500)))
+def test_many_titles_can_be_pasted(open_page):
+    page = open_page()
+    page.get_by_label(TITLES).fill("\n".join(f"Title {number}" for number in range(1100)))
     expect(page.locator("#titles-status")).to_contain_text("1,000 titles, ")
-    expect(page.locator("#titles-status")).to_contain_text("1,300 are not shown.")
-    expect(page.locator("#answers > li")).to_have_count(200)
+    expect(page.locator("#titles-status")).to_contain_text("900 not shown.")
+    expect(page.locator("#predictions > li")).to_have_count(200)
 
 
-def test_a_guide_is_dropped_corrected_and_downloaded(opened, path, tmp_path, client, folder):
-    page = opened()
-    with path.open("rb") as file:
-        content = list(file.read())
+def test_a_guide_is_dropped_corrected_and_downloaded(open_page, path, tmp_path, client, folder):
+    page = open_page()
     transfer = page.evaluate_handle(
         """content => {
             const transfer = new DataTransfer()
             transfer.items.add(new File([new Uint8Array(content)], "guide.xml.gz"))
             return transfer
         }""",
-        content,
+        list(path.read_bytes()),
     )
     for event in ("dragenter", "dragover", "drop"):
         page.dispatch_event("#drop", event, {"dataTransfer": transfer})
     summary = page.locator("#summary")
-    expect(summary).to_contain_text("8 programmes, 7 without a category. 3 are filled; 4 are unsure (6")
+    expect(summary).to_have_text("8 programmes, 7 without a category. Filled: 3. Unsure: 4 (6 hours).")
     channel = page.locator("#channels tr")
     assert page.locator("#file").evaluate("file => file.files[0].name") == "guide.xml.gz"
     expect(channel.locator("td").first).to_have_text("Channel One")
-    expect(channel.locator("td.n")).to_have_text(["7", "3", "4", re.compile("6.h"), "8"])
+    expect(channel.locator("td.n")).to_have_text(["7", "3", "4", "6 hours", "8"])
     doubts = page.locator("#doubts > li")
-    expect(doubts.locator(".name")).to_have_text(["Qwertz zz", ATTACK, "Qwertzz zz"])  # most airtime first
+    expect(doubts.locator(".name")).to_have_text(["Qwertz zz", ATTACK, "Qwertzz zz"])  # longest airtime first
+    expect(doubts.nth(0)).to_contain_text("2 showings, 3 hours – maybe ")
     expect(page.locator("#doubts img")).to_have_count(0)
 
     page.get_by_label("Correct “Qwertz zz”").select_option("Leisure hobbies")
     expect(doubts.nth(0)).to_contain_text("✓ Leisure hobbies")
-    expect(doubts.nth(2)).to_contain_text("✓ follows a correction")  # a near copy
-    expect(summary).to_contain_text("6 are filled, 3 decided by you; 1 are unsure")
-    page.get_by_label(f"Correct “{ATTACK}”").select_option("None: leave it alone")
-    expect(summary).to_contain_text("6 are filled, 4 decided by you; 0 are unsure")
+    expect(doubts.nth(2)).to_contain_text("✓ follows a correction")  # a similar spelling
+    expect(summary).to_contain_text("Filled: 6. Unsure: 1 (1.5 hours). Decided by your corrections: 3.")
+    page.get_by_label(f"Correct “{ATTACK}”").select_option("No category: leave unchanged")
+    expect(summary).to_contain_text("Filled: 6. Unsure: 0 (0 hours). Decided by your corrections: 4.")
 
     with page.expect_download() as download:
         page.get_by_role("link", name="Download the filled guide").click()
@@ -152,51 +163,48 @@ def test_a_guide_is_dropped_corrected_and_downloaded(opened, path, tmp_path, cli
     assert text.count("<category>Leisure hobbies</category>") == 3
     assert re.sub("<category>(Sports|Leisure hobbies)</category>", "", text) == GUIDE
     categories = client.get("/api/about").json()["categories"]
-    found = Overrides.read(folder / "overrides.csv", categories).find(["Qwertz zz", ATTACK])
-    assert [row.category for row in found.values()] == ["Leisure hobbies", ""]
+    overrides = Overrides.read(folder / "overrides.csv", categories).find(["Qwertz zz", ATTACK])
+    assert [row.category for row in overrides.values()] == ["Leisure hobbies", ""]
 
-    page.get_by_role("button", name="Take back the correction of “Qwertz zz”").click()
-    expect(summary).to_contain_text("1 decided by you; 3 are unsure")
+    page.get_by_role("button", name="Undo the correction of “Qwertz zz”").click()
+    expect(summary).to_contain_text("Unsure: 3 (4.5 hours). Decided by your corrections: 1.")
     expect(page.get_by_label("Correct “Qwertz zz”")).to_have_value("-")
 
 
-def test_all_of_it_works_by_keyboard(opened, path):
-    page = opened()
+def test_everything_works_by_keyboard(open_page, path):
+    page = open_page()
     reached = []
     for _ in range(60):
         page.keyboard.press("Tab")
-        here = page.evaluate("document.activeElement.id || document.activeElement.tagName")
-        reached.append(here)
-        if here == "titles" and len(reached) < 5:
+        focused = page.evaluate("document.activeElement.id || document.activeElement.tagName")
+        reached.append(focused)
+        if focused == "titles" and len(reached) < 5:
             page.keyboard.type("Qwertz zz")
-            expect(page.locator("#answers select")).to_be_visible()
-        elif here == "file" and page.locator("#guide").is_hidden():
-            page.locator(":focus").set_input_files(
-                path
-            )  # which window to choose from opens now, is the browser's matter
+            expect(page.locator("#predictions select")).to_be_visible()
+        elif focused == "file" and page.locator("#guide").is_hidden():
+            page.locator(":focus").set_input_files(path)  # in place of the browser's own dialog
             expect(page.locator("#summary")).to_contain_text("8 programmes")
-        elif here == "doubt-Qwertz zz":
-            page.keyboard.type("Leis")  # what begins so is chosen
+        elif focused == "doubt-Qwertz zz":
+            page.keyboard.type("Leis")  # selects the first option that starts with this
             page.keyboard.press("Tab")
             expect(page.locator("#doubts > li").nth(0)).to_contain_text("✓ Leisure hobbies")
             break
-    assert [name for name in reached if name in ("titles", "answer-0", "file", "download")] == [
-        *("titles", "answer-0", "file", "download")
-    ]
-    expect(page.locator("#answers .facts")).to_have_text("Leisure hobbies – your correction")
+    order = ["titles", "prediction-0", "file", "download"]
+    assert [name for name in reached if name in order] == order
+    expect(page.locator("#predictions .facts")).to_have_text("Leisure hobbies – your correction")
 
 
-def test_what_has_the_focus_is_outlined(opened):
-    page = opened()
+def test_the_focus_is_visible(open_page):
+    page = open_page()
     for _ in range(3):
         page.keyboard.press("Tab")
         width = page.evaluate("parseFloat(getComputedStyle(document.activeElement).outlineWidth)")
         assert width >= 2
 
 
-def test_arrow_keys_pass_by_categories_without_choosing_them(opened, client):
-    page = opened()
-    page.get_by_label("Type or paste titles, one a line").fill("Qwertz zz")
+def test_passing_categories_with_arrow_keys_does_not_choose_them(open_page, client):
+    page = open_page()
+    page.get_by_label(TITLES).fill("Qwertz zz")
     before = client.get("/api/corrections").json()["revision"]
     select = page.get_by_label("Correct “Qwertz zz”")
     select.evaluate(
@@ -211,64 +219,72 @@ def test_arrow_keys_pass_by_categories_without_choosing_them(opened, client):
     assert client.get("/api/corrections").json()["revision"] == before + 1
 
 
-def test_a_broken_guide_is_told_of(opened, tmp_path):
-    page = opened(**PHONE)
-    page.get_by_label("Type or paste titles, one a line").fill("Tagesschau\n" * 20)
-    expect(page.locator("#answers > li")).to_have_count(20)
+def test_a_broken_guide_is_reported(open_page, tmp_path):
+    page = open_page(**PHONE)
+    page.get_by_label(TITLES).fill("Tagesschau\n" * 20)
+    expect(page.locator("#predictions > li")).to_have_count(20)
     (tmp_path / "<b>.xml").write_bytes(b"<tv><programme>")
-    page.get_by_label("Drop an XMLTV guide here, or choose one").set_input_files(tmp_path / "<b>.xml")
-    expect(page.get_by_role("alert")).to_have_text(
-        "_b_.xml:1: must be whole, well-formed XML. Got: no element found. Fetch it again."
-    )
-    expect(page.get_by_role("alert")).to_be_in_viewport()  # though the page is scrolled
+    page.get_by_label(FILE).set_input_files(tmp_path / "<b>.xml")
+    expect(page.get_by_role("alert")).to_contain_text("_b_.xml:1: ")
+    expect(page.get_by_role("alert")).to_be_in_viewport()  # although the page is scrolled
     expect(page.locator("#guide")).to_be_hidden()
     expect(page.locator("#work")).to_be_hidden()
 
 
-def test_a_guide_that_is_too_large_is_not_even_sent(opened, tmp_path):
-    page = opened()
+def test_a_guide_that_is_too_large_is_not_uploaded(open_page, tmp_path):
+    page = open_page()
     with (tmp_path / "large.xml").open("wb") as file:
         file.truncate((8 << 20) + 1)
-    page.get_by_label("Drop an XMLTV guide here, or choose one").set_input_files(tmp_path / "large.xml")
+    page.get_by_label(FILE).set_input_files(tmp_path / "large.xml")
     expect(page.get_by_role("alert")).to_have_text(
-        "large.xml must be at most 8 MB. Got 8 MB. Fill it with titleclf epg fill."
+        "large.xml must be at most 8 MB. Got 9 MB. Run titleclf epg fill instead."
     )
 
 
-def test_options_fill_it_again_and_kodi_gets_its_genres(opened, path):
-    page = opened()
-    page.get_by_label("Drop an XMLTV guide here, or choose one").set_input_files(path)
+def test_changed_options_fill_the_guide_again(open_page, path):
+    page = open_page()
+    page.get_by_label(FILE).set_input_files(path)
     expect(page.locator("#summary")).to_contain_text("8 programmes")
     expect(page.get_by_text("genres.xml for Kodi")).to_be_hidden()
-    page.get_by_label("In words that are read by").select_option("kodi")
+    page.get_by_label(PROFILE).select_option("kodi")
     expect(page.get_by_text("genres.xml for Kodi")).to_be_visible()
 
 
-def test_long_lists_are_folded(opened, tmp_path):
-    page = opened()
+def test_a_second_guide_replaces_the_first_at_any_time(open_page, path, tmp_path):
+    page = open_page()
+    (tmp_path / "second.xml").write_text(guide(programme()))
+    page.get_by_label(FILE).set_input_files(path)
+    page.get_by_label(FILE).set_input_files(tmp_path / "second.xml")
+    expect(page.locator("#guide-name")).to_have_text("second.xml")
+    expect(page.locator("#summary")).to_contain_text("1 programmes")
+    expect(page.locator("#work")).to_be_hidden()
+    expect(page.get_by_role("alert")).to_be_hidden()
+
+
+def test_long_lists_are_collapsed(open_page, tmp_path):
+    page = open_page()
     programmes = (programme(title=f"<title>{number} qx {number * 7919 % 1000} zw</title>") for number in range(30))
     (tmp_path / "long.xml").write_text(guide(*programmes))
-    page.get_by_label("Drop an XMLTV guide here, or choose one").set_input_files(tmp_path / "long.xml")
-    unsure = page.locator("#doubts > li")
+    page.get_by_label(FILE).set_input_files(tmp_path / "long.xml")
+    doubts = page.locator("#doubts > li")
     expect(page.locator("#summary")).to_contain_text("30 programmes")
-    count = unsure.count()
-    assert count > 20
-    expect(unsure.nth(20)).to_be_hidden()
+    assert doubts.count() > 20
+    expect(doubts.nth(20)).to_be_hidden()
     page.locator("#doubts-all").click()
-    expect(unsure.nth(20)).to_be_visible()
+    expect(doubts.nth(20)).to_be_visible()
     expect(page.locator("#doubts-all")).to_be_hidden()
 
 
-def test_watched_guides_are_listed(opened, client):
+def test_watched_guides_are_listed(open_page, client):
     wait_for(lambda: client.get("/guides/watched.xml").status_code == 200)
-    page = opened()
+    page = open_page()
     expect(page.locator("#watched-guides .facts")).to_have_text("8 programmes, 3 filled")
-    link = page.get_by_role("link", name=f"{client.base_url}/guides/watched.xml")  # to be given to a player
+    link = page.get_by_role("link", name=f"{client.base_url}/guides/watched.xml")  # as entered in a player
     assert link.get_attribute("href") == "/guides/watched.xml"
 
 
-def test_watched_guides_are_told_of_as_they_change(opened, client):
-    page = opened()
+def test_watched_guides_are_updated(open_page, client):
+    page = open_page()
     page.clock.install()
     page.reload()
     client.post("/api/corrections", json={"title": "Qwertz zz", "category": "Sports"}).raise_for_status()
@@ -280,41 +296,54 @@ def test_watched_guides_are_told_of_as_they_change(opened, client):
     expect(link).to_be_focused()
 
 
-def test_what_is_not_read_of_a_long_title_is_shown_as_such(opened):
-    page = opened()
+def test_a_broken_watched_guide_is_reported(open_page, client, folder):
+    (folder / "watched.xml").write_text("<tv>")
+    problem = wait_for(lambda: client.get("/health").json()["watched"][0]["problem"])
+    page = open_page()
+    facts = page.locator("#watched-guides .facts")
+    expect(facts).to_contain_text(f"This is the last good copy: {problem}")
+    expect(facts).to_have_class("facts problem")
+    check_in_light_and_dark(page)
+    (folder / "watched.xml").write_text(GUIDE)
+    wait_for(lambda: client.get("/health").json()["status"] == "ok")
+
+
+def test_the_ignored_end_of_a_long_title_is_marked(open_page):
+    page = open_page()
     title = " ".join(f"part {number}" for number in range(60))
-    page.get_by_label("Type or paste titles, one a line").fill(title)
-    rest = page.locator("#answers .unread")
-    expect(rest).to_have_text(re.compile(r"part 59$"))
-    expect(page.locator("#answers .said")).to_have_text(title)
-    page.locator("#answers summary").click()
-    expect(page.locator("#answers dl")).to_contain_text(f"all after the first {len(title) - len(rest.text_content())}")
+    page.get_by_label(TITLES).fill(title)
+    ignored = page.locator("#predictions .ignored")
+    expect(ignored).to_have_text(re.compile(r"part 59$"))
+    expect(page.locator("#predictions .painted")).to_have_text(title)
+    page.locator("#predictions summary").click()
+    start = f"everything after the first {len(title) - len(ignored.text_content())} characters"
+    expect(page.locator("#predictions dl")).to_contain_text(start)
 
 
-def test_a_service_that_has_gone_is_told_of(browser, client):
+def test_an_unreachable_service_is_reported(browser, client):
     with browser.new_context() as context:
         page = context.new_page()
         page.goto(str(client.base_url))
         expect(page.locator("#about")).to_contain_text("titleclf")
         context.set_offline(True)
-        page.get_by_label("Type or paste titles, one a line").fill("Tagesschau")
+        page.get_by_label(TITLES).fill("Tagesschau")
         expect(page.get_by_role("alert")).to_have_text(
-            "The service must be reachable. Got no answer. Is it still running?"
+            "The service is not reachable. Got no response. Check that it is still running."
         )
         context.set_offline(False)
-        page.get_by_label("Type or paste titles, one a line").fill("Tagesschau!")
-        expect(page.locator("#answers > li")).to_have_count(1)
+        page.get_by_label(TITLES).fill("Tagesschau!")
+        expect(page.locator("#predictions > li")).to_have_count(1)
         expect(page.get_by_role("alert")).to_be_hidden()
 
 
-@pytest.mark.parametrize("size", [{"viewport": {"width": 1000, "height": 800}}, PHONE], ids=["wide", "phone"])
-def test_everybody_can_use_it(opened, path, size):
-    page = opened(**size)
+@pytest.mark.parametrize("options", [{"viewport": {"width": 1000, "height": 800}}, PHONE], ids=["desktop", "phone"])
+def test_the_page_is_accessible(open_page, path, options):
+    page = open_page(**options)
     check_in_light_and_dark(page)
-    page.get_by_label("Type or paste titles, one a line").fill("Match of teh Day\nQwertz zz")
-    expect(page.locator("#answers .for-4").first).to_be_visible()
-    page.locator("#answers summary").first.click()
-    page.get_by_label("Drop an XMLTV guide here, or choose one").set_input_files(path)
+    page.get_by_label(TITLES).fill("Match of teh Day\nQwertz zz")
+    expect(page.locator("#predictions .for-4").first).to_be_visible()
+    page.locator("#predictions summary").first.click()
+    page.get_by_label(FILE).set_input_files(path)
     expect(page.locator("#summary")).to_contain_text("8 programmes")
     page.get_by_label("Correct “Qwertz zz”").last.select_option("Leisure hobbies")
     expect(page.locator("#corrections > li")).to_have_count(1)
@@ -322,11 +351,11 @@ def test_everybody_can_use_it(opened, path, size):
 
 
 def check_in_light_and_dark(page: Page) -> None:
-    """Assert that nothing on the page keeps anybody out, and that nothing is cut off."""
+    """Assert that the page has no accessibility violations and that nothing is cut off."""
     for scheme, paper in {"light": "rgb(251, 251, 253)", "dark": "rgb(20, 23, 29)"}.items():
         page.emulate_media(color_scheme=scheme)
         assert page.evaluate("getComputedStyle(document.body).backgroundColor") == paper
-        found = Axe().run(page)
-        assert found.violations_count == 0, found.generate_report()
+        results = Axe().run(page)
+        assert results.violations_count == 0, results.generate_report()
         for box in ("document.documentElement", "document.querySelector('.wide')"):
             assert page.evaluate(f"{box}.scrollWidth <= {box}.clientWidth")

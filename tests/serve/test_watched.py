@@ -1,52 +1,65 @@
-"""Guides on the disk that are served filled, whatever becomes of them."""
+"""Guides on the disk that are served filled, whatever happens to them."""
 
+import asyncio
 import gzip
 import os
 import shutil
-import time
 from pathlib import Path
 
 import pytest
 
 from tests.helpers.guides import guide, programme
-from tests.helpers.service import sentence, serving, wait_for
+from tests.helpers.service import OPTIONS, error_sentence, metric, serving, wait_for
 from titleclf.epg.fill import When
 from titleclf.runtime.errors import InputError
-from titleclf.serve.guides import Options
-from titleclf.serve.watched import check_names
+from titleclf.serve.guides import FillOptions
+from titleclf.serve.watched import WatchedGuide, check_served_names
 
 FIRST, SECOND = guide(programme()), guide(programme(), programme(title="<title>Tagesschau</title>"))
 FILLED = FIRST.replace("</title>", "</title><category>Sports</category>")
-
-
-@pytest.fixture
-def path(tmp_path):
-    (tmp_path / "my guide.xml.gz").write_bytes(gzip.compress(FIRST.encode()))
-    return tmp_path / "my guide.xml.gz"
-
-
-@pytest.fixture
-def client(tmp_path, path):
-    with serving(tmp_path, watch=[path]) as client:
-        wait_for(lambda: client.get(URL).status_code == 200)
-        yield client
-
-
 URL = "/guides/my guide.xml"
 
 
+@pytest.fixture(scope="module")
+def path(tmp_path_factory):
+    return tmp_path_factory.mktemp("watched") / "my guide.xml.gz"
+
+
+@pytest.fixture(scope="module")
+def service(path):
+    path.write_bytes(gzip.compress(FIRST.encode()))
+    with serving(path.parent, in_process=True, watch=[path]) as client:
+        yield client
+
+
+@pytest.fixture
+def client(service, path):
+    """Return the shared service, with the first guide filled and no corrections."""
+    wait_for(lambda: state_of(service)["state"] != "waiting")
+    for row in service.get("/api/corrections").json()["corrections"]:
+        service.delete("/api/corrections", params={"title": row["title"]}).raise_for_status()
+    filled_at = state_of(service)["filled_at"]
+    replace(path, gzip.compress(FIRST.encode()))
+    wait_for(lambda: state_of(service)["filled_at"] != filled_at)
+    wait_for(lambda: service.get(URL).text == FILLED and status_of(service) == "ok")
+    return service
+
+
 def replace(path, content: bytes) -> None:
-    """Do what grabbers do that know their trade."""
+    """Replace a file atomically, as good grabbers do."""
     (path.parent / "new").write_bytes(content)
     (path.parent / "new").replace(path)
 
 
-def state_of(client):
-    health = client.get("/health").json()
-    return health["status"], health["watched"][0]
+def status_of(client) -> str:
+    return client.get("/health").json()["status"]
 
 
-def test_a_guide_is_served_plain_packed_on_its_way_or_as_a_file(client):
+def state_of(client) -> dict:
+    return client.get("/health").json()["watched"][0]
+
+
+def test_a_guide_is_served_plain_with_content_encoding_or_as_a_file(client):
     plain = client.get(URL, headers={"Accept-Encoding": "identity"})
     assert (plain.text, plain.headers["content-type"]) == (FILLED, "application/xml")
     assert "content-encoding" not in plain.headers
@@ -59,17 +72,17 @@ def test_a_guide_is_served_plain_packed_on_its_way_or_as_a_file(client):
     assert plain.headers["etag"] != packed.headers["etag"]
 
 
-def test_a_player_that_has_it_already_is_told_so(client):
-    found = client.get(URL)
+def test_conditional_requests(client):
+    full = client.get(URL)
     for name, value in (
-        ("If-None-Match", found.headers["etag"]),
-        ("If-None-Match", f'"other", W/{found.headers["etag"]}'),
+        ("If-None-Match", full.headers["etag"]),
+        ("If-None-Match", f'"other", W/{full.headers["etag"]}'),
         ("If-None-Match", "*"),
-        ("If-Modified-Since", found.headers["last-modified"]),
+        ("If-Modified-Since", full.headers["last-modified"]),
     ):
-        again = client.get(URL, headers={name: value})
-        assert (again.status_code, again.content) == (304, b"")
-        assert again.headers["etag"] == found.headers["etag"]
+        response = client.get(URL, headers={name: value})
+        assert (response.status_code, response.content) == (304, b"")
+        assert response.headers["etag"] == full.headers["etag"]
     for name, value in (
         ("If-None-Match", '"other"'),
         ("If-Modified-Since", "Thu, 01 Jan 1970 00:00:00 GMT"),
@@ -77,113 +90,133 @@ def test_a_player_that_has_it_already_is_told_so(client):
     ):
         assert client.get(URL, headers={name: value}).text == FILLED
     head = client.head(URL)
-    assert (head.status_code, head.content, head.headers["etag"]) == (200, b"", found.headers["etag"])
+    assert (head.status_code, head.content, head.headers["etag"]) == (200, b"", full.headers["etag"])
 
 
-def test_it_is_filled_again_when_it_changes(client, path):
-    tag = client.get(URL).headers["etag"]
+def test_a_changed_guide_is_filled_again(client, path):
+    etag = client.get(URL).headers["etag"]
     replace(path, gzip.compress(SECOND.encode()))
-    wait_for(lambda: client.get(URL).headers["etag"] != tag)
+    wait_for(lambda: client.get(URL).headers["etag"] != etag)
     assert client.get(URL).text.count("<category>") == 2
-    assert state_of(client)[0] == "ok"
+    assert status_of(client) == "ok"
+    good = metric(client, "titleclf_watched_guide_filled_time_seconds", guide="my guide.xml")
+    assert good == state_of(client)["filled_at"]
 
 
-def test_what_is_the_same_again_costs_players_nothing(client, path):
-    found = client.get(URL)
-    filled_at = state_of(client)[1]["filled_at"]
+def test_an_identical_copy_keeps_its_headers(client, path):
+    before = client.get(URL).headers
+    filled_at = state_of(client)["filled_at"]
     replace(path, gzip.compress(FIRST.encode(), mtime=1))
-    wait_for(lambda: state_of(client)[1]["filled_at"] != filled_at)
-    again = client.get(URL)
-    assert (again.headers["etag"], again.headers["last-modified"]) == (
-        found.headers["etag"],
-        found.headers["last-modified"],
-    )
+    wait_for(lambda: state_of(client)["filled_at"] != filled_at)
+    after = client.get(URL).headers
+    assert (after["etag"], after["last-modified"]) == (before["etag"], before["last-modified"])
 
 
 @pytest.mark.parametrize(
-    ("content", "problem"),
+    ("content", "got"),
     [
-        (gzip.compress(SECOND.encode())[:100], "my guide.xml.gz must be whole. Got: "),
-        (b"<html/>", "my guide.xml.gz must be an XMLTV guide. Got <html> in place of <tv>. Name a guide."),
-        (None, "my guide.xml.gz must be a file that can be read. Got: No such file or directory. Check the path."),
+        (gzip.compress(SECOND.encode())[:100], ""),
+        (b"<html/>", "Got <html>"),
+        (None, "must be a readable file. Got: No such file or directory. Check the path."),
     ],
+    ids=["truncated", "HTML", "missing"],
 )
-def test_the_last_good_one_stays_when_a_new_one_is_broken(client, path, content, problem):
-    path.unlink()
-    if content is not None:
+def test_the_last_good_copy_outlives_a_broken_guide(client, path, content, got):
+    if content is None:
+        path.unlink()
+    else:
         replace(path, content)
-    wait_for(lambda: state_of(client)[0] == "degraded")
-    _, state = state_of(client)
+    wait_for(lambda: status_of(client) == "degraded")
+    state = state_of(client)
     assert (state["state"], state["whole"]["programmes"]) == ("broken", 1)
-    assert state["problem"].startswith(problem)
+    assert state["problem"].startswith("my guide.xml.gz")
+    assert got in state["problem"]
     assert client.get("/health").json()["problems"] == [state["problem"]]
-    assert 'titleclf_watched_guide_good{guide="my guide.xml"} 0\n' in client.get("/metrics").text
+    assert metric(client, "titleclf_watched_guide_good", guide="my guide.xml") == 0
     assert client.get(URL).text == FILLED
     replace(path, gzip.compress(SECOND.encode()))
-    wait_for(lambda: state_of(client)[0] == "ok")
+    wait_for(lambda: status_of(client) == "ok")
     assert client.get(URL).text.count("<category>") == 2
-    assert 'titleclf_watched_guide_good{guide="my guide.xml"} 1\n' in client.get("/metrics").text
+    assert metric(client, "titleclf_watched_guide_good", guide="my guide.xml") == 1
 
 
-@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo])
-def test_what_is_no_file_is_not_waited_for(tmp_path, path, make):
-    other = tmp_path / "other.xml"
-    make(other)
-    with serving(tmp_path, watch=[other, path]) as client:
-        wait_for(lambda: client.get(URL).status_code == 200)
-        assert client.get("/health").json()["problems"] == [
-            "other.xml must be a file that can be read. Got: a folder, a pipe or a device. Check the path."
-        ]
-        shutil.rmtree(other) if other.is_dir() else other.unlink()
-        other.write_text(FIRST)
-        wait_for(lambda: client.get("/guides/other.xml").text == FILLED)
-
-
-def test_a_guide_that_is_still_being_written_is_given_time(client, path):
-    failed = "titleclf_guides_failed_total 0\n"
-    content = SECOND.encode()
-    with path.open("wb") as file:
-        for place in range(0, len(content), 40):
-            file.write(content[place : place + 40])
-            file.flush()
-            time.sleep(0.05)
-    wait_for(lambda: client.get(URL).text.count("<category>") == 2)
-    assert failed in client.get("/metrics").text
-
-
-def test_corrections_act_on_it(client):
+def test_corrections_take_effect(client):
     client.post("/api/corrections", json={"title": "match of the day", "category": "Leisure hobbies"})
     wait_for(lambda: "<category>Leisure hobbies</category>" in client.get(URL).text)
 
 
-def test_until_it_has_been_filled_once_it_is_asked_for_in_vain(tmp_path, path):
-    path.write_bytes(b"")
-    with serving(tmp_path, watch=[path]) as client:
-        answer = wait_for(lambda: _with_problem(client))
-        assert sentence(answer, 503) == (
-            "my guide.xml must have been filled once. Got none yet. "
-            "my guide.xml.gz:1: must be whole, well-formed XML. Got: no element found. Fetch it again."
+@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo], ids=["folder", "pipe"])
+def test_a_folder_or_pipe_does_not_block_other_guides(tmp_path, make):
+    first, second = tmp_path / "first.xml", tmp_path / "second.xml"
+    make(first)
+    second.write_text(FIRST)
+    with serving(tmp_path, in_process=True, watch=[first, second]) as client:
+        wait_for(lambda: client.get("/guides/second.xml").status_code == 200)
+        assert client.get("/health").json()["problems"] == [
+            "first.xml must be a readable file. Got: a folder, a pipe or a device. Check the path."
+        ]
+        shutil.rmtree(first) if first.is_dir() else first.unlink()
+        first.write_text(FIRST)
+        wait_for(lambda: client.get("/guides/first.xml").text == FILLED)
+
+
+def test_an_unfilled_guide_is_unavailable(tmp_path):
+    (tmp_path / "empty.xml.gz").write_bytes(b"")
+    with serving(tmp_path, in_process=True, watch=[tmp_path / "empty.xml.gz"]) as client:
+        problem = wait_for(lambda: state_of(client)["problem"])
+        response = client.get("/guides/empty.xml")
+        assert error_sentence(response, 503) == (
+            f"empty.xml must be filled before it is served. Got no copy yet. {problem}"
         )
-        assert answer.headers["retry-after"] == "5"
-        assert sentence(client.get("/guides/my guide"), 404).startswith(
-            "a guide must be one that is watched: my guide.xml."
-        )
+        assert response.headers["retry-after"] == "5"
+        sentence = error_sentence(client.get("/guides/empty"), 404)
+        assert sentence == "the guide must be a watched one: empty.xml. Got empty. Choose one of these."
 
 
-def _with_problem(client):
-    answer = client.get(URL)
-    return answer if "well-formed" in answer.text else None
-
-
-def test_it_is_filled_as_the_service_was_told(tmp_path, path):
-    options = Options("plex", When.missing.value, is_marked=True)
-    with serving(tmp_path, watch=[path], options=options) as client:
-        wait_for(lambda: client.get(URL).status_code == 200)
-        assert "<keyword>titleclf: Sports</keyword>" in client.get(URL).text
+def test_watched_guides_are_filled_with_the_options_of_the_service(tmp_path):
+    (tmp_path / "g.xml").write_text(FIRST)
+    options = FillOptions("plex", When.missing.value, is_marked=True)
+    with serving(tmp_path, watch=[tmp_path / "g.xml"], options=options) as client:
+        wait_for(lambda: client.get("/guides/g.xml").status_code == 200)
+        assert "<keyword>titleclf: Sports</keyword>" in client.get("/guides/g.xml").text
         assert client.get("/api/about").json()["options"] == {"profile": "plex", "when": "missing", "mark": True}
 
 
-def test_two_guides_of_one_name_are_refused(tmp_path):
+def test_duplicate_names_are_refused(tmp_path):
     with pytest.raises(InputError) as caught:
-        check_names([tmp_path / "a" / "g.xml", tmp_path / "b" / "g.xml.gz"])
-    assert str(caught.value) == "--watch must be given guides of different names. Got g.xml twice. Rename one."
+        check_served_names([tmp_path / "a" / "g.xml", tmp_path / "b" / "g.xml.gz"])
+    assert str(caught.value) == "--watch guides must have different names. Got g.xml twice. Rename one of them."
+
+
+class RecordingQueue:
+    """A queue that records the sizes of the guides instead of filling them."""
+
+    def __init__(self) -> None:
+        self.sizes: list[int] = []
+        self.has_new_corrections = False
+
+    def is_current(self, _) -> bool:
+        return not self.has_new_corrections
+
+    async def fill(self, guide) -> None:
+        self.sizes.append(guide.source.stat().st_size)
+
+
+def test_a_guide_is_filled_once_it_is_completely_written(tmp_path):
+    queue, path = RecordingQueue(), tmp_path / "g.xml"
+    path.write_bytes(b"")
+    watched = WatchedGuide(path, tmp_path, OPTIONS)
+
+    def refresh() -> list[int]:
+        asyncio.run(watched.refresh(queue))
+        return queue.sizes
+
+    assert refresh() == [0]  # at the start of the service, a guide is assumed to be complete
+    for _ in range(3):
+        with path.open("ab") as file:
+            file.write(b"part")
+        assert refresh() == [0]
+    assert refresh() == [0, 12]
+    assert refresh() == [0, 12]
+    queue.has_new_corrections = True
+    assert refresh() == [0, 12, 12]

@@ -119,7 +119,7 @@ def test_two_processes_give_the_weights_of_one(overrides_of, monkeypatch, tmp_pa
 
 def test_an_error_is_printed_once_and_ends_all_processes(tmp_path):
     done = in_two_processes("-m", "titleclf.train", "data.path=none.csv", cwd=tmp_path)
-    sentence = "none.csv must be a file that exists. Got nothing there. Check the path."
+    sentence = "none.csv: no such file. Check the path."
     first, _, rest = done.stderr.partition("\n")
     assert (done.returncode, done.stdout, first) == (1, "", sentence)  # torchrun always exits with 1
     assert sentence not in rest

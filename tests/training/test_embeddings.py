@@ -168,8 +168,7 @@ def test_the_fingerprint_is_that_of_the_content_of_the_file(file):
     config = replace(TUNED, path=str(file))
     before = embeddings_fingerprint(config)
     assert before.keys() == {"embeddings"}
-    moved = file.rename(file.with_name("moved"))
-    assert embeddings_fingerprint(replace(TUNED, path=str(moved))) == before
+    assert embeddings_fingerprint(replace(TUNED, path=str(file.rename(file.with_name("moved"))))) == before
     write(file, new_network("model.buckets=97", seed=2))
     assert embeddings_fingerprint(config) != before
     assert embeddings_fingerprint(replace(TUNED, path=None)) == {}

@@ -1,239 +1,267 @@
-"""Sweeps: trials that see no test title, that go on after a break, and what is told of them."""
+"""Sweeps: reproducible trials, scored on validation titles, that resume after a break; and their report."""
 
 import json
-import shutil
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.image import imread
 
 from tests.helpers.commands import command, one_line
 from tests.helpers.titles import rows, write_csv
-from tests.helpers.training import FEW_BUCKETS, SMALL
 from tests.test_train import same, weights
-from titleclf import train as module
+from titleclf import sweep as module
+from titleclf import train as training
+from titleclf.config.hydra import compose
+from titleclf.config.saved import load_config
+from titleclf.config.schemas import TrainConfig
 from titleclf.runtime.errors import InputError
-from titleclf.train import scored, train
-from titleclf.training import sweep as trials
-from titleclf.training.sweep_report import importances
-from titleclf.training.validation import score
+from titleclf.sweep import sweep
+from titleclf.train import train
+from titleclf.training import sweep as noun
+from titleclf.training.validation import read_scores
 
-RATES = ("optim.lr=2e-3", "optim.lr=2e-2")
+SMALL = (
+    "sweep=search_ngram",
+    "sweep.startup_trials=2",
+    "sweep.space.model=null",
+    "sweep.space.noise=null",
+    "sweep.space.training=null",
+    "device=cpu",
+    "model.dim=5",
+    "model.buckets=997",
+    "training.epochs=2",
+    "training.batch_size=16",
+)
+SEARCHED = {"optim.lr", "optim.weight_decay", "optim.table_lr", "optim.table_decay"}
 
 
 @pytest.fixture
-def trial(small):
-    """Compose a trial on the fifty titles."""
-    return lambda *overrides: small("trial=true", "training.epochs=1", *overrides)
+def overrides(titles_csv, tmp_path):
+    """Return the overrides of a sweep on the fifty titles whose trials take a fraction of a second."""
+    return [*SMALL, f"data.path={titles_csv}", f"output_dir={tmp_path / 'search'}"]
 
 
-def test_a_trial_ends_before_the_test_titles_are_seen(trial):
-    folder = train(trial())
-    names = {"config.yaml", "validation.json", "checkpoint.pt", "best.safetensors"}
-    assert {path.name for path in folder.iterdir()} == names
-    assert not (folder.parent / "latest").exists()
+@pytest.fixture
+def search(overrides, monkeypatch):
+    """Compose a sweep of that kind, without the seconds that plots take."""
+    monkeypatch.setattr(noun, "_draw", lambda *_: None)
+    return lambda *more: compose("sweep", [*overrides, *more])
 
 
-def test_what_is_returned_is_the_score_of_the_epoch_that_is_kept(trial, monkeypatch):
-    row = {"validation_loss": 1.0, "accuracy": 0.2, "macro_f1": 0.4, "known_accuracy": 0.6, "known_macro_f1": 0.8}
-    shares = iter([1.0, 0.5])
-    monkeypatch.setattr(module, "validate", lambda *_: {**row, "accuracy": next(shares)})
-    assert scored(trial("training.epochs=2")) == pytest.approx((1.0 + 0.4 + 0.6 + 0.8) / 4)
+def python(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, *arguments], cwd=cwd, capture_output=True, text=True, check=False)
 
 
-def test_plain_runs_return_their_score_too(small):
-    assert 0 < scored(small("training.epochs=1")) <= 1
+def table(folder: Path) -> pd.DataFrame:
+    return pd.read_csv(folder / "trials.csv", keep_default_na=False)
 
 
-def test_a_trial_is_made_once_and_one_that_never_ended_is_made_again(trial, capsys):
-    folder = train(trial())
-    capsys.readouterr()
-    assert train(trial()) == folder
-    assert "epoch" not in capsys.readouterr().out
-    (folder / "validation.json").unlink()
-    assert train(trial()) != folder
+def names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
 
 
-def test_only_the_best_trial_keeps_its_weights_and_becomes_the_model_of_a_plain_run(trial, small):
-    made = [train(trial(rate, "training.epochs=4")) for rate in RATES]
-    first, second = trials.trials_in(made[0].parent)
-    assert score(first.kept) > score(second.kept)
-    assert {first.folder, second.folder} == set(made)
-    assert (first.folder / "checkpoint.pt").exists()
-    assert {path.name for path in second.folder.iterdir()} == {"config.yaml", "validation.json"}
-    model = train(small(f"resume={first.folder}"))
-    assert model == first.folder
+def test_trials_never_see_the_test_titles_and_only_the_best_keeps_its_weights(search, monkeypatch, capsys):
+    monkeypatch.setattr(training, "evaluate_bundle", lambda *_: pytest.fail("a trial was evaluated on the test titles"))
+    best = sweep(search("sweep.trials=3"))
+    folder = best.parent
+    assert names(folder) == {"study.db", "trials.csv", "trials.md", "trial-000", "trial-001", "trial-002"}
+    scores = {path: read_scores(path)["score"] for path in folder.glob("trial-*")}
+    assert best == max(sorted(scores), key=lambda path: scores[path])
+    for path in scores:
+        kept = {"checkpoint.pt", "best.safetensors"} if path == best else set()
+        assert names(path) == {"config.yaml", "validation.json"} | kept
+    assert capsys.readouterr().out.endswith(
+        f"Best: {best}. Report: {folder}/trials.md\n"
+        f"Make it a model, measured on the test titles: python -m titleclf.train resume={best}\n"
+    )
+
+
+def test_the_best_trial_becomes_the_model_that_its_values_train(search, small, tmp_path):
+    best = sweep(search("sweep.trials=2"))
+    model = train(small(f"resume={best}"))
+    assert model == best
     assert (model / "metrics.json").exists()
-    assert same(weights(model), weights(train(replace(first.config, trial=False))))
-    with pytest.raises(InputError) as caught:
-        train(small(f"resume={second.folder}"))
-    assert str(caught.value) == (
-        f"resume must be a run with its weights, or the best of its trials. Got {second.folder}. Train with its values."
-    )
+    config = load_config(best, TrainConfig)
+    assert same(weights(model), weights(train(replace(config, output_dir=str(tmp_path / "plain")))))
 
 
-def test_trials_on_other_titles_or_another_split_need_another_folder(trial, tmp_path, titles_csv):
-    folder = train(trial()).parent
-    sentence = f"{folder} must have trials on the same titles, split alike. Got others there. Give another output_dir."
-    other = write_csv(tmp_path / "titles.csv", rows()[1:])
-    for override in (f"data.path={other}", "data.validation_fraction=0.2"):
+def test_a_run_is_scored_by_the_mean_of_accuracy_and_macro_f1_on_unseen_and_known_titles(search, monkeypatch):
+    row = {"validation_loss": 1.0, "accuracy": 0.2, "macro_f1": 0.4, "known_accuracy": 0.6, "known_macro_f1": 0.8}
+    accuracies = iter([1.0, 0.5])
+    monkeypatch.setattr(training, "validate", lambda *_: {**row, "accuracy": next(accuracies)})
+    best = sweep(search("sweep.trials=1"))
+    assert read_scores(best) == {
+        "score": pytest.approx((1.0 + 0.4 + 0.6 + 0.8) / 4),
+        "accuracy": 1.0,
+        "macro_f1": 0.4,
+        "known_accuracy": 0.6,
+        "known_macro_f1": 0.8,
+        "epoch": 1,
+    }
+
+
+@pytest.mark.parametrize("validations", [2, 3, 5])
+def test_a_sweep_that_is_interrupted_resumes_to_the_trials_of_an_unbroken_one(
+    search, tmp_path, monkeypatch, validations
+):
+    unbroken = sweep(search("sweep.trials=4", f"output_dir={tmp_path / 'unbroken'}"))
+    validate, done = training.validate, []
+
+    def interrupted(*arguments):
+        if len(done) == validations:
+            raise KeyboardInterrupt
+        done.append(None)
+        return validate(*arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(training, "validate", interrupted)
+        with pytest.raises(KeyboardInterrupt, match=r"^The same command resumes the sweep\.$"):
+            sweep(search("sweep.trials=4"))
+    finished = validations // 2  # trials of two epochs each
+    assert len(table(tmp_path / "search")) == finished
+    assert (tmp_path / "search" / f"trial-{finished:03}" / "checkpoint.pt").exists() == (validations % 2 == 1)
+    assert sweep(search("sweep.trials=4")).name == unbroken.name
+    tables = [table(tmp_path / name).drop(columns="run") for name in ("search", "unbroken")]
+    assert len(tables[0]) == 4
+    assert tables[0].equals(tables[1])
+
+
+def test_more_trials_go_on_with_the_same_study_and_other_seeds_draw_other_values(search, tmp_path, capsys):
+    sweep(search("sweep.trials=2"))
+    sweep(search("sweep.trials=3"))
+    capsys.readouterr()
+    best = sweep(search("sweep.trials=3"))
+    assert "epoch" not in capsys.readouterr().out
+    sweep(search("sweep.trials=3", f"output_dir={tmp_path / 'direct'}"))
+    going, direct = (table(folder).drop(columns="run") for folder in (best.parent, tmp_path / "direct"))
+    assert going.equals(direct)
+    sweep(search("sweep.trials=1", "sweep.seed=2", f"output_dir={tmp_path / 'seed'}"))
+    assert not set(table(tmp_path / "seed")["optim.lr"]) & set(going["optim.lr"])
+
+
+def test_all_trials_of_a_study_have_the_same_titles_and_values(search, tmp_path):
+    own = write_csv(tmp_path / "titles.csv", rows())
+    folder = sweep(search("sweep.trials=1", f"data.path={own}")).parent
+
+    def refused(*more: str) -> str:
         with pytest.raises(InputError) as caught:
-            train(trial(override))
-        assert str(caught.value) == sentence
-    content = titles_csv.read_bytes()
-    (tmp_path / "same.csv").write_bytes(content)
-    config = trial(f"data.path={tmp_path / 'same.csv'}", f"output_dir={tmp_path / 'others'}")
-    train(config)
-    write_csv(tmp_path / "same.csv", rows()[1:])
-    with pytest.raises(InputError, match="must have trials on the same titles"):
-        train(config)
+            sweep(search("sweep.trials=2", f"data.path={own}", *more))
+        start, _, rest = str(caught.value).partition(" Got other ")
+        assert start == f"{folder} must resume with the titles and values of its trials."
+        differing, advice = rest.split(". ", 1)
+        assert advice == "Give another output_dir."
+        return differing
+
+    assert refused("data.validation_fraction=0.2") == "data.validation_fraction"
+    assert refused("optim.clip_norm=2", "sweep.seed=3") == "optim.clip_norm, sweep.seed"
+    assert refused("sweep.space.optim.lr.high=0.1") == "sweep.space.optim.lr.high"
+    assert refused("+sweep.space.model.hidden.choices=[0,4]") == "sweep.space.model.hidden.choices"
+    write_csv(own, rows()[1:])
+    assert refused() == "titles"
+    write_csv(own, rows())
+    assert len(table(sweep(search("sweep.trials=2", f"data.path={own}")).parent)) == 2
 
 
-def test_an_interrupted_trial_leaves_nothing_and_says_how_to_go_on(trial, monkeypatch):
-    folder = train(trial()).parent
-    before = sorted(folder.iterdir())
-
-    def interrupted(*_):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(module, "validate", interrupted)
-    with pytest.raises(KeyboardInterrupt, match=r"The same command goes on behind the last trial that ended\."):
-        train(trial("seed=2"))
-    assert sorted(folder.iterdir()) == before
+def test_a_file_that_is_no_study_is_one_line(search, tmp_path):
+    (tmp_path / "search").mkdir()
+    (tmp_path / "search" / "study.db").write_text("not a database, but longer than its header of a hundred bytes" * 9)
+    with pytest.raises(
+        InputError, match=r"study\.db must be a study that Optuna 5\.\S+ can use\. Got: .+ Move it away"
+    ):
+        sweep(search())
 
 
-def test_table_report_and_picture_tell_of_all_trials(trial, capsys):
-    first = train(trial(RATES[0], "noise=none"))
-    folder = first.parent
-    assert not (folder / "trials.png").exists()  # there is nothing to compare
-    second = train(trial(RATES[1], "memory=none"))
-    made = trials.trials_in(folder)
-    table = pd.read_csv(folder / "trials.csv", keep_default_na=False)
-    assert list(table["run"]) == [one.folder.name for one in made]
-    assert list(table["score"]) == [score(one.kept) for one in made] == sorted(table["score"], reverse=True)
-    assert set(table.columns) >= {"optim.lr", "noise.misspelt", "noise.formats", "memory", "accuracy", "known_macro_f1"}
-    assert not {"seed", "output_dir", "data.path"} & set(table.columns)
-    report = (folder / "trials.md").read_text()
-    assert report.startswith("# 2 trials, the best first\n")
-    assert f"    python -m titleclf.train resume={made[0].folder}\n" in report
-    assert "Of fewer than 20 trials it says little." in report
-    assert "test" not in " ".join(table.columns)
-    assert imread(folder / "trials.png").ndim == 3
-    place = [one.folder for one in made].index(second) + 1
-    assert (
-        f"place {place} of 2; the best has {score(made[0].kept):.1%}. Table: {folder}/trials.md"
-        in capsys.readouterr().out
+def test_a_trial_that_fails_is_not_repeated(search, monkeypatch):
+    def fails(*_):
+        raise InputError("no such combination")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(module, "fit", fails)
+        with pytest.raises(InputError, match="no such combination"):
+            sweep(search("sweep.trials=1"))
+    best = sweep(search("sweep.trials=1"))
+    assert best.name == "trial-001"
+    lrs = {load_config(path, TrainConfig).optim.lr for path in best.parent.glob("trial-*")}
+    assert len(lrs) == 2
+
+
+def test_lists_and_null_are_choices_too(search):
+    orders = "+sweep.space.model.orders.choices=[[2],[2,3],[3,4]]"
+    tables = "+sweep.space.model.embeddings.tables.choices=[null,[ngrams]]"
+    best = sweep(search("sweep.trials=4", "sweep.space.optim=null", "sweep.space.model={}", orders, tables))
+    shown = table(best.parent)
+    for row, run in zip(shown.to_dict("records"), shown["run"], strict=True):
+        model = load_config(Path(run), TrainConfig).model
+        assert row["model.orders"] == json.dumps(model.orders)
+        assert row["model.embeddings.tables"] == json.dumps(model.embeddings.tables)
+    assert len(set(shown["model.orders"])) > 1
+    assert set(shown["model.embeddings.tables"]) == {"null", '["ngrams"]'}
+
+
+def test_table_report_and_plots_show_all_trials(overrides):
+    best = sweep(compose("sweep", [*overrides, "sweep.trials=3"]))
+    shown = table(best.parent)
+    assert set(shown.columns) == SEARCHED | {
+        "score",
+        "accuracy",
+        "macro_f1",
+        "known_accuracy",
+        "known_macro_f1",
+        "epoch",
+        "run",
+    }
+    assert list(shown["score"]) == [read_scores(Path(run))["score"] for run in shown["run"]]
+    assert list(shown["score"]) == sorted(shown["score"], reverse=True)
+    configs = [load_config(Path(run), TrainConfig) for run in shown["run"]]
+    assert list(shown["optim.lr"]) == [config.optim.lr for config in configs]
+    report = (best.parent / "trials.md").read_text()
+    assert report.startswith("# 3 trials, best first\n")
+    assert f"\n    python -m titleclf.train resume={best}\n" in report
+    assert "With fewer than 20 trials they are unreliable." in report
+    importances = report.partition("## Importances")[2]
+    assert all(f" {key} |" in importances for key in SEARCHED)
+    assert "over seeds" not in report
+    for name in ("history.png", "slices.png", "importances.png"):
+        assert imread(best.parent / name).ndim == 3
+
+
+def test_trials_that_differ_in_their_seed_alone_are_summed_up(search):
+    best = sweep(search("sweep.trials=4", "sweep.space.optim=null", "+sweep.space.seed.choices=[1,2]"))
+    shown = table(best.parent)
+    assert set(shown["seed"]) == {1, 2}
+    section = (best.parent / "trials.md").read_text().partition("## Mean and standard deviation over seeds\n")[2]
+    assert f" {shown['score'].mean():.4f} ± {shown['score'].std():.4f} |" in section
+    splits = {json.loads((Path(run) / "validation.json").read_text())["titles"] for run in shown["run"]}
+    assert len(splits) == 1  # of the same titles, though each seed splits them in its own way
+
+
+def test_a_sweep_runs_in_one_process(search, monkeypatch):
+    monkeypatch.setattr(module, "processes", lambda: 2)
+    with pytest.raises(InputError) as caught:
+        sweep(search())
+    assert str(caught.value) == "sweep must run in one process. Got 2. Start it without torchrun."
+
+
+def test_the_command_takes_overrides_and_leaves_with_130_on_ctrl_c(overrides, tmp_path):
+    done = command("sweep", *overrides, "sweep.trials=1", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "Best: " in done.stdout
+    program = (
+        "from titleclf import train, sweep\ndef validate(*_): raise KeyboardInterrupt\ntrain.validate = validate\n"
     )
+    interrupted = python("-c", f"{program}sweep.main()", *overrides, "sweep.trials=2", cwd=tmp_path)
+    assert interrupted.returncode == 130
+    assert one_line(interrupted.stderr) == "Interrupted. The same command resumes the sweep."
 
 
-def test_what_mattered_is_what_explains_the_scores():
-    generator = np.random.default_rng(1)
-    table = pd.DataFrame(generator.random((60, 3)), columns=["a", "b", "c"]).assign(d=["x", "y", "z"] * 20)
-    scores = table["b"] ** 2 + 0.5 * (table["d"] == "y")
-    shares = importances(table, scores)
-    assert list(shares.index[:2]) == ["d", "b"] or list(shares.index[:2]) == ["b", "d"]
-    assert shares.iloc[:2].sum() > 0.8
-    assert shares.sum() == pytest.approx(1)
-    assert importances(table[[]], scores).empty
-
-
-def sweep(monkeypatch, *arguments: str) -> None:
-    monkeypatch.setattr(sys, "argv", ["train", *arguments])
-    module.main()
-
-
-def test_a_grid_tries_all_combinations_and_goes_on_after_a_break(monkeypatch, titles_csv, tmp_path):
-    monkeypatch.chdir(tmp_path)
-    arguments = [*SMALL, FEW_BUCKETS, f"data.path={titles_csv}", "training.epochs=1", "model=ngram", "sweep=grid"]
-    sweep(monkeypatch, *arguments, "optim.lr=1e-3,1e-2", "seed=1,2")
-    found = {(one.config.optim.lr, one.config.seed) for one in trials.trials_in(tmp_path / "outputs" / "grid")}
-    assert found == {(1e-3, 1), (1e-3, 2), (1e-2, 1), (1e-2, 2)}
-    shutil.rmtree(trials.trials_in(tmp_path / "outputs" / "grid")[2].folder)
-    sweep(monkeypatch, *arguments, "optim.lr=1e-3,1e-2", "seed=1,2")
-    again = trials.trials_in(tmp_path / "outputs" / "grid")
-    assert {(one.config.optim.lr, one.config.seed) for one in again} == found
-    assert len(again) == 4
-
-
-def test_several_plain_runs_have_folders_of_their_own_and_latest_is_the_last(monkeypatch, titles_csv, tmp_path):
-    monkeypatch.chdir(tmp_path)
-    sweep(monkeypatch, "-m", *SMALL, FEW_BUCKETS, f"data.path={titles_csv}", "model=ngram", "seed=1,2")
-    made = sorted(path.parent for path in (tmp_path / "outputs").glob("2*/bundle"))
-    assert len(made) == 2
-    assert (tmp_path / "outputs" / "latest").resolve() == made[-1]
-
-
-@pytest.mark.parametrize(
-    ("arguments", "sentence"),
-    [
-        (["-m", "optim.lr=0,1"], "optim.lr must be above 0. Got 0.0."),
-        (
-            ["sweep=grid", "data.path=none.csv,other.csv"],
-            "none.csv must be a file that exists. Got nothing there. Check",
-        ),
-        (["sweep=grit"], "sweep must be one of grid, search, search_ngram. Got grit. Did you mean grid?"),
-        (["sweep=search", "hydra.sweeper.n_trials=x"], "hydra.sweeper.n_trials must have the right type. Got x: "),
-    ],
-)
-def test_mistakes_in_a_sweep_are_one_line(monkeypatch, capsys, tmp_path, arguments, sentence):
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(SystemExit) as caught:
-        sweep(monkeypatch, *arguments)
-    assert caught.value.code == 2
-    assert one_line(capsys.readouterr().err).startswith(sentence)
-
-
-def python(program: str, *arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    start = "import sys; sys.argv[0] = 'train'\n"
-    return subprocess.run(
-        [sys.executable, "-c", start + program, *arguments], cwd=cwd, capture_output=True, text=True, check=False
-    )
-
-
-def test_a_search_without_its_package_is_one_line(tmp_path):
-    program = "sys.modules['hydra_plugins'] = None\nfrom titleclf.train import main; main()"
-    done = python(program, "sweep=search", cwd=tmp_path)
+@pytest.mark.parametrize("module", [["titleclf.sweep"], ["titleclf", "sweep"]])
+def test_without_optuna_it_says_what_to_install(tmp_path, module):
+    (tmp_path / "optuna.py").write_text("raise ModuleNotFoundError('No module named optuna', name='optuna')\n")
+    done = python("-m", *module, cwd=tmp_path)
     assert done.returncode == 2
-    line = "A search must have hydra-optuna-sweeper. Got no such package. Install it: pip install 'titleclf[sweep]'."
-    assert one_line(done.stderr) == line
-
-
-BREAKS = """
-from titleclf import train
-from titleclf.training import sweep as trials
-write = trials.write_result
-def broken(folder, *rest):
-    if len(trials.trials_in(folder.parent)) == 1:
-        raise KeyboardInterrupt
-    write(folder, *rest)
-trials.write_result = broken
-train.main()
-"""
-
-
-def test_a_search_that_is_broken_off_goes_on_to_the_trials_of_an_unbroken_one(titles_csv, tmp_path):
-    space = ["model.dim=choice(5,9)", FEW_BUCKETS, "training.batch_size=7", "training.epochs=int(interval(1,2))"]
-    sizes = ["hydra.sweeper.n_trials=3", "hydra.sweeper.sampler.n_startup_trials=2", "device=cpu"]
-    arguments = ["sweep=search_ngram", f"data.path={titles_csv}", *space, *sizes]
-    folder = tmp_path / "outputs" / "search_ngram"
-    broken = python(BREAKS, *arguments, cwd=tmp_path)
-    assert broken.returncode == 130
-    assert one_line(broken.stderr) == "Interrupted. The same command goes on behind the last trial that ended."
-    assert len(trials.trials_in(folder)) == 1
-    assert len(json.loads(next(folder.glob("*/validation.json")).read_text())["kept"]) > 1
-    resumed = command("train", *arguments, cwd=tmp_path)
-    assert (resumed.returncode, resumed.stderr) == (0, "")
-    assert resumed.stdout.count("Score") == 2
-    (tmp_path / "unbroken").mkdir()
-    unbroken = command("train", *arguments, cwd=tmp_path / "unbroken")
-    assert unbroken.stdout.count("Score") == 3
-    tables = [pd.read_csv(one / "trials.csv") for one in (folder, tmp_path / "unbroken" / "outputs" / "search_ngram")]
-    assert tables[0].drop(columns="run").equals(tables[1].drop(columns="run"))
-    assert len(tables[0]) == 3
-    assert {"optim.lr", "optim.table_decay", "noise.misspelt", "training.label_smoothing"} <= set(tables[0].columns)
-    assert "optim.loaded_lr" not in tables[0]
+    line = "titleclf sweep must have what a sweep needs. Got no module named optuna. "
+    assert one_line(done.stderr) == f"{line}Install it: pip install 'titleclf[sweep]'."

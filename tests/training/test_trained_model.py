@@ -133,7 +133,7 @@ def test_the_error_for_a_missing_folder_names_the_command_to_train(tmp_path):
         (
             "characters.json",
             b"{}",
-            "characters.json must describe a vocabulary with known, casefold, boundary, length.",
+            "characters.json must have the keys known, casefold, boundary, length, each",
         ),
         ("memory.jsonl.gz", b"short", "memory.jsonl.gz must be whole gzipped JSON lines. Got: "),
         ("weights.safetensors", b"short", "weights.safetensors must be a whole safetensors file. Got: "),

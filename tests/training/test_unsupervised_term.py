@@ -84,7 +84,7 @@ def test_titles_that_are_all_too_short_are_refused(small, tmp_path, content, whe
 
 
 def test_a_missing_file_is_named(small):
-    with pytest.raises(InputError, match=r"none.txt must be a file that exists. Got nothing there. Check the path."):
+    with pytest.raises(InputError, match=r"none.txt: no such file. Check the path."):
         train(small(ON, "loss.titles=none.txt"))
 
 

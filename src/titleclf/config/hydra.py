@@ -1,86 +1,122 @@
-"""The door to Hydra: a verb becomes a command that takes overrides and answers mistakes in one line."""
+"""The Hydra layer: turns a verb into a command that takes overrides and reports mistakes in one line."""
 
 import difflib
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import fields, is_dataclass
-from typing import Any, get_type_hints
+from typing import Any, NamedTuple, get_type_hints
 
 import hydra
 from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException, OverrideParseException
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigTypeError, OmegaConfBaseException, ValidationError
 
 from titleclf.config.rules import check
-from titleclf.config.schemas import EvaluateConfig, ExportConfig, ObjectiveConfig, PretrainConfig, TrainConfig
+from titleclf.config.schemas import (
+    EvaluateConfig,
+    ExportConfig,
+    ObjectiveConfig,
+    PretrainConfig,
+    SweepConfig,
+    TrainConfig,
+)
+from titleclf.config.space import fix
 from titleclf.runtime.architecture import KINDS, ModelConfig
-from titleclf.runtime.errors import InputError, exit_codes, lacking_sweeper
+from titleclf.runtime.errors import InputError, exit_codes
 from titleclf.runtime.files import shipped
-from titleclf.training.distributed import rank0_output
 
 SCHEMAS: dict[str, type[Any]] = {
     "pretrain": PretrainConfig,
     "train": TrainConfig,
+    "sweep": SweepConfig,
     "evaluate": EvaluateConfig,
     "export": ExportConfig,
 }
-_GROUPS = {"model": ModelConfig, "objective": ObjectiveConfig}  # whose schema depends on the file that is chosen
+_GROUPS = {"model": ModelConfig, "objective": ObjectiveConfig}  # their schema depends on the chosen file
 
 
-def command(name: str, verb: Callable[[Any], Any], alone: str | None = None) -> Callable[[], None]:
+class Job(NamedTuple):
+    """A finished job of a multirun: its overrides, and what the verb returned."""
+
+    overrides: list[str]
+    result: Any
+
+
+def command(
+    name: str,
+    verb: Callable[[Any], Any],
+    alone: str | None = None,
+    wrap: Callable[[], AbstractContextManager[None]] = nullcontext,
+    table: Callable[[list[Job]], str] | None = None,
+) -> Callable[[], None]:
     """Return the command line of `verb`: conf/<name>.yaml plus overrides, checked, as a plain dataclass.
 
-    `alone` names a key that can't be combined with others, because it brings its own configuration.
+    `alone` names a key that allows no other override, because it brings its own configuration. The command runs
+    inside `wrap()`, and ends a multirun by printing the `table` of its jobs.
     """
+    jobs: list[Job] = []
 
-    def task(config: DictConfig) -> Any:
+    def task(config: DictConfig) -> None:
         try:
-            return run(config)
+            run(config)
         except (InputError, OSError, OmegaConfBaseException) as error:
             raise _ThroughHydra(error) from error
 
-    def run(config: DictConfig) -> Any:
+    def run(config: DictConfig) -> None:
         schema = SCHEMAS[name]
         _check_keys(config, schema)
-        plain: Any = OmegaConf.to_object(config)
-        check(plain)
-        overrides = HydraConfig.get().overrides.task
+        overrides = list(HydraConfig.get().overrides.task)
+        plain = _plain(config, overrides)
         if alone and getattr(plain, alone) is not None and len(overrides) > 1:
-            others = [override for override in overrides if not override.startswith(f"{alone}=")]
-            raise InputError(f"{alone} must stand alone. Got also {' '.join(others)}. Leave that out.")
-        return verb(plain)  # a sweeper wants to know it
+            rest = [override for override in overrides if not override.startswith(f"{alone}=")]
+            raise InputError(f"{alone} allows no other override. Got also {' '.join(rest)}. Leave that out.")
+        result = verb(plain)
+        if HydraConfig.get().mode is RunMode.MULTIRUN:
+            jobs.append(Job(overrides, result))
 
     @exit_codes
-    @rank0_output()
     def main() -> None:
+        jobs.clear()
         register_schemas()
-        os.environ["HYDRA_FULL_ERROR"] = "1"  # else Hydra prints errors itself, and exits with 1
-        try:
-            hydra.main(version_base="1.3", config_path=str(shipped("conf")), config_name=name)(task)()
-        except (HydraException, MissingConfigException) as error:
-            raise InputError(_sentence(error, SCHEMAS[name])) from error
-        except _ThroughHydra as passed:
-            if isinstance(passed.error, OmegaConfBaseException):
-                raise InputError(_sentence(passed.error, SCHEMAS[name])) from passed.error
-            raise passed.error from None
+        os.environ["HYDRA_FULL_ERROR"] = "1"  # else Hydra prints errors itself and exits with 1
+        with wrap():
+            try:
+                hydra.main(version_base="1.3", config_path=str(shipped("conf")), config_name=name)(task)()
+            except (HydraException, MissingConfigException) as error:
+                raise InputError(_sentence(error, SCHEMAS[name])) from error
+            except _ThroughHydra as passed:
+                if isinstance(passed.error, OmegaConfBaseException):
+                    raise InputError(_sentence(passed.error, SCHEMAS[name])) from passed.error
+                raise passed.error from None
+            finally:
+                if jobs and table is not None:
+                    print(table(jobs), flush=True)
 
     return main
 
 
 def compose(name: str, overrides: Sequence[str]) -> Any:
-    """Return the checked dataclass that the command `name` would be given with these overrides."""
+    """Return the checked dataclass that the command `name` gets with these overrides."""
     register_schemas()
     with hydra.initialize_config_dir(str(shipped("conf")), version_base="1.3"):
-        plain: Any = OmegaConf.to_object(hydra.compose(name, overrides=list(overrides)))
+        return _plain(hydra.compose(name, overrides=list(overrides)), overrides)
+
+
+def _plain(config: DictConfig, overrides: Sequence[str]) -> Any:
+    plain: Any = OmegaConf.to_object(config)
+    if isinstance(plain, SweepConfig):
+        fix(plain.sweep.space, overrides)
     check(plain)
     return plain
 
 
 class _ThroughHydra(BaseException):
-    """Carries an error out of the task; of an `Exception` Hydra would print lines of its own."""
+    """Carries an error out of the task; on an `Exception`, Hydra prints lines of its own."""
 
     def __init__(self, error: Exception) -> None:
         super().__init__(str(error))
@@ -88,7 +124,7 @@ class _ThroughHydra(BaseException):
 
 
 def register_schemas() -> None:
-    """Make the schemas known to Hydra, for the defaults lists in conf/."""
+    """Register the schemas that the defaults lists in conf/ name."""
     store = ConfigStore.instance()
     for name, schema in SCHEMAS.items():
         store.store(group="schema", name=name, node=schema)
@@ -98,7 +134,7 @@ def register_schemas() -> None:
 
 
 def _check_keys(config: DictConfig, schema: type[Any]) -> None:
-    """Refuse keys that `+key=value` added or `~key` took away: Hydra lets them pass."""
+    """Refuse keys that `+key=value` added or `~key` removed: Hydra accepts both."""
     missing = OmegaConf.missing_keys(config)
     for where, node, kind in _nodes(config, schema, ""):
         names = {field.name for field in fields(kind)}
@@ -113,7 +149,7 @@ def _check_keys(config: DictConfig, schema: type[Any]) -> None:
 
 
 def _nodes(node: DictConfig, kind: Any, where: str) -> Iterator[tuple[str, DictConfig, Any]]:
-    kind = OmegaConf.get_type(node) or kind  # which of the models it is
+    kind = OmegaConf.get_type(node) or kind  # the schema of the chosen model
     yield where, node, kind
     for name, hint in get_type_hints(kind).items():
         if is_dataclass(hint) and name in node and not OmegaConf.is_missing(node, name):
@@ -121,7 +157,7 @@ def _nodes(node: DictConfig, kind: Any, where: str) -> Iterator[tuple[str, DictC
 
 
 def _sentence(error: Exception, schema: type[Any]) -> str:
-    """Say in one line what Hydra or OmegaConf found wrong."""
+    """Return in one line what Hydra or OmegaConf found wrong."""
     cause = error.__cause__ if isinstance(error, ConfigCompositionException) else error
     first = str(error).splitlines()[0]
     if isinstance(error, OverrideParseException):
@@ -130,8 +166,6 @@ def _sentence(error: Exception, schema: type[Any]) -> str:
             f"each argument must read key=value. Got {error.override}: {reason}. "
             f"Quote values with special characters twice: 'key=\"value\"'."
         )
-    if isinstance(error, MissingConfigException) and (line := lacking_sweeper(error.missing_cfg_file)):
-        return line
     if isinstance(error, MissingConfigException) and error.options is not None and error.missing_cfg_file:
         group, _, got = error.missing_cfg_file.rpartition("/")
         return f"{group} must be one of {', '.join(error.options)}. Got {got}.{_did_you_mean(got, error.options)}"
@@ -139,19 +173,23 @@ def _sentence(error: Exception, schema: type[Any]) -> str:
         merged = re.match(r"Error merging override \+*([^=]+)=(.*)", first)
         key, given = merged.groups() if merged else (cause.full_key, "another")
         return f"{key} must have the right type. Got {given}: {str(cause).splitlines()[0]}."
-    if found := re.match(r"Could not override '([^']*)'", first):
-        return _unknown_key(found.group(1), "", schema)
+    if "Key 'sweep' not in" in str(error):
+        return "a search must be run by the verb sweep. Got another verb. Use python -m titleclf.sweep."
+    if match := re.match(r"Could not override '([^']*)'", first):
+        return _unknown_key(match.group(1), "", schema)
     return f"the configuration must be valid. Got: {' '.join(str(error).split())}."
 
 
 def _unknown_key(key: str, sign: str, schema: type[Any]) -> str:
     keys = dict(_keys(schema, ""))
+    if not sign and key.startswith("sweep.space."):
+        return f"{key} must be in the search space. Got a key outside. Add it: +{key}=..."
     if key in keys:
         group, _, name = key.partition(".")
         kinds = KINDS[_GROUPS[group]] if group in _GROUPS else {}
         owners = " or ".join(kind for kind, owner in kinds.items() if name in _names(owner))
-        if not owners:  # a list of mappings, the only value that has keys of its own
-            return f"{key} must have the keys that its line in conf/ shows. Got others. Quote it as there."
+        if not owners:  # a list of mappings, the only value with keys
+            return f"{key} must have the keys of its line in conf/. Got others. Quote it as there."
         return f"{key} must be used with {group}={owners}. Got another {group}. Add {group}={owners}."
     return f"{sign}{key} must be a key of the configuration. Got an unknown one.{_did_you_mean(key, list(keys))}"
 

@@ -1,6 +1,6 @@
-"""The rules that configured values obey, all checked at once."""
+"""The rules for configured values, checked all at once."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from titleclf.config.schemas import (
@@ -17,19 +17,23 @@ from titleclf.config.schemas import (
     OptimConfig,
     PretrainConfig,
     SkipgramConfig,
+    SweepConfig,
     TrainConfig,
     ViewsConfig,
 )
+from titleclf.config.space import RANGE_KEYS, SEARCHABLE, bounds, ranges, with_values
 from titleclf.runtime.architecture import MODELS, ConvConfig, ModelConfig, NgramConfig
 from titleclf.runtime.choices import MemoryKind, Positions, Task
 from titleclf.runtime.errors import InputError
 from titleclf.runtime.files import SHIPPED
 
-Rule = tuple[str, Any, bool, str]
+RANGE_RULE = "be {low, high} with low < high, the same with log: true and 0 < low, or {choices: [two or more]}"
+
+Rule = tuple[str, Any, bool, str]  # key, value, whether it holds, what the value must be or do
 
 
-def check(config: PretrainConfig | TrainConfig | EvaluateConfig | ExportConfig) -> None:
-    """Raise one `InputError` that names every wrong value of `config`, a line each."""
+def check(config: PretrainConfig | TrainConfig | SweepConfig | EvaluateConfig | ExportConfig) -> None:
+    """Raise one `InputError` with a line for every wrong value of `config`."""
     match config:
         case PretrainConfig():
             rules = [
@@ -39,19 +43,10 @@ def check(config: PretrainConfig | TrainConfig | EvaluateConfig | ExportConfig) 
                 *_optim_rules(config.optim),
                 *_pretraining_rules(config),
             ]
+        case SweepConfig():
+            rules = [*_train_rules(config), *_sweep_rules(config)]
         case TrainConfig():
-            rules = [
-                *_data_rules(config.data),
-                _corrections_rule(config),
-                *_context_rules(config),
-                *_model_rules(config.model),
-                *_objective_rules(config.objective, config.model),
-                *_noise_rules(config.noise),
-                *_optim_rules(config.optim),
-                *_training_rules(config),
-                *_loss_rules(config.loss),
-                *_evaluation_rules(config.evaluate),
-            ]
+            rules = [*_train_rules(config)]
         case EvaluateConfig():
             rule = "name labelled titles: run=shipped has none of its own"
             is_named = config.run != SHIPPED or config.path is not None
@@ -61,6 +56,55 @@ def check(config: PretrainConfig | TrainConfig | EvaluateConfig | ExportConfig) 
     broken = [f"{where} must {rule}. Got {value}." for where, value, holds, rule in rules if not holds]
     if broken:
         raise InputError("\n".join(broken))
+    if isinstance(config, SweepConfig):
+        _check_bounds(config)
+
+
+def _train_rules(config: TrainConfig) -> Iterator[Rule]:
+    yield from _data_rules(config.data)
+    yield _corrections_rule(config)
+    yield from _context_rules(config)
+    yield from _model_rules(config.model)
+    yield from _objective_rules(config.objective, config.model)
+    yield from _noise_rules(config.noise)
+    yield from _optim_rules(config.optim)
+    yield from _training_rules(config)
+    yield from _loss_rules(config.loss)
+    yield from _evaluation_rules(config.evaluate)
+
+
+def _sweep_rules(config: SweepConfig) -> Iterator[Rule]:
+    yield "resume", config.resume, config.resume is None, "be null: a sweep resumes by the same command"
+    yield _at_least("sweep.trials", config.sweep.trials, 1)
+    yield _at_least("sweep.startup_trials", config.sweep.startup_trials, 1)
+    yield _at_least("sweep.seed", config.sweep.seed, 0)
+    space = ranges(config.sweep.space)
+    yield "sweep.space", "none", len(space) > 0, "have at least one range"
+    for key, values in space.items():
+        where = f"sweep.space.{key}"
+        yield where, values, key.split(".")[0] in SEARCHABLE, f"lie under one of {', '.join(SEARCHABLE)}"
+        yield where, values, _is_range(values), RANGE_RULE
+
+
+def _is_range(values: Any) -> bool:
+    if not isinstance(values, Mapping) or values.keys() not in RANGE_KEYS:
+        return False
+    if "choices" in values:
+        choices = values["choices"]
+        return isinstance(choices, list) and len({*map(repr, choices)}) == len(choices) >= 2
+    low, high, log = values["low"], values["high"], values.get("log", False)
+    numbers = all(type(value) in (int, float) for value in (low, high))
+    return numbers and low < high and isinstance(log, bool) and (low > 0 or not log)
+
+
+def _check_bounds(config: SweepConfig) -> None:
+    for key, values in ranges(config.sweep.space).items():
+        for value in bounds(values):
+            training = with_values(config, {key: value})
+            try:
+                check(training)
+            except InputError as error:
+                raise InputError(f"sweep.space: {error}") from error
 
 
 def _data_rules(data: DataConfig) -> Iterator[Rule]:
@@ -77,7 +121,7 @@ def _context_rules(config: TrainConfig) -> Iterator[Rule]:
     for name in ("channel", "duration"):
         column = getattr(config.data.columns, name)
         has_columns = column is None or config.data.path != SHIPPED
-        yield f"data.columns.{name}", column, has_columns, "be null while data.path is shipped, whose titles have none"
+        yield f"data.columns.{name}", column, has_columns, "be null while data.path is shipped: it has no such column"
     yield _at_least("context.min_titles", config.context.min_titles, 1)
     yield _from_to("context.dropout", config.context.dropout, 0, 1)
 
@@ -85,7 +129,7 @@ def _context_rules(config: TrainConfig) -> Iterator[Rule]:
 def _corrections_rule(config: TrainConfig) -> Rule:
     corrections = config.data.corrections
     fits = corrections is None or config.task is Task.single
-    return "data.corrections", corrections, fits, "be null while task is multilabel: a row has one category"
+    return "data.corrections", corrections, fits, "be null while task is multilabel: a correction names one category"
 
 
 def _model_rules(model: ModelConfig) -> Iterator[Rule]:
@@ -102,12 +146,12 @@ def _model_rules(model: ModelConfig) -> Iterator[Rule]:
         "model.embeddings.freeze",
         model.embeddings.freeze,
         not model.embeddings.freeze or model.embeddings.path is not None,
-        "be false unless model.embeddings.path names what to freeze",
+        "be false while model.embeddings.path is null",
     )
     tables = set(model.embeddings.tables or [])
-    known = {"characters", "ngrams", "convolutions"}
-    rule = f"be null or some of {', '.join(sorted(known))}"
-    yield "model.embeddings.tables", model.embeddings.tables, tables <= known, rule
+    names = {"characters", "ngrams", "convolutions"}
+    rule = f"be null or a list of {', '.join(sorted(names))}"
+    yield "model.embeddings.tables", model.embeddings.tables, tables <= names, rule
     if isinstance(model, NgramConfig):
         yield _orders("model.orders", model.orders)
         yield _at_least("model.buckets", model.buckets, 1)
@@ -118,13 +162,13 @@ def _model_rules(model: ModelConfig) -> Iterator[Rule]:
 
 
 def _noise_rules(noise: NoiseConfig) -> Iterator[Rule]:
-    yield _share("noise.misspelt", noise.misspelt)
+    yield _fraction("noise.misspelt", noise.misspelt)
     yield _at_least("noise.max_edits", noise.max_edits, 1)
-    misspellings = len(noise.misspellings) > 0 or noise.misspelt <= 0
-    yield "noise.misspellings", noise.misspellings, misspellings, "be one or more while noise.misspelt is above 0"
-    yield _share("noise.reformatted", noise.reformatted)
-    formats = len(noise.formats) > 0 or noise.reformatted <= 0
-    yield "noise.formats", noise.formats, formats, "be one or more while noise.reformatted is above 0"
+    is_named = len(noise.misspellings) > 0 or noise.misspelt <= 0
+    yield "noise.misspellings", noise.misspellings, is_named, "name at least one kind while noise.misspelt is above 0"
+    yield _fraction("noise.reformatted", noise.reformatted)
+    is_named = len(noise.formats) > 0 or noise.reformatted <= 0
+    yield "noise.formats", noise.formats, is_named, "name at least one kind while noise.reformatted is above 0"
 
 
 def _objective_rules(objective: ObjectiveConfig, model: ModelConfig) -> Iterator[Rule]:
@@ -141,19 +185,19 @@ def _objective_rules(objective: ObjectiveConfig, model: ModelConfig) -> Iterator
             yield _at_least("objective.negatives", objective.negatives, 1)
         case MaskedConfig():
             yield _within("objective.share", objective.share, 0, 1)
-            yield "objective", kind, isinstance(model, ConvConfig), "be another one without convolutions (model=conv)"
+            yield "objective", kind, isinstance(model, ConvConfig), "be views, skipgram or cbow unless model=conv"
 
 
 def _pretraining_rules(config: PretrainConfig) -> Iterator[Rule]:
     sizes, embeddings = config.pretraining, config.model.embeddings
     yield _at_least("characters.min_count", config.characters.min_count, 1)
-    yield "model.embeddings.path", embeddings.path, embeddings.path is None, "be null: pre-training makes such a file"
+    yield "model.embeddings.path", embeddings.path, embeddings.path is None, "be null: pre-training writes that file"
     positions = config.model.positions
-    kept = positions is not Positions.learned
-    yield "model.positions", positions, kept, "be another one than learned: a file of embeddings holds no positions"
-    convolves = not isinstance(config.model, ConvConfig) or isinstance(config.objective, ViewsConfig | MaskedConfig)
-    kind = config.objective.kind
-    yield "objective", kind, convolves, "be views or masked with model=conv, whose convolutions no other one trains"
+    is_kept = positions is not Positions.learned
+    yield "model.positions", positions, is_kept, "not be learned: an embeddings file holds no positions"
+    fits = not isinstance(config.model, ConvConfig) or isinstance(config.objective, ViewsConfig | MaskedConfig)
+    rule = "be views or masked with model=conv: the others train no convolutions"
+    yield "objective", config.objective.kind, fits, rule
     yield _at_least("pretraining.epochs", sizes.epochs, 1)
     yield _at_least("pretraining.batch_size", sizes.batch_size, 2)
     yield _at_least("pretraining.part_titles", sizes.part_titles, sizes.batch_size)
@@ -163,8 +207,8 @@ def _pretraining_rules(config: PretrainConfig) -> Iterator[Rule]:
 def _loss_rules(loss: LossConfig) -> Iterator[Rule]:
     yield "loss.classification", loss.classification, loss.classification > 0, "be above 0"
     yield "loss.unsupervised", loss.unsupervised, loss.unsupervised >= 0, "be 0 or more"
-    used = loss.titles is None or loss.unsupervised != 0
-    yield "loss.titles", loss.titles, used, "be null while loss.unsupervised is 0"
+    is_used = loss.titles is None or loss.unsupervised != 0
+    yield "loss.titles", loss.titles, is_used, "be null while loss.unsupervised is 0"
 
 
 def _optim_rules(optim: OptimConfig) -> Iterator[Rule]:
@@ -174,8 +218,8 @@ def _optim_rules(optim: OptimConfig) -> Iterator[Rule]:
     yield "optim.weight_decay", optim.weight_decay, optim.weight_decay >= 0, "be 0 or more"
     yield "optim.table_decay", optim.table_decay, optim.table_decay >= 0, "be 0 or more"
     yield "optim.loaded_decay", optim.loaded_decay, optim.loaded_decay >= 0, "be 0 or more"
-    betas = len(optim.betas) == 2 and all(0 <= beta < 1 for beta in optim.betas)
-    yield "optim.betas", optim.betas, betas, "be two numbers in [0, 1)"
+    in_range = len(optim.betas) == 2 and all(0 <= beta < 1 for beta in optim.betas)
+    yield "optim.betas", optim.betas, in_range, "be two numbers in [0, 1)"
     yield _from_to("optim.warmup_fraction", optim.warmup_fraction, 0, 1)
     yield "optim.clip_norm", optim.clip_norm, optim.clip_norm > 0, "be above 0"
 
@@ -197,9 +241,9 @@ def _training_rules(config: TrainConfig) -> Iterator[Rule]:
 def _evaluation_rules(evaluate: EvaluationConfig) -> Iterator[Rule]:
     yield _at_least("evaluate.calibration_bins", evaluate.calibration_bins, 1)
     yield _within("evaluate.target_precision", evaluate.target_precision, 0, 1)
-    for wish in evaluate.category_precision:
-        yield _within(f"evaluate.category_precision of {wish.category}", wish.precision, 0, 1)
-    names = [wish.category for wish in evaluate.category_precision]
+    for target in evaluate.category_precision:
+        yield _within(f"evaluate.category_precision of {target.category}", target.precision, 0, 1)
+    names = [target.category for target in evaluate.category_precision]
     yield "evaluate.category_precision", "; ".join(names), len(set(names)) == len(names), "name each category once"
     yield _at_least("evaluate.robustness_titles", evaluate.robustness_titles, 0)
 
@@ -216,10 +260,10 @@ def _from_to(where: str, value: float, low: float, high: float) -> Rule:
     return where, value, low <= value < high, f"be in [{low}, {high})"
 
 
-def _share(where: str, value: float) -> Rule:
+def _fraction(where: str, value: float) -> Rule:
     return where, value, 0 <= value <= 1, "be in [0, 1]"
 
 
 def _orders(where: str, values: list[int]) -> Rule:
     valid = len(values) > 0 and all(value >= 1 for value in values) and len(set(values)) == len(values)
-    return where, values, valid, "be one or more different whole numbers above 0"
+    return where, values, valid, "be one or more distinct integers above 0"

@@ -37,6 +37,10 @@ def load_config(folder: Path, schema: type[Config]) -> Config:
     try:
         values = OmegaConf.to_container(OmegaConf.load(path))
     except (OmegaConfBaseException, YAMLError, ValueError) as error:
-        raise InputError(f"{path} must be YAML. Got: {str(error).splitlines()[0]}. Repair it or train again.") from error
+        raise InputError(
+            f"{path} must be YAML. Got: {str(error).splitlines()[0]}. Repair it or train again."
+        ) from error
+    if isinstance(values, dict):
+        values.pop("trial", None)  # older runs have it
     config: Config = from_mapping(schema, values, str(path))  # type: ignore[arg-type]
     return config

@@ -1,6 +1,7 @@
-"""What can be configured: typed schemas without values; those stand in conf/."""
+"""The schemas of the configuration: fields and their types. Values live in conf/."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from titleclf.runtime.architecture import KINDS, ModelConfig
 from titleclf.runtime.choices import Device, ExportFormat, Format, MemoryKind, Misspelling, ObjectiveKind, Task
@@ -8,9 +9,9 @@ from titleclf.runtime.choices import Device, ExportFormat, Format, MemoryKind, M
 
 @dataclass
 class ColumnsConfig:
-    """The names of the columns in a user's file, and the language of titles that have none there.
+    """Column names in a user's file, and the language of titles without one.
 
-    `channel` and `duration` (in minutes) are None where a model shall not look at them.
+    `channel` and `duration` (in minutes) are None for a model of titles alone.
     """
 
     title: str
@@ -23,7 +24,7 @@ class ColumnsConfig:
 
 @dataclass
 class DataConfig:
-    """Labelled titles (`shipped`: those that come with the package) and how they are split."""
+    """Labelled titles (`shipped`: those of the package) and how to split them."""
 
     about: str | None
     path: str
@@ -36,7 +37,7 @@ class DataConfig:
 
 @dataclass
 class CharactersConfig:
-    """How a title becomes characters, and which of them are worth an id."""
+    """How a title becomes characters, and how often a character must occur to get an id."""
 
     casefold: bool
     min_count: int
@@ -44,7 +45,7 @@ class CharactersConfig:
 
 @dataclass
 class ContextConfig:
-    """Which channels are worth an id, and which share of the titles of an epoch loses its channel, or its duration."""
+    """How often a channel must occur to get an id, and how often training hides channel or duration."""
 
     min_titles: int
     dropout: float
@@ -52,21 +53,21 @@ class ContextConfig:
 
 @dataclass
 class ObjectiveConfig:
-    """What all objectives share."""
+    """The field that all pre-training objectives share."""
 
     kind: ObjectiveKind
 
 
 @dataclass
 class ViewsConfig(ObjectiveConfig):
-    """Two halves of a title pulled together; the smaller the temperature, the more the nearest others count."""
+    """Contrast two halves of a title with other titles; a low temperature stresses the nearest ones."""
 
     temperature: float
 
 
 @dataclass
 class SkipgramConfig(ObjectiveConfig):
-    """A piece of a title foretells another one: pairs drawn a title, and strangers a pair."""
+    """Predict one piece of a title from another: pairs per title, negative samples per pair."""
 
     pairs: int
     negatives: int
@@ -74,14 +75,14 @@ class SkipgramConfig(ObjectiveConfig):
 
 @dataclass
 class CbowConfig(ObjectiveConfig):
-    """The rest of a title foretells a piece: strangers a title."""
+    """Predict a piece of a title from the rest: negative samples per title."""
 
     negatives: int
 
 
 @dataclass
 class MaskedConfig(ObjectiveConfig):
-    """Hidden characters are foretold: the share of all that are hidden."""
+    """Predict masked characters: the fraction of all that is masked."""
 
     share: float
 
@@ -93,15 +94,15 @@ OBJECTIVES: dict[ObjectiveKind, type[ObjectiveConfig]] = {
     ObjectiveKind.masked: MaskedConfig,
 }
 
-# Which schemas stand for several, and which of them a value of `kind` means.
+# The schema of an objective depends on its `kind`.
 KINDS[ObjectiveConfig] = OBJECTIVES
 
 
 @dataclass
 class LossConfig:
-    """The terms of the loss and their weights: labels, and the objective on titles without labels.
+    """The terms of the loss and their weights: classification, and an objective on unlabelled titles.
 
-    `titles` is a file of these in `column`; without one, the titles of training are taken.
+    `titles` is a file with unlabelled titles in `column`; None: the training titles.
     """
 
     classification: float
@@ -112,7 +113,7 @@ class LossConfig:
 
 @dataclass
 class NoiseConfig:
-    """Which share of the training titles is misspelt, which reformatted, and in which ways."""
+    """The fractions of training titles that are misspelt and reformatted, and the kinds of either."""
 
     misspelt: float
     max_edits: int
@@ -123,10 +124,10 @@ class NoiseConfig:
 
 @dataclass
 class OptimConfig:
-    """AdamW with warm-up and cosine decay; `skip` names the modules whose matrices get no weight decay.
+    """AdamW with warm-up and cosine decay; `skip` names modules whose matrices get no weight decay.
 
-    N-gram tables have values of their own: a row is seldom in a batch and must then move far, and a rare n-gram can
-    tell its titles apart by heart, and must not. A table that was loaded knows much already, and decays to that.
+    N-gram tables have their own values: a row is seldom in a batch and needs large steps, and without decay a rare
+    n-gram memorizes its titles. A loaded table decays to its loaded values.
     """
 
     lr: float
@@ -143,7 +144,7 @@ class OptimConfig:
 
 @dataclass
 class TrainingConfig:
-    """The loop."""
+    """The training loop."""
 
     epochs: int
     batch_size: int
@@ -154,7 +155,7 @@ class TrainingConfig:
 
 @dataclass
 class CategoryPrecision:
-    """How many of the answers that name this category shall be right."""
+    """The precision that answers of this category must reach."""
 
     category: str
     precision: float
@@ -162,7 +163,10 @@ class CategoryPrecision:
 
 @dataclass
 class EvaluationConfig:
-    """What a report measures; a list and no mapping, because Hydra takes no key with an apostrophe or an umlaut."""
+    """What a report measures.
+
+    `category_precision` is a list because Hydra accepts no key with an apostrophe or an umlaut.
+    """
 
     calibration_bins: int
     target_precision: float
@@ -172,7 +176,7 @@ class EvaluationConfig:
 
 @dataclass
 class PretrainingConfig:
-    """The loop over titles without labels, shuffled a part of the file at a time."""
+    """The loop over unlabelled titles, which are read and shuffled one part of the file at a time."""
 
     epochs: int
     batch_size: int
@@ -217,13 +221,32 @@ class TrainConfig:
     seed: int
     device: Device
     output_dir: str
-    trial: bool
     resume: str | None
 
 
 @dataclass
+class SearchConfig:
+    """The trials of a sweep; `space` mirrors the configuration, with a range in place of a value.
+
+    A range is `{low, high}`, `{low, high, log: true}` or `{choices: [...]}`.
+    """
+
+    trials: int
+    startup_trials: int
+    seed: int
+    space: dict[str, Any]
+
+
+@dataclass
+class SweepConfig(TrainConfig):
+    """`python -m titleclf.sweep`: a training, and which of its values to search."""
+
+    sweep: SearchConfig
+
+
+@dataclass
 class EvaluateConfig:
-    """`python -m titleclf.evaluate`; the model is `run`, as in `export`: `model=` would mean a file in conf/model/."""
+    """`python -m titleclf.evaluate`; the model is `run`, because `model=` names a file in conf/model/."""
 
     run: str
     path: str | None
@@ -234,7 +257,7 @@ class EvaluateConfig:
 
 @dataclass
 class ExportConfig:
-    """`python -m titleclf.export`; `titles` are asked of the model and of what is made from it."""
+    """`python -m titleclf.export`; the model and its export must agree on `titles`."""
 
     run: str
     format: ExportFormat

@@ -1,7 +1,7 @@
-"""Training, validation and test: titles split so that no programme is on two sides, and each category on all."""
+"""Training, validation and test titles, split so that no programme is in two parts and each category is in all."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import NamedTuple
 
@@ -9,17 +9,19 @@ import numpy as np
 import pandas as pd
 
 from titleclf.config.schemas import DataConfig
-from titleclf.data.titles import LEAST_PROGRAMMES, read_all_titles, titles_path
+from titleclf.data.targets import categories_in
+from titleclf.data.titles import MIN_PROGRAMMES, read_all_titles, titles_path
 from titleclf.runtime.choices import Task
 from titleclf.runtime.errors import InputError
-from titleclf.runtime.text.tags import tags_in
 from titleclf.runtime.text.title_keys import base_title
 
-Sizes = Callable[[int], dict[str, int]]  # how many of so many programmes go to each side
+CategoriesByProgramme = Mapping[str, set[str]]
+Parts = dict[str, str]  # by programme
+Sizes = Callable[[int], dict[str, int]]  # from a number of programmes to how many of them each part gets
 
 
 class Split(NamedTuple):
-    """Frames of `title, category, lang`; no base title is in two of them."""
+    """The three parts, as frames of `title, category, lang`; no base title is in two of them."""
 
     train: pd.DataFrame
     validation: pd.DataFrame
@@ -27,150 +29,144 @@ class Split(NamedTuple):
 
 
 def split(titles: pd.DataFrame, config: DataConfig, seed: int, task: Task = Task.single) -> Split:
-    """Split by base title, each category in the same proportions, seeded.
+    """Split by base title, seeded and stratified by category.
 
-    With `config.test_path` the test side is what that means, and titles are split into two only.
+    With `config.test_path`, the test titles are read from there, and `titles` are split into the other two parts.
 
     Raises
     ------
     InputError
-        If there are fewer than two categories, or one that has fewer than three programmes or can't be on every side.
+        If there are fewer than two categories, or one has too few programmes to be in every part.
     """
-    own_test = None
-    if config.test_path is not None:
-        own_test = read_all_titles(config.test_path, config.columns, task)
-    return split_beside(titles, own_test, config, seed, task)
+    test = None if config.test_path is None else read_all_titles(config.test_path, config.columns, task)
+    return split_with_test(titles, test, config, seed, task)
 
 
-def split_beside(
-    titles: pd.DataFrame, own_test: pd.DataFrame | None, config: DataConfig, seed: int, task: Task = Task.single
+def split_with_test(
+    titles: pd.DataFrame, test: pd.DataFrame | None, config: DataConfig, seed: int, task: Task = Task.single
 ) -> Split:
-    """Split as `split` does, with test titles that are read already, or None."""
+    """Split as `split` does, with the test titles in a frame; None draws them from `titles`."""
     bases = titles["title"].map(base_title)
-    sides_of_programmes = _sides_of_one if task is Task.single else _sides_of_several
-    sizes = partial(_sizes, config=config, tests=own_test is None)
-    generator = np.random.default_rng(seed)
-    side = bases.map(sides_of_programmes(bases, titles["category"], config.path, sizes, generator))
-    train, validation, test = (titles[side == name].reset_index(drop=True) for name in Split._fields)
-    return Split(train, validation, test if own_test is None else own_test)
+    programmes = _programmes(bases, titles["category"], task)
+    _check_categories(programmes, config.path)
+    sizes = partial(_sizes, config=config, draws_test=test is None)
+    assign = assign_by_category if task is Task.single else assign_by_tags
+    parts = assign(programmes, sizes, np.random.default_rng(seed))
+    _check_parts(programmes, parts, sizes, config.path)
+    part_of_title = bases.map(parts)
+    train, validation, drawn_test = (titles[part_of_title == part].reset_index(drop=True) for part in Split._fields)
+    return Split(train, validation, drawn_test if test is None else test)
 
 
 def learnable(titles: pd.DataFrame) -> pd.DataFrame:
     """Return the titles whose categories have enough programmes to be split."""
-    counts = _programmes(titles["title"].map(base_title), titles["category"])["category"].value_counts()
-    enough = counts.index[counts >= LEAST_PROGRAMMES]
+    counts = _counts(_programmes(titles["title"].map(base_title), titles["category"], Task.single))
+    enough = [category for category, count in counts.items() if count >= MIN_PROGRAMMES]
     return titles[titles["category"].isin(enough)].reset_index(drop=True)
 
 
-def _programmes(bases: "pd.Series[str]", category: "pd.Series[str]") -> pd.DataFrame:
-    # A programme filed under two categories goes where its first row says, as a whole.
-    return pd.DataFrame({"base": bases, "category": category}).drop_duplicates("base")
-
-
-def _sides_of_one(
-    bases: "pd.Series[str]", category: "pd.Series[str]", path: str, sizes: Sizes, generator: np.random.Generator
-) -> dict[str, str]:
-    programmes = _programmes(bases, category)
-    _check_categories(programmes["category"].value_counts(), path)
-    sides: dict[str, str] = {}
-    for _, group in programmes.groupby("category", sort=True):
+def assign_by_category(programmes: CategoriesByProgramme, sizes: Sizes, generator: np.random.Generator) -> Parts:
+    """Return the part of each programme, for programmes with one category each."""
+    parts: Parts = {}
+    for _, group in sorted(_by_category(programmes).items()):
         order = generator.permutation(len(group))
-        names = [side for side, size in sizes(len(group)).items() for _ in range(size)]
-        sides.update(zip(group["base"].to_numpy()[order], names, strict=True))
-    return sides
+        names = [part for part, size in sizes(len(group)).items() for _ in range(size)]
+        parts.update(zip([group[place] for place in order], names, strict=True))
+    return parts
 
 
-def _sides_of_several(
-    bases: "pd.Series[str]", category: "pd.Series[str]", path: str, sizes: Sizes, generator: np.random.Generator
-) -> dict[str, str]:
-    # A programme whose rows differ has the tags of all of them.
+def assign_by_tags(programmes: CategoriesByProgramme, sizes: Sizes, generator: np.random.Generator) -> Parts:
+    """Return the part of each programme, for programmes with several categories: each is in every part, if possible.
+
+    Iterative stratification (Sechidis et al. 2011) with a fixed order of tags: rarest first, a tag's unassigned
+    programmes go to the part that lacks most of it, in random order. A common tag may then be missing from a small
+    part, and a programme that another part can spare moves there.
+    """
+    by_tag = _by_category(programmes)
+    rarest_first = sorted(by_tag, key=lambda tag: (len(by_tag[tag]), tag))
+    parts: Parts = {}
+    for tag in rarest_first:
+        _assign(by_tag[tag], parts, sizes(len(by_tag[tag])), generator)
+    counts = Counter((tag, parts[programme]) for programme, tags in programmes.items() for tag in tags)
+    for tag in rarest_first:
+        for part, size in sizes(len(by_tag[tag])).items():
+            if size and not counts[tag, part]:
+                _move_spare(by_tag[tag], part, programmes, parts, counts)
+    return parts
+
+
+def _assign(group: list[str], parts: Parts, sizes: dict[str, int], generator: np.random.Generator) -> None:
+    """Assign the programmes of a tag that have no part yet."""
+    filled = Counter(parts[programme] for programme in group if programme in parts)
+    unassigned = [programme for programme in group if programme not in parts]
+    for place in generator.permutation(len(unassigned)):
+        part = max(sizes, key=lambda part: (sizes[part] > 0 and not filled[part], sizes[part] - filled[part]))
+        parts[unassigned[place]] = part
+        filled[part] += 1
+
+
+def _move_spare(
+    group: list[str], part: str, programmes: CategoriesByProgramme, parts: Parts, counts: Counter[tuple[str, str]]
+) -> None:
+    """Move the first programme of a tag to `part` that leaves none of its tags missing where it was."""
+    for programme in group:
+        tags, source = programmes[programme], parts[programme]
+        if all(counts[tag, source] > 1 for tag in tags):
+            counts.subtract((tag, source) for tag in tags)
+            counts.update((tag, part) for tag in tags)
+            parts[programme] = part
+            return
+
+
+def _programmes(bases: Iterable[str], cells: Iterable[str], task: Task) -> dict[str, set[str]]:
+    """Return the categories of each programme: the one of its first row, or the tags of all its rows."""
     programmes: dict[str, set[str]] = {}
-    for base, cell in zip(bases, category, strict=True):
-        programmes.setdefault(base, set()).update(tags_in(cell))
-    _check_categories(pd.Series([tag for tags in programmes.values() for tag in sorted(tags)]).value_counts(), path)
-    sides = sides_of(programmes, sizes, generator)
-    wanted = {side for side, size in sizes(LEAST_PROGRAMMES).items() if size}
-    for tag, found in sorted(tags_by_side(programmes, sides).items()):
-        if wanted - found:
-            raise InputError(
-                f"{titles_path(path)} must have programmes of each category for every side of the split. "
-                f"Got none of {tag!r} left for {' and '.join(sorted(wanted - found))}. Add titles of it, or remove it."
-            )
-    return sides
+    for base, cell in zip(bases, cells, strict=True):
+        if task is Task.multilabel or base not in programmes:
+            programmes.setdefault(base, set()).update(categories_in(cell, task))
+    return programmes
 
 
-def _sizes(programmes: int, config: DataConfig, *, tests: bool) -> dict[str, int]:
-    # At least one programme of each category on every side, however small it or the fraction is.
-    for_test = min(max(1, round(config.test_fraction * programmes)), programmes - 2) if tests else 0
-    validations = min(max(1, round(config.validation_fraction * programmes)), programmes - for_test - 1)
-    return {"test": for_test, "validation": validations, "train": programmes - for_test - validations}
+def _by_category(programmes: CategoriesByProgramme) -> dict[str, list[str]]:
+    groups: defaultdict[str, list[str]] = defaultdict(list)
+    for programme, categories in programmes.items():
+        for category in categories:
+            groups[category].append(programme)
+    return groups
 
 
-def _check_categories(counts: "pd.Series[int]", of: str) -> None:
-    path = titles_path(of)
+def _counts(programmes: CategoriesByProgramme) -> Counter[str]:
+    return Counter(category for categories in programmes.values() for category in sorted(categories))
+
+
+def _sizes(programmes: int, config: DataConfig, *, draws_test: bool) -> dict[str, int]:
+    # Each part gets at least one programme, however few there are and however small its fraction is.
+    test = min(max(1, round(config.test_fraction * programmes)), programmes - 2) if draws_test else 0
+    validation = min(max(1, round(config.validation_fraction * programmes)), programmes - test - 1)
+    return {"test": test, "validation": validation, "train": programmes - test - validation}
+
+
+def _check_categories(programmes: CategoriesByProgramme, path: str) -> None:
+    counts = _counts(programmes)
     if len(counts) < 2:
         raise InputError(
-            f"{path} must have at least two categories. Got only {counts.index[0]!r}. Add titles of another one."
+            f"{titles_path(path)} must have at least two categories. Got only {next(iter(counts))!r}. "
+            "Add titles of another one."
         )
-    few = [f"{name!r} ({count})" for name, count in counts.items() if count < LEAST_PROGRAMMES]
-    if few:
+    rare = [f"{category!r} ({count})" for category, count in counts.most_common() if count < MIN_PROGRAMMES]
+    if rare:
         raise InputError(
-            f"{path} must have at least {LEAST_PROGRAMMES} programmes a category, for training, validation and test. "
-            f"Got {', '.join(few)}. Add titles, or remove these categories."
+            f"{titles_path(path)} must have at least {MIN_PROGRAMMES} programmes in each category, for training, "
+            f"validation and test. Got {', '.join(rare)}. Add titles, or remove these categories."
         )
 
 
-Programmes = Mapping[str, set[str]]  # and their tags
-
-
-def sides_of(programmes: Programmes, sizes: Sizes, generator: np.random.Generator) -> dict[str, str]:
-    """Return the side of each programme, so that each tag is on every side if there is a way.
-
-    Tags come rarest first, and those of their programmes that have no side yet go where the tag lacks most, in random
-    order: iterative stratification (Sechidis et al. 2011), but for the order of tags, which is fixed beforehand. What
-    is common may then be missing on a small side, and gets there a programme that can be spared elsewhere.
-    """
-    of_tag: defaultdict[str, list[str]] = defaultdict(list)
-    for programme, tags in programmes.items():
-        for tag in tags:
-            of_tag[tag].append(programme)
-    sides: dict[str, str] = {}
-    rarest_first = sorted(of_tag, key=lambda tag: (len(of_tag[tag]), tag))
-    for tag in rarest_first:
-        _place(of_tag[tag], sides, sizes(len(of_tag[tag])), generator)
-    counts = Counter((tag, sides[programme]) for programme, tags in programmes.items() for tag in tags)
-    for tag in rarest_first:
-        for side, size in sizes(len(of_tag[tag])).items():
-            if size and not counts[tag, side]:
-                _fetch(of_tag[tag], side, programmes, sides, counts)
-    return sides
-
-
-def tags_by_side(programmes: Programmes, sides: Mapping[str, str]) -> dict[str, set[str]]:
-    """Return the sides that each tag is on."""
-    found: defaultdict[str, set[str]] = defaultdict(set)
-    for programme, tags in programmes.items():
-        for tag in tags:
-            found[tag].add(sides[programme])
-    return dict(found)
-
-
-def _place(group: list[str], sides: dict[str, str], sizes: dict[str, int], generator: np.random.Generator) -> None:
-    placed = Counter(sides[programme] for programme in group if programme in sides)
-    left = [programme for programme in group if programme not in sides]
-    for place in generator.permutation(len(left)):
-        side = max(sizes, key=lambda side: (sizes[side] > 0 and not placed[side], sizes[side] - placed[side]))
-        sides[left[place]] = side
-        placed[side] += 1
-
-
-def _fetch(
-    group: list[str], side: str, programmes: Programmes, sides: dict[str, str], counts: Counter[tuple[str, str]]
-) -> None:
-    for programme in group:
-        tags, before = programmes[programme], sides[programme]
-        if all(counts[tag, before] > 1 for tag in tags):
-            counts.subtract((tag, before) for tag in tags)
-            counts.update((tag, side) for tag in tags)
-            sides[programme] = side
-            return
+def _check_parts(programmes: CategoriesByProgramme, parts: Parts, sizes: Sizes, path: str) -> None:
+    required = {part for part, size in sizes(MIN_PROGRAMMES).items() if size}
+    for category, group in sorted(_by_category(programmes).items()):
+        missing = required.difference(parts[programme] for programme in group)
+        if missing:
+            raise InputError(
+                f"{titles_path(path)} must have programmes of each category for every part of the split. "
+                f"Got none of {category!r} left for {' and '.join(sorted(missing))}. Add titles of it, or remove it."
+            )

@@ -1,4 +1,4 @@
-"""Titles without labels: text and tables of any size, read a title at a time or a shuffled part at a time."""
+"""Titles without labels, streamed from text files and tables of any size."""
 
 import hashlib
 import heapq
@@ -18,15 +18,15 @@ from titleclf.runtime.files import SHIPPED
 from titleclf.runtime.tables import titles_in
 from titleclf.runtime.text.characters import Characters, chunked
 
-_SHORTEST = 2  # characters: one alone has nothing beside it to learn from
-_LONGEST = 200  # characters: a file's stray page of text must not set the length of all titles
-_REAL = 10_000  # titles
-_SEED = int.from_bytes(b"real titles")  # longer than any seed of training, as that of `robustness`
+_MIN_LENGTH = 2  # characters: a single one has no context to learn from
+_MAX_LENGTH = 200  # characters: a stray page of text must not set the length of all titles
+_SAMPLE = 10_000  # titles
+_SEED = int.from_bytes(b"real titles")  # longer than any training seed, like that of `robustness`
 _NO_TITLES = "{} must have titles of two characters or more. Got none. Name another file."
 
 
 class Survey(NamedTuple):
-    """What one look at all titles tells: their vocabulary, number, and SHA-256."""
+    """The result of one pass over all titles: their alphabet, number, and SHA-256."""
 
     characters: Characters
     titles: int
@@ -35,9 +35,10 @@ class Survey(NamedTuple):
 
 @dataclass(frozen=True)
 class Unlabelled:
-    """The titles of a file or a pattern (`shipped`: those of the package), read anew by each loop over them.
+    """The titles in a file or in all files that match a pattern (`shipped`: those of the package).
 
-    Empty titles and those of one character are left out. A file larger than memory is no matter.
+    Each iteration reads them again, one at a time: files may be larger than memory. Titles shorter than two characters
+    are left out.
     """
 
     path: str
@@ -51,7 +52,7 @@ class Unlabelled:
                     yield title
 
     def parts(self, size: int) -> Iterator[list[str]]:
-        """Yield `size` titles after the other; the last part has what is left."""
+        """Yield the titles in lists of `size`; the last one may be shorter."""
         return chunked(self, size)
 
     def survey(self, config: CharactersConfig, *, boundary: bool) -> Survey:
@@ -65,7 +66,7 @@ class Unlabelled:
         digest = hashlib.sha256()
         count = 0
 
-        def seen() -> Iterator[str]:
+        def counted() -> Iterator[str]:
             nonlocal count
             for title in tqdm(self, "reading", unit=" titles", leave=False, disable=None):
                 digest.update(title.encode() + b"\n")
@@ -73,18 +74,18 @@ class Unlabelled:
                 yield title
 
         characters = Characters.from_titles(
-            seen(), casefold=config.casefold, min_count=config.min_count, boundary=boundary, longest=_LONGEST
+            counted(), casefold=config.casefold, min_count=config.min_count, boundary=boundary, longest=_MAX_LENGTH
         )
         if not count:
             raise InputError(_NO_TITLES.format(self.path))
         return Survey(characters, count, digest.hexdigest())
 
 
-def real_titles(path: str) -> list[str]:
-    """Return titles as a classifier meets them, always the same: of many 10,000 drawn, half spoilt as noise does it.
+def sample_titles(path: str) -> list[str]:
+    """Return a fixed sample of at most 10,000 titles, noisy as in guides, on which to compare models.
 
-    A quarter has a misspelling, a quarter is in a channel's format. `path` is a file or a pattern (`shipped`: those of
-    the package); a table must have a column `title`.
+    A quarter of them has one misspelling, another quarter a channel's format. `path` is a file or a pattern (`shipped`:
+    the titles of the package); tables must have a column `title`.
 
     Raises
     ------
@@ -92,15 +93,15 @@ def real_titles(path: str) -> list[str]:
         If a file can't be read, a row is bad, or there is no title.
     """
     generator = np.random.default_rng(_SEED)
-    drawn = heapq.nsmallest(_REAL, Unlabelled(path, "title"), key=lambda _: generator.random())  # in no order
-    if not drawn:
+    sample = heapq.nsmallest(_SAMPLE, Unlabelled(path, "title"), key=lambda _: generator.random())  # shuffled, too
+    if not sample:
         raise InputError(_NO_TITLES.format(path))
-    quarter = len(drawn) // 4
-    misspelt = misspell(drawn[:quarter], list(Misspelling), 1, generator)
-    reformatted = reformat(drawn[quarter : 2 * quarter], list(Format), generator)
-    return [*misspelt, *reformatted, *drawn[2 * quarter :]]
+    quarter = len(sample) // 4
+    misspelt = misspell(sample[:quarter], list(Misspelling), 1, generator)
+    reformatted = reformat(sample[quarter : 2 * quarter], list(Format), generator)
+    return [*misspelt, *reformatted, *sample[2 * quarter :]]
 
 
 def is_long_enough(title: str) -> bool:
-    """Tell whether there is something to learn from a title alone."""
-    return len(title.strip()) >= _SHORTEST
+    """Return whether a model can learn from a title without a label."""
+    return len(title.strip()) >= _MIN_LENGTH

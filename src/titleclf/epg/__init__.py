@@ -1,1 +1,1 @@
-"""TV guides in XMLTV: fill the categories that are missing, and learn from those that are there."""
+"""TV guides in XMLTV: fill missing categories, and learn from existing ones."""

@@ -1,122 +1,122 @@
-"""What the verbs of `python -m titleclf.epg` do with their arguments, and say of it."""
+"""The verbs of `python -m titleclf.epg`, which print what the other modules return."""
 
 import argparse
 import csv
 import sys
 from pathlib import Path
 
-from titleclf.epg import console as told
+from titleclf.epg.console import fill_summary, harvest_summary, lint_summary, report_summary
 from titleclf.epg.edits import undo
 from titleclf.epg.fill import Decider, Filler, When, fill
-from titleclf.epg.genres import Labels, check_genres
+from titleclf.epg.genres import GenreTable, check_genres
 from titleclf.epg.harvest import harvest
-from titleclf.epg.html_report import page
+from titleclf.epg.html_report import html_page
 from titleclf.epg.kodi import write_genres
 from titleclf.epg.lint import lint
 from titleclf.epg.overrides import Overrides
 from titleclf.epg.profiles import PROFILES, Profile
 from titleclf.epg.report import report
 from titleclf.epg.streams import STANDARD
-from titleclf.predict.output import reconfigure
 from titleclf.runtime.bundle.reader import default_model, model_folder
 from titleclf.runtime.classifier import Classifier
 from titleclf.runtime.errors import InputError
-from titleclf.runtime.files import replacing, write_text
+from titleclf.runtime.files import reconfigure, replacing, write_text
 
-_FOUND = 1  # exit code of `lint`: nothing is wrong with the command, but with the guide
+_FINDINGS = 1  # exit code of `lint` if a guide has programmes that the reader can't place
+_LISTED_LINES = 10
 
 
 def run_fill(arguments: argparse.Namespace) -> None:
     """Fill a guide."""
-    filler = _filler(arguments, is_marked=arguments.mark)
+    filler = _filler(arguments, with_keywords=arguments.mark)
     output = None if arguments.in_place else arguments.output
     _write_genres(arguments, output or arguments.guide)
     outcomes = fill(arguments.guide, output, filler)
-    _say(told.filled(outcomes))
+    _print_status(fill_summary(outcomes))
     if filler.decider.overrides is not None:
-        _say_unused(filler.decider.overrides.unused(), arguments.overrides)
+        _print_unused(filler.decider.overrides.unused(), arguments.overrides)
 
 
 def run_undo(arguments: argparse.Namespace) -> None:
-    """Take out what was filled in with a mark."""
+    """Remove what `fill --mark` added."""
     count = undo(arguments.guide, None if arguments.in_place else arguments.output)
-    _say(f"{count:,} programmes had categories with the mark of fill --mark")
+    _print_status(f"{count:,} programmes had categories added by fill --mark")
 
 
 def run_lint(arguments: argparse.Namespace) -> int:
-    """Print which categories a reader does not understand; return 1 if there are programmes that it can't place."""
-    found = lint(arguments.guide, PROFILES[arguments.profile], Labels.shipped())
-    _print(told.linted(found, arguments.profile))
-    return _FOUND if found.blind else 0
+    """Print the categories that a reader does not understand; return 1 if there are programmes that it can't place."""
+    result = lint(arguments.guide, PROFILES[arguments.profile], GenreTable.shipped())
+    _print_result(lint_summary(result, arguments.profile))
+    return _FINDINGS if result.blind else 0
 
 
 def run_harvest(arguments: argparse.Namespace) -> None:
-    """Write the titles of guides with the genres that their categories stand for."""
-    labels = Labels.read(Path(arguments.labels)) if arguments.labels else Labels.shipped()
-    found = harvest(arguments.guides, labels)
-    rows = list(found.titles())
+    """Write the titles of guides with the genres of their categories."""
+    table = GenreTable.read(Path(arguments.labels)) if arguments.labels else GenreTable.shipped()
+    result = harvest(arguments.guides, table)
+    rows = list(result.titles())
     if not rows:
         raise InputError(
-            f"{', '.join(arguments.guides)} must have programmes with categories that --labels knows. Got none. "
-            "Name other guides."
+            f"{', '.join(arguments.guides)} must have programmes with categories in the table of labels. Got none. "
+            "Name other guides, or pass --labels."
         )
     with replacing(Path(arguments.output)) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file, lineterminator="\n").writerows([("title", "category", "lang"), *rows])
-    _say(told.harvested(found))
+    _print_status(harvest_summary(result))
 
 
 def run_report(arguments: argparse.Namespace) -> None:
     """Print what a guide lacks and would get, and write it as a page."""
-    found = report(arguments.guide, _filler(arguments, is_marked=False))
-    _print(told.reported(found))
-    _say_unused(found.unused_overrides, arguments.overrides)
+    result = report(arguments.guide, _filler(arguments, with_keywords=False))
+    _print_result(report_summary(result))
+    _print_unused(result.unused_overrides, arguments.overrides)
     if arguments.html:
-        write_text(Path(arguments.html), page(found))
+        write_text(Path(arguments.html), html_page(result))
 
 
-def _filler(arguments: argparse.Namespace, *, is_marked: bool) -> Filler:
+def _filler(arguments: argparse.Namespace, *, with_keywords: bool) -> Filler:
     profile = PROFILES[arguments.profile] if arguments.profile else None
     if arguments.when is When.unknown and profile is None:
         raise InputError(f"--when {When.unknown} must have a --profile. Got none. Name the reader of the guide.")
-    return Filler(_decider(arguments, profile), profile, arguments.when, is_marked)
+    return Filler(_decider(arguments, profile), profile, arguments.when, with_keywords)
 
 
 def _decider(arguments: argparse.Namespace, profile: Profile | None) -> Decider:
     names = arguments.model or [default_model()]
     models = [Classifier.load(model_folder(name)) for name in names]
-    _say(f"model: {', then '.join(names)}")
+    _print_status(f"model: {', then '.join(names)}")
     categories = list(dict.fromkeys(category for model in models for category in model.categories))
     if profile is not None:
         check_genres(categories, f"a model for --profile {profile.name}")
     overrides = Overrides.read(Path(arguments.overrides), categories) if arguments.overrides else None
-    return Decider([(model, model.least_at(arguments.precision)) for model in models], overrides)
+    return Decider([(model, model.thresholds_at(arguments.precision)) for model in models], overrides)
 
 
 def _write_genres(arguments: argparse.Namespace, output: str) -> None:
     if arguments.profile != "kodi":
         if arguments.genres:
-            raise InputError("--genres must be used with --profile kodi. Got it alone. Leave it out.")
+            raise InputError("--genres must be used with --profile kodi. Got another profile, or none. Leave it out.")
         return
     if arguments.genres or output != STANDARD:
         path = Path(arguments.genres) if arguments.genres else Path(output).resolve().with_name("genres.xml")
         state = "written" if write_genres(path) else "there already"
-        _say(f"genres: {path} {state}. Name it in the settings of Kodi's add-on for guides (PVR IPTV Simple Client).")
+        _print_status(
+            f"genres: {path} {state}. Name it in the settings of Kodi's add-on for guides (PVR IPTV Simple Client)."
+        )
 
 
-def _print(text: str) -> None:
-    # Titles are UTF-8 whatever the locale says.
-    reconfigure(sys.stdout, encoding="utf-8")
+def _print_result(text: str) -> None:
+    reconfigure(sys.stdout, encoding="utf-8")  # whatever the locale: titles may have any character
     print(text)
 
 
-def _say(text: str) -> None:
+def _print_status(text: str) -> None:
     reconfigure(sys.stderr, encoding="utf-8", errors="backslashreplace")
     print(text, file=sys.stderr)
 
 
-def _say_unused(lines: list[int], overrides: str | None) -> None:
+def _print_unused(lines: list[int], overrides: str | None) -> None:
     if lines:
-        _say(
-            f"{overrides}: no title of the guide was asked for in line {', '.join(map(str, lines[:10]))}"
-            f"{f' and {len(lines) - 10:,} more' if len(lines) > 10 else ''}"
-        )
+        listed = ", ".join(map(str, lines[:_LISTED_LINES]))
+        more = f" and {len(lines) - _LISTED_LINES:,} more" if len(lines) > _LISTED_LINES else ""
+        _print_status(f"{overrides}: no title of the guide matches line {listed}{more}")

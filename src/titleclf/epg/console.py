@@ -1,4 +1,4 @@
-"""What is found in a guide, in sentences and tables for a terminal."""
+"""Results in sentences and tables for a terminal."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -9,76 +9,77 @@ from titleclf.epg.lint import Lint
 from titleclf.epg.report import Part, Report
 from titleclf.runtime.text.characters import printable
 
-_LISTED = 20  # rows of what could be endless
-_WIDEST = 40  # characters of a cell
+_MAX_ROWS = 20
+_MAX_WIDTH = 40  # characters of a cell
 
 
-def hours(minutes: float) -> str:
-    """Return a length in hours."""
+def as_hours(minutes: float) -> str:
+    """Return a duration in hours."""
     return f"{minutes / 60:,.1f} h"
 
 
-def share(probability: float | None) -> str:
-    """Return a probability in percent, or a dash."""
+def as_percent(probability: float | None) -> str:
+    """Return a probability in percent, or a dash for None."""
     return "–" if probability is None else f"{probability:.0%}"
 
 
-def lacking(part: Part) -> str:
-    """Say in two sentences what a guide lacks and would get."""
+def gap_summary(part: Part) -> str:
+    """Return what a guide lacks and would get, in two sentences."""
     filled, unsure = part.outcomes[Outcome.filled], part.outcomes[Outcome.unsure]
     overridden = f", {part.overridden:,} by overrides" if part.overridden else ""
     return (
         f"{part.programmes:,} programmes, {part.missing:,} without a category. {filled:,} would be filled{overridden} "
-        f"(mean confidence {share(part.confidence)}), {unsure:,} are unsure ({hours(part.unsure_minutes)})."
+        f"(mean confidence {as_percent(part.confidence)}), {unsure:,} are unsure ({as_hours(part.unsure_minutes)})."
     )
 
 
-def filled(outcomes: Counter[Outcome]) -> str:
-    """Say what became of the programmes of a guide."""
+def fill_summary(outcomes: Counter[Outcome]) -> str:
+    """Return the number of programmes with each outcome."""
     return f"{outcomes.total():,} programmes: " + ", ".join(f"{outcomes[name]:,} {name}" for name in Outcome)
 
 
-def harvested(found: Harvest) -> str:
-    """Say how much of guides has become training data, and list the labels that nobody could map."""
-    lines = [str(found)]
-    if found.unknown:
-        rows = [(label, f"{count:,}") for label, count in found.unknown.most_common(_LISTED)]
-        lines += ["", table(["label that is in no table", "#times"], rows), *_more(found.unknown)]
+def harvest_summary(harvest: Harvest) -> str:
+    """Return the size of a harvest, and the labels that the table lacks."""
+    lines = [str(harvest)]
+    if harvest.unknown:
+        rows = [(label, f"{count:,}") for label, count in harvest.unknown.most_common(_MAX_ROWS)]
+        lines += ["", table(["label that is in no table", "#times"], rows), *_more(harvest.unknown)]
     return "\n".join(lines)
 
 
-def linted(found: Lint, profile: str) -> str:
-    """List the categories that a reader does not understand, and count the others."""
-    worst = found.worst()
-    missed, understood = sum(finding.count for _, finding in worst), found.understood.total()
-    told = (
-        f"{profile} understands {understood:,} of {understood + missed:,} categories. Of {found.programmes:,} "
-        f"programmes {found.without:,} have no category, and {found.blind:,} none that it understands."
+def lint_summary(lint: Lint, profile: str) -> str:
+    """Return a table of the categories that a reader does not understand, and the number of all."""
+    worst = lint.worst()
+    missed, understood = sum(finding.count for _, finding in worst), lint.understood.total()
+    summary = (
+        f"{profile} understands {understood:,} of {understood + missed:,} categories. Of {lint.programmes:,} "
+        f"programmes {lint.without:,} have no category, and {lint.blind:,} none that it understands."
     )
     if not worst:
-        return told
+        return summary
+    names = ["category", "#programmes", f"to {profile}", "should be", "for example"]
     rows = [
         (text, f"{finding.count:,}", finding.problem, " or ".join(sorted(finding.better)) or "-", finding.example)
         for text, finding in worst
     ]
-    return "\n".join([table(["category", "#programmes", f"to {profile}", "should be", "for example"], rows), "", told])
+    return "\n".join([table(names, rows), "", summary])
 
 
-def reported(found: Report) -> str:
-    """List the channels with most gaps, and the unsure titles with most airtime."""
-    gaps, doubts = found.gaps(), found.worst_doubts()
+def report_summary(report: Report) -> str:
+    """Return tables of the channels with most gaps and of the unsure titles with most airtime."""
+    gaps, doubts = report.gaps(), report.worst_doubts()
     channels = [
         (
             *(part.name, f"{part.programmes:,}", f"{part.missing:,}", f"{part.outcomes[Outcome.filled]:,}"),
-            *(share(part.confidence), f"{part.outcomes[Outcome.unsure]:,}", hours(part.unsure_minutes)),
+            *(as_percent(part.confidence), f"{part.outcomes[Outcome.unsure]:,}", as_hours(part.unsure_minutes)),
         )
-        for part in gaps[:_LISTED]
+        for part in gaps[:_MAX_ROWS]
     ]
     titles = [
-        (one.title, hours(one.minutes), f"{one.showings:,}", one.likeliest, share(one.probability))
-        for one in doubts[:_LISTED]
+        (*(doubt.title, as_hours(doubt.minutes), f"{doubt.showings:,}", doubt.likeliest), as_percent(doubt.probability))
+        for doubt in doubts[:_MAX_ROWS]
     ]
-    lines = [lacking(found.whole)]
+    lines = [gap_summary(report.whole)]
     if channels:
         names = ["channel", "#programmes", "#missing", "#filled", "#confidence", "#unsure", "#airtime"]
         lines += ["", table(names, channels), *_more(gaps)]
@@ -89,7 +90,7 @@ def reported(found: Report) -> str:
 
 
 def table(names: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return columns, those whose name begins with # to the right; no cell can steer the terminal."""
+    """Return rows in columns, those with a # in their name aligned right, without control characters."""
     cells = [[name.lstrip("#") for name in names], *([_cell(text) for text in row] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     lines = [
@@ -104,8 +105,8 @@ def table(names: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def _cell(text: str) -> str:
     text = printable(text)
-    return text if len(text) <= _WIDEST else f"{text[: _WIDEST - 1]}…"
+    return text if len(text) <= _MAX_WIDTH else f"{text[: _MAX_WIDTH - 1]}…"
 
 
-def _more(found: Sequence[object] | Counter[str]) -> list[str]:
-    return [f"... and {len(found) - _LISTED:,} more"] if len(found) > _LISTED else []
+def _more(rows: Sequence[object] | Counter[str]) -> list[str]:
+    return [f"... and {len(rows) - _MAX_ROWS:,} more"] if len(rows) > _MAX_ROWS else []

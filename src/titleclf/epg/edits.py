@@ -1,34 +1,79 @@
-"""A guide written anew with edits, to another file or in its own place with a backup."""
+"""Edited copies of guides, in another file or in place with a backup, and the undoing of `fill --mark`."""
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from titleclf.epg.parser import pieces
 from titleclf.epg.streams import STANDARD, Packing, reading, writing
-from titleclf.epg.xmltv import Edit, Piece, Programme, Text
+from titleclf.epg.xmltv import Airing, Edit, Piece, TextElement
 from titleclf.runtime.errors import InputError
 from titleclf.runtime.files import keep
 
+_PROVENANCE = "titleclf: "  # begins the keyword that names a filled category
+
 
 def rewrite(guide: str, output: str | None, edits: Callable[[Piece], Sequence[Edit]]) -> None:
-    """Write `guide` with its edits to `output`, packed as that is named; or in its place, with a backup beside it.
+    """Write `guide` with its edits to `output`, compressed by its suffix, or in place (None) with a backup.
 
     Raises
     ------
     InputError
-        If the guide can't be read, or is the output. What stood at the output is then still there.
+        If the guide can't be read, or is the output. The output then stays as it was.
     """
     _check(guide, output)
-    changes = 0
+    count = 0
     with reading(guide) as source:
         packing = source.packing if output is None else Packing.of_name(output)
         with writing(output or guide, source.encoding, packing) as write:
-            for piece in pieces(source.pieces, guide):
-                found = edits(piece)
-                changes += len(found)
-                write(piece.edited(found))
-            if output is None and changes:  # else the guide is as it was, and an older backup worth more
+            for piece in pieces(source.chunks, guide):
+                changes = edits(piece)
+                count += len(changes)
+                write(piece.edited(changes))
+            if output is None and count:  # without a change, an older backup is worth more
                 keep(Path(guide))
+
+
+def undo(guide: str, output: str | None) -> int:
+    """Write the guide without what `fill --mark` added (None: in place); return the number of programmes that had it.
+
+    Raises
+    ------
+    InputError
+        If the guide can't be read, or is the output. The output then stays as it was.
+    """
+    count = 0
+
+    def edits(piece: Piece) -> list[Edit]:
+        nonlocal count
+        filled = [list(_filled(airing)) for airing in piece.airings]
+        count += sum(map(bool, filled))
+        return [piece.removal(element) for elements in filled for element in elements]
+
+    rewrite(guide, output, edits)
+    return count
+
+
+def provenance_keywords(categories: Sequence[str]) -> list[tuple[str, str]]:
+    """Return the elements (name, text) that record that these categories were filled in."""
+    return [("keyword", _PROVENANCE + category) for category in categories]
+
+
+def own_categories(airing: Airing) -> list[str]:
+    """Return the categories that were not filled in."""
+    filled = set(_filled(airing))
+    return [category.text for category in airing.categories if category not in filled]
+
+
+def _filled(airing: Airing) -> Iterator[TextElement]:
+    """Yield the provenance keywords of an airing, each with the category that it names if that is still there."""
+    categories = list(airing.categories)
+    for keyword in airing.keywords:
+        if keyword.text.startswith(_PROVENANCE):
+            yield keyword
+            named = [category for category in categories if category.text == keyword.text.removeprefix(_PROVENANCE)]
+            if named:
+                categories.remove(named[-1])
+                yield named[-1]
 
 
 def _check(guide: str, output: str | None) -> None:
@@ -41,49 +86,3 @@ def _check(guide: str, output: str | None) -> None:
             f"{output} must not be the guide itself. Got the same file. Name another one, or pass --in-place, which "
             "keeps a backup."
         )
-
-
-_PREFIX = "titleclf: "
-
-
-def marks_of(texts: Sequence[str]) -> list[tuple[str, str]]:
-    """Return the elements (name, text) that say that categories of these texts were filled in."""
-    return [("keyword", _PREFIX + text) for text in texts]
-
-
-def filled_in(programme: Programme) -> Iterator[Text]:
-    """Yield the marks of a programme, and the categories that they speak of as far as these are still there."""
-    categories = list(programme.categories)  # without those that a mark speaks of already
-    for keyword in programme.keywords:
-        if keyword.text.startswith(_PREFIX):
-            yield keyword
-            own = [category for category in categories if category.text == keyword.text.removeprefix(_PREFIX)]
-            if own:
-                categories.remove(own[-1])
-                yield own[-1]
-
-
-def own_categories(programme: Programme) -> list[str]:
-    """Return the categories that the guide had of itself."""
-    filled = set(filled_in(programme))
-    return [category.text for category in programme.categories if category not in filled]
-
-
-def undo(guide: str, output: str | None) -> int:
-    """Write the guide without what `fill --mark` put in (None: in its place); return how many programmes had it.
-
-    Raises
-    ------
-    InputError
-        If the guide can't be read, or is the output. What stood at the output is then still there.
-    """
-    count = 0
-
-    def edits(piece: Piece) -> list[Edit]:
-        nonlocal count
-        found = [list(filled_in(programme)) for programme in piece.programmes]
-        count += sum(map(bool, found))
-        return [piece.removal(element) for elements in found for element in elements]
-
-    rewrite(guide, output, edits)
-    return count

@@ -1,4 +1,4 @@
-"""What guides call their categories, in many languages, and the genre that each label speaks for."""
+"""The ten genres, and the table of labels that guides use for them in many languages."""
 
 import functools
 import re
@@ -11,10 +11,11 @@ from types import MappingProxyType
 from titleclf.runtime import files
 from titleclf.runtime.errors import InputError
 from titleclf.runtime.tables import Record, is_utf8, read_records, refuse
+from titleclf.runtime.text.languages import words
 
 
 class Genre(StrEnum):
-    """A genre as the standard spells it, which is how the titles that come with titleclf are labelled."""
+    """The genres of DVB as the standard spells them, which are the categories of the shipped titles."""
 
     movie = "Movie / Drama"
     news = "News / Current affairs"
@@ -33,61 +34,45 @@ class Genre(StrEnum):
         return (list(Genre).index(self) + 1) << 4
 
 
-def check_genres(categories: Iterable[str], where: str) -> None:
-    """Refuse categories that are none of the ten; `where` names what needs them to be.
-
-    Raises
-    ------
-    InputError
-        If there is one.
-    """
-    others = sorted(set(categories) - set(Genre))
-    if others:
-        raise InputError(
-            f"{where} must have categories of the ten genres. Got {'; '.join(others)[:200]}. "
-            "Take another model, or leave the profile out."
-        )
-
-
 Votes = Mapping[Genre, int]
 
 _COLUMNS = ["label", "genre", "weight", "lang"]
 _WEIGHTS = ("1", "2", "3")
-_CACHED_LABELS = 4096  # a guide has about a hundred
-_LONGEST_LABEL = 200  # characters; what is longer is no label, and would fill the memory of the cache
+_CACHE_SIZE = 4096  # labels; a guide has about a hundred
+_MAX_LENGTH = 200  # characters; longer text is not a label, and would fill the cache's memory
 
-_NOTHING: Votes = MappingProxyType({})
+_NO_VOTES: Votes = MappingProxyType({})
 _APOSTROPHES = re.compile("['’‘ʼ`´]")
-_BREAKS = re.compile(r"[\W_]+")
-_AND = r"\b(?:and|und|et|y|e|i|og|och|en|oder|or)\b"
-_JOINED = re.compile(rf"(?<=\w) {_AND} (?=\w)")  # "Home and Garden" is "Home & Garden"
-# Where a label that is not known as a whole is cut, from the strongest cut to the weakest: "Sci-Fi & Fantasy" is
-# "Sci-Fi" and "Fantasy" before it is "Sci", "Fi" and "Fantasy".
-_CUTS = (
+_SEPARATORS = re.compile(r"[\W_]+")
+_AND = rf"\b(?:{'|'.join((*words('ands'), *words('ors')))})\b"
+_AND_BETWEEN_WORDS = re.compile(rf"(?<=\w) {_AND} (?=\w)")  # "Home and Garden" is "Home & Garden"
+# An unknown label is split at the strongest separators first: "Sci-Fi & Fantasy" becomes "Sci-Fi" and "Fantasy", and
+# only then "Sci", "Fi" and "Fantasy".
+_SPLITS = (
     re.compile(r"[/&,;:|()+]"),
     re.compile(_AND, re.IGNORECASE),
     re.compile(r"[-‐‑–—]"),
 )
 
 
-class Labels:
-    """A table of labels: how strongly each speaks for which genre.
+class GenreTable:
+    """Labels with the genre that each votes for, and the weight of its vote.
 
-    A label's weight is 3 if it decides ("Spielfilm"), 2 if it is strong ("Sitcom"), 1 if others may overrule it
-    ("Comedy"). Labels that say nothing about the genre ("Series", "HD") are known without a vote.
+    The weight is 3 if the label decides ("Spielfilm"), 2 if it is strong ("Sitcom"), 1 if others may overrule it
+    ("Comedy"). Labels without a genre ("Series", "HD") are known, but have no vote.
     """
 
     def __init__(self, table: Mapping[str, Votes]) -> None:
         self._table = {folded(label): votes for label, votes in table.items()}
-        self._cached = functools.lru_cache(maxsize=_CACHED_LABELS)(self._votes)
+        self._cached = functools.lru_cache(maxsize=_CACHE_SIZE)(self._votes)
 
     @classmethod
-    def shipped(cls) -> "Labels":
+    def shipped(cls) -> "GenreTable":
         """Read the table that comes with the package."""
         return cls.read(files.shipped("data/labels.csv"))
 
     @classmethod
-    def read(cls, path: Path) -> "Labels":
+    def read(cls, path: Path) -> "GenreTable":
         """Read a table with the columns `label, genre, weight, lang`.
 
         Raises
@@ -110,48 +95,64 @@ class Labels:
         return cls(table)
 
     def votes(self, category: str) -> Votes | None:
-        """Return the weight that a category gives to each genre: none at all if it says nothing, None if unknown."""
-        return self._cached(category) if len(category) <= _LONGEST_LABEL else None
+        """Return the weight that a category gives to each genre; None if the table lacks it."""
+        return self._cached(category) if len(category) <= _MAX_LENGTH else None
 
     def genre_of(self, categories: Sequence[str]) -> Genre | None:
-        """Return the genre with the largest sum of weights; None if two have it, or nothing is said."""
+        """Return the genre with the largest sum of weights; None if there is a tie or no vote."""
         sums: dict[Genre, int] = {}
         for category in categories:
-            for genre, weight in (self.votes(category) or _NOTHING).items():
+            for genre, weight in (self.votes(category) or _NO_VOTES).items():
                 sums[genre] = sums.get(genre, 0) + weight
         most = max(sums.values(), default=0)
         leaders = [genre for genre, weight in sums.items() if weight == most]
         return leaders[0] if len(leaders) == 1 else None
 
     def unknown(self, categories: Iterable[str]) -> list[str]:
-        """Return the categories that the table doesn't know, each once, in their order."""
+        """Return the categories that the table lacks, each once, in their order."""
         return [category for category in dict.fromkeys(categories) if self.votes(category) is None]
 
     def _votes(self, category: str) -> Votes | None:
         if not category.strip():
-            return _NOTHING
-        return self._looked_up(unicodedata.normalize("NFKC", category), _CUTS)
+            return _NO_VOTES
+        return self._look_up(unicodedata.normalize("NFKC", category), _SPLITS)
 
-    def _looked_up(self, text: str, cuts: Sequence[re.Pattern[str]]) -> Votes | None:
+    def _look_up(self, text: str, splits: Sequence[re.Pattern[str]]) -> Votes | None:
         whole = self._table.get(folded(text))
-        if whole is not None or not cuts:
+        if whole is not None or not splits:
             return whole
-        pieces = [piece for piece in cuts[0].split(text) if piece.strip()]
-        known = [votes for piece in pieces if (votes := self._looked_up(piece, cuts[1:])) is not None]
-        return _strongest(known) if known else None
+        parts = [part for part in splits[0].split(text) if part.strip()]
+        votes = [found for part in parts if (found := self._look_up(part, splits[1:])) is not None]
+        return _strongest(votes) if votes else None
+
+
+def check_genres(categories: Iterable[str], where: str) -> None:
+    """Check that all categories are genres; errors name their owner by `where`.
+
+    Raises
+    ------
+    InputError
+        If one is not.
+    """
+    others = sorted(set(categories) - set(Genre))
+    if others:
+        raise InputError(
+            f"{where} must have categories of the ten genres. Got {'; '.join(others)[:200]}. "
+            "Take another model, or leave the profile out."
+        )
 
 
 def folded(label: str) -> str:
-    """Return a label as it is looked up: its words without case, accents, apostrophes, and "and" between them."""
+    """Return a label without case, accents, apostrophes, and the "and" between its words: the key of the table."""
     decomposed = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", label).casefold())
     plain = "".join(character for character in decomposed if not unicodedata.combining(character))
-    return _JOINED.sub(" ", _BREAKS.sub(" ", _APOSTROPHES.sub("", plain)).strip())
+    return _AND_BETWEEN_WORDS.sub(" ", _SEPARATORS.sub(" ", _APOSTROPHES.sub("", plain)).strip())
 
 
-def _strongest(pieces: Iterable[Votes]) -> Votes:
-    # The largest weight, not the sum: "Sports / Football" is one category and shall not outvote two.
+def _strongest(votes_of_parts: Iterable[Votes]) -> Votes:
+    # The largest weight, not the sum: "Sports / Football" is one category and must not outvote two.
     merged: dict[Genre, int] = {}
-    for votes in pieces:
+    for votes in votes_of_parts:
         for genre, weight in votes.items():
             merged[genre] = max(weight, merged.get(genre, 0))
     return MappingProxyType(merged)
@@ -159,7 +160,7 @@ def _strongest(pieces: Iterable[Votes]) -> Votes:
 
 def _votes_of(record: Record) -> Votes:
     genre = record.cells["genre"].strip()
-    return MappingProxyType({Genre[genre]: int(record.cells["weight"])}) if genre else _NOTHING
+    return MappingProxyType({Genre[genre]: int(record.cells["weight"])}) if genre else _NO_VOTES
 
 
 def _problem(record: Record) -> str | None:
@@ -173,8 +174,8 @@ def _problems(record: Record) -> Iterator[str]:
     label, genre, weight, _ = (record.cells[column] for column in _COLUMNS)
     if not folded(label):
         yield f"label must have a letter or a digit. Got {label!r}. Fill it, or remove the row."
-    if len(label) > _LONGEST_LABEL:
-        yield f"label must have at most {_LONGEST_LABEL} characters. Got {len(label)}. Shorten it."
+    if len(label) > _MAX_LENGTH:
+        yield f"label must have at most {_MAX_LENGTH} characters. Got {len(label)}. Shorten it."
     if genre.strip() and genre.strip() not in Genre.__members__:
         names = ", ".join(Genre.__members__)
         yield f"genre must be one of {names}, or empty. Got {genre!r}. Take one of them."

@@ -1,4 +1,4 @@
-"""Labelled titles from guides whose programmes have categories: what the guides say, voted on."""
+"""Labelled titles from guides that have categories: a title's programmes vote on its genre."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
@@ -6,75 +6,76 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from titleclf.epg.edits import own_categories
-from titleclf.epg.genres import Genre, Labels
-from titleclf.epg.parser import programmes
-from titleclf.epg.xmltv import Programme
-from titleclf.runtime.text.programmes import Programme as TitleProgramme
+from titleclf.epg.genres import Genre, GenreTable
+from titleclf.epg.parser import airings
+from titleclf.epg.xmltv import Airing
+from titleclf.runtime.text.programmes import Programme
 from titleclf.runtime.text.title_keys import key_of
 
-_MAJORITY = 0.5  # of a title's programmes, which must be exceeded: of two opinions none is right
+_MAJORITY = 0.5  # of a title's programmes, to be exceeded
 
 
 @dataclass
-class _Votes:
+class _Ballot:
     genres: Counter[Genre] = field(default_factory=Counter)
     spellings: Counter[tuple[str, str]] = field(default_factory=Counter)  # title and language
     minutes: Counter[float | None] = field(default_factory=Counter)
 
 
-class Harvested(NamedTuple):
-    """A title in its commonest spelling, with the genre of most of its programmes, and what else is wanted of them."""
+class HarvestedTitle(NamedTuple):
+    """A title in its commonest spelling, with the genre of most of its programmes."""
 
-    programme: TitleProgramme
+    programme: Programme
     genre: Genre
     lang: str
 
 
 @dataclass
 class Harvest:
-    """What guides say of titles, and of how many programmes; and the labels that nobody could map, by frequency.
+    """The votes of guides, the number of programmes, and the labels that the table lacks, by frequency.
 
-    If `by_channel`, each channel votes alone: what "Live" is depends on who shows it.
+    If `by_channel`, each channel votes on its own, because "Live" depends on the channel. If `with_minutes`, titles
+    have their commonest duration.
     """
 
     by_channel: bool = False
     with_minutes: bool = False
-    votes: dict[tuple[str, str], _Votes] = field(default_factory=lambda: defaultdict(_Votes))  # by `key_of`, channel
+    votes: dict[tuple[str, str], _Ballot] = field(default_factory=lambda: defaultdict(_Ballot))  # by `key_of`, channel
     unknown: Counter[str] = field(default_factory=Counter)
     programmes: int = 0
     labelled: int = 0  # programmes that have categories of their own
-    mapped: int = 0  # of these, those that stand for one genre
+    mapped: int = 0  # labelled programmes whose categories give a genre
 
-    def add(self, programme: Programme, labels: Labels) -> None:
-        """Count what a programme's own categories say; what was filled in is no evidence."""
+    def add(self, airing: Airing, table: GenreTable) -> None:
+        """Count the vote of a programme's own categories; filled ones are no evidence."""
         self.programmes += 1
-        categories = own_categories(programme)
-        if not programme.title or not categories:
+        categories = own_categories(airing)
+        if not airing.title or not categories:
             return
         self.labelled += 1
-        self.unknown.update(labels.unknown(categories))
-        genre = labels.genre_of(categories)
+        self.unknown.update(table.unknown(categories))
+        genre = table.genre_of(categories)
         if genre is None:
             return
         self.mapped += 1
-        votes = self.votes[key_of(programme.title), programme.channel if self.by_channel else ""]
-        votes.genres[genre] += 1
-        votes.spellings[programme.title, programme.lang or ""] += 1
+        ballot = self.votes[key_of(airing.title), airing.channel if self.by_channel else ""]
+        ballot.genres[genre] += 1
+        ballot.spellings[airing.title, airing.lang or ""] += 1
         if self.with_minutes:
-            votes.minutes[programme.minutes] += 1
+            ballot.minutes[airing.minutes] += 1
 
-    def rows(self) -> Iterator[Harvested]:
-        """Yield each title once, or once a channel, with its commonest duration."""
+    def rows(self) -> Iterator[HarvestedTitle]:
+        """Yield each title once, or once for each channel."""
         for key, channel in sorted(self.votes):
-            votes = self.votes[key, channel]
-            (genre, count), *_ = votes.genres.most_common(1)
-            if count > _MAJORITY * votes.genres.total():
-                title, lang = min(votes.spellings, key=lambda spelling: (-votes.spellings[spelling], spelling))
-                minutes = min(votes.minutes, key=lambda one: (-votes.minutes[one], one or 0.0), default=None)
-                yield Harvested(TitleProgramme(title, channel or None, minutes), genre, lang)
+            ballot = self.votes[key, channel]
+            (genre, count), *_ = ballot.genres.most_common(1)
+            if count > _MAJORITY * ballot.genres.total():
+                title, lang = min(ballot.spellings, key=lambda spelling: (-ballot.spellings[spelling], spelling))
+                minutes = min(ballot.minutes, key=lambda length: (-ballot.minutes[length], length or 0.0), default=None)
+                yield HarvestedTitle(Programme(title, channel or None, minutes), genre, lang)
 
     def titles(self) -> Iterator[tuple[str, Genre, str]]:
-        """Yield each title with the genre of most of its programmes and its language."""
+        """Yield each title with its genre and its language."""
         for row in self.rows():
             yield row.programme.title, row.genre, row.lang
 
@@ -87,16 +88,18 @@ class Harvest:
         )
 
 
-def harvest(guides: Iterable[str], labels: Labels, *, by_channel: bool = False, with_minutes: bool = False) -> Harvest:
-    """Read guides and return what they say of their titles, all together, or by channel.
+def harvest(
+    guides: Iterable[str], table: GenreTable, *, by_channel: bool = False, with_minutes: bool = False
+) -> Harvest:
+    """Read guides and let their programmes vote together.
 
     Raises
     ------
     InputError
         If a guide can't be read.
     """
-    found = Harvest(by_channel, with_minutes)
+    result = Harvest(by_channel, with_minutes)
     for guide in guides:
-        for programme in programmes(guide):
-            found.add(programme, labels)
-    return found
+        for airing in airings(guide):
+            result.add(airing, table)
+    return result

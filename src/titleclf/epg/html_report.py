@@ -1,15 +1,15 @@
-"""The report on a guide as one HTML file that needs nothing else."""
+"""The report on a guide as one self-contained HTML file."""
 
 import csv
 import io
 from collections.abc import Iterable, Sequence
 from html import escape
 
-from titleclf.epg.console import hours, lacking, share
+from titleclf.epg.console import as_hours, as_percent, gap_summary
 from titleclf.epg.fill import Outcome
 from titleclf.epg.report import Part, Report
 
-_CHANNELS, _DOUBTS = 500, 200  # rows: a page of a thousand channels is for nobody
+_MAX_CHANNELS, _MAX_DOUBTS = 500, 200
 _STYLE = """
 :root { color-scheme: light dark;
   --line: #d5d9e0; --own: #8a94a6; --filled: #2f7d4f; --unsure: #c98a1b; --faint: #5d6675 }
@@ -32,12 +32,12 @@ _KEY = '<ul class="key"><li><span class="own"></span>has a category, or is left 
 </span>would be filled</li><li><span class="unsure"></span>unsure</li></ul>'
 
 
-def page(report: Report) -> str:
-    """Return the whole page; nothing in it is loaded from elsewhere, and no text of the guide can act in it."""
+def html_page(report: Report) -> str:
+    """Return the page; it loads nothing, and escapes all text of the guide."""
     whole = report.whole
     parts = [
         f"<h1>{escape(whole.name)}</h1>",
-        f"<p>{lacking(whole)}</p>{_bar(whole)}{_KEY}",
+        f"<p>{gap_summary(whole)}</p>{_bar(whole)}{_KEY}",
         _section("Categories that would be filled in", _categories(report)),
         _section("Channels", _channels(report.gaps())),
         _section("Unsure titles with most airtime", _doubts(report)),
@@ -67,12 +67,13 @@ def _channels(gaps: Sequence[Part]) -> str:
     rows = [
         (
             *(escape(part.name), f"{part.programmes:,}", f"{part.missing:,}", f"{part.outcomes[Outcome.filled]:,}"),
-            *(share(part.confidence), f"{part.outcomes[Outcome.unsure]:,}", hours(part.unsure_minutes), _bar(part)),
+            *(as_percent(part.confidence), f"{part.outcomes[Outcome.unsure]:,}", as_hours(part.unsure_minutes)),
+            _bar(part),
         )
-        for part in gaps[:_CHANNELS]
+        for part in gaps[:_MAX_CHANNELS]
     ]
     names = ["channel", "#programmes", "#missing", "#filled", "#confidence", "#unsure", "#unsure airtime", "share"]
-    return _table(names, rows) + _left_out(gaps, _CHANNELS) if rows else "<p>No channel lacks a category.</p>"
+    return _table(names, rows) + _left_out(gaps, _MAX_CHANNELS) if rows else "<p>No channel lacks a category.</p>"
 
 
 def _doubts(report: Report) -> str:
@@ -81,17 +82,17 @@ def _doubts(report: Report) -> str:
         return "<p>None.</p>"
     rows = [
         (
-            *(escape(doubt.title), hours(doubt.minutes), f"{doubt.showings:,}"),
-            *(escape(doubt.likeliest), share(doubt.probability)),
+            *(escape(doubt.title), as_hours(doubt.minutes), f"{doubt.showings:,}"),
+            *(escape(doubt.likeliest), as_percent(doubt.probability)),
         )
-        for doubt in doubts[:_DOUBTS]
+        for doubt in doubts[:_MAX_DOUBTS]
     ]
     text = io.StringIO()
-    suggested = [(doubt.title, doubt.likeliest) for doubt in doubts[:_DOUBTS]]
+    suggested = [(doubt.title, doubt.likeliest) for doubt in doubts[:_MAX_DOUBTS]]
     csv.writer(text, lineterminator="\n").writerows([("title", "category"), *suggested])
     return (
         _table(["title", "#airtime", "#showings", "most likely", "#probability"], rows)
-        + _left_out(doubts, _DOUBTS)
+        + _left_out(doubts, _MAX_DOUBTS)
         + '<p class="faint" id="csv">Correct these guesses, save them as a file, and pass it to fill with '
         '<code>--overrides</code>:</p><textarea aria-labelledby="csv" spellcheck="false">'
         f"{escape(text.getvalue())}</textarea>"
@@ -107,12 +108,15 @@ def _section(title: str, content: str) -> str:
 
 
 def _table(names: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    # A name with # is that of numbers.
-    kinds = [' class="n"' if name.startswith("#") else "" for name in names]
-    header = "".join(f'<th scope="col"{kind}>{name.lstrip("#")}</th>' for name, kind in zip(names, kinds, strict=True))
-    body = "".join(
-        f"<tr>{''.join(f'<td{kind}>{cell}</td>' for cell, kind in zip(row, kinds, strict=True))}</tr>\n" for row in rows
+    # A column with a # in its name holds numbers.
+    classes = [' class="n"' if name.startswith("#") else "" for name in names]
+    header = "".join(
+        f'<th scope="col"{css_class}>{name.lstrip("#")}</th>' for name, css_class in zip(names, classes, strict=True)
     )
-    # Keyboards must be able to scroll what is wider than the page.
+    body = "".join(
+        f"<tr>{''.join(f'<td{css_class}>{cell}</td>' for cell, css_class in zip(row, classes, strict=True))}</tr>\n"
+        for row in rows
+    )
+    # Focusable, so that keyboards can scroll a table that is wider than the page.
     wide = f'<div class="wide" tabindex="0" role="region" aria-label="by {names[0]}">'
     return f"{wide}<table><thead><tr>{header}</tr></thead><tbody>{body}</tbody></table></div>"

@@ -1,4 +1,4 @@
-"""The genres.xml that Kodi's IPTV add-on (pvr.iptvsimple) needs before it gives any programme a colour."""
+"""The genres.xml without which Kodi's add-on for guides (pvr.iptvsimple) colours no programme."""
 
 from pathlib import Path
 from xml.sax.saxutils import escape
@@ -9,7 +9,7 @@ from titleclf.runtime.files import write_text
 
 
 def genres_xml() -> str:
-    """Return a genres.xml that knows the ten genres by the names that the profile `kodi` writes."""
+    """Return a genres.xml of the ten genres, under the names that the profile `kodi` writes."""
     genres = [f'  <genre genreId="0x{genre.code:02X}">{escape(genre)}</genre>' for genre in Genre]
     lines = [
         '<?xml version="1.0" encoding="UTF-8"?>',
@@ -22,17 +22,17 @@ def genres_xml() -> str:
 
 
 def write_genres(path: Path) -> bool:
-    """Write a genres.xml to `path`; return whether it was not there already.
+    """Write a genres.xml to `path`; return False if it was there already.
 
     Raises
     ------
     InputError
-        If there is another file: it may be the user's own work.
+        If `path` is another file: it may be the user's own work.
     """
     if not path.exists():
         write_text(path, genres_xml())
         return True
-    # As text, for a copy that has been on Windows; with what is no UTF-8 replaced, as that is another file anyway.
+    # Universal newlines accept a copy from Windows; a file that is not UTF-8 is another one anyway.
     if path.read_text(encoding="utf-8", errors="replace") != genres_xml():
         raise InputError(
             f"{path} must be the genres.xml that titleclf writes. Got another one. Move it away, or name another path "

@@ -1,17 +1,17 @@
-"""Which categories of a guide its reader understands, and what the others should have been."""
+"""The categories of a guide that its reader does not understand, and what they should be."""
 
 from collections import Counter
 from dataclasses import dataclass, field
 
-from titleclf.epg.genres import Genre, Labels
-from titleclf.epg.parser import programmes
+from titleclf.epg.genres import Genre, GenreTable
+from titleclf.epg.parser import airings
 from titleclf.epg.profiles import Facts, Profile
-from titleclf.epg.xmltv import Programme
+from titleclf.epg.xmltv import Airing
 
 
 @dataclass
 class Finding:
-    """A category that the reader does not understand: why, how often, in a programme like which, and what would do."""
+    """A category that the reader does not understand: why, the title of an example, and better texts by frequency."""
 
     problem: str
     example: str
@@ -21,10 +21,10 @@ class Finding:
 
 @dataclass
 class Lint:
-    """What a reader makes of a guide's categories.
+    """The categories of a guide by whether its reader understands them.
 
-    `blind` counts programmes that have categories, but none that the reader understands, although it has a word for
-    what they are: of music a reader that knows no music can be told nothing.
+    `without` counts programmes without a category, `blind` those that have categories, but none that the reader
+    understands although its vocabulary has a text for their genre.
     """
 
     understood: Counter[str] = field(default_factory=Counter)
@@ -33,44 +33,45 @@ class Lint:
     without: int = 0
     blind: int = 0
 
-    def add(self, programme: Programme, profile: Profile, labels: Labels) -> None:
-        """Count the categories of a programme."""
-        texts = [category.text for category in programme.categories]
-        facts = Facts(programme.is_episode, programme.minutes)
+    def add(self, airing: Airing, profile: Profile, table: GenreTable) -> None:
+        """Count the categories of an airing."""
+        texts = [category.text for category in airing.categories]
+        facts = Facts(airing.is_episode, airing.minutes)
         self.programmes += 1
         self.without += not texts
-        if not (profile.places(texts) or profile.written.issuperset(texts)):
-            self.blind += self._could_be(labels.genre_of(texts), profile, facts) != []
+        if not (profile.understands_any(texts) or profile.written.issuperset(texts)):
+            self.blind += _better(table.genre_of(texts), profile, facts) != []
         for text in texts:
             problem = profile.problem(text)
             if problem is None:
                 self.understood[text] += 1
                 continue
-            finding = self.findings.setdefault(text, Finding(problem, programme.title))
+            finding = self.findings.setdefault(text, Finding(problem, airing.title))
             finding.count += 1
-            genre = labels.genre_of([text]) or labels.genre_of(texts)
-            finding.better.update((self._could_be(genre, profile, facts) or [])[:1])
-
-    def _could_be(self, genre: Genre | None, profile: Profile, facts: Facts) -> list[str] | None:
-        # None if nobody knows what the programme is.
-        if genre is None:
-            return None
-        return [word for word in profile.words(genre, facts) if profile.understands(word)]
+            genre = table.genre_of([text]) or table.genre_of(texts)
+            finding.better.update((_better(genre, profile, facts) or [])[:1])
 
     def worst(self) -> list[tuple[str, Finding]]:
-        """Return what is not understood, the most frequent first."""
+        """Return the findings by category, the most frequent first."""
         return sorted(self.findings.items(), key=lambda item: (-item[1].count, item[0]))
 
 
-def lint(guide: str, profile: Profile, labels: Labels) -> Lint:
-    """Read a guide and return what `profile` makes of its categories.
+def lint(guide: str, profile: Profile, table: GenreTable) -> Lint:
+    """Read a guide and sort its categories by whether the reader understands them.
 
     Raises
     ------
     InputError
         If the guide can't be read.
     """
-    found = Lint()
-    for programme in programmes(guide):
-        found.add(programme, profile, labels)
-    return found
+    result = Lint()
+    for airing in airings(guide):
+        result.add(airing, profile, table)
+    return result
+
+
+def _better(genre: Genre | None, profile: Profile, facts: Facts) -> list[str] | None:
+    """Return the texts for a genre that the reader understands; None if the genre is unknown."""
+    if genre is None:
+        return None
+    return [word for word in profile.words(genre, facts) if profile.understands(word)]

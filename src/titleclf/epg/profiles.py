@@ -1,4 +1,4 @@
-"""What the readers of guides make of a category: which texts they know, how they compare, which ones to write."""
+"""Readers of guides: the category texts that each understands, and those to write for it."""
 
 import re
 import string
@@ -9,36 +9,35 @@ from typing import NamedTuple
 
 from titleclf.epg.genres import Genre
 
-_LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)  # of ASCII, as readers do: Kelvin's K is no k
+_LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)  # ASCII only, as the readers do
 
-# Of a drama, only the length tells a film from an episode. An hour's slot that runs over stays below this,
-# and nearly all films are longer. A film that is called a series can still be found; an episode that is called a film
-# may lose its number.
+# Only its length distinguishes a film from an episode. An overrunning hour is shorter, and nearly all films are longer.
+# An episode that is called a film may lose its number, a film that is called a series loses nothing.
 FILM_MINUTES = 70
 
 
 class Facts(NamedTuple):
-    """What a guide says of a programme, besides its title."""
+    """Facts about an airing, besides its title."""
 
     is_episode: bool  # it has an episode-num or a sub-title
     minutes: float | None
 
     @property
     def may_be_film(self) -> bool:
-        """Whether a drama with these facts may be called a film without doing harm."""
+        """Whether a drama with these facts may safely be called a film."""
         return not self.is_episode and self.minutes is not None and self.minutes >= FILM_MINUTES
 
 
 @dataclass(frozen=True, eq=False)
 class Profile:
-    """A reader of guides: what to write for it, and what it understands of what others wrote."""
+    """A reader of guides: the texts to write for it, and the texts that it understands."""
 
     name: str
-    genres: Mapping[Genre, tuple[str, ...]]  # what to write, most important first
-    film: tuple[str, ...]  # what to write for a drama that is a film; empty where one word is for films and series
-    known: tuple[str, ...]  # the texts that the reader takes for a kind
-    same: Callable[[str], str]  # the reader takes two texts for one if this makes them equal
-    cuts_at_commas: bool = False
+    genres: Mapping[Genre, tuple[str, ...]]  # texts to write, most important first
+    film: tuple[str, ...]  # texts to write for a film; empty if films and series share one
+    vocabulary: tuple[str, ...]  # texts that the reader understands
+    normalize: Callable[[str], str]  # makes texts equal that are equal to the reader
+    splits_at_commas: bool = False
     reads_first_only: bool = False
 
     def words(self, genre: Genre, facts: Facts) -> list[str]:
@@ -48,46 +47,46 @@ class Profile:
         return list(self.genres[genre])
 
     def understands(self, category: str) -> bool:
-        """Return whether the reader takes this text for a kind of programme, and not just for any text."""
-        parts = category.split(",") if self.cuts_at_commas else [category]
-        return any(self.same(part) in self._known for part in parts)
+        """Return whether the reader assigns this text to a kind of programme."""
+        parts = category.split(",") if self.splits_at_commas else [category]
+        return any(self.normalize(part) in self._normalized for part in parts)
 
-    def places(self, categories: Sequence[str]) -> bool:
-        """Return whether the reader understands one of a programme's categories, in their order."""
+    def understands_any(self, categories: Sequence[str]) -> bool:
+        """Return whether the reader understands an airing by its categories, given in their order."""
         return any(map(self.understands, categories[:1] if self.reads_first_only else categories))
 
     def problem(self, category: str) -> str | None:
-        """Return in a few words why the reader does not understand this text, or None if it does."""
+        """Return in a few words why the reader does not understand this text; None if it does."""
         if self.understands(category):
             return None
         if not category.strip():
             return "empty"
         if self.understands(category.strip()):
             return "space around it"
-        if self.cuts_at_commas and "," in category:
+        if self.splits_at_commas and "," in category:
             return "comma cuts it in two"
         return self._misspelling(category) or f"unknown to {self.name}"
 
     @cached_property
     def written(self) -> frozenset[str]:
-        """All texts that `words` may return; some only stand for a kind that the reader does not know."""
+        """All texts that `words` may return; the reader may show one without understanding it."""
         return frozenset(self.film).union(*self.genres.values())
 
-    @cached_property  # these are asked for every programme of a guide
-    def _known(self) -> frozenset[str]:
-        return frozenset(map(self.same, self.known))
+    @cached_property  # once, not for every airing
+    def _normalized(self) -> frozenset[str]:
+        return frozenset(map(self.normalize, self.vocabulary))
 
     @cached_property
-    def _known_by_sound(self) -> dict[str, str]:
-        return {_sound(text): text for text in reversed(self.known)}
+    def _by_skeleton(self) -> dict[str, str]:
+        return {_skeleton(text): text for text in reversed(self.vocabulary)}
 
     def _misspelling(self, category: str) -> str | None:
-        known = self._known_by_sound.get(_sound(category))
-        if known is None:
+        understood = self._by_skeleton.get(_skeleton(category))
+        if understood is None:
             return None
-        if category.lower() == known:
+        if category.lower() == understood:
             return "upper case"
-        got, expected = _first_difference(category, known)
+        got, expected = _first_difference(category, understood)
         return f"spelt {got!r} where the reader knows {expected!r}"
 
 
@@ -100,32 +99,32 @@ def _any_case(text: str) -> str:
 
 
 def _any_case_and_spaces(text: str) -> str:
-    # tvheadend skips spaces before a character; after the last one it compares what lies behind the text in memory.
+    # tvheadend skips spaces before a character; after trailing ones it reads past the end of the text.
     return text if text.endswith(" ") else _any_case(text).replace(" ", "")
 
 
 def _exactly_but_films(text: str) -> str:
-    # MythTV finds its four types by their exact names, and then films once more, for the sake of a British grabber.
+    # MythTV matches its four types exactly, and films once more in any case, for a British grabber.
     lower = _any_case(text)
     return lower if lower in ("movie", "film") else text
 
 
-def _sound(text: str) -> str:
-    """Return what is left of a text when case, marks, British spelling and a plural do not count."""
+def _skeleton(text: str) -> str:
+    """Return a text without case, punctuation, British spelling and a plural's s."""
     letters = re.sub(r"\W", "", text).lower().replace("programme", "program")
     return letters.removesuffix("s") if len(letters) > 4 else letters  # New is not News
 
 
-def _first_difference(got: str, known: str) -> tuple[str, str]:
-    pairs = list(zip(got.split(), known.split(), strict=False))
+def _first_difference(got: str, expected: str) -> tuple[str, str]:
+    pairs = list(zip(got.split(), expected.split(), strict=False))
     differing = [pair for pair in pairs if pair[0].lower() != pair[1].lower()]
-    if len(got.split()) == len(known.split()) and differing:
+    if len(got.split()) == len(expected.split()) and differing:
         return differing[0]
-    return got, known
+    return got, expected
 
 
-# For readers that show a text that they do not know: none of these is another kind to any of them, as "Documentary"
-# (news to Jellyfin) would be. All but Society stand in MythTV's table of colours too.
+# Texts to show. None of them means another genre to a reader, as "Documentary" (news to Jellyfin) would. MythTV has
+# colours for all of them but Society.
 READABLE = {
     Genre.movie: "Drama",
     Genre.news: "News",
@@ -139,7 +138,7 @@ READABLE = {
     Genre.leisure: "Leisure/Hobbies",
 }
 
-# tvheadend also knows the second level of the standard, here without what it repeats. The spelling is its own.
+# The second level of the standard, which tvheadend understands too, as it spells it and without duplicates.
 _SECOND_LEVEL = """
     Detective / Thriller; Adventure / Western / War; Science fiction / Fantasy / Horror; Comedy;
     Soap / Melodrama / Folkloric; Romance; Serious / Classical / Religious / Historical movie / Drama;
@@ -158,31 +157,30 @@ _SECOND_LEVEL = """
     Advertisement / Shopping; Gardening
 """
 _TVHEADEND = {genre: genre.value for genre in Genre} | {Genre.children: "Children's / Youth programs"}
-# "Sports event" would promise live sport to Channels, which no title can tell; "Sports" is a plain tag there.
+# "Sports event" means live sport to Channels, which no title shows; "Sports" is a plain tag.
 _CHANNELS = ("Movie", "Series", "News", "Children", "Sports event")
 _PLEX = ("Movie", "Series", "News", "Children", "Sports")
 _JELLYFIN = """
     movie; sports; basketball; baseball; football; kids; family; children; childrens; disney;
     news; journalism; documentary; current affairs
 """
-# EPGImport shows no category: it turns these into the content codes of DVB (Crime/Mystery from 85 minutes on), and all
-# others into none.
+# EPGImport turns these into the content codes of DVB (Crime/Mystery from 85 minutes on), and drops all others.
 _ENIGMA2 = """
     Film; Drama; Comedy; Crime/Mystery; News; Documentary; Sports; Children; Animated; Music;
     Arts/Culture; Religion; Educational; Science/Nature
 """
 
 
-def _listed(texts: str) -> tuple[str, ...]:
+def _split(texts: str) -> tuple[str, ...]:
     return tuple(" ".join(texts.split()).split("; "))
 
 
-def _alone(words: Mapping[Genre, str]) -> dict[Genre, tuple[str, ...]]:
+def _single(words: Mapping[Genre, str]) -> dict[Genre, tuple[str, ...]]:
     return {genre: (word,) for genre, word in words.items()}
 
 
 def _plex(genre: Genre) -> tuple[str, ...]:
-    # What Plex can make nothing of is a film to it, which it records only once.
+    # Plex takes a programme for a film if it understands none of its texts, and records a film only once.
     word = READABLE[genre]
     return (word,) if word in _PLEX else ("Series", word)
 
@@ -197,51 +195,57 @@ PROFILES: dict[str, Profile] = {
     for profile in (
         Profile(
             name="tvheadend",
-            genres=_alone(_TVHEADEND),
+            genres=_single(_TVHEADEND),
             film=(),
-            known=(*_TVHEADEND.values(), *_listed(_SECOND_LEVEL)),
-            same=_any_case_and_spaces,
+            vocabulary=(*_TVHEADEND.values(), *_split(_SECOND_LEVEL)),
+            normalize=_any_case_and_spaces,
         ),
-        # The ten names of the genres.xml that is written beside the guide.
+        # The names in the genres.xml that `fill` writes.
         Profile(
             name="kodi",
-            genres=_alone({genre: genre.value for genre in Genre}),
+            genres=_single({genre: genre.value for genre in Genre}),
             film=(),
-            known=tuple(genre.value for genre in Genre),
-            same=_any_case,
-            cuts_at_commas=True,
+            vocabulary=tuple(genre.value for genre in Genre),
+            normalize=_any_case,
+            splits_at_commas=True,
         ),
-        # Emby too. Of what it takes for a film it erases the episode's number and title.
-        Profile(name="jellyfin", genres=_alone(READABLE), film=("Movie",), known=_listed(_JELLYFIN), same=_any_case),
+        # Emby too. It erases the episode's number and title of a film.
+        Profile(
+            name="jellyfin",
+            genres=_single(READABLE),
+            film=("Movie",),
+            vocabulary=_split(_JELLYFIN),
+            normalize=_any_case,
+        ),
         Profile(
             name="plex",
             genres={genre: _plex(genre) for genre in Genre},
             film=("Movie",),
-            known=_PLEX,
-            same=_exactly,
+            vocabulary=_PLEX,
+            normalize=_exactly,
         ),
-        # One text for the kind, and the first other one to be shown.
+        # Needs one text for the type, and shows the first other one.
         Profile(
             name="mythtv",
             genres={genre: _mythtv(genre) for genre in Genre},
             film=("movie", "Movie"),
-            known=("movie", "series", "sports", "tvshow", "film"),
-            same=_exactly_but_films,
+            vocabulary=("movie", "series", "sports", "tvshow", "film"),
+            normalize=_exactly_but_films,
         ),
         Profile(
             name="enigma2",
-            genres=_alone(READABLE),
+            genres=_single(READABLE),
             film=("Film",),
-            known=_listed(_ENIGMA2),
-            same=_exactly,
+            vocabulary=_split(_ENIGMA2),
+            normalize=_exactly,
             reads_first_only=True,
         ),
         Profile(
             name="channels",
-            genres=_alone(READABLE) | {Genre.movie: ("Series", READABLE[Genre.movie])},
+            genres=_single(READABLE) | {Genre.movie: ("Series", READABLE[Genre.movie])},
             film=("Movie",),
-            known=_CHANNELS,
-            same=_exactly,
+            vocabulary=_CHANNELS,
+            normalize=_exactly,
         ),
     )
 }

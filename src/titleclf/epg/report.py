@@ -1,4 +1,4 @@
-"""What a guide lacks by channel: what would be filled, how surely, and which unsure titles have most airtime."""
+"""What `fill` would do with a guide, by channel, and the unsure titles with most airtime."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -12,50 +12,47 @@ from titleclf.epg.streams import reading
 
 @dataclass
 class Part:
-    """Programmes of a channel, or of the whole guide, by what becomes of them.
-
-    `kept` and `untitled` ones may have categories or not: `missing` counts those that have none.
-    """
+    """The programmes of a channel, or of the whole guide, by outcome; `missing` counts those without a category."""
 
     name: str
     outcomes: Counter[Outcome] = field(default_factory=Counter)
     missing: int = 0
     overridden: int = 0
-    sureness: float = 0.0  # the sum of probabilities of those that are filled
+    filled_probability: float = 0.0  # summed over the filled ones
     unsure_minutes: float = 0.0
 
     def add(self, settled: Settled) -> None:
         """Count a programme."""
         self.outcomes[settled.outcome] += 1
-        self.missing += not settled.programme.categories
+        self.missing += not settled.airing.categories
         if settled.decision is None:
             return
         self.overridden += settled.decision.is_override
         if settled.outcome is Outcome.filled:
-            self.sureness += settled.decision.probability
+            self.filled_probability += settled.decision.probability
         elif settled.outcome is Outcome.unsure:
-            self.unsure_minutes += settled.programme.minutes or 0.0
+            self.unsure_minutes += settled.airing.minutes or 0.0
 
     @property
     def programmes(self) -> int:
-        """How many there are."""
+        """The number of programmes."""
         return self.outcomes.total()
 
     @property
-    def asked(self) -> int:
-        """How many of them a category was looked for."""
+    def attempted(self) -> int:
+        """The number of programmes that would be filled if all titles were sure."""
         return self.outcomes[Outcome.filled] + self.outcomes[Outcome.unsure]
 
     @property
     def confidence(self) -> float | None:
-        """The mean probability of what is filled."""
+        """The mean probability of the filled ones."""
         filled = self.outcomes[Outcome.filled]
-        return self.sureness / filled if filled else None
+        return self.filled_probability / filled if filled else None
 
 
 @dataclass
 class Doubt:
-    """A title that nobody is sure of: what it most likely is, how often it is shown, and how long in all."""
+    """An unsure title: its most probable category, the number of its airings, and their minutes in all."""
 
     title: str
     likeliest: str
@@ -66,7 +63,7 @@ class Doubt:
 
 @dataclass
 class Report:
-    """A guide as a whole, its channels by their ids, its doubtful titles, and the categories that it would get."""
+    """A guide as a whole, its channels by id, its unsure titles, and the categories that would be added."""
 
     whole: Part
     channels: dict[str, Part] = field(default_factory=dict)
@@ -76,28 +73,27 @@ class Report:
 
     def add(self, settled: Settled) -> None:
         """Count a programme."""
-        programme, decision = settled.programme, settled.decision
+        airing, decision = settled.airing, settled.decision
         self.whole.add(settled)
-        self.channels.setdefault(programme.channel, Part(programme.channel)).add(settled)
+        self.channels.setdefault(airing.channel, Part(airing.channel)).add(settled)
         if decision is None:
             return
         if settled.outcome is Outcome.filled:
             self.categories.update(decision.categories)
         elif settled.outcome is Outcome.unsure:
-            doubt = Doubt(programme.title, decision.likeliest, decision.probability)
-            doubt = self.doubts.setdefault(programme.title, doubt)
+            doubt = self.doubts.setdefault(airing.title, Doubt(airing.title, decision.top1, decision.probability))
             doubt.showings += 1
-            doubt.minutes += programme.minutes or 0.0
+            doubt.minutes += airing.minutes or 0.0
 
     def name_channels(self, names: Mapping[str, str]) -> None:
-        """Call channels by their names, as far as these are known by their ids."""
+        """Name the channels; `names` are by id, and one that lacks a name keeps its id."""
         for channel, part in self.channels.items():
             part.name = names.get(channel) or channel
 
     def gaps(self) -> list[Part]:
         """Return the channels that lack categories or would get some, those with most gaps first."""
-        found = [part for part in self.channels.values() if part.missing or part.asked]
-        return sorted(found, key=lambda part: (-part.missing, -part.asked, part.name))
+        parts = [part for part in self.channels.values() if part.missing or part.attempted]
+        return sorted(parts, key=lambda part: (-part.missing, -part.attempted, part.name))
 
     def worst_doubts(self) -> list[Doubt]:
         """Return the unsure titles, those with most airtime first."""
@@ -105,21 +101,21 @@ class Report:
 
 
 def report(guide: str, filler: Filler) -> Report:
-    """Read a guide and return what `fill` would do.
+    """Read a guide and report what `fill` would do with it.
 
     Raises
     ------
     InputError
         If the guide can't be read.
     """
-    found = Report(Part(Path(guide).name))
+    result = Report(Part(Path(guide).name))
     names: dict[str, str] = {}
     with reading(guide) as source:
-        for piece in pieces(source.pieces, guide):
+        for piece in pieces(source.chunks, guide):
             names.update(piece.channels)
-            for settled in filler.settle(piece.programmes):
-                found.add(settled)
-    found.name_channels(names)
+            for settled in filler.settle(piece.airings):
+                result.add(settled)
+    result.name_channels(names)
     if filler.decider.overrides is not None:
-        found.unused_overrides = filler.decider.overrides.unused()
-    return found
+        result.unused_overrides = filler.decider.overrides.unused()
+    return result

@@ -1,4 +1,4 @@
-"""Guides as streams of UTF-8: plain, gzip or xz, in any encoding, and written back the way they came."""
+"""Guides as streams of UTF-8, whatever their encoding and compression, and files written in the same ones."""
 
 import codecs
 import gzip
@@ -23,13 +23,13 @@ from titleclf.runtime.files import replacing
 STANDARD = "-"  # standard input or output
 _CHUNK = 1 << 20  # bytes
 _GZIP, _XZ = b"\x1f\x8b", b"\xfd7zXZ\x00"
-_MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
-_WIDE = ((b"<\x00", "utf-16-le"), (b"\x00<", "utf-16-be"))
+_BYTE_ORDER_MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
+_WITHOUT_MARK = ((b"<\x00", "utf-16-le"), (b"\x00<", "utf-16-be"))
 _DECLARED = re.compile(rb"""\s*<\?xml[^>]*?\sencoding\s*=\s*["']([A-Za-z0-9._:-]+)["']""")
 
 
 class Packing(StrEnum):
-    """What makes a file small; the ending of its name."""
+    """How a file is compressed, as the ending of its name."""
 
     none = ""
     gz = ".gz"
@@ -37,37 +37,37 @@ class Packing(StrEnum):
 
     @classmethod
     def of_name(cls, guide: str) -> "Packing":
-        """Return what the name of a guide promises."""
+        """Return the compression that a guide's name stands for."""
         suffix = Path(guide).suffix.lower()
         return cls(suffix) if suffix in list(cls) else cls.none
 
 
-def is_guide(path: Path) -> bool:
-    """Tell whether a file calls itself XMLTV."""
-    return path.name.lower().removesuffix(".gz").removesuffix(".xz").endswith((".xml", ".xmltv"))
-
-
 class Source(NamedTuple):
-    """A guide that is being read: its encoding, what packs it, and its content as pieces of UTF-8."""
+    """A guide that is being read; its content comes in chunks of UTF-8."""
 
     encoding: str
     packing: Packing
-    pieces: Iterator[bytes]
+    chunks: Iterator[bytes]
 
 
-def named(guide: str) -> str:
-    """Return what a guide is called in errors."""
+def is_guide(path: Path) -> bool:
+    """Return whether a file's name is that of a guide."""
+    return path.name.lower().removesuffix(".gz").removesuffix(".xz").endswith((".xml", ".xmltv"))
+
+
+def display_name(guide: str) -> str:
+    """Return the name of a guide in errors."""
     return "standard input" if guide == STANDARD else guide
 
 
 @contextmanager
 def reading(guide: str) -> Iterator[Source]:
-    """Open a guide (`-`: standard input), whatever it is packed with; a bar shows how much of it is read.
+    """Open a guide (`-`: standard input), decompressing it as needed; a progress bar counts bytes.
 
     Raises
     ------
     InputError
-        If there is no such file, it is cut off, or it is not in the encoding that it declares.
+        If the file is missing, cut off, or not in the encoding that it declares.
     """
     with ExitStack() as stack:
         file = stack.enter_context(_opened(guide))
@@ -76,7 +76,7 @@ def reading(guide: str) -> Iterator[Source]:
             tqdm(total=size, unit="B", unit_scale=True, disable=None, leave=False, desc=Path(guide).name)
         )
         packing = _packing(file)
-        name = named(guide)
+        name = display_name(guide)
         raw = _chunks(_unpacked(file, packing), name, lambda: bar.update(file.tell() - bar.n) if size else None)
         first = next(raw, b"")
         encoding = _encoding_of(first, name)
@@ -85,9 +85,9 @@ def reading(guide: str) -> Iterator[Source]:
 
 @contextmanager
 def writing(guide: str, encoding: str, packing: Packing) -> Iterator[Callable[[bytes], object]]:
-    """Yield what takes pieces of UTF-8 and writes a guide in `encoding`.
+    """Yield a function that writes chunks of UTF-8 as a guide in `encoding`.
 
-    It takes the place of an older one, or reaches standard output (`-`), when the block ends without an error.
+    The guide replaces an older file, or goes to standard output (`-`), once the block ends without an error.
     """
     if guide == STANDARD:
         with tempfile.TemporaryFile() as whole:
@@ -113,7 +113,7 @@ def _opened(guide: str) -> IO[bytes]:
 
 
 def _packing(file: IO[bytes]) -> Packing:
-    # Names lie; the first bytes don't. `peek` keeps them for the reader.
+    # Names can be wrong, the first bytes can't.
     beginning = file.peek(len(_XZ))  # type: ignore[attr-defined]
     if beginning.startswith(_GZIP):
         return Packing.gz
@@ -131,34 +131,34 @@ def _unpacked(file: IO[bytes], packing: Packing) -> IO[bytes]:
 
 def _packed(file: IO[bytes], packing: Packing) -> IO[bytes]:
     match packing:
-        case Packing.gz:  # without name and time the same guide gives the same bytes
+        case Packing.gz:  # no name and no time: the same guide gives the same bytes
             return gzip.GzipFile("", "wb", 6, file, mtime=0)  # type: ignore[return-value]
         case Packing.xz:
             return lzma.open(file, "wb", preset=3)
     return file
 
 
-def _chunks(file: IO[bytes], guide: str, tell: Callable[[], object]) -> Iterator[bytes]:
+def _chunks(file: IO[bytes], guide: str, advance: Callable[[], object]) -> Iterator[bytes]:
     try:
         while chunk := file.read(_CHUNK):
             yield chunk
-            tell()
+            advance()
     except (gzip.BadGzipFile, lzma.LZMAError, EOFError, zlib.error) as error:
         raise InputError(f"{guide} must be whole. Got: {error}. Fetch it again.") from error
 
 
 def _encoding_of(beginning: bytes, guide: str) -> str:
-    for mark, encoding in (*_MARKS, *_WIDE):
+    for mark, encoding in (*_BYTE_ORDER_MARKS, *_WITHOUT_MARK):
         if beginning.startswith(mark):
             return encoding
-    found = _DECLARED.match(beginning)
-    name = found.group(1).decode() if found else "utf-8"
+    match = _DECLARED.match(beginning)
+    name = match.group(1).decode() if match else "utf-8"
     encoding = ""
     try:
         encoding = codecs.lookup(name).name
-        # What it begins with could not be UTF-16; and what is put in must have a way to be written.
+        # The guide begins in an ASCII superset, not in UTF-16; and the encoding must be able to write any category.
         is_possible = b"<?xml".decode(encoding) == "<?xml" and bool("日".encode(encoding, "xmlcharrefreplace"))
-    except (LookupError, UnicodeError):  # no codec, or none of text
+    except (LookupError, UnicodeError):  # no codec, or one that is not for text
         is_possible = False
     if not is_possible:
         raise InputError(f"{guide} must be in the encoding that it declares. Got {name}. Save it as UTF-8.")
@@ -169,18 +169,18 @@ def _to_utf8(first: bytes, rest: Iterator[bytes], encoding: str, guide: str) -> 
     decoder = codecs.getincrementaldecoder(encoding)()
     try:
         for chunk in chain([first], rest):
-            text = decoder.decode(chunk)  # of UTF-8 too: so that nothing else gets as far as the parser
+            text = decoder.decode(chunk)  # UTF-8 too, so that the parser never sees invalid bytes
             yield chunk if encoding == "utf-8" else text.encode()
         decoder.decode(b"", final=True)
     except UnicodeError as error:
         raise InputError(
             f"{guide} must be in the encoding that it declares, or UTF-8. Got {encoding} and: {error}. "
-            "Mend its first line, or save it as UTF-8."
+            "Correct its first line, or save it as UTF-8."
         ) from error
 
 
 def _from_utf8(file: IO[bytes], encoding: str) -> Callable[[bytes], object]:
     if encoding == "utf-8":
         return file.write
-    # What is put in may have characters that the guide's encoding lacks.
-    return lambda piece: file.write(piece.decode().encode(encoding, "xmlcharrefreplace"))
+    # Added text may have characters that the encoding lacks.
+    return lambda chunk: file.write(chunk.decode().encode(encoding, "xmlcharrefreplace"))

@@ -1,7 +1,6 @@
-"""A guide in pieces: its programmes with their places among its bytes, which stay as they are but for edits.
+"""A guide in pieces: airings with their places among its bytes, and edits that leave all other bytes as they are.
 
-What is put in or taken out is cut into the original bytes at such a place; all others are copied: no channel, comment,
-attribute or blank can change, because nothing is written anew.
+Nothing is serialized again, so that no channel, comment, attribute or space can change.
 """
 
 from collections.abc import Sequence
@@ -10,14 +9,14 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 from xml.sax.saxutils import escape, quoteattr
 
-from titleclf.runtime.text.programmes import Programme as TitleProgramme
+from titleclf.runtime.text.programmes import Programme
 
-_BLANKS = b" \t\r\n"
-Edit = tuple[int, int, bytes]  # the bytes from here to there become these
+_WHITESPACE = b" \t\r\n"
+Edit = tuple[int, int, bytes]  # start, end and the bytes that replace what lies between
 
 
-class Text(NamedTuple):
-    """An element with text, and the places in the guide where it and its end tag begin."""
+class TextElement(NamedTuple):
+    """An element's text, and where in the guide the element and its end tag begin."""
 
     text: str
     start: int
@@ -25,10 +24,10 @@ class Text(NamedTuple):
 
 
 @dataclass(slots=True)
-class Programme:
-    """A programme; its title is the first that is not empty, `lang` what that says of itself.
+class Airing:
+    """A programme as a guide lists it; the title is the first that is not empty, `lang` its language.
 
-    `follows` is the place of what comes after its categories, or would, and `model` that of the child before, if any.
+    New categories go to `insertion`, and are indented like the child element at `sibling` (-1: there is none).
     """
 
     channel: str
@@ -37,16 +36,16 @@ class Programme:
     title: str = ""
     lang: str | None = None
     is_episode: bool = False
-    categories: list[Text] = field(default_factory=list)  # without those that are empty
-    keywords: list[Text] = field(default_factory=list)
-    model: int = -1
-    follows: int = -1
+    categories: list[TextElement] = field(default_factory=list)  # without empty ones
+    keywords: list[TextElement] = field(default_factory=list)
+    sibling: int = -1
+    insertion: int = -1
 
     @property
     def minutes(self) -> float | None:
-        """How long it lasts, as far as it says so."""
+        """The duration, if the guide gives one."""
         start, stop = self.start.split(), self.stop.split()
-        if start[1:] == stop[1:]:  # any name of a zone will do, if both have it
+        if start[1:] == stop[1:]:  # equal zones cancel out, whatever their name
             start, stop = start[:1], stop[:1]
         try:
             length = _time(*stop) - _time(*start)
@@ -55,55 +54,54 @@ class Programme:
         return length / timedelta(minutes=1) if length > timedelta(0) else None
 
     @property
-    def programme(self) -> TitleProgramme:
+    def programme(self) -> Programme:
         """What a model may use of it."""
-        return TitleProgramme(self.title, self.channel or None, self.minutes)
+        return Programme(self.title, self.channel or None, self.minutes)
 
 
 class Piece(NamedTuple):
-    """A piece of a guide: bytes of UTF-8 that begin at `start`; the programmes in them, and the names of channels."""
+    """A piece of a guide: UTF-8 bytes that begin at `start`, with the airings and the channels' names in them."""
 
     content: bytes
     start: int
-    programmes: list[Programme]
-    channels: dict[str, str]  # by their ids, the first name of each
+    airings: list[Airing]
+    channels: dict[str, str]  # the first name of each, by id
 
     def edited(self, edits: Sequence[Edit]) -> bytes:
-        """Return the content with edits that don't overlap."""
-        kept, done = [], 0
+        """Return the content after edits that don't overlap."""
+        parts, done = [], 0
         for start, end, new in sorted(edits):
-            kept += [self.content[done : start - self.start], new]
+            parts += [self.content[done : start - self.start], new]
             done = end - self.start
-        return b"".join([*kept, self.content[done:]])
+        return b"".join([*parts, self.content[done:]])
 
-    def addition(self, programme: Programme, elements: Sequence[tuple[str, str]], *, first: bool = False) -> Edit:
-        """Return the edit that adds elements (name, text) after a programme's categories, or before if `first`.
+    def addition(self, airing: Airing, elements: Sequence[tuple[str, str]], *, first: bool = False) -> Edit:
+        """Return the edit that adds elements (name, text) after an airing's categories, or before them if `first`.
 
-        They are set apart from each other like the programme's children, and have the language of its title.
+        They are indented like the airing's other children, and are in the language of its title.
         """
-        model, place = programme.model, programme.follows
-        if first and programme.categories:
-            model = place = programme.categories[0].start
-        blank = self._blank(model if model >= 0 else place)
-        lang = "" if programme.lang is None else f" lang={quoteattr(programme.lang)}"
-        new = b"".join(blank + f"<{name}{lang}>{escape(text)}</{name}>".encode() for name, text in elements)
-        place -= len(self._blank(place))
+        sibling, place = airing.sibling, airing.insertion
+        if first and airing.categories:
+            sibling = place = airing.categories[0].start
+        indent = self._whitespace_before(sibling if sibling >= 0 else place)
+        lang = "" if airing.lang is None else f" lang={quoteattr(airing.lang)}"
+        new = b"".join(indent + f"<{name}{lang}>{escape(text)}</{name}>".encode() for name, text in elements)
+        place -= len(self._whitespace_before(place))
         return place, place, new
 
-    def removal(self, element: Text) -> Edit:
-        """Return the edit that takes an element out, with the blanks that `addition` set before it."""
+    def removal(self, element: TextElement) -> Edit:
+        """Return the edit that removes an element together with its indentation."""
         end = self.content.index(b">", element.end - self.start) + 1 + self.start
-        return element.start - len(self._blank(element.start)), end, b""
+        return element.start - len(self._whitespace_before(element.start)), end, b""
 
-    def _blank(self, place: int) -> bytes:
-        # What stands between a place and the markup or text before it.
+    def _whitespace_before(self, place: int) -> bytes:
         end = begin = place - self.start
-        while begin and self.content[begin - 1] in _BLANKS:
+        while begin and self.content[begin - 1] in _WHITESPACE:
             begin -= 1
         return self.content[begin:end]
 
 
 def _time(digits: str, zone: str = "+0000") -> datetime:
-    # Seconds, or all behind the day, may be missing.
+    # Only the day is required.
     digits += "00000000000000"[len(digits) :]
     return datetime.fromisoformat(f"{digits[:8]}T{digits[8:]}{zone}")

@@ -1,1 +1,1 @@
-"""`python -m titleclf.evaluate`: how good a model is on labelled titles."""
+"""Evaluation of models on labelled titles: metrics, report, plots and model card."""

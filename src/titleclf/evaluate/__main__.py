@@ -1,4 +1,4 @@
-"""`python -m titleclf.evaluate`: judge a trained model on labelled titles."""
+"""`python -m titleclf.evaluate`: evaluate a trained model on labelled titles."""
 
 from titleclf.config.hydra import command
 from titleclf.evaluate.evaluation import evaluate

@@ -1,4 +1,4 @@
-"""Precision and coverage: how much a model answers at its thresholds, and how much of that is right."""
+"""Precision and coverage (of tags: recall) of a model's predictions at its thresholds."""
 
 import numpy as np
 
@@ -12,43 +12,43 @@ REPORTED = (0.8, 0.85, 0.9, 0.95, 0.98)
 def coverage(probabilities: Floats, labels: Labels, thresholds: Thresholds, target: float) -> Metrics:
     """Return coverage and precision, of probabilities (titles, categories) and labels (titles,).
 
-    `coverage` and `thresholds` use the thresholds as they are. `coverage_at_precision` is the largest fraction of
-    titles that one threshold for all categories, chosen on these very titles, could answer: it compares models.
+    `coverage` and `thresholds` are measured at the model's thresholds. `coverage_at_precision` is for comparing models:
+    the highest coverage at each precision of one threshold for all categories, chosen on these very titles.
     """
     confidence, predicted = probabilities.max(axis=1), probabilities.argmax(axis=1)
-    right = predicted == labels
+    is_right = predicted == labels
     precisions = sorted({*REPORTED, target})
     at_target = thresholds.at(target)
-    answered = {precision: confidence >= thresholds.at(precision)[predicted] for precision in precisions}
-    fractions, reached = coverage_curve(confidence, right)
+    is_answered = {precision: confidence >= thresholds.at(precision)[predicted] for precision in precisions}
+    coverages, curve = coverage_curve(confidence, is_right)
     return {
         "target_precision": target,
-        "coverage": {f"{precision:g}": _answers(mask, right) for precision, mask in answered.items()},
+        "coverage": {f"{precision:g}": _scores(mask, is_right) for precision, mask in is_answered.items()},
         "coverage_at_precision": {
-            f"{precision:g}": float(fractions[reached >= precision].max(initial=0.0)) for precision in precisions
+            f"{precision:g}": float(coverages[curve >= precision].max(initial=0.0)) for precision in precisions
         },
         "thresholds": {
             category: {
                 "wanted": wanted,
                 "threshold": _finite(at_target[number]),
                 "taken": int((predicted == number).sum()),
-                "answered": int((answered[target] & (predicted == number)).sum()),
-                **_answers(answered[target][predicted == number], right[predicted == number]),
+                "answered": int((is_answered[target] & (predicted == number)).sum()),
+                **_scores(is_answered[target][predicted == number], is_right[predicted == number]),
             }
             for number, (category, wanted) in enumerate(thresholds.wanted(target).items())
         },
     }
 
 
-def coverage_curve(confidence: Floats, right: Bools) -> tuple[Floats, Floats]:
-    """Return the fractions of titles that one threshold can answer, surest first, and their precisions."""
+def coverage_curve(confidence: Floats, is_right: Bools) -> tuple[Floats, Floats]:
+    """Return coverage and precision (thresholds,) at each threshold that separates titles, from the highest down."""
     order = np.argsort(-confidence, kind="stable")
     ends = np.flatnonzero(np.diff(confidence[order], append=-np.inf))  # no threshold separates equal confidences
-    return (ends + 1) / len(confidence), right[order].cumsum()[ends] / (ends + 1)
+    return (ends + 1) / len(confidence), is_right[order].cumsum()[ends] / (ends + 1)
 
 
 def coverage_sentence(metrics: Metrics) -> str:
-    """Return a sentence on coverage and precision at the target."""
+    """Return a sentence about coverage and precision at the target."""
     target = metrics["target_precision"]
     row = metrics["coverage"][f"{target:g}"]
     if row["precision"] is None:
@@ -57,9 +57,9 @@ def coverage_sentence(metrics: Metrics) -> str:
 
 
 def tag_coverage(probabilities: Floats, tags: Bools, thresholds: Thresholds, target: float) -> Metrics:
-    """Return precision and recall at each precision, and of each tag at the target; both (titles, categories)."""
+    """Return precision and recall, of probabilities and tags (titles, categories), in all and of each tag."""
     at_target = thresholds.at(target)
-    named = probabilities >= at_target
+    is_predicted = probabilities >= at_target
     return {
         "target_precision": target,
         "unasked": precision_and_recall(probabilities, tags, thresholds.default()),
@@ -71,7 +71,7 @@ def tag_coverage(probabilities: Floats, tags: Bools, thresholds: Thresholds, tar
             category: {
                 "wanted": wanted,
                 "threshold": _finite(at_target[number]),
-                "named": int(named[:, number].sum()),
+                "named": int(is_predicted[:, number].sum()),
                 **precision_and_recall(probabilities[:, [number]], tags[:, [number]], at_target[[number]]),
             }
             for number, (category, wanted) in enumerate(thresholds.wanted(target).items())
@@ -80,14 +80,14 @@ def tag_coverage(probabilities: Floats, tags: Bools, thresholds: Thresholds, tar
 
 
 def precision_and_recall(probabilities: Floats, tags: Bools, thresholds: Floats) -> Metrics:
-    """Return micro-averaged precision and recall of the tags above their thresholds (categories,)."""
-    named = probabilities >= thresholds
-    right, count = int((named & tags).sum()), int(named.sum())
+    """Return micro-averaged precision and recall of the tags that reach their thresholds (categories,)."""
+    is_predicted = probabilities >= thresholds
+    right, count = int((is_predicted & tags).sum()), int(is_predicted.sum())
     return {"precision": right / count if count else None, "recall": right / max(1, int(tags.sum()))}
 
 
 def tag_coverage_sentence(metrics: Metrics) -> str:
-    """Return a sentence on recall and precision at the target."""
+    """Return a sentence about recall and precision at the target."""
     target = metrics["target_precision"]
     row = metrics["coverage"][f"{target:g}"]
     if row["precision"] is None:
@@ -97,11 +97,11 @@ def tag_coverage_sentence(metrics: Metrics) -> str:
     )
 
 
-def _answers(answered: Bools, right: Bools) -> Metrics:
-    count = int(answered.sum())
+def _scores(is_answered: Bools, is_right: Bools) -> Metrics:
+    count = int(is_answered.sum())
     return {
-        "coverage": count / len(answered) if len(answered) else 0.0,
-        "precision": float(right[answered].mean()) if count else None,
+        "coverage": count / len(is_answered) if len(is_answered) else 0.0,
+        "precision": float(is_right[is_answered].mean()) if count else None,
     }
 
 

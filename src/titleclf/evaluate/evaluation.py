@@ -48,14 +48,14 @@ EVALUATIONS = {
 
 
 def evaluate(config: EvaluateConfig) -> Metrics:
-    """Evaluate a model on a file, or without one on the test titles of its own run, and write the report."""
+    """Evaluate a model on a file, or on the test titles of its own run if none is given, and write the report."""
     model = model_folder(config.run)
     classifier = Classifier.load(model)
     contents = classifier.contents
     if config.evaluate.category_precision:
         wishes = precision_by_category(config.evaluate.category_precision, contents.categories)
         contents.thresholds = replace(contents.thresholds, wishes=wishes)
-    contents.thresholds.at(config.evaluate.target_precision)  # refuse too high a target before titles are read
+    contents.thresholds.at(config.evaluate.target_precision)  # refuses too high a target before titles are read
     train = None
     if config.path is not None:
         titles = read_labelled(config.path, config.columns, contents.categories, contents.task)
@@ -68,7 +68,7 @@ def evaluate(config: EvaluateConfig) -> Metrics:
 
 
 def outcome(task: Task, metrics: Metrics) -> str:
-    """Return the scores by category and the robustness, for a terminal."""
+    """Return the scores by category and the robustness, as text for a terminal."""
     return f"{EVALUATIONS[task].table(metrics)}\n{robustness_summary(metrics['robustness'])}"
 
 
@@ -81,7 +81,7 @@ def evaluate_classifier(
 ) -> Metrics:
     """Measure the classifier on titles and write metrics, report and plots to `folder`.
 
-    `train` are the titles of its training, if they are available: they get noise of their own.
+    Robustness is also measured on `train`, the classifier's training titles, if they are available.
     """
     contents, evaluation = classifier.contents, EVALUATIONS[classifier.task]
     logits = classifier.logits(titles.programmes)
@@ -102,9 +102,9 @@ def evaluate_classifier(
 def seen_and_unseen(
     titles: LabelledTitles, train: LabelledTitles | None, memory: Memory | None
 ) -> dict[str, LabelledTitles]:
-    """Return the titles that training did not see as `unseen`, and those that it saw as `known`.
+    """Return the titles that are not in training as `unseen`, and those that are as `known`.
 
-    If the training titles are available, all of them are `known`.
+    `known` are all titles of `train`, if given. If neither `train` nor `memory` is, all titles are `judged`.
     """
     if memory is not None:
         keys = set(memory.known.keys)
@@ -121,7 +121,7 @@ def _robustness(
     classifier: Classifier[Network], titles: LabelledTitles, train: LabelledTitles | None, count: int
 ) -> Metrics:
     contents = classifier.contents
-    memory = contents.memory if contents.info.remembers_training else None  # another memory says nothing of training
+    memory = contents.memory if contents.info.remembers_training else None  # other titles say nothing about training
     groups = seen_and_unseen(titles, train, memory)
     return robustness(classifier.targets, groups, count, EVALUATIONS[contents.task].scoring)
 
@@ -133,7 +133,7 @@ def _report_folder(config: EvaluateConfig) -> Path:
 
 
 def _own_titles(model: Path, classifier: Classifier[Network]) -> tuple[LabelledTitles, LabelledTitles]:
-    """Return the training and the test titles of a run, which must be as they were in training."""
+    """Return the training and the test titles of a run; its files must not have changed since training."""
     config, contents = load_config(model, TrainConfig), classifier.contents
     frames, digest = read_splits(config)
     if digest != contents.info.fingerprint:

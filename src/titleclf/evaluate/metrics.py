@@ -1,4 +1,4 @@
-"""Scores of predictions of one category: accuracy, F1 and calibration."""
+"""Scores of models that predict one category per title: accuracy, F1 and calibration."""
 
 from dataclasses import asdict
 
@@ -26,32 +26,32 @@ def expected_calibration_error(probabilities: Floats, labels: Labels, bins: int)
 
 
 def calibration(probabilities: Floats, labels: Labels, bins: int) -> list[dict[str, float]]:
-    """Return mean confidence, accuracy and number of titles of each bin of equal width that has titles."""
+    """Return mean confidence, accuracy and number of titles of each bin of equal width that is not empty."""
     confidence = probabilities.max(axis=1)
-    right = probabilities.argmax(axis=1) == labels
-    which = np.minimum((confidence * bins).astype(int), bins - 1)
+    is_right = probabilities.argmax(axis=1) == labels
+    bin_of_title = np.minimum((confidence * bins).astype(int), bins - 1)
     return [
         {
-            "confidence": float(confidence[which == number].mean()),
-            "accuracy": float(right[which == number].mean()),
-            "titles": int((which == number).sum()),
+            "confidence": float(confidence[bin_of_title == number].mean()),
+            "accuracy": float(is_right[bin_of_title == number].mean()),
+            "titles": int((bin_of_title == number).sum()),
         }
-        for number in np.unique(which)
+        for number in np.unique(bin_of_title)
     ]
 
 
 def loss(clean: Labels, noisy: Labels, labels: Labels) -> float:
-    """Return the accuracy lost from clean to noisy titles, by what was predicted for both; all (titles,)."""
+    """Return the accuracy lost to noise, from the predictions for clean and noisy titles; all (titles,)."""
     return float(((clean == labels).astype(int) - (noisy == labels)).mean())
 
 
 def main_score(scores: Metrics) -> str:
-    """Return the name of the main score: accuracy, or micro-F1 of titles with several tags."""
+    """Return the name of the main score: accuracy, or micro-F1 of tags."""
     return next(name for name in SCORES if name in scores)
 
 
 def summary(predicted: Labels, labels: Labels) -> Metrics:
-    """Return accuracy and macro-F1 (over the categories that occur among `labels`), and the number of titles."""
+    """Return the number of titles, accuracy, and macro-F1 over the categories that occur in `labels`."""
     return {
         "titles": len(labels),
         "accuracy": float((predicted == labels).mean()),
@@ -62,13 +62,13 @@ def summary(predicted: Labels, labels: Labels) -> Metrics:
 def measure(
     logits: Floats, labels: Labels, languages: npt.NDArray[np.str_], contents: BundleContents, bins: int
 ) -> Metrics:
-    """Return everything that a report shows, as plain values; logits are (titles, categories)."""
+    """Return the scores in a report, except coverage and robustness; logits are (titles, categories)."""
     temperature = contents.temperature
     if not isinstance(temperature, Temperature):
         raise TypeError(f"one category per title needs a Temperature, not {type(temperature).__name__}")
     predicted = logits.argmax(axis=1)
-    every = np.arange(len(contents.categories))
-    scores = precision_recall_fscore_support(labels, predicted, labels=every, zero_division=0)
+    numbers = np.arange(len(contents.categories))
+    scores = precision_recall_fscore_support(labels, predicted, labels=numbers, zero_division=0)
     names = ("precision", "recall", "f1", "support")
     probabilities, uncalibrated = temperature.probabilities(logits), NO_TEMPERATURE.probabilities(logits)
     return {
@@ -86,7 +86,7 @@ def measure(
             str(language): summary(predicted[languages == language], labels[languages == language])
             for language in np.unique(languages)
         },
-        "confusion": confusion_matrix(labels, predicted, labels=every).tolist(),
+        "confusion": confusion_matrix(labels, predicted, labels=numbers).tolist(),
     }
 
 

@@ -1,4 +1,4 @@
-"""The model card: what a model was trained on, how good it is, and what its limits are."""
+"""The model card: training data, scores and limits of a model."""
 
 from collections.abc import Callable
 from typing import NamedTuple

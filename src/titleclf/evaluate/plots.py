@@ -1,12 +1,13 @@
 """Plots of an evaluation, as PNG files."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 from matplotlib.ticker import PercentFormatter
 
 from titleclf.evaluate.coverage import coverage_curve
@@ -16,23 +17,22 @@ from titleclf.runtime.arrays import Bools, Floats
 from titleclf.runtime.bundle.contents import Metrics
 from titleclf.runtime.files import replacing
 
+MIN_PREDICTIONS = 20  # the precision of fewer is noise
 _NEARLY_ALL = 0.95
-_FEW = 20  # titles: the precision of fewer is noise
 
 
 def draw_confusion(path: Path, confusion: list[list[int]], categories: list[str]) -> None:
-    """Draw how often each category (rows) was predicted as each other (columns)."""
+    """Draw how many titles of each labelled category (rows) are predicted as each category (columns)."""
     counts = np.array(confusion)
     size = 3 + 0.55 * len(categories)
     figure = Figure(figsize=(size + 2, size), layout="constrained")
     axes = figure.add_subplot()
-    share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    image = axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
+    fractions = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    image = axes.imshow(fractions, cmap="Blues", vmin=0, vmax=1)
     for row, column in np.argwhere(counts):
-        colour = "white" if share[row, column] > 0.5 else "black"
+        colour = "white" if fractions[row, column] > 0.5 else "black"
         axes.text(column, row, str(counts[row, column]), ha="center", va="center", color=colour, fontsize=8)
-    # A dollar sign would start a formula.
-    names = [category.replace("$", r"\$") for category in categories]
+    names = [without_formulas(category) for category in categories]
     axes.set_xticks(range(len(names)), names, rotation=40, ha="right", rotation_mode="anchor")
     axes.set_yticks(range(len(names)), names)
     axes.set(xlabel="predicted", ylabel="labelled", title="Titles by labelled and predicted category")
@@ -40,28 +40,19 @@ def draw_confusion(path: Path, confusion: list[list[int]], categories: list[str]
     save(path, figure)
 
 
-def draw_coverage(path: Path, metrics: Metrics, confidence: Floats, right: Bools) -> None:
-    """Draw precision over coverage, of confidence and correctness (titles,)."""
+def draw_coverage(path: Path, metrics: Metrics, confidence: Floats, is_right: Bools) -> None:
+    """Draw precision over coverage, from confidence and correctness (titles,)."""
     figure = Figure(figsize=(7, 5), layout="constrained")
     axes = figure.add_subplot()
-    shares, precisions = coverage_curve(confidence, right)
-    enough = shares * len(confidence) >= min(_FEW, len(confidence))
-    axes.plot(shares[enough], precisions[enough], label="one threshold for all categories, chosen on these titles")
-    reached = {wanted: row for wanted, row in metrics["coverage"].items() if row["precision"] is not None}
-    axes.scatter(
-        [row["coverage"] for row in reached.values()],
-        [row["precision"] for row in reached.values()],
-        color="tab:orange",
-        zorder=3,
-        label="thresholds by category, at this wanted precision",
-    )
-    for wanted, row in reached.items():
-        place = (row["coverage"], row["precision"])
-        axes.annotate(f"{float(wanted):.0%}", place, xytext=(0, -6), textcoords="offset points", ha="center", va="top")
+    coverages, precisions = coverage_curve(confidence, is_right)
+    enough = coverages * len(confidence) >= min(MIN_PREDICTIONS, len(confidence))
+    axes.plot(coverages[enough], precisions[enough], label="one threshold for all, chosen on these titles")
+    points = {requested: (row["coverage"], row["precision"]) for requested, row in metrics["coverage"].items()}
+    scatter_precisions(axes, points, "one per category, fitted to this precision")
     axes.axhline(metrics["target_precision"], color="grey", linestyle=":", label="target")
     axes.set(xlabel="coverage", ylabel="precision", title="Precision over coverage")
     axes.set_xlim(0, 1.02)
-    axes.set_ylim(top=1.02)
+    axes.set_ylim(top=1.05)
     percent(axes)
     axes.legend(loc="lower left")
     save(path, figure)
@@ -69,7 +60,7 @@ def draw_coverage(path: Path, metrics: Metrics, confidence: Floats, right: Bools
 
 def draw_calibration(path: Path, metrics: Metrics) -> None:
     """Draw accuracy over confidence, and the number of titles in each bin."""
-    bins = pd.DataFrame(metrics["calibration"]).rename(columns={"accuracy": "true", "titles": "count"})
+    bins = pd.DataFrame(metrics["calibration"]).rename(columns={"accuracy": "frequency", "titles": "count"})
     figure, above, below = calibration_figure(bins, metrics["expected_calibration_error"])
     above.set(ylabel="accuracy")
     below.set(xlabel="confidence", ylabel="titles", xlim=(0, 1.02))
@@ -78,12 +69,12 @@ def draw_calibration(path: Path, metrics: Metrics) -> None:
 
 
 def calibration_figure(bins: pd.DataFrame, error: float) -> tuple[Figure, Axes, Axes]:
-    """Draw bins of `confidence, true, count`: the true fraction above, the counts below."""
+    """Draw bins of `confidence, frequency, count`: frequency over confidence above, counts below."""
     figure = Figure(figsize=(6, 6), layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
     above.plot([0, 1], [0, 1], color="grey", linestyle=":", label="perfectly calibrated")
-    above.plot(bins["confidence"], bins["true"], marker="o", label="these titles")
-    above.set(title=f"Calibration, expected error {error:.3f}", ylim=(0, 1.03))
+    above.plot(bins["confidence"], bins["frequency"], marker="o", label="these titles")
+    above.set(title=f"Calibration (expected calibration error {error:.3f})", ylim=(0, 1.03))
     percent(above)
     above.legend(loc="upper left")
     below.bar(bins["confidence"], bins["count"], width=min(0.04, 0.6 / len(bins)), color="tab:blue")
@@ -93,9 +84,9 @@ def calibration_figure(bins: pd.DataFrame, error: float) -> tuple[Figure, Axes, 
 
 
 def draw_robustness(path: Path, groups: Metrics) -> None:
-    """Draw accuracy or micro-F1 in each condition beside that of clean titles, one column per group of titles.
+    """Draw the main score in each condition and on clean titles, one column per group of titles.
 
-    Without groups there is no plot, and that of an earlier report is removed.
+    Without groups there is no plot; one of an earlier report is removed.
     """
     if not groups:
         path.unlink(missing_ok=True)
@@ -112,10 +103,10 @@ def draw_robustness(path: Path, groups: Metrics) -> None:
         colour, clean = f"C{number}", group["clean"][score]
         for axes, (part, conditions) in zip(column, parts.items(), strict=True):
             places = np.arange(len(conditions))
-            found = [row.scores[name][score] for row in conditions]
+            values = [row.scores[name][score] for row in conditions]
             axes.axvline(clean, color="grey", linestyle=":", linewidth=1)
-            axes.hlines(places, found, clean, color=colour, alpha=0.4)
-            axes.scatter(found, places, color=colour, zorder=3)
+            axes.hlines(places, values, clean, color=colour, alpha=0.4)
+            axes.scatter(values, places, color=colour, zorder=3)
             axes.set_yticks(places, [_row_label(row) for row in conditions])
             axes.set_ylim(len(conditions) - 0.4, -0.6)  # the first on top
             axes.grid(axis="x", alpha=0.3)
@@ -129,25 +120,50 @@ def draw_robustness(path: Path, groups: Metrics) -> None:
 
 
 def _align(columns: Sequence[Axes]) -> None:
-    """Give all columns the same range, so that losses compare by eye and no loss looks like none."""
+    """Give all columns axes of the same width, so that losses can be compared by eye."""
     widest = max(0.05, *(high - low for low, high in (axes.get_xlim() for axes in columns)))
     for axes in columns:
         axes.set_xlim(left=axes.get_xlim()[1] - widest)
 
 
 def _row_label(row: Row) -> str:
-    # Where noise can change few titles, accuracy holds for that reason alone.
+    # Noise that changes few titles costs little for that reason alone.
     return row.label if row.changed > _NEARLY_ALL else f"{row.label} ({row.changed:.0%} of titles)"
 
 
+def scatter_precisions(axes: Axes, points: Mapping[str, tuple[float, float | None]], label: str) -> None:
+    """Draw points by their requested precision, which is written beside them; a precision of None is left out."""
+    reached = {requested: (x, precision) for requested, (x, precision) in points.items() if precision is not None}
+    axes.scatter(
+        [x for x, _ in reached.values()],
+        [precision for _, precision in reached.values()],
+        color="tab:orange",
+        zorder=3,
+        label=label,
+    )
+    for requested, point in reached.items():
+        axes.annotate(
+            f"{float(requested):.0%}",
+            point,
+            xytext=(4, 3),
+            textcoords="offset points",
+            path_effects=[withStroke(linewidth=3, foreground="white")],  # legible on the curve
+        )
+
+
+def without_formulas(text: str) -> str:
+    """Return text for matplotlib, in which a dollar sign would start a formula."""
+    return text.replace("$", r"\$")
+
+
 def percent(axes: Axes) -> None:
-    """Show both axes in percent, on a grid."""
+    """Label both axes in percent and draw a grid."""
     axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     axes.grid(alpha=0.3)
 
 
 def save(path: Path, figure: Figure) -> None:
-    """Write the figure as a PNG file, whole or not at all."""
+    """Write the figure as a PNG file, atomically."""
     with replacing(path) as temporary:
         figure.savefig(temporary, format="png", dpi=120)

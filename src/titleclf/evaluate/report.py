@@ -1,4 +1,4 @@
-"""The report of an evaluation: metrics.json, report.md and pictures."""
+"""The report of an evaluation: metrics.json, report.md and plots."""
 
 import json
 from pathlib import Path
@@ -17,11 +17,11 @@ _MISTAKES = 15
 
 
 def write_report(folder: Path, metrics: Metrics, titles: LabelledTitles, probabilities: Floats) -> None:
-    """Write metrics.json, report.md and pictures for titles with their probabilities (titles, categories)."""
+    """Write metrics.json, report.md and plots, for titles with their probabilities (titles, categories)."""
     categories = list(metrics["categories"])
     confidence = probabilities.max(axis=1)
     predicted = probabilities.argmax(axis=1)
-    right = predicted == titles.targets
+    is_right = predicted == titles.targets
     write_text(folder / "metrics.json", json.dumps(metrics, indent=2, ensure_ascii=False) + "\n")
     sections = [
         _overview(metrics),
@@ -34,7 +34,7 @@ def write_report(folder: Path, metrics: Metrics, titles: LabelledTitles, probabi
     ]
     write_text(folder / "report.md", "\n".join(sections))
     draw_confusion(folder / "confusion.png", metrics["confusion"], categories)
-    draw_coverage(folder / "coverage.png", metrics, confidence, right)
+    draw_coverage(folder / "coverage.png", metrics, confidence, is_right)
     draw_calibration(folder / "calibration.png", metrics)
     draw_robustness(folder / "robustness.png", metrics["robustness"])
 
@@ -69,11 +69,11 @@ def _coverage(metrics: Metrics) -> str:
     lines = [
         "## Precision and coverage",
         "",
-        "With `--precision` a category is predicted only where its probability reaches a threshold of its own, fitted on",
-        "validation. The last column is the coverage of the best single threshold, chosen on these very titles: it",
-        "compares models and is no promise.",
+        "With `--precision`, a category is predicted only if its probability reaches the category's threshold, fitted",
+        "on validation. The last column is the coverage of the best single threshold, chosen on these very titles: use",
+        "it to compare models, not as a promise.",
         "",
-        "| wanted precision | precision | coverage | coverage, one threshold |",
+        "| requested precision | precision | coverage | coverage, one threshold |",
         "| ---: | ---: | ---: | ---: |",
     ]
     for wanted, row in metrics["coverage"].items():
@@ -89,10 +89,11 @@ def _thresholds(metrics: Metrics) -> str:
     lines = [
         f"### At the target of {metrics['target_precision']:.1%}",
         "",
-        "Coverage: the fraction of the titles with this category as the best one, right or wrong, that reach its",
-        "threshold. A category without a threshold never reached this precision on validation and is never predicted.",
+        "Coverage: of the titles whose most probable category is this one, right or wrong, the fraction that reaches",
+        "its threshold. A category without a threshold never reached this precision on validation and is never",
+        "predicted.",
         "",
-        "| category | wanted precision | threshold | precision | coverage | titles |",
+        "| category | requested precision | threshold | precision | coverage | titles |",
         "| --- | ---: | ---: | ---: | ---: | ---: |",
     ]
     for category, row in metrics["thresholds"].items():
@@ -102,26 +103,26 @@ def _thresholds(metrics: Metrics) -> str:
 
 
 def as_percent(value: float | None) -> str:
-    """Return a fraction in percent, "none" for None."""
+    """Return a fraction as a percentage, and None as "none"."""
     return "none" if value is None else f"{value:.1%}"
 
 
 def noise_section(groups: Metrics) -> str:
-    """Return a section with a table of what each kind of noise costs each group."""
+    """Return the section on robustness: a table of the scores of each group in each condition."""
     score = SCORES[main_score(next(iter(groups.values()))["clean"])]
-    about = [f"{group['clean']['titles']:,} {name} ({GROUPS[name]})" for name, group in groups.items()]
+    sizes = [f"{group['clean']['titles']:,} {name} ({GROUPS[name]})" for name, group in groups.items()]
     lines = [
         "## Misspelt and reformatted titles",
         "",
-        f"The same titles, clean and noisy: {' and '.join(about)}.",
-        "`Changed` is the fraction of titles that the noise can change: few have diacritics to lose. All titles are",
-        f"scored; `lost` counts the points of {score} that the changed ones alone lose.",
+        f"The same titles, clean and noisy: {' and '.join(sizes)}.",
+        "`changed` is the fraction of titles that the noise changes: few have diacritics to lose. All titles are",
+        f"scored; `lost` is what the changed ones alone lose, in points of {score}.",
         "",
         "| titles | changed |" + "".join(f" {name}: {score} | macro-F1 | lost |" for name in groups),
         "| --- | ---: |" + " ---: | ---: | ---: |" * len(groups),
         "| clean | |" + "".join(f" {_scores(group['clean'])} | |" for group in groups.values()),
     ]
-    for row in [row for part in PARTS for row in rows(groups, part)]:
+    for row in (row for part in PARTS for row in rows(groups, part)):
         cells = [f" {_scores(scores)} | {_points(scores['loss'])} |" for scores in row.scores.values()]
         lines.append(f"| {row.label} | {row.changed:.0%} |" + "".join(cells))
     return "\n".join(lines) + "\n"

@@ -1,4 +1,4 @@
-"""How accuracy, or micro-F1 of tags, holds when titles are misspelt or written in a channel's format."""
+"""Robustness: accuracy, or micro-F1 of tags, on titles that are misspelt or in a channel's format."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -20,20 +20,20 @@ PARTS = {"misspellings": "Misspellings", "kinds": "One misspelling, by kind", "f
 ANY = "any"  # all formats mixed
 EDITS = (1, 2, 3)
 _ABOUT = {"accuracy": "Accuracy on", "micro_f1": "Micro-F1 on"}
-_SEED = int.from_bytes(b"robustness")  # longer than any seed of training: evaluation never repeats training's draws
+_SEED = int.from_bytes(b"robustness")  # longer than any training seed: evaluation never repeats training's noise
 
 Predict = Callable[[Programmes], Targets]
 
 
 class Scoring(NamedTuple):
-    """How targets are scored: `summary(predicted, true)`, and the `loss(clean, noisy, true)` between two predictions."""
+    """How predictions are scored: `summary(predicted, true)`, and `loss(clean, noisy, true)` of two predictions."""
 
     summary: Callable[[Any, Any], Metrics]
     loss: Callable[[Any, Any, Any], float]
 
 
 class Condition(NamedTuple):
-    """A kind of noise: `noise(titles, generator=...)` returns as many titles."""
+    """A kind of noise: `noise(titles, generator=...)` returns the noisy titles."""
 
     part: str
     name: str
@@ -41,7 +41,7 @@ class Condition(NamedTuple):
 
 
 class Row(NamedTuple):
-    """A condition in a table: the fraction of all groups' titles that it changed, and the scores by group."""
+    """A condition in a table: the fraction of all groups' titles that it changes, and the scores by group."""
 
     label: str
     changed: float
@@ -49,7 +49,7 @@ class Row(NamedTuple):
 
 
 def conditions() -> list[Condition]:
-    """Return one to three misspellings of any kind, then each kind and each format alone, and any format."""
+    """Return one to three misspellings of any kind, each kind alone, each format alone, and any format."""
     kinds, formats = list(Misspelling), list(Format)
     return [
         *(Condition("misspellings", str(edits), partial(misspell, kinds=kinds, edits=edits)) for edits in EDITS),
@@ -62,9 +62,9 @@ def conditions() -> list[Condition]:
 def robustness(predict: Predict, groups: Mapping[str, LabelledTitles], titles: int, scoring: Scoring) -> Metrics:
     """Return the scores of at most `titles` titles of each group, clean and in each condition.
 
-    Plain values: `group: {clean: scores, misspellings: {1: scores, ...}, kinds: {...}, formats: {...}}`. A condition is
-    scored on all titles of a group. `changed` is the fraction that it could change (few titles have diacritics to
-    lose), and `loss` what the score of these alone lost, None where there are none.
+    The result is `{group: {clean: scores, misspellings: {1: scores, ...}, kinds: {...}, formats: {...}}}`. A condition
+    is scored on all titles of a group. `changed` is the fraction that it changes (few titles have diacritics to lose),
+    and `loss` the score that these alone lose, None if it changes none.
     """
     samples = {name: _sample(group, titles) for name, group in groups.items() if titles and len(group)}
     clean = {name: predict(group.programmes) for name, group in samples.items()}
@@ -81,7 +81,7 @@ def robustness(predict: Predict, groups: Mapping[str, LabelledTitles], titles: i
 
 
 def rows(groups: Metrics, part: str) -> list[Row]:
-    """Return the conditions of a part in their order."""
+    """Return the conditions of a part as rows of a table."""
     sizes = [group["clean"]["titles"] for group in groups.values()]
     table = []
     for name in next(iter(groups.values()))[part]:
@@ -92,17 +92,18 @@ def rows(groups: Metrics, part: str) -> list[Row]:
 
 
 def robustness_line(group: Metrics) -> str:
-    """Return a group's main score, clean and noisy, in a few words."""
+    """Return a group's main score on clean and noisy titles, in a few words."""
     score = main_score(group["clean"])
-    one, two = (group["misspellings"][edits][score] for edits in ("1", "2"))
-    formatted, clean = group["formats"][ANY][score], group["clean"][score]
+    clean, reformatted = group["clean"][score], group["formats"][ANY][score]
+    once, twice = (group["misspellings"][edits][score] for edits in ("1", "2"))
     return (
-        f"{clean:.1%} clean, {one:.1%} with one misspelling, {two:.1%} with two, {formatted:.1%} in a channel's format"
+        f"{clean:.1%} clean, {once:.1%} with one misspelling, {twice:.1%} with two, "
+        f"{reformatted:.1%} in a channel's format"
     )
 
 
 def robustness_summary(groups: Metrics) -> str:
-    """Return a line per group."""
+    """Return a line of text per group."""
     return "".join(
         f"{_ABOUT[main_score(group['clean'])]} {name} titles: {robustness_line(group)}.\n"
         for name, group in groups.items()
@@ -114,11 +115,12 @@ def _sample(group: LabelledTitles, titles: int) -> LabelledTitles:
 
 
 def _scores(predict: Predict, group: LabelledTitles, clean: Targets, noisy: list[str], scoring: Scoring) -> Metrics:
-    changed = np.array([after != before for after, before in zip(noisy, group.titles, strict=True)])
+    is_changed = np.array([after != before for after, before in zip(noisy, group.titles, strict=True)])
+    changed = np.flatnonzero(is_changed)
     predicted = clean.copy()  # an unchanged title keeps its prediction
-    predicted[changed] = predict(group.with_titles(noisy).take(np.flatnonzero(changed)).programmes)
-    loss = scoring.loss(clean[changed], predicted[changed], group.targets[changed]) if changed.any() else None
-    return {**scoring.summary(predicted, group.targets), "changed": float(changed.mean()), "loss": loss}
+    predicted[changed] = predict(group.with_titles(noisy).take(changed).programmes)
+    loss = scoring.loss(clean[changed], predicted[changed], group.targets[changed]) if len(changed) else None
+    return {**scoring.summary(predicted, group.targets), "changed": float(is_changed.mean()), "loss": loss}
 
 
 def _label(part: str, name: str) -> str:

@@ -1,4 +1,4 @@
-"""Scores of predictions of several tags: F1, average precision, exact sets and calibration."""
+"""Scores of models that predict several tags per title: F1, average precision, subset accuracy and calibration."""
 
 from dataclasses import asdict
 
@@ -12,46 +12,43 @@ from titleclf.runtime.calibration import NO_TAG_TEMPERATURE, TagTemperature
 
 
 def negative_log_likelihood(logits: Floats, tags: Bools, temperature: TagTemperature = NO_TAG_TEMPERATURE) -> float:
-    """Return the mean over titles of -log p(tags), summed over tags (titles, categories), in nats per title."""
+    """Return the mean of -log p(tags), of logits and tags (titles, categories), in nats per title."""
     signed = np.where(tags, 1, -1) * temperature.tempered(logits)
     return float(np.logaddexp(0, -signed).sum(axis=1).mean())
 
 
 def expected_calibration_error(probabilities: Floats, tags: Bools, bins: int) -> float:
-    """Return the mean gap between probability and truth, over all pairs of a title and a tag in bins of equal width."""
+    """Return the mean gap between probability and frequency over all title-tag pairs, in bins of equal width."""
     rows = calibration(probabilities, tags, bins)
     return float(sum(row["pairs"] * abs(row["share"] - row["confidence"]) for row in rows) / tags.size)
 
 
 def calibration(probabilities: Floats, tags: Bools, bins: int) -> list[dict[str, float]]:
-    """Return each bin's mean probability, fraction of true pairs and number of pairs; bins without pairs are left out.
-
-    A pair is a title and a tag (titles, categories). Most pairs are improbable.
-    """
-    which = np.minimum((probabilities * bins).astype(int), bins - 1)
+    """Return mean probability, frequency and number of title-tag pairs of each bin of equal width that is not empty."""
+    bin_of_pair = np.minimum((probabilities * bins).astype(int), bins - 1)
     return [
         {
-            "confidence": float(probabilities[which == number].mean()),
-            "share": float(tags[which == number].mean()),
-            "pairs": int((which == number).sum()),
+            "confidence": float(probabilities[bin_of_pair == number].mean()),
+            "share": float(tags[bin_of_pair == number].mean()),
+            "pairs": int((bin_of_pair == number).sum()),
         }
-        for number in np.unique(which)
+        for number in np.unique(bin_of_pair)
     ]
 
 
-def summary(named: Bools, tags: Bools) -> Metrics:
-    """Return micro-F1, macro-F1 (over the tags that occur) and subset accuracy, of tags (titles, categories)."""
+def summary(predicted: Bools, tags: Bools) -> Metrics:
+    """Return micro-F1, macro-F1 over the tags that occur, and subset accuracy, of tags (titles, categories)."""
     occur = tags.any(axis=0)
     return {
         "titles": len(tags),
-        "micro_f1": float(f1_score(tags, named, average="micro", zero_division=0)),
-        "macro_f1": float(f1_score(tags[:, occur], named[:, occur], average="macro", zero_division=0)),
-        "subset_accuracy": float((named == tags).all(axis=1).mean()),
+        "micro_f1": float(f1_score(tags, predicted, average="micro", zero_division=0)),
+        "macro_f1": float(f1_score(tags[:, occur], predicted[:, occur], average="macro", zero_division=0)),
+        "subset_accuracy": float((predicted == tags).all(axis=1).mean()),
     }
 
 
 def loss(clean: Bools, noisy: Bools, tags: Bools) -> float:
-    """Return the micro-F1 lost from clean to noisy titles, by the tags that were named for both."""
+    """Return the micro-F1 lost to noise, from the tags that were predicted for clean and noisy titles."""
     return float(summary(clean, tags)["micro_f1"] - summary(noisy, tags)["micro_f1"])
 
 
@@ -66,21 +63,21 @@ def average_precisions(probabilities: Floats, tags: Bools) -> list[float | None]
 def measure(
     logits: Floats, tags: Bools, languages: npt.NDArray[np.str_], contents: BundleContents, bins: int
 ) -> Metrics:
-    """Return everything that a report shows, as plain values, for logits and tags (titles, categories)."""
+    """Return the scores in a report, except coverage and robustness; logits and tags are (titles, categories)."""
     temperature = contents.temperature
     if not isinstance(temperature, TagTemperature):
         raise TypeError(f"several tags per title need a TagTemperature, not {type(temperature).__name__}")
     probabilities, uncalibrated = temperature.probabilities(logits), NO_TAG_TEMPERATURE.probabilities(logits)
     thresholds = contents.thresholds.default()
-    named = probabilities >= thresholds
-    precision, recall, _, _ = precision_recall_fscore_support(tags, named, average="micro", zero_division=0)
+    predicted = probabilities >= thresholds
+    precision, recall, _, _ = precision_recall_fscore_support(tags, predicted, average="micro", zero_division=0)
     averages = average_precisions(probabilities, tags)
-    scores = [column.tolist() for column in precision_recall_fscore_support(tags, named, zero_division=0)]
+    scores = [column.tolist() for column in precision_recall_fscore_support(tags, predicted, zero_division=0)]
     names = ("precision", "recall", "f1", "support", "average_precision", "threshold")
     columns = zip(*scores, averages, thresholds.tolist(), strict=True)
     rows = zip(contents.categories, columns, strict=True)
     return {
-        **summary(named, tags),
+        **summary(predicted, tags),
         "micro_precision": float(precision),
         "micro_recall": float(recall),
         "mean_average_precision": float(np.mean([average for average in averages if average is not None])),
@@ -92,7 +89,7 @@ def measure(
         "calibration": calibration(probabilities, tags, bins),
         "categories": {tag: dict(zip(names, row, strict=True)) for tag, row in rows},
         "languages": {
-            str(language): summary(named[languages == language], tags[languages == language])
+            str(language): summary(predicted[languages == language], tags[languages == language])
             for language in np.unique(languages)
         },
     }

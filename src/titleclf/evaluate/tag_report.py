@@ -1,4 +1,4 @@
-"""The report of an evaluation of tags: metrics.json, report.md and pictures."""
+"""The report of an evaluation of tags: metrics.json, report.md and plots."""
 
 import json
 from pathlib import Path
@@ -19,7 +19,7 @@ _MISTAKES = 15
 
 
 def write_report(folder: Path, metrics: Metrics, titles: LabelledTitles, probabilities: Floats) -> None:
-    """Write metrics.json, report.md and pictures for titles with their probabilities (titles, categories)."""
+    """Write metrics.json, report.md and plots, for titles with their probabilities (titles, categories)."""
     tags = titles.targets.astype(np.bool_)
     write_text(folder / "metrics.json", json.dumps(metrics, indent=2, ensure_ascii=False) + "\n")
     sections = [
@@ -75,10 +75,10 @@ def _coverage(metrics: Metrics) -> str:
     lines = [
         "## Precision and recall",
         "",
-        "A tag is predicted where its probability reaches a threshold of its own, fitted on validation: the one with",
-        "the best F1, or with `--precision` a higher one that reached this precision.",
+        "A tag is predicted if its probability reaches the tag's threshold, fitted on validation: the one with the",
+        "best F1, or with `--precision` a higher one that reached this precision.",
         "",
-        "| wanted precision | precision | recall |",
+        "| requested precision | precision | recall |",
         "| ---: | ---: | ---: |",
         f"| the best F1 | {as_percent(metrics['unasked']['precision'])} | {metrics['unasked']['recall']:.1%} |",
     ]
@@ -94,7 +94,7 @@ def _thresholds(metrics: Metrics) -> str:
         "",
         "A tag without a threshold never reached this precision on validation and is never predicted.",
         "",
-        "| category | wanted precision | threshold | precision | recall | titles |",
+        "| category | requested precision | threshold | precision | recall | titles |",
         "| --- | ---: | ---: | ---: | ---: | ---: |",
     ]
     for category, row in metrics["thresholds"].items():

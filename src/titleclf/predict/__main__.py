@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 
 from titleclf import __version__
-from titleclf.predict.output import reconfigure, writer
+from titleclf.predict.output import writer
 from titleclf.runtime.arguments import count, fraction, precision, program
 from titleclf.runtime.bundle.reader import LATEST, default_model, model_folder
 from titleclf.runtime.classifier import Classifier
 from titleclf.runtime.errors import InputError, exit_codes
 from titleclf.runtime.explanation import check_linear, explain
-from titleclf.runtime.files import SHIPPED
+from titleclf.runtime.files import SHIPPED, reconfigure
 from titleclf.runtime.network import LinearNetwork
 from titleclf.runtime.prediction import Prediction
 from titleclf.runtime.tables import checked_lines, is_plain, titles_in

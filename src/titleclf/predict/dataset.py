@@ -15,7 +15,7 @@ from tqdm import tqdm
 from titleclf import __version__
 from titleclf.runtime.arguments import count, precision
 from titleclf.runtime.bundle.reader import LATEST, default_model
-from titleclf.runtime.errors import InputError, exit_codes, needing_ray
+from titleclf.runtime.errors import InputError, exit_codes, require_extra
 from titleclf.runtime.files import SHIPPED
 
 if TYPE_CHECKING:  # pyarrow is an extra
@@ -37,7 +37,7 @@ After an interruption, the same command continues with the missing shards.
 def main() -> None:
     """Run the command line."""
     arguments = _parser().parse_args()
-    with needing_ray():
+    with require_extra("ray"):
         import ray  # noqa: F401  # so that it is missed now
 
         from titleclf.predict.blocks import begin, clear_up, read

@@ -1,17 +1,17 @@
 """Predictions and explanations as text for people, and as JSON lines or CSV for programs."""
 
 import csv
-import io
 import itertools
 import json
 import math
 import os
 import sys
 from collections.abc import Callable, Iterable
-from typing import Any, TextIO
+from typing import Any
 
 from titleclf.runtime.choices import Task
 from titleclf.runtime.errors import InputError
+from titleclf.runtime.files import reconfigure
 from titleclf.runtime.prediction import Explanation, Piece, Prediction, strongest_first
 from titleclf.runtime.text.characters import printable
 from titleclf.runtime.text.tags import BAR
@@ -54,12 +54,6 @@ def writer(
     more = [name for rank in range(2, top + 1) for name in (f"candidate_{rank}", f"probability_{rank}")]
     table.writerow(["title", "category", "candidate", "probability", *more])
     return lambda prediction: table.writerow(_as_cells(prediction, top))
-
-
-def reconfigure(stream: TextIO, **settings: Any) -> None:
-    """Set a stream's encoding and line ends, if it has them."""
-    if isinstance(stream, io.TextIOWrapper):
-        stream.reconfigure(**settings)
 
 
 def coloured(explanation: Explanation) -> str:

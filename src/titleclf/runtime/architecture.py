@@ -1,4 +1,4 @@
-"""The schemas of `model`: what prediction, too, must know of a network."""
+"""The schemas of a network, which prediction needs, too, and how they are read from a file."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass
@@ -12,7 +12,7 @@ from titleclf.runtime.errors import InputError
 
 @dataclass
 class EmbeddingsConfig:
-    """A file of pre-trained embeddings, which of its tables are taken, and whether they stay as they are."""
+    """A file of pre-trained embeddings, the tables to load from it, and whether they are frozen."""
 
     path: str | None
     tables: list[str] | None
@@ -21,7 +21,7 @@ class EmbeddingsConfig:
 
 @dataclass
 class ModelConfig:
-    """What all encoders share."""
+    """The settings that all encoders share."""
 
     kind: ModelKind
     dim: int
@@ -35,7 +35,7 @@ class ModelConfig:
 
 @dataclass
 class BagConfig(ModelConfig):
-    """The sum over positions of position times character."""
+    """The sum over positions of the characters, each combined with its positional code."""
 
 
 @dataclass
@@ -71,9 +71,9 @@ def known_model(model: ModelConfig) -> AnyModel:
     Raises
     ------
     InputError
-        If it is another one: no implementation may answer for it as if it were one of them.
+        If it is another one, even a subclass: no implementation may compute it as if it were one of them.
     """
-    if not isinstance(model, AnyModel):
+    if not isinstance(model, AnyModel) or type(model) not in get_args(AnyModel):
         raise InputError(
             f"model.kind must be one of {', '.join(MODELS)}. Got {type(model).__name__}. Add it to each implementation "
             "of the network."
@@ -81,12 +81,12 @@ def known_model(model: ModelConfig) -> AnyModel:
     return model
 
 
-# Schemas whose fields depend on what their `kind` says; `config` adds those that only training knows.
+# Schemas whose fields depend on their `kind`; config.schemas adds those of training.
 KINDS: dict[type[Any], Mapping[Any, type[Any]]] = {ModelConfig: MODELS}
 
 
 def from_mapping(schema: type[Any], values: Mapping[str, Any], where: str = "config") -> Any:
-    """Build the dataclass `schema` from the plain `values` that were saved as JSON or YAML.
+    """Build the dataclass `schema` from plain `values` of JSON or YAML; `where` names their origin in errors.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""The arrays that pass between modules, by what is in them."""
+"""Types of the arrays that modules exchange."""
 
 from typing import Any
 

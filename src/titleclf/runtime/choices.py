@@ -1,10 +1,10 @@
-"""The choices that configuration offers by name."""
+"""The named choices of the configuration."""
 
 from enum import StrEnum
 
 
 class Device(StrEnum):
-    """Where tensors live; `auto` takes CUDA, then MPS, then the CPU."""
+    """The device that tensors are on; `auto` is CUDA, else MPS, else the CPU."""
 
     auto = "auto"
     cpu = "cpu"
@@ -13,7 +13,7 @@ class Device(StrEnum):
 
 
 class Task(StrEnum):
-    """How many categories a title has: exactly one, or several, its tags."""
+    """Whether a title has one category or several tags."""
 
     single = "single"
     multilabel = "multilabel"
@@ -29,14 +29,14 @@ class Positions(StrEnum):
 
 
 class Combine(StrEnum):
-    """How a positional code meets the character at its place."""
+    """How a positional code and the vector of the character at its position are combined."""
 
     multiply = "multiply"
     add = "add"
 
 
 class ModelKind(StrEnum):
-    """The encoders of `model`."""
+    """The encoders of titles."""
 
     bag = "bag"
     ngram = "ngram"
@@ -44,7 +44,7 @@ class ModelKind(StrEnum):
 
 
 class ObjectiveKind(StrEnum):
-    """What embeddings are pre-trained for, in `objectives`."""
+    """The objectives of pre-training."""
 
     views = "views"
     skipgram = "skipgram"
@@ -53,7 +53,7 @@ class ObjectiveKind(StrEnum):
 
 
 class MemoryKind(StrEnum):
-    """Which titles a memory leans on: none, those that are known, or also those that resemble a known one."""
+    """Which titles a memory adds evidence for: none, known ones, or also those similar to a known one."""
 
     none = "none"
     exact = "exact"
@@ -61,7 +61,7 @@ class MemoryKind(StrEnum):
 
 
 class Misspelling(StrEnum):
-    """What happens to the letters of a title, in `noise.misspell`."""
+    """The misspellings of `noise.misspell`."""
 
     insert = "insert"
     delete = "delete"
@@ -73,7 +73,7 @@ class Misspelling(StrEnum):
 
 
 class Format(StrEnum):
-    """How guides dress a title up, in `noise.reformat`."""
+    """The formats of titles in guides, in `noise.reformat`."""
 
     case = "case"
     mark_before = "mark_before"
@@ -87,7 +87,7 @@ class Format(StrEnum):
 
 
 class ExportFormat(StrEnum):
-    """What `export` writes: a folder that predicts, embeddings to start another training from, or an ONNX network."""
+    """The outputs of `export`: a folder for prediction, embeddings for another training, or an ONNX network."""
 
     bundle = "bundle"
     embeddings = "embeddings"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 import numpy as np
 
-from titleclf.runtime.architecture import NgramConfig
+from titleclf.runtime.architecture import NgramConfig, known_model
 from titleclf.runtime.arrays import Bools, Floats, Labels
 from titleclf.runtime.bundle.contents import Bundle, BundleContents
 from titleclf.runtime.bundle.folding import is_folded
@@ -106,8 +106,8 @@ class Classifier(Generic[AnyNetwork]):
         self, programmes: Programmes, top: int = 1, min_probability: float | Floats | None = None
     ) -> list[Prediction]:
         """Return what `predict` does, for programmes."""
-        if self.contents.fields is None:
-            programmes = Programmes(programmes.titles)
+        fields = self.contents.fields
+        programmes = programmes.titles_only() if fields is None else fields.as_distinguished(programmes)
         distinct = programmes.distinct()  # guides repeat their titles
         if len(distinct) <= _CHUNK:
             predictions = self._predict(distinct, top, min_probability)
@@ -182,12 +182,17 @@ class Classifier(Generic[AnyNetwork]):
 
 
 def classifier_of(bundle: Bundle) -> Classifier[LinearNetwork]:
-    """Return the classifier in numpy of what a bundle's folder holds, or will hold."""
-    contents = bundle.contents
-    if isinstance(bundle.model, NgramConfig) and is_folded(bundle.weights):
-        folded = FoldedNetwork.of(bundle.model, bundle.weights, contents.characters, contents.fields)
-        return Classifier(contents, folded)
-    return Classifier(contents, NumpyNetwork.of(bundle.model, bundle.weights, contents.characters, contents.fields))
+    """Return the classifier in numpy of what a bundle's folder holds, or will hold.
+
+    Raises
+    ------
+    InputError
+        If its model is not one that is computed in numpy.
+    """
+    contents, model = bundle.contents, known_model(bundle.model)
+    if isinstance(model, NgramConfig) and is_folded(bundle.weights):
+        return Classifier(contents, FoldedNetwork.of(model, bundle.weights, contents.characters, contents.fields))
+    return Classifier(contents, NumpyNetwork.of(model, bundle.weights, contents.characters, contents.fields))
 
 
 @contextmanager

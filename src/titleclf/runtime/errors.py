@@ -1,4 +1,4 @@
-"""What a user reads when something is wrong, and the exit code that goes with it."""
+"""Errors that a user can fix, and their exit codes."""
 
 import functools
 import os
@@ -12,11 +12,11 @@ INTERRUPTED = 130
 
 
 class InputError(ValueError):
-    """A mistake that the user can mend: `<where> must <rule>. Got <value>. <what to do>.` is all they see of it."""
+    """A mistake that the user can fix: one line with what is wrong and where, the value, and what to do."""
 
 
 def exit_codes(command: Callable[[], None]) -> Callable[[], None]:
-    """Turn what a user can cause into one line on standard error and an exit code: 2, or 130 for Ctrl-C."""
+    """Turn errors that a user can cause into one line on standard error and an exit code: 2, or 130 for Ctrl-C."""
 
     @functools.wraps(command)
     def guarded() -> None:
@@ -24,102 +24,79 @@ def exit_codes(command: Callable[[], None]) -> Callable[[], None]:
             command()
             sys.stdout.flush()
         except InputError as error:
-            _leave(str(error), BAD_INPUT)
+            _exit(str(error), BAD_INPUT)
         except BrokenPipeError:
-            _drop_output()  # the reader (`| head`) has what it wanted
+            _discard_output()  # the reader (`| head`) has closed the pipe
             sys.exit(0)
         except OSError as error:
             if error.errno is None:
                 raise
-            _leave(
+            _exit(
                 f"{error.filename or 'the output'} must be readable and writable. Got: {os.strerror(error.errno)}. "
                 "Check permissions and free space.",
                 BAD_INPUT,
             )
         except KeyboardInterrupt as interrupt:
-            _leave(f"Interrupted. {interrupt}".strip(), INTERRUPTED)
+            _exit(f"Interrupted. {interrupt}".strip(), INTERRUPTED)
 
     return guarded
 
 
-def _leave(line: str, code: int) -> Never:
+def _exit(line: str, code: int) -> Never:
     print(line, file=sys.stderr)
     try:
         sys.stdout.flush()
     except OSError:
-        _drop_output()
+        _discard_output()
     sys.exit(code)
 
 
-def _drop_output() -> None:
-    # Python flushes once more at exit: give it somewhere to do so.
+def _discard_output() -> None:
+    # Python flushes once more at exit, which would fail again.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-# As they are imported; pyproject.toml has them as distributions.
-_TRAINING = ("hydra", "matplotlib", "omegaconf", "pandas", "safetensors", "scipy", "sklearn", "torch")
-_SERVING = ("fastapi", "httptools", "pydantic", "starlette", "uvicorn")
-_SWEEPER = "hydra/sweeper/optuna"  # as Hydra looks for it
-_ONNX = ("onnx", "onnxruntime")
-_RAY = ("ray", "pyarrow")
+# By extra, its modules as they are imported; pyproject.toml has their distributions.
+EXTRAS = {
+    "train": ("hydra", "matplotlib", "omegaconf", "pandas", "scipy", "sklearn", "torch"),
+    "serve": ("fastapi", "httptools", "prometheus_client", "pydantic", "starlette", "uvicorn"),
+    "onnx": ("onnx", "onnxruntime"),
+    "ray": ("pyarrow", "ray"),
+    "sweep": ("optuna", "sqlalchemy"),
+}
 
 
-def lacking(verb: str, error: BaseException) -> str | None:
-    """Return what a user must know if `verb` ended because a module of an extra is not installed, else None."""
-    if not isinstance(error, ModuleNotFoundError):
-        return None
-    if error.name in _SERVING:  # of the one verb that serves, whatever file it is in
-        verb, what, extra = "serve", "the service", "serve"
-    elif error.name in _TRAINING:
-        what, extra = "training", "train"
-    else:
-        return None
-    return (
-        f"titleclf {verb} must have what {what} needs. Got no module named {error.name}. "
-        f"Install it: pip install 'titleclf[{extra}]'."
-    )
-
-
-def lacking_sweeper(missing: str | None) -> str | None:
-    """Return what a user must know if Hydra misses the sweeper that searches, else None."""
-    if missing != _SWEEPER:
-        return None
-    return "A search must have hydra-optuna-sweeper. Got no such package. Install it: pip install 'titleclf[sweep]'."
+def missing_extra(verb: str, error: BaseException) -> str | None:
+    """Return the sentence for a `verb` that ended because a module of its extra is not installed, else None."""
+    if isinstance(error, ModuleNotFoundError):
+        if error.name in EXTRAS["serve"]:  # only one verb serves, whatever file it was started from
+            return _missing("titleclf serve", "serve", error)
+        if error.name in EXTRAS["sweep"]:
+            return _missing("titleclf sweep", "sweep", error)
+        if error.name in EXTRAS["train"]:
+            return _missing(f"titleclf {verb}", "train", error)
+    return None
 
 
 @contextmanager
-def needing_onnx() -> Iterator[None]:
-    """Say what a user must know if a module for ONNX is imported here and is not installed.
+def require_extra(extra: str) -> Iterator[None]:
+    """Import modules of an extra in this block.
 
     Raises
     ------
     InputError
-        If it is not.
+        If one of them is not installed.
     """
-    with _needing("what ONNX needs", _ONNX, "onnx"):
-        yield
-
-
-@contextmanager
-def needing_ray() -> Iterator[None]:
-    """Say what a user must know if a module for data sets is imported here and is not installed.
-
-    Raises
-    ------
-    InputError
-        If it is not.
-    """
-    with _needing("what data sets need", _RAY, "ray"):
-        yield
-
-
-@contextmanager
-def _needing(what: str, names: tuple[str, ...], extra: str) -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
-        if error.name not in names:
+        if error.name not in EXTRAS[extra]:
             raise
-        raise InputError(
-            f"titleclf must have {what}. Got no module named {error.name}. Install it: pip install 'titleclf[{extra}]'."
-        ) from error
+        raise InputError(_missing("titleclf", extra, error)) from error
+
+
+def _missing(program: str, extra: str, error: ModuleNotFoundError) -> str:
+    return (
+        f"{program} needs the extra {extra}. Got no module named {error.name}. "
+        f"Install it: pip install 'titleclf[{extra}]'."
+    )

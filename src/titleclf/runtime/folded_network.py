@@ -114,8 +114,9 @@ class FoldedNetwork:
     def logits(self, programmes: Programmes) -> Floats:
         """Return logits (programmes, categories)."""
         logits = self._title_logits(programmes.titles)
-        for scores in self.field_logits(programmes):
-            logits += scores
+        if self.fields is not None:
+            for scores in self.field_logits(programmes):
+                logits += scores
         return logits
 
     def field_logits(self, programmes: Programmes) -> list[Floats]:

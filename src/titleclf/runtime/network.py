@@ -1,16 +1,18 @@
 """What every implementation of a network can do, and the one in numpy, from the weights as they lie in a bundle."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple, Protocol, Self, assert_never
 
 import numpy as np
 
-from titleclf.runtime.architecture import BagConfig, ConvConfig, ModelConfig, NgramConfig, known_model
+from titleclf.runtime.architecture import AnyModel, BagConfig, ConvConfig, ModelConfig, NgramConfig, known_model
 from titleclf.runtime.arrays import Bools, Floats, Labels
 from titleclf.runtime.bundle.folding import FIELDS
 from titleclf.runtime.bundle.packing import SCALE, TABLE, Array, is_packed, signed, unpacked
 from titleclf.runtime.choices import Combine, Positions
+from titleclf.runtime.errors import InputError
 from titleclf.runtime.text.characters import Batch, Characters
 from titleclf.runtime.text.ngrams import located, ngrams
 from titleclf.runtime.text.programmes import FieldVocabulary, Programmes
@@ -92,7 +94,7 @@ class NumpyNetwork:
 
     def logits(self, programmes: Programmes) -> Floats:
         """Return logits (programmes, categories)."""
-        vectors = self._encoded(self.characters.batch(programmes.titles))
+        vectors = _encoder(known_model(self.model))(self, self.characters.batch(programmes.titles))
         vectors = sum(self._field_vectors(programmes), vectors)
         if not self.model.hidden:
             return self._linear("head", vectors)
@@ -131,18 +133,9 @@ class NumpyNetwork:
             return []
         return [self.weights[name].take(column, axis=0) for name, column in zip(FIELDS, ids.T, strict=True)]
 
-    def _encoded(self, batch: Batch) -> Floats:
-        """Return the vectors of titles (batch, dim)."""
-        model = known_model(self.model)
-        match model:
-            case BagConfig():
-                return _sums(self._character_vectors(batch), batch.mask.sum(axis=1))
-            case NgramConfig():
-                return self._ngrams(batch, model)
-            case ConvConfig():
-                return self._strongest(batch, model)
-            case _:
-                assert_never(model)
+    def encode_bag(self, batch: Batch) -> Floats:
+        """Return the sums of positional characters (batch, dim)."""
+        return _sums(self._character_vectors(batch), batch.mask.sum(axis=1))
 
     def _character_vectors(self, batch: Batch) -> Floats:
         """Return the characters of all titles, one title after the other, with the codes of their places."""
@@ -152,7 +145,8 @@ class NumpyNetwork:
         codes = self.codes.take(batch.mask.nonzero()[1], axis=0)  # (characters, dim)
         return vectors * codes if self.model.combine is Combine.multiply else vectors + codes
 
-    def _ngrams(self, batch: Batch, model: NgramConfig) -> Floats:
+    def encode_ngrams(self, batch: Batch, model: NgramConfig) -> Floats:
+        """Return the sums of characters and n-grams, divided by the root of their number (batch, dim)."""
         grams, counts = ngrams(batch.ids, batch.mask, model.orders, model.buckets, across_words=model.across_words)
         characters = batch.mask.sum(axis=1)
         summed = _sums(self._character_vectors(batch), characters) + self._table_sums(grams, counts)  # (batch, dim)
@@ -167,8 +161,8 @@ class NumpyNetwork:
         scale = self.weights[SCALE]
         return _sums(signed(rows, len(scale)), counts) * scale
 
-    def _strongest(self, batch: Batch, model: ConvConfig) -> Floats:
-        """Return what each convolution gives at its strongest place (batch, channels of all widths)."""
+    def encode_conv(self, batch: Batch, model: ConvConfig) -> Floats:
+        """Return the convolutions' maxima over places (batch, channels of all widths)."""
         vectors = np.zeros((*batch.ids.shape, model.dim), dtype=np.float32)  # (batch, length, dim)
         vectors[batch.mask] = self._character_vectors(batch)
         maps = [self._convolved(vectors, number, width) for number, width in enumerate(model.widths)]
@@ -189,6 +183,35 @@ class NumpyNetwork:
     def _linear(self, name: str, vectors: Floats) -> Floats:
         logits: Floats = vectors @ self.weights[f"{name}.weight"].T + self.weights[f"{name}.bias"]
         return logits
+
+
+def check_implemented(model: ModelConfig) -> None:
+    """Refuse a model that this implementation lacks: its bundles could not predict.
+
+    Raises
+    ------
+    InputError
+        If it lacks an encoder of this kind.
+    """
+    try:
+        _encoder(known_model(model))
+    except AssertionError as error:
+        raise InputError(
+            f"model.kind must be one that every implementation of the network computes. Got {model.kind}, which "
+            "runtime/network.py does not. Add it there."
+        ) from error
+
+
+def _encoder(model: AnyModel) -> Callable[[NumpyNetwork, Batch], Floats]:
+    match model:
+        case BagConfig():
+            return NumpyNetwork.encode_bag
+        case NgramConfig():
+            return partial(NumpyNetwork.encode_ngrams, model=model)
+        case ConvConfig():
+            return partial(NumpyNetwork.encode_conv, model=model)
+        case _:
+            assert_never(model)
 
 
 def codes_of(kind: Positions, length: int, dim: int) -> Floats | None:

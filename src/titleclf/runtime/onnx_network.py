@@ -11,7 +11,7 @@ from titleclf.runtime.architecture import ModelConfig, NgramConfig, from_mapping
 from titleclf.runtime.arrays import Floats
 from titleclf.runtime.bundle.contents import BundleContents, ModelInfo
 from titleclf.runtime.choices import Task
-from titleclf.runtime.errors import InputError, needing_onnx
+from titleclf.runtime.errors import InputError, require_extra
 from titleclf.runtime.tasks import TASKS
 from titleclf.runtime.text.characters import Batch, Characters, Ids
 from titleclf.runtime.text.ngrams import ngrams
@@ -118,7 +118,7 @@ def parse_onnx(content: bytes, where: str) -> tuple[BundleContents, OnnxNetwork]
 
 def _opened(content: bytes, where: str) -> tuple["InferenceSession", Any]:
     """Return the network, and the JSON under METADATA in the file, None if there is none."""
-    with needing_onnx():
+    with require_extra("onnx"):
         import onnxruntime
         from onnxruntime.capi import onnxruntime_pybind11_state as errors
 

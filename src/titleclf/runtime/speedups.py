@@ -1,11 +1,11 @@
-"""What is compiled of prediction, where the installation could compile it: the same answers in less time."""
+"""The compiled part of prediction, if the installation has compiled it: the same results, faster."""
 
 import os
 from importlib import import_module
 from types import ModuleType
 
 
-def _found() -> ModuleType | None:
+def _import() -> ModuleType | None:
     if os.environ.get("TITLECLF_PURE") == "1":
         return None
     try:
@@ -14,4 +14,4 @@ def _found() -> ModuleType | None:
         return None
 
 
-compiled = _found()
+compiled = _import()

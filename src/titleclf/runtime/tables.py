@@ -1,4 +1,4 @@
-"""Tables of titles as people have them: CSV, TSV, JSON lines and Parquet, read a row at a time."""
+"""Tables of titles in CSV, TSV, JSON Lines or Parquet, read row by row."""
 
 import csv
 import gzip
@@ -11,12 +11,12 @@ from typing import IO, Any, NamedTuple
 
 from titleclf.runtime.errors import InputError
 
-FORMATS = ".csv, .tsv, .jsonl, .parquet (the first three also with .gz)"
-_NAMED_ROWS = 10
+_FORMATS = ".csv, .tsv, .jsonl, .parquet (the first three also with .gz)"
+_LISTED_ROWS = 10
 
 
 class Record(NamedTuple):
-    """One row with the line it starts on; a row that can't be read has a problem instead of cells."""
+    """One row and the line it starts on; an unreadable row has a problem instead of cells."""
 
     line: int
     cells: dict[str, Any]
@@ -24,12 +24,12 @@ class Record(NamedTuple):
 
 
 def read_records(path: Path, required: list[str]) -> Iterator[Record]:
-    """Yield the rows of a table, one at a time; bytes that are not UTF-8 stay as lone surrogates.
+    """Yield the rows of a table one by one; bytes that are not UTF-8 become lone surrogates.
 
     Raises
     ------
     InputError
-        If the file is missing, damaged, of an unknown format, or has no column of a name in `required`.
+        If the file is missing or damaged, its format is unknown, or it lacks a `required` column.
     """
     suffix = "".join(path.suffixes[-2:]).lower() if path.suffix.lower() == ".gz" else path.suffix.lower()
     match suffix.removesuffix(".gz"):
@@ -43,46 +43,46 @@ def read_records(path: Path, required: list[str]) -> Iterator[Record]:
             yield from _parquet(path, required)
         case _:
             raise InputError(
-                f"{path} must be one of {FORMATS}. Got {path.suffix or 'no ending'}. Convert or rename it."
+                f"{path} must be one of {_FORMATS}. Got {path.suffix or 'no ending'}. Convert or rename it."
             )
 
 
 def refuse(path: Path, problems: Sequence[tuple[int, str]]) -> None:
-    """Refuse a table that has problems (line, what is wrong): up to ten are named.
+    """Refuse a table with problems (line, problem), and list up to ten of them.
 
     Raises
     ------
     InputError
-        If there is one.
+        If there is a problem.
     """
     if problems:
-        named = [f"{path}:{line}: {problem}" for line, problem in problems[:_NAMED_ROWS]]
-        unnamed = len(problems) - len(named)
-        raise InputError("\n".join([*named, *([f"{path}: {unnamed} more bad rows."] if unnamed else [])]))
+        listed = [f"{path}:{line}: {problem}" for line, problem in problems[:_LISTED_ROWS]]
+        rest = len(problems) - len(listed)
+        raise InputError("\n".join([*listed, *([f"{path}: {rest} more bad rows."] if rest else [])]))
 
 
 @contextmanager
 def open_text(path: Path) -> Iterator[IO[str]]:
-    """Open a plain or gzipped file as UTF-8 text, undecodable bytes as lone surrogates, lines as they are."""
+    """Open a plain or gzipped UTF-8 file; undecodable bytes become lone surrogates, newlines are kept."""
     opener: Any = gzip.open if path.suffix.lower() == ".gz" else open
     try:
         with opener(path, "rt", encoding="utf-8-sig", errors="surrogateescape", newline="") as text:
             yield text
     except FileNotFoundError as error:
-        raise InputError(f"{path} must be a file that exists. Got nothing there. Check the path.") from error
+        raise _no_such_file(path) from error
     except IsADirectoryError as error:
         raise InputError(f"{path} must be a file. Got a folder. Name a file in it.") from error
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise InputError(f"{path} must be a whole gzip file. Got {error}. Fetch or compress it again.") from error
+        raise InputError(f"{path} must be a complete gzip file. Got {error}. Download or compress it again.") from error
 
 
 def titles_in(path: Path, column: str = "title") -> Iterator[str]:
-    """Yield the titles of a .txt with one a line, or of a table with that column; empty ones are "".
+    """Yield the titles of a .txt file with one title per line, or of a column of a table; empty ones are "".
 
     Raises
     ------
     InputError
-        If the file can't be read or a row is bad; it is named with its line.
+        If the file is unreadable, or at the line of the first bad row.
     """
     if is_plain(path):
         with open_text(path) as text:
@@ -96,12 +96,12 @@ def titles_in(path: Path, column: str = "title") -> Iterator[str]:
 
 
 def is_plain(path: Path) -> bool:
-    """Tell whether a file is one with a title a line, and no table."""
+    """Return whether a file has one title per line instead of a table."""
     return path.name.lower().removesuffix(".gz").endswith(".txt")
 
 
 def text_problem(cells: Mapping[str, Any], column: str) -> str | None:
-    """Return what is wrong with a cell that shall be text; one that is empty or not there is right."""
+    """Return the problem of a cell that must be text, if any; an empty or missing cell has none."""
     value = cells.get(column) or ""
     if not isinstance(value, str):
         return f"{column} must be text. Got {value!r}. Put it in quotes."
@@ -109,7 +109,7 @@ def text_problem(cells: Mapping[str, Any], column: str) -> str | None:
 
 
 def checked_lines(lines: Iterable[str], where: str) -> Iterator[str]:
-    """Yield the lines, and refuse the first that was not UTF-8."""
+    """Yield the lines up to the first that is not UTF-8, which is refused."""
     for number, line in enumerate(lines, start=1):
         if not is_utf8(line):
             raise InputError(f"{where}:{number}: must be UTF-8. Got other bytes. Convert it, for example with iconv.")
@@ -117,7 +117,7 @@ def checked_lines(lines: Iterable[str], where: str) -> Iterator[str]:
 
 
 def is_utf8(text: str) -> bool:
-    """Tell whether `text`, decoded with surrogateescape, was valid UTF-8."""
+    """Return whether `text` was valid UTF-8 before it was decoded with surrogateescape."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -138,7 +138,7 @@ def _delimited(path: Path, delimiter: str, required: list[str]) -> Iterator[Reco
             for cells in reader:
                 if len(cells) == len(header):
                     yield Record(line, dict(zip(header, cells, strict=True)))
-                elif cells:  # an empty line is no row
+                elif cells:  # empty lines are skipped
                     problem = (
                         f"must have {len(header)} columns. Got {len(cells)}. Quote cells that contain the delimiter."
                     )
@@ -159,23 +159,23 @@ def _json_record(line: int, content: str, required: list[str]) -> Record:
     try:
         row = json.loads(content)
     except (json.JSONDecodeError, RecursionError) as error:
-        return Record(line, {}, f"must be one JSON object. Got: {error}. Mend the line.")
+        return Record(line, {}, f"must be one JSON object. Got: {error}. Fix the line.")
     if not isinstance(row, dict) or any(name not in row for name in required):
         got = content.strip()[:60]
         return Record(
-            line, {}, f"must be one JSON object with the keys {', '.join(required)}. Got {got}. Mend the line."
+            line, {}, f"must be one JSON object with the keys {', '.join(required)}. Got {got}. Fix the line."
         )
     return Record(line, row)
 
 
 def _parquet(path: Path, required: list[str]) -> Iterator[Record]:
     if not path.is_file():
-        raise InputError(f"{path} must be a file that exists. Got nothing there. Check the path.")
+        raise _no_such_file(path)
     try:
         from pyarrow import ArrowException, parquet
     except ImportError as error:
         raise InputError(
-            f"{path} must be read with pyarrow. Got no such package. Install it: pip install 'titleclf[parquet]'."
+            f"{path} needs the extra parquet. Got no module named pyarrow. Install it: pip install 'titleclf[parquet]'."
         ) from error
     try:
         with parquet.ParquetFile(path) as file:
@@ -189,10 +189,14 @@ def _parquet(path: Path, required: list[str]) -> Iterator[Record]:
         raise InputError(f"{path} must be a Parquet file. Got: {str(error).splitlines()[0]} Write it again.") from error
 
 
+def _no_such_file(path: Path) -> InputError:
+    return InputError(f"{path}: no such file. Check the path.")
+
+
 def _require(path: Path, required: list[str], present: list[str]) -> None:
     missing = [name for name in required if name not in present]
     if missing:
         raise InputError(
             f"{path} must have the columns {', '.join(required)}. Got {', '.join(present)[:200] or 'none'}. "
-            "Rename them, or say which columns to take."
+            "Rename them, or name the columns to read."
         )

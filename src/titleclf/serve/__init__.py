@@ -1,1 +1,1 @@
-"""A service and its page: titles, uploaded guides, and guides that are watched on disk and served filled."""
+"""A web service and its page: classifies titles, fills uploaded guides and serves filled copies of watched ones."""

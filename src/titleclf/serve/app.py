@@ -1,4 +1,4 @@
-"""The routes of the service: which there are, what they take and what they answer."""
+"""The routes of the service."""
 
 import asyncio
 import csv
@@ -8,97 +8,110 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
+import fastapi
 from fastapi import FastAPI, Request
-from fastapi.responses import JSONResponse, PlainTextResponse, Response
+from fastapi.responses import JSONResponse, Response
+from prometheus_client import generate_latest
 from pydantic import BaseModel, Field
 from starlette.requests import ClientDisconnect
 
 from titleclf import __version__
 from titleclf.epg.kodi import genres_xml
 from titleclf.runtime.errors import InputError
-from titleclf.runtime.text.programmes import Context, contexts_of
+from titleclf.runtime.text.programmes import Programmes
 from titleclf.serve.guides import Guide
-from titleclf.serve.responses import attached, watched_guide, whole_file
-from titleclf.serve.security import CHARACTERS, EXPLAINED, TITLES, TOP, Guard, Refused, add_refusals
+from titleclf.serve.responses import attachment, guide_response, watched_guide_response
+from titleclf.serve.security import (
+    MAX_CHARACTERS,
+    MAX_EXPLAINED,
+    MAX_TITLES,
+    MAX_TOP,
+    Refused,
+    SecurityMiddleware,
+    add_error_handlers,
+)
 from titleclf.serve.service import Service
 from titleclf.serve.uploads import filled_name
 
 _PAGE = Path(__file__).parent / "page"
 _SCRIPTS = ("page.js", "titles.js", "guides.js", "corrections.js", "common.js")
 _PAGES = {"/": "index.html"} | {f"/{name}": name for name in ("page.css", "icon.svg", *_SCRIPTS)}
-_KINDS = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+_MEDIA_TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 
-Title = Annotated[str, Field(max_length=CHARACTERS)]
+Title = Annotated[str, Field(max_length=MAX_CHARACTERS)]
+GuideId = Annotated[str, fastapi.Path(alias="number")]  # the alias is part of a label of the metrics
 
 
-class Titles(BaseModel):
-    """Titles to answer, each with its `top` likeliest categories, and on demand with what speaks for the likeliest.
+class PredictRequest(BaseModel):
+    """Titles to predict, each with its `top` most likely categories and, on request, an explanation.
 
-    `channels` and `durations` in minutes, as many as titles, are for models that have learnt from such.
+    `channels` and `durations` (minutes) are as many as titles; models trained with them use them.
     """
 
-    titles: list[Title] = Field(max_length=TITLES)
+    titles: list[Title] = Field(max_length=MAX_TITLES)
     channels: list[Title | None] | None = None
     durations: list[float | None] | None = None
-    top: int = Field(default=3, ge=1, le=TOP)
+    top: int = Field(default=3, ge=1, le=MAX_TOP)
     explain: bool = False
 
 
 class Correction(BaseModel):
-    """What a title is; an empty category says to leave its programmes alone."""
+    """The right category of a title; an empty one leaves its programmes alone."""
 
     title: Title
-    category: str = Field(max_length=CHARACTERS)
+    category: str = Field(max_length=MAX_CHARACTERS)
 
 
-def application(service: Service) -> Guard:
-    """Return the service as an ASGI application: what it answers, behind what every request has to pass."""
+def application(service: Service) -> SecurityMiddleware:
+    """Return the ASGI application: the routes behind the security checks."""
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         async with service.running():
             yield
 
-    # FastAPI's pages about the routes load their code from elsewhere.
+    # FastAPI's documentation pages would load scripts from other sites.
     app = FastAPI(title="titleclf", version=__version__, docs_url=None, redoc_url=None, lifespan=lifespan)
-    add_refusals(app)
-    _add_titles(app, service)  # asked for most, and found first
+    add_error_handlers(app)
+    _add_titles(app, service)  # first, since routes are matched in order
     _add_pages(app)
     _add_corrections(app, service)
     _add_uploads(app, service)
     _add_watched(app, service)
-    _add_state(app, service)
-    return Guard(app, service.settings.names, service.settings.limits, service.metrics)
+    _add_status(app, service)
+    return SecurityMiddleware(app, service.settings.host_names, service.settings.limits, service.registry)
 
 
 def _add_pages(app: FastAPI) -> None:
     for url, name in _PAGES.items():
         path = _PAGE / name
-        page = _page(path.read_bytes(), _KINDS[path.suffix])
+        page = _page(path.read_bytes(), _MEDIA_TYPES[path.suffix])
         app.add_api_route(url, page, methods=["GET", "HEAD"], include_in_schema=False)
 
 
-def _page(content: bytes, kind: str) -> Any:
+def _page(content: bytes, media_type: str) -> Any:
     async def page() -> Response:
-        return Response(content, media_type=kind, headers={"Cache-Control": "no-cache"})
+        return Response(content, media_type=media_type, headers={"Cache-Control": "no-cache"})
 
     return page
 
 
 def _add_titles(app: FastAPI, service: Service) -> None:
     @app.post("/api/predict")
-    async def predict(asked: Titles) -> Response:
-        if asked.explain and len(asked.titles) > EXPLAINED:
+    async def predict(request: PredictRequest) -> Response:
+        count = len(request.titles)
+        if request.explain and count > MAX_EXPLAINED:
             raise Refused(
-                422, f"titles must be at most {EXPLAINED} with explain. Got {len(asked.titles):,}. Send fewer at once."
+                422, f"titles must have at most {MAX_EXPLAINED} items with explain. Got {count:,}. Send fewer at once."
             )
-        contexts = _contexts(asked)
-        answers = await service.answering.answer(asked.titles, asked.top, contexts)
-        service.metrics.titles += len(answers)
-        if asked.explain:
-            explanations = await service.answering.explanations(asked.titles, contexts)
-            answers = [answer | {"explanation": one} for answer, one in zip(answers, explanations, strict=True)]
-        return JSONResponse({"predictions": answers})
+        programmes = _programmes(request)
+        predictions = await service.batcher.predict(programmes, request.top)
+        service.titles_predicted.inc(count)
+        if request.explain:
+            explanations = await service.batcher.explain(programmes)
+            for prediction, explanation in zip(predictions, explanations, strict=True):
+                prediction["explanation"] = explanation
+        return JSONResponse({"predictions": predictions})
 
     @app.get("/api/about")
     async def about() -> dict[str, Any]:
@@ -108,21 +121,21 @@ def _add_titles(app: FastAPI, service: Service) -> None:
             "model": service.settings.model,
             "precision": service.settings.precision,
             "categories": service.categories,
-            "explains": service.answering.explains,
+            "explains": service.batcher.can_explain,
             "profiles": service.profiles,
             "options": {"profile": options.profile, "when": options.when, "mark": options.is_marked},
             "limits": {
-                "titles": TITLES,
-                "characters": CHARACTERS,
-                "explained": EXPLAINED,
+                "titles": MAX_TITLES,
+                "characters": MAX_CHARACTERS,
+                "explained": MAX_EXPLAINED,
                 "upload_bytes": limits.upload_bytes,
             },
         }
 
 
-def _contexts(asked: Titles) -> list[Context] | None:
+def _programmes(request: PredictRequest) -> Programmes:
     try:
-        return contexts_of(len(asked.titles), asked.channels, asked.durations)
+        return Programmes.checked(request.titles, request.channels, request.durations)
     except InputError as error:
         raise Refused(422, str(error)) from error
 
@@ -131,11 +144,12 @@ def _add_corrections(app: FastAPI, service: Service) -> None:
     corrections = service.corrections
 
     @app.get("/api/corrections")
-    async def listed() -> dict[str, Any]:
-        rows = sorted(corrections.overrides.titles.values())
+    async def list_corrections() -> dict[str, Any]:
+        titles = sorted(corrections.overrides.titles.values())
+        patterns = [row for _, row in corrections.overrides.patterns]
         return {
-            "corrections": [{"title": row.text, "category": row.category} for row in rows],
-            "patterns": [{"pattern": row.text, "category": row.category} for _, row in corrections.overrides.patterns],
+            "corrections": [{"title": row.text, "category": row.category} for row in titles],
+            "patterns": [{"pattern": row.text, "category": row.category} for row in patterns],
             "revision": corrections.revision,
             "problem": corrections.problem,
         }
@@ -151,69 +165,69 @@ def _add_corrections(app: FastAPI, service: Service) -> None:
         return {"title": title, "revision": corrections.revision}
 
     @app.get("/corrections.csv")
-    async def table() -> Response:
+    async def corrections_csv() -> Response:
         text = io.StringIO()
         overrides = corrections.overrides
         rows = [("", row.text, row.category) for _, row in overrides.patterns]
         rows += [(row.text, "", row.category) for row in overrides.titles.values()]
         csv.writer(text, lineterminator="\n").writerows([("title", "pattern", "category"), *rows])
-        return Response(text.getvalue(), media_type="text/csv", headers=attached("corrections.csv"))
+        return Response(text.getvalue(), media_type="text/csv", headers=attachment("corrections.csv"))
 
 
 def _add_uploads(app: FastAPI, service: Service) -> None:
     uploads = service.uploads
 
-    async def received(request: Request) -> str:
+    async def receive(request: Request) -> str:
         query = request.query_params
-        options = service.settings.options.asked(query, service.profiles)
+        options = service.settings.options.updated(query, service.profiles)
         return await uploads.receive(query.get("name", "guide.xml"), options, request.stream())
 
     @app.post("/api/guides", status_code=202)
     async def upload(request: Request) -> dict[str, Any]:
-        number = await received(request)
-        return {"id": number} | uploads.find(number).as_object()
+        guide_id = await receive(request)
+        return {"id": guide_id} | uploads.find(guide_id).as_json()
 
     @app.get("/api/guides/{number}")
-    async def state(number: str) -> Response:
-        return JSONResponse({"id": number} | uploads.find(number).as_object())
+    async def state(guide_id: GuideId) -> Response:
+        return JSONResponse({"id": guide_id} | uploads.find(guide_id).as_json())
 
     @app.delete("/api/guides/{number}", status_code=204)
-    async def remove(number: str) -> None:
-        await uploads.remove(number)
+    async def remove(guide_id: GuideId) -> None:
+        await uploads.remove(guide_id)
 
     @app.get("/api/guides/{number}/file")
-    async def file(number: str) -> Response:
-        guide = await uploads.filled(number)
-        return whole_file(guide.output, attached(filled_name(guide.name)))
+    async def file(guide_id: GuideId) -> Response:
+        guide = await uploads.filled(guide_id)
+        return guide_response(guide.output, attachment(filled_name(guide.name)))
 
     @app.post("/api/fill")
     async def fill(request: Request) -> Response:
-        number = await received(request)
+        guide_id = await receive(request)
         try:
-            guide = await _unless_left(request, uploads.filled(number))
-            return whole_file(guide.output, attached(filled_name(guide.name)))
-        finally:  # what is open can still be read to its end
-            await uploads.remove(number)
+            guide = await _while_connected(request, uploads.filled(guide_id))
+            return guide_response(guide.output, attachment(filled_name(guide.name)))
+        finally:  # the response has opened the file already
+            await uploads.remove(guide_id)
 
     @app.get("/genres.xml")
     async def genres() -> Response:
-        return Response(genres_xml(), media_type="application/xml", headers=attached("genres.xml"))
+        return Response(genres_xml(), media_type="application/xml", headers=attachment("genres.xml"))
 
 
-async def _unless_left(request: Request, wanted: Coroutine[Any, Any, Guide]) -> Guide:
-    """Wait for a guide as long as its client does: else others would wait for what nobody wants any more."""
-    left, found = asyncio.create_task(_farewell(request)), asyncio.create_task(wanted)
+async def _while_connected(request: Request, filling: Coroutine[Any, Any, Guide]) -> Guide:
+    """Await a guide, but give up when its client disconnects, so that other clients need not wait for it."""
+    disconnected, filled = asyncio.create_task(_disconnected(request)), asyncio.create_task(filling)
     try:
-        await asyncio.wait([left, found], return_when=asyncio.FIRST_COMPLETED)
-        if not found.done():
+        await asyncio.wait([disconnected, filled], return_when=asyncio.FIRST_COMPLETED)
+        if not filled.done():
             raise ClientDisconnect
-        return found.result()
+        return filled.result()
     finally:
-        left.cancel()
-        found.cancel()
+        disconnected.cancel()
+        filled.cancel()
 
 
-async def _farewell(request: Request) -> None:
+async def _disconnected(request: Request) -> None:
     while (await request.receive())["type"] != "http.disconnect":
         pass
 
@@ -221,15 +235,15 @@ async def _farewell(request: Request) -> None:
 def _add_watched(app: FastAPI, service: Service) -> None:
     @app.head("/guides/{name}", include_in_schema=False)
     @app.get("/guides/{name}")
-    async def watched(request: Request, name: str) -> Response:
-        one = service.watched.get(name) or service.watched.get(name.removesuffix(".gz"))
-        if one is None:
-            listed = ", ".join(service.watched) or "none"
-            raise Refused(404, f"a guide must be one that is watched: {listed}. Got {name[:100]}. Name one of these.")
-        return watched_guide(request, one, is_file=name != one.name)
+    async def watched_guide(request: Request, name: str) -> Response:
+        watched = service.watched.get(name) or service.watched.get(name.removesuffix(".gz"))
+        if watched is None:
+            names = ", ".join(service.watched) or "none"
+            raise Refused(404, f"the guide must be a watched one: {names}. Got {name[:100]}. Choose one of these.")
+        return watched_guide_response(request, watched, is_gzip_file=name != watched.name)
 
 
-def _add_state(app: FastAPI, service: Service) -> None:
+def _add_status(app: FastAPI, service: Service) -> None:
     @app.head("/health", include_in_schema=False)
     @app.get("/health")
     async def health() -> dict[str, Any]:
@@ -238,9 +252,9 @@ def _add_state(app: FastAPI, service: Service) -> None:
             "status": "degraded" if problems else "ok",
             "version": __version__,
             "problems": problems,
-            "watched": [one.as_object() for one in service.watched.values()],
+            "watched": [watched.as_json() for watched in service.watched.values()],
         }
 
     @app.get("/metrics")
     async def metrics() -> Response:
-        return PlainTextResponse(service.metrics.text(service.samples()), media_type="text/plain; version=0.0.4")
+        return Response(generate_latest(service.registry), media_type="text/plain; version=0.0.4")

@@ -1,4 +1,4 @@
-"""Titles that many clients ask for at the same time, answered together."""
+"""Titles of concurrent requests, predicted together in batches."""
 
 import asyncio
 from collections import deque
@@ -7,109 +7,110 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from titleclf.epg.overrides import Override
-from titleclf.predict.output import explanation_object as as_object
 from titleclf.runtime.arrays import Floats
 from titleclf.runtime.classifier import Classifier
 from titleclf.runtime.errors import InputError
 from titleclf.runtime.explanation import check_linear, explain
+from titleclf.runtime.network import LinearNetwork
 from titleclf.runtime.prediction import Prediction
-from titleclf.runtime.text.programmes import UNKNOWN, Context
+from titleclf.runtime.text.programmes import Programmes
 from titleclf.serve.corrections import Corrections
-from titleclf.serve.security import TITLES
+from titleclf.serve.security import MAX_TITLES
 
-_AT_ONCE = 64  # titles: some milliseconds, after which it is the turn of whatever else has come
-_SHARE = 16  # titles of one client among them: who asks for a thousand must not keep those waiting who ask for one
+_BATCH_TITLES = 64  # a few milliseconds, after which the event loop handles other events
+_BATCH_TITLES_PER_REQUEST = 16  # so that a request for a thousand titles does not delay single titles
 
-Answer = dict[str, Any]
+Json = dict[str, Any]
 
 
 @dataclass
-class _Asked:
-    titles: Sequence[str]
-    contexts: Sequence[Context]
+class _Request:
+    programmes: Programmes
     top: int
-    answered: "asyncio.Future[list[Answer]]"
-    answers: list[Answer] = field(default_factory=list)
+    future: "asyncio.Future[list[Json]]"
+    predictions: list[Json] = field(default_factory=list)
 
 
-class Answering:
-    """A classifier that answers all who wait together, without a thread, and without waiting for a batch to fill.
+class Batcher:
+    """A classifier that serves concurrent requests in shared batches, on the event loop and without waiting.
 
-    Asking numpy for ten titles costs little more than for one. What comes while a batch is computed is the next one.
+    A batch of ten titles costs numpy little more than one title. Requests that arrive during a batch form the next.
     """
 
-    def __init__(self, classifier: Classifier, least: Floats, corrections: Corrections) -> None:
-        self._classifier, self._least, self._corrections = classifier, least, corrections
-        self._waiting: deque[_Asked] = deque()
-        self._is_called = False
-        self.explains = is_linear(classifier)
-        # What is kept for many titles is built now, and not while somebody waits.
-        classifier.predict([f"{number} build what the others use" for number in range(TITLES)], least=least)
+    def __init__(
+        self, classifier: Classifier[LinearNetwork], min_probability: Floats, corrections: Corrections
+    ) -> None:
+        self._classifier, self._min_probability, self._corrections = classifier, min_probability, corrections
+        self._queue: deque[_Request] = deque()
+        self._is_scheduled = False
+        self.can_explain = is_linear(classifier)
+        # Build the caches that large batches use before the first client arrives.
+        classifier.predict(
+            [f"warm-up title number {number} of a large batch" for number in range(MAX_TITLES)],
+            min_probability=min_probability,
+        )
 
-    async def answer(self, titles: Sequence[str], top: int, contexts: Sequence[Context] | None = None) -> list[Answer]:
-        """Return an answer a title, in their order."""
-        if not titles:
+    async def predict(self, programmes: Programmes, top: int) -> list[Json]:
+        """Return a prediction per programme, in their order."""
+        if not programmes:
             return []
-        future = asyncio.get_running_loop().create_future()
-        asked = _Asked(titles, contexts or [UNKNOWN] * len(titles), top, future)
-        self._waiting.append(asked)
-        self._call()
-        return await asked.answered
+        future: asyncio.Future[list[Json]] = asyncio.get_running_loop().create_future()
+        self._queue.append(_Request(programmes, top, future))
+        self._schedule()
+        return await future
 
-    async def explanations(
-        self, titles: Sequence[str], contexts: Sequence[Context] | None = None
-    ) -> list[Answer | None]:
-        """Return what speaks for the likeliest category of each title, None where nothing can be told."""
-        found = []
-        for title, context in zip(titles, contexts or [UNKNOWN] * len(titles), strict=True):
-            explanation = explain(self._classifier, title, context=context) if self.explains else None
-            found.append(as_object(explanation) if explanation else None)
-            await asyncio.sleep(0)  # the others' turn
-        return found
+    async def explain(self, programmes: Programmes) -> list[Json | None]:
+        """Return an explanation of each title's most probable category, None where there is none."""
+        explanations = []
+        for programme in programmes:
+            explanation = explain(self._classifier, programme) if self.can_explain else None
+            explanations.append(explanation.asdict() if explanation else None)
+            await asyncio.sleep(0)  # let other requests run
+        return explanations
 
-    def _call(self) -> None:
-        if not self._is_called:
-            self._is_called = True
-            asyncio.get_running_loop().call_soon(self._turn)
+    def _schedule(self) -> None:
+        if not self._is_scheduled:
+            self._is_scheduled = True
+            asyncio.get_running_loop().call_soon(self._run_batch)
 
-    def _turn(self) -> None:
-        """Answer a share of what each asks for, the longest waiting first."""
-        self._is_called = False
-        turn: list[tuple[_Asked, slice]] = []
-        room = _AT_ONCE
-        while self._waiting and room > 0:
-            asked = self._waiting.popleft()
-            if asked.answered.done():  # the client has left
+    def _run_batch(self) -> None:
+        """Predict a few titles of each request, the longest waiting first."""
+        self._is_scheduled = False
+        batch: list[tuple[_Request, slice]] = []
+        room = _BATCH_TITLES
+        while self._queue and room > 0:
+            request = self._queue.popleft()
+            if request.future.done():  # the client has disconnected
                 continue
-            done = len(asked.answers)
-            share = min(_SHARE, room, len(asked.titles) - done)
-            turn.append((asked, slice(done, done + share)))
-            room -= share
+            start = len(request.predictions)
+            count = min(_BATCH_TITLES_PER_REQUEST, room, len(request.programmes) - start)
+            batch.append((request, slice(start, start + count)))
+            room -= count
         try:
-            self._answer(turn)
+            self._predict(batch)
         except Exception as error:
-            for asked in {id(asked): asked for asked, _ in turn if not asked.answered.done()}.values():
-                asked.answered.set_exception(error)
-        if self._waiting:
-            self._call()
+            for request, _ in batch:
+                if not request.future.done():
+                    request.future.set_exception(error)
+        if self._queue:
+            self._schedule()
 
-    def _answer(self, turn: Sequence[tuple[_Asked, slice]]) -> None:
-        titles = [title for asked, some in turn for title in asked.titles[some]]
-        contexts = [context for asked, some in turn for context in asked.contexts[some]]
-        rows = self._corrections.overrides.find(titles)
-        top = max((asked.top for asked, _ in turn), default=1)
-        predictions = iter(self._classifier.predict_counting(titles, top, self._least, contexts)[0])
-        for asked, some in turn:
-            own = asked.titles[some]
-            asked.answers += [_as_object(next(predictions), rows.get(title), asked.top) for title in own]
-            if len(asked.answers) < len(asked.titles):
-                self._waiting.append(asked)
+    def _predict(self, batch: Sequence[tuple[_Request, slice]]) -> None:
+        programmes = Programmes.of(programme for request, part in batch for programme in request.programmes[part])
+        overrides = self._corrections.overrides.find(programmes.titles)
+        top = max((request.top for request, _ in batch), default=1)
+        predictions = iter(self._classifier.predict_programmes(programmes, top, self._min_probability))
+        for request, part in batch:
+            for title in request.programmes.titles[part]:
+                request.predictions.append(_as_json(next(predictions), overrides.get(title), request.top))
+            if len(request.predictions) < len(request.programmes):
+                self._queue.append(request)
             else:
-                asked.answered.set_result(asked.answers)
+                request.future.set_result(request.predictions)
 
 
-def is_linear(classifier: Classifier) -> bool:
-    """Return whether answers can be explained: whether they are sums of what characters say."""
+def is_linear(classifier: Classifier[LinearNetwork]) -> bool:
+    """Return whether the model's logits are sums over features, so that predictions can be explained."""
     try:
         check_linear(classifier.network.model)
     except InputError:
@@ -117,15 +118,17 @@ def is_linear(classifier: Classifier) -> bool:
     return True
 
 
-def _as_object(prediction: Prediction, row: Override | None, top: int) -> Answer:
-    """Return plain values for JSON; `top` is the model's own view, also where the user has corrected it."""
-    named = list(prediction.named) if row is None else [row.category] if row.category else []
+def _as_json(prediction: Prediction, override: Override | None, top: int) -> Json:
+    """Return a prediction as JSON values; `top` holds the model's own candidates even for a corrected title."""
+    categories = list(prediction.named)
+    if override is not None:
+        categories = [override.category] if override.category else []
     return {
         "title": prediction.title,
-        "category": named[0] if named else None,
-        "categories": named,
-        "probability": 1.0 if row else _rounded(prediction.probability),
-        "correction": row and {"text": row.text, "category": row.category},
+        "category": categories[0] if categories else None,
+        "categories": categories,
+        "probability": 1.0 if override else _rounded(prediction.probability),
+        "correction": override and {"text": override.text, "category": override.category},
         "top": [
             {"category": category, "probability": _rounded(probability)}
             for category, probability in prediction.candidates[:top]

@@ -1,4 +1,4 @@
-"""The user's corrections: one CSV that `epg fill --overrides` reads, on the disk before anyone hears that it is."""
+"""The user's corrections: a CSV file shared with `epg fill --overrides`, synced to disk before it is confirmed."""
 
 import asyncio
 import csv
@@ -17,27 +17,25 @@ from titleclf.serve.security import Refused
 _COLUMNS = ["title", "category"]
 
 
-class _Stamp(NamedTuple):
-    """What changes when a file does."""
-
+class _FileVersion(NamedTuple):
     inode: int
-    nanoseconds: int
+    modified_ns: int
     size: int
 
 
 class Corrections:
-    """Rows of a CSV, as they are now: `revision` grows with each change, by this service or in an editor.
+    """The current rows of the CSV file; `revision` grows with each change, by this service or by an editor.
 
-    Patterns, further columns and the order of the rows stay as the user has them.
+    Patterns, other columns and the order of rows are preserved.
     """
 
     def __init__(self, path: Path, categories: Sequence[str]) -> None:
         if path.suffix.lower() != ".csv":
-            raise InputError(f"--overrides must be a .csv. Got {path}. Convert or rename it.")
+            raise InputError(f"--overrides must be a .csv file. Got {path}. Convert or rename it.")
         self.path, self.categories = path, categories
         self.overrides, self.revision = Overrides({}, []), 0
-        self.problem: str | None = None  # of the file, as long as it can't be read
-        self._stamp: _Stamp | None = None
+        self.problem: str | None = None  # why the file can't be read
+        self._version: _FileVersion | None = None
         self._lock = asyncio.Lock()
         self.read()
         if self.problem:
@@ -47,60 +45,56 @@ class Corrections:
         return len(self.overrides.titles) + len(self.overrides.patterns)
 
     def read(self) -> None:
-        """Read the file if it has changed; where it can't be read, keep what was there, and the problem."""
-        stamp = _stamp(self.path)
-        if stamp == self._stamp:
+        """Read the file if it has changed; an unreadable file sets `problem` and keeps the last good rows."""
+        version = _version_of(self.path)
+        if version == self._version:
             return
         try:
-            found = Overrides.read(self.path, self.categories) if stamp else Overrides({}, [])
+            overrides = Overrides.read(self.path, self.categories) if version else Overrides({}, [])
         except InputError as error:
             self.problem = str(error)
         except OSError as error:
             self.problem = f"{self.path} must be readable. Got: {error.strerror}. Check permissions."
         else:
-            self.overrides, self.problem = found, None
+            self.overrides, self.problem = overrides, None
             self.revision += 1
-        self._stamp = stamp
+        self._version = version
 
     async def correct(self, title: str, category: str) -> None:
-        """Give a title a category (empty: leave it alone), in place of an earlier one; on return it is on the disk.
+        """Set the category of a title, replacing an earlier correction; an empty category leaves the title alone.
+
+        The file is on disk when this returns.
 
         Raises
         ------
         Refused
-            If the title says nothing, the category is none of the model's, or the file is broken or can't be written.
+            If the title is blank, the model has no such category, or the file can't be read or written.
         """
         if not title.strip():
-            raise Refused(422, "title must have characters. Got none. Name the title to correct.")
-        self._check(category)
+            raise Refused(422, f"title must not be blank. Got {title[:100]!r}. Name the title to correct.")
+        if category and category not in self.categories:
+            listed = "; ".join(self.categories)
+            raise Refused(422, f"category must be empty or one of {listed}. Got {category[:100]}. Copy one of these.")
         await self._change(lambda: _write(self.path, " ".join(title.split()), category))
 
     async def withdraw(self, title: str) -> None:
-        """Take back what was said of a title; patterns and rows of other titles stay.
+        """Remove the correction of a title; patterns and other rows stay.
 
         Raises
         ------
         Refused
-            If no row names it, or the file is broken or can't be written.
+            If the title has no correction, or the file can't be read or written.
         """
         if key_of(title) not in self.overrides.titles:
-            raise Refused(404, f"title must be one that was corrected. Got {title[:100]!r}. Reload the page.")
+            raise Refused(404, f"title must have a correction. Got {title[:100]!r}. Reload the page.")
         await self._change(lambda: _write(self.path, title, None))
-
-    def _check(self, category: str) -> None:
-        if category and category not in self.categories:
-            raise Refused(
-                422,
-                f"category must be empty or one of {'; '.join(self.categories)}. Got {category[:100]}. "
-                "Write it as it stands there.",
-            )
 
     async def _change(self, write: Callable[[], None]) -> None:
         async with self._lock:
-            await asyncio.to_thread(self._changed, write)
+            await asyncio.to_thread(self._change_now, write)
 
-    def _changed(self, write: Callable[[], None]) -> None:
-        self.read()  # what an editor has changed meanwhile must stay
+    def _change_now(self, write: Callable[[], None]) -> None:
+        self.read()  # keep what an editor has changed meanwhile
         if self.problem:
             raise Refused(409, self.problem)
         try:
@@ -112,25 +106,26 @@ class Corrections:
 
 
 def _write(path: Path, title: str, category: str | None) -> None:
-    """Write the table anew with this row, or without the rows of this title, whole or not at all."""
-    header, rows = _rows(path)
-    place, at = header.index("category"), header.index("title")
-    key, is_told = key_of(title), False
+    """Set or remove (None) the row of a title, replacing the file atomically."""
+    header, rows = _read_rows(path)
+    title_column, category_column = header.index("title"), header.index("category")
+    key, is_written = key_of(title), False
     kept = []
     for row in rows:
-        if row[at].strip() and key_of(row[at].strip()) == key:
-            if category is None or is_told:
+        cell = row[title_column].strip()
+        if cell and key_of(cell) == key:
+            if category is None or is_written:
                 continue
-            row[place], is_told = category, True
+            row[category_column], is_written = category, True
         kept.append(row)
-    if category is not None and not is_told:
+    if category is not None and not is_written:
         kept.append([{"title": title, "category": category}.get(name, "") for name in header])
     with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file, lineterminator="\n").writerows([header, *kept])
     _sync(path.resolve().parent)
 
 
-def _rows(path: Path) -> tuple[list[str], list[list[str]]]:
+def _read_rows(path: Path) -> tuple[list[str], list[list[str]]]:
     if not path.exists():
         return list(_COLUMNS), []
     with open_text(path) as text:
@@ -141,17 +136,17 @@ def _rows(path: Path) -> tuple[list[str], list[list[str]]]:
 
 
 def _sync(folder: Path) -> None:
-    # After a power cut, a new name is there only if its folder was written.
-    handle = os.open(folder, os.O_RDONLY)
+    # A renamed file survives a power cut only if its folder is synced, too.
+    descriptor = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(handle)
+        os.fsync(descriptor)
     finally:
-        os.close(handle)
+        os.close(descriptor)
 
 
-def _stamp(path: Path) -> _Stamp | None:
+def _version_of(path: Path) -> _FileVersion | None:
     try:
-        found = path.stat()
+        stat = path.stat()
     except FileNotFoundError:
         return None
-    return _Stamp(found.st_ino, found.st_mtime_ns, found.st_size)
+    return _FileVersion(stat.st_ino, stat.st_mtime_ns, stat.st_size)

@@ -1,4 +1,4 @@
-"""A guide filled in a process of its own: titles are answered meanwhile, and it can be ended at any moment."""
+"""A process that fills one guide, so that the service stays responsive and can cancel it at any time."""
 
 import asyncio
 import hashlib
@@ -20,16 +20,16 @@ from titleclf.epg.xmltv import Edit, Piece
 from titleclf.runtime.classifier import Classifier
 from titleclf.runtime.errors import BAD_INPUT, InputError, exit_codes
 
-_CHANNELS, _DOUBTS = 500, 200  # that are told of
-_LAST = 19  # of the steps of niceness
-_LONGEST_LINE = 8 << 20  # bytes
+_MAX_CHANNELS, _MAX_DOUBTS = 500, 200  # in a report
+_MAX_NICENESS = 19
+_MAX_LINE_BYTES = 8 << 20
 
-Told = dict[str, Any]
+FillReport = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Order:
-    """A guide, where its filled copy is to stand, and how it is to be filled, as plain values for JSON."""
+class FillJob:
+    """A guide, its output and how to fill it, in JSON values."""
 
     guide: str
     output: str
@@ -39,126 +39,135 @@ class Order:
     profile: str | None
     when: str
     is_marked: bool
-    most_bytes: int  # of the guide, unpacked
+    max_bytes: int  # of the unpacked guide
 
 
-async def fill(order: Order, seconds: float, tell: Callable[[int], None]) -> Told:
-    """Fill a guide, `tell` how many programmes are done, and return what became of them, and the new file's digest.
+async def run_job(
+    job: FillJob, timeout_seconds: float, niceness: int, on_progress: Callable[[int], None]
+) -> FillReport:
+    """Fill a guide in a process of its own, and return a report with the output's digest.
+
+    `on_progress` gets the number of programmes processed so far; `niceness` is added to this process's own.
 
     Raises
     ------
     InputError
-        If the guide can't be read, or takes longer than so many seconds. What stood at the output is then still there.
+        If the guide can't be read or takes too long; nothing is then written.
     """
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "titleclf.serve.fill_worker", json.dumps(asdict(order))),
+        *(sys.executable, "-m", "titleclf.serve.fill_worker", json.dumps(asdict(job))),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
-        limit=_LONGEST_LINE,
+        limit=_MAX_LINE_BYTES,
     )
-    _step_back(process.pid)
+    _raise_niceness(process.pid, niceness)
     try:
-        async with asyncio.timeout(seconds):
-            told = await _listen(process, tell)
-            said = await process.stderr.read() if process.stderr else b""
+        async with asyncio.timeout(timeout_seconds):
+            report = await _read_report(process, on_progress)
+            stderr = await process.stderr.read() if process.stderr else b""
             code = await process.wait()
     except TimeoutError as error:
         raise InputError(
-            f"{order.guide} must be filled within {seconds:g} seconds. Got no end. Fill it with titleclf epg fill."
+            f"{job.guide}: filling must take at most {timeout_seconds:g} seconds. Got no result. "
+            "Run titleclf epg fill instead."
         ) from error
     finally:
         if process.returncode is None:
             process.kill()
             await process.wait()
-    if code == 0 and told is not None:
-        return told
-    sentence = said.decode(errors="replace").strip()
+    if code == 0 and report is not None:
+        return report
+    messages = stderr.decode(errors="replace").strip()
     if code == BAD_INPUT:
-        raise InputError(sentence.splitlines()[-1])
-    print(sentence, file=sys.stderr)  # a bug's traceback is for whoever runs the service
+        raise InputError(messages.splitlines()[-1])
+    print(messages, file=sys.stderr)  # a traceback, for the administrator
     raise InputError(
-        f"{order.guide} must be filled by a process that ends well. Got exit code {code}. Look at what was said."
+        f"{job.guide}: the filling process must succeed. Got exit code {code}. See the service's standard error."
     )
 
 
-def _step_back(pid: int) -> None:
-    """Let a process have no more time than the service leaves, which answers people.
+def _raise_niceness(pid: int, niceness: int) -> None:
+    """Lower a process's priority below this one's, but not to SCHED_IDLE, which can starve on a busy machine.
 
-    It is told from outside, because its imports alone would keep those waiting who ask for a title.
+    It is set from here, since the process's imports alone would delay titles.
     """
-    with suppress(ProcessLookupError):  # it has ended already
-        if hasattr(os, "SCHED_IDLE"):  # Linux
-            os.sched_setscheduler(pid, os.SCHED_IDLE, os.sched_param(0))
-        else:
-            os.setpriority(os.PRIO_PROCESS, pid, _LAST)
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    with suppress(ProcessLookupError):  # it has exited already
+        os.setpriority(os.PRIO_PROCESS, pid, min(own + niceness, _MAX_NICENESS))
 
 
-async def _listen(process: asyncio.subprocess.Process, tell: Callable[[int], None]) -> Told | None:
-    told: Told | None = None
+async def _read_report(process: asyncio.subprocess.Process, on_progress: Callable[[int], None]) -> FillReport | None:
+    report: FillReport | None = None
     while process.stdout and (line := await process.stdout.readline()):
-        said = json.loads(line)
-        if isinstance(said, int):
-            tell(said)
+        message = json.loads(line)
+        if isinstance(message, int):
+            on_progress(message)
         else:
-            told = said
-    return told
+            report = message
+    return report
 
 
 @exit_codes
 def main() -> None:
-    """Run the order that the first argument is (JSON): print counts of programmes, and at last what is told of all."""
-    order = Order(**json.loads(sys.argv[1]))
-    print(json.dumps(_filled(order)))
+    """Run the job given as JSON in the first argument: print the progress, line by line, then the report."""
+    job = FillJob(**json.loads(sys.argv[1]))
+    print(json.dumps(fill_guide(job, lambda programmes: print(programmes, flush=True))))
 
 
-def _filled(order: Order) -> Told:
-    found = Report(Part("all channels"))
-    names: dict[str, str] = {}
-    filler = _filler(order)
+def fill_guide(job: FillJob, on_progress: Callable[[int], None]) -> FillReport:
+    """Fill a guide in this process, and return a report with the output's digest.
+
+    Raises
+    ------
+    InputError
+        If the guide can't be read.
+    """
+    report = Report(Part("all channels"))
+    channel_names: dict[str, str] = {}
+    filler = _filler(job)
 
     def edits(piece: Piece) -> Sequence[Edit]:
-        if piece.start + len(piece.content) > order.most_bytes:
+        if piece.start + len(piece.content) > job.max_bytes:
             raise InputError(
-                f"{order.guide} must unpack to at most {order.most_bytes >> 20:,} MB. Got more. "
-                "Fill it with titleclf epg fill."
+                f"{job.guide} must unpack to at most {job.max_bytes >> 20:,} MB. Got more. "
+                "Run titleclf epg fill instead."
             )
-        settled = list(filler.settle(piece.programmes))
-        for one in settled:
-            found.add(one)
-        names.update(piece.channels)
-        print(found.whole.programmes, flush=True)
+        settled = list(filler.settle(piece.airings))
+        for outcome in settled:
+            report.add(outcome)
+        channel_names.update(piece.channels)
+        on_progress(report.whole.programmes)
         return list(filler.edits(piece, settled))
 
-    rewrite(order.guide, order.output, edits)
-    found.name_channels(names)
-    with Path(order.output).open("rb") as file:
-        return _told(found) | {"digest": hashlib.file_digest(file, "sha256").hexdigest()}
+    rewrite(job.guide, job.output, edits)
+    report.name_channels(channel_names)
+    with Path(job.output).open("rb") as file:
+        return _as_json(report) | {"digest": hashlib.file_digest(file, "sha256").hexdigest()}
 
 
-def _filler(order: Order) -> Filler:
-    classifier = Classifier.load(order.model)
-    path = Path(order.overrides)
+def _filler(job: FillJob) -> Filler:
+    classifier = Classifier.load(job.model)
+    path = Path(job.overrides)
     overrides = Overrides.read(path, classifier.categories) if path.exists() else None
-    decider = Decider([(classifier, classifier.least_at(order.precision))], overrides)
-    profile = PROFILES[order.profile] if order.profile else None
-    return Filler(decider, profile, When(order.when), order.is_marked)
+    decider = Decider([(classifier, classifier.thresholds_at(job.precision))], overrides)
+    profile = PROFILES[job.profile] if job.profile else None
+    return Filler(decider, profile, When(job.when), job.is_marked)
 
 
-def _told(report: Report) -> Told:
-    """Return plain values for JSON: the whole, the channels with most gaps, the unsure titles with most airtime."""
+def _as_json(report: Report) -> FillReport:
     gaps, doubts = report.gaps(), report.worst_doubts()
     return {
-        "whole": _part(report.whole),
+        "whole": _part_json(report.whole),
         "categories": report.categories.most_common(),
-        "channels": [_part(part) for part in gaps[:_CHANNELS]],
-        "channels_left_out": max(0, len(gaps) - _CHANNELS),
-        "doubts": [asdict(doubt) for doubt in doubts[:_DOUBTS]],
-        "doubts_left_out": max(0, len(doubts) - _DOUBTS),
+        "channels": [_part_json(part) for part in gaps[:_MAX_CHANNELS]],
+        "channels_left_out": max(0, len(gaps) - _MAX_CHANNELS),
+        "doubts": [asdict(doubt) for doubt in doubts[:_MAX_DOUBTS]],
+        "doubts_left_out": max(0, len(doubts) - _MAX_DOUBTS),
     }
 
 
-def _part(part: Part) -> Told:
+def _part_json(part: Part) -> FillReport:
     return {
         "name": part.name,
         "programmes": part.programmes,

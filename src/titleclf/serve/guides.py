@@ -1,49 +1,51 @@
-"""Guides with their filled copies, which follow the corrections; filled one at a time, each in its own process."""
+"""Guides and their filled copies, and the queue that fills them one at a time."""
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
+
+from prometheus_client import CollectorRegistry, Counter
 
 from titleclf.epg.fill import When
 from titleclf.epg.genres import Genre
 from titleclf.epg.profiles import PROFILES
 from titleclf.runtime.errors import InputError
 from titleclf.serve.corrections import Corrections
-from titleclf.serve.fill_worker import Order, Told, fill
+from titleclf.serve.fill_worker import FillJob, FillReport, run_job
 from titleclf.serve.security import Limits, Refused
 
-_NOTHING = -1  # a revision that the corrections never have
+_NEVER = -1  # lower than any revision of the corrections
 
 
 @dataclass(frozen=True)
-class Options:
-    """How a guide is to be filled: for which reader, where, and whether with marks."""
+class FillOptions:
+    """For which reader to fill a guide, which programmes, and whether with provenance keywords."""
 
     profile: str | None
     when: str
     is_marked: bool
 
-    def asked(self, query: Mapping[str, str], profiles: list[str]) -> "Options":
-        """Return these with what a query changes.
+    def updated(self, query: Mapping[str, str], profiles: list[str]) -> "FillOptions":
+        """Return these options with those of a URL's query in their place.
 
         Raises
         ------
         Refused
-            If it asks for what there is not.
+            If the query has a value that does not exist.
         """
-        profile = _one_of("profile", query.get("profile", self.profile or ""), ["", *profiles]) or None
-        when = _one_of("when", query.get("when", self.when), list(When))
-        mark = _one_of("mark", query.get("mark", str(int(self.is_marked))), ["0", "1"])
+        profile = _choice("profile", query.get("profile", self.profile or ""), ["", *profiles]) or None
+        when = _choice("when", query.get("when", self.when), list(When))
+        mark = _choice("mark", query.get("mark", str(int(self.is_marked))), ["0", "1"])
         if when == When.unknown and profile is None:
-            raise Refused(422, f"when={When.unknown} must have a profile. Got none. Name the reader of the guide.")
-        return Options(profile, when, mark == "1")
+            raise Refused(422, f"when={When.unknown} requires a profile. Got none. Add profile=NAME.")
+        return FillOptions(profile, when, mark == "1")
 
 
 class State(StrEnum):
-    """Where a guide stands: not begun, being filled (its last copy is still there), filled, or not to be filled."""
+    """The state of a guide; while it is being filled again, its last copy is still there."""
 
     waiting = "waiting"
     filling = "filling"
@@ -52,23 +54,23 @@ class State(StrEnum):
 
 
 class Guide:
-    """A guide and its filled copy: the last good one, when a new one is broken."""
+    """A guide and its filled copy, which survives a later version that is broken."""
 
-    def __init__(self, name: str, source: Path, output: Path, options: Options) -> None:
+    def __init__(self, name: str, source: Path, output: Path, options: FillOptions) -> None:
         self.name, self.source, self.output, self.options = name, source, output, options
         self.state = State.waiting
-        self.programmes = 0  # that are done
-        self.told: Told | None = None  # of the copy
-        self.problem: str | None = None  # of the last try
-        self.revision = _NOTHING  # of the corrections, at the last try
+        self.programmes = 0  # processed so far
+        self.report: FillReport | None = None  # of the copy
+        self.problem: str | None = None  # of the last attempt
+        self.revision = _NEVER  # of the corrections, at the last attempt
         self.size = 0  # bytes of the copy
 
-    def advance(self, programmes: int) -> None:
-        """Note how many programmes are done."""
+    def set_progress(self, programmes: int) -> None:
+        """Set how many programmes are processed."""
         self.programmes = programmes
 
-    def as_object(self) -> dict[str, Any]:
-        """Return plain values for JSON."""
+    def as_json(self) -> dict[str, Any]:
+        """Return JSON values."""
         return {
             "name": self.name,
             "state": self.state.value,
@@ -76,78 +78,87 @@ class Guide:
             "problem": self.problem,
             "revision": self.revision,
             "bytes": self.size,
-            "report": self.told,
+            "report": self.report,
         }
 
 
-class Workshop:
-    """What fills guides: one after the other, so that a core stays free for titles."""
+class FillQueue:
+    """Fills guides one at a time, each in its own process, so that one core stays free for titles."""
 
-    def __init__(self, model: Path, precision: float, corrections: Corrections, limits: Limits) -> None:
+    def __init__(
+        self,
+        model: Path,
+        precision: float,
+        corrections: Corrections,
+        limits: Limits,
+        registry: CollectorRegistry,
+    ) -> None:
         self._model, self._precision, self._corrections, self._limits = model, precision, corrections, limits
-        self._turn = asyncio.Semaphore()
-        self.filled, self.failed = 0, 0  # for the metrics
+        self._lock = asyncio.Lock()
+        self._filled = Counter("titleclf_guides_filled", "Guides filled.", registry=registry)
+        self._failed = Counter("titleclf_guides_failed", "Guides that could not be filled.", registry=registry)
 
     def is_current(self, guide: Guide) -> bool:
-        """Tell whether the last try knew all corrections."""
+        """Return whether the last attempt used the current corrections."""
         return guide.revision == self._corrections.revision
 
     async def fill(self, guide: Guide) -> None:
-        """Fill a guide, with the corrections as they are when it is its turn; what went wrong is its problem."""
-        async with self._turn:
+        """Fill a guide with the corrections of the moment when its turn comes; a failure becomes its `problem`."""
+        async with self._lock:
             guide.state, guide.programmes = State.filling, 0
             revision = self._corrections.revision
-            new = guide.output.with_name(f"new-{guide.output.name}")
-            order = replace(self._order(guide), output=str(new))
+            new_copy = guide.output.with_name(f"new-{guide.output.name}")
+            job = self._job(guide, new_copy)
             try:
-                told = await fill(order, self._limits.filling_seconds, guide.advance)
+                report = await run_job(job, self._limits.fill_seconds, self._limits.fill_niceness, guide.set_progress)
+                self._finish(guide, report, new_copy)
             except InputError as error:
-                # Where our copies lie is nobody's business.
-                sentence = str(error).replace(str(guide.source), guide.name)
-                guide.problem, guide.state = sentence.replace(str(new), "the filled copy"), State.broken
-                self.failed += 1
+                # Private paths stay private.
+                self._fail(guide, str(error).replace(job.guide, guide.name).replace(job.output, "the filled copy"))
             except OSError as error:
-                guide.problem, guide.state = (
-                    (
-                        f"{guide.name} must be filled in a process and a file of its own. Got: {error.strerror}. "
-                        "Make room for them."
-                    ),
-                    State.broken,
+                self._fail(
+                    guide,
+                    f"{guide.name} could not be filled. Got: {error.strerror}. Free memory and disk space.",
                 )
-                self.failed += 1
-            else:
-                if guide.told is None or told["digest"] != guide.told["digest"]:  # else its time stays as it was
-                    new.replace(guide.output)
-                guide.told, guide.problem, guide.state = told, None, State.filled
-                guide.size = guide.output.stat().st_size
-                self.filled += 1
             finally:
-                new.unlink(missing_ok=True)
+                new_copy.unlink(missing_ok=True)
                 guide.revision = revision
-                if guide.state is State.filling:  # it was ended
+                if guide.state is State.filling:  # cancelled
                     guide.state = State.waiting
 
-    def _order(self, guide: Guide) -> Order:
-        return Order(
+    def _job(self, guide: Guide, output: Path) -> FillJob:
+        return FillJob(
             guide=str(guide.source),
-            output=str(guide.output),
+            output=str(output),
             model=str(self._model),
             precision=self._precision,
             overrides=str(self._corrections.path),
             profile=guide.options.profile,
             when=guide.options.when,
             is_marked=guide.options.is_marked,
-            most_bytes=self._limits.unpacked_bytes,
+            max_bytes=self._limits.unpacked_bytes,
         )
+
+    def _finish(self, guide: Guide, report: FillReport, new_copy: Path) -> None:
+        # An identical copy keeps its modification time, so that players need not fetch it again.
+        if guide.report is None or report["digest"] != guide.report["digest"]:
+            new_copy.replace(guide.output)
+        guide.size = guide.output.stat().st_size
+        guide.report, guide.problem, guide.state = report, None, State.filled
+        self._filled.inc()
+
+    def _fail(self, guide: Guide, problem: str) -> None:
+        guide.problem, guide.state = problem, State.broken
+        self._failed.inc()
 
 
 def profiles_for(categories: list[str]) -> list[str]:
-    """Return the readers whose words a model of these categories can write."""
+    """Return the profiles that support a model's categories: all of them or none."""
     return list(PROFILES) if set(categories) <= set(Genre) else []
 
 
-def _one_of(name: str, value: str, options: list[str]) -> str:
-    if value not in options:
-        listed = ", ".join(option or "nothing" for option in options)
-        raise Refused(422, f"{name} must be one of {listed}. Got {value[:40]}. Take one of these.")
+def _choice(name: str, value: str, choices: list[str]) -> str:
+    if value not in choices:
+        listed = ", ".join(choice or "nothing" for choice in choices)
+        raise Refused(422, f"{name} must be one of {listed}. Got {value[:40]}. Choose one of these.")
     return value

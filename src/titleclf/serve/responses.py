@@ -1,4 +1,4 @@
-"""Files as answers: whatever takes their place meanwhile, they are sent to their end, and only to who lacks them."""
+"""Guides as HTTP responses, streamed from an open file, so that a replaced guide is still sent whole."""
 
 import gzip
 import os
@@ -12,71 +12,73 @@ from fastapi import Request
 from fastapi.responses import Response, StreamingResponse
 
 from titleclf.serve.security import Refused
-from titleclf.serve.watched import Watched
+from titleclf.serve.watched import WatchedGuide
 
-_GUIDE_KINDS = {".gz": "application/gzip", ".xz": "application/x-xz"}
-_CHUNK = 1 << 18  # bytes
-
-
-def attached(name: str) -> dict[str, str]:
-    """Return the header by which a browser stores what it gets, under this name."""
-    plain = name.encode("ascii", "replace").decode().replace("?", "_")
-    return {"Content-Disposition": f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"}
+_CONTENT_TYPES = {".gz": "application/gzip", ".xz": "application/x-xz"}
+_CHUNK_BYTES = 1 << 18
 
 
-def whole_file(path: Path, headers: dict[str, str]) -> Response:
-    """Answer with a guide as it lies on the disk."""
+def attachment(name: str) -> dict[str, str]:
+    """Return the header that makes a browser save the response under this name."""
+    ascii_name = name.encode("ascii", "replace").decode().replace("?", "_")
+    return {"Content-Disposition": f"attachment; filename=\"{ascii_name}\"; filename*=UTF-8''{quote(name, safe='')}"}
+
+
+def guide_response(path: Path, headers: dict[str, str]) -> Response:
+    """Return a guide, packed or not, byte for byte."""
     file = path.open("rb")
-    kind = _GUIDE_KINDS.get(path.suffix, "application/xml")
-    return _streamed(file, headers | {"Content-Type": kind}, file)
+    content_type = _CONTENT_TYPES.get(path.suffix, "application/xml")
+    return _streamed(file, headers | {"Content-Type": content_type}, file)
 
 
-def watched_guide(request: Request, one: Watched, *, is_file: bool) -> Response:
-    """Answer with the filled copy: as a .gz file, or as a guide, packed on its way if the reader can unpack it."""
-    if one.guide.told is None:
-        problem = one.guide.problem or "It is being filled."
-        raise Refused(503, f"{one.name} must have been filled once. Got none yet. {problem}", retry_seconds=5)
-    packed = is_file or "gzip" in request.headers.get("accept-encoding", "")
-    file = one.guide.output.open("rb")
-    changed = os.fstat(file.fileno()).st_mtime
+def watched_guide_response(request: Request, watched: WatchedGuide, *, is_gzip_file: bool) -> Response:
+    """Return the filled copy: as a .gz file, or as XML with whichever content encoding the client accepts."""
+    report = watched.guide.report
+    if report is None:
+        advice = watched.guide.problem or "Try again in a few seconds."
+        raise Refused(
+            503, f"{watched.name} must be filled before it is served. Got no copy yet. {advice}", retry_seconds=5
+        )
+    is_packed = is_gzip_file or "gzip" in request.headers.get("accept-encoding", "")
+    file = watched.guide.output.open("rb")
+    modified = os.fstat(file.fileno()).st_mtime
     headers = {
-        "ETag": f'"{one.guide.told["digest"][:32]}{"-gz" if packed else ""}"',
-        "Last-Modified": formatdate(changed, usegmt=True),
-        "Cache-Control": "no-cache",  # ask each time: what has not changed costs nothing
+        "ETag": f'"{report["digest"][:32]}{"-gz" if is_packed else ""}"',
+        "Last-Modified": formatdate(modified, usegmt=True),
+        "Cache-Control": "no-cache",  # revalidate each time: an unchanged guide is a 304 without a body
         "Vary": "Accept-Encoding",
-        "Content-Type": _GUIDE_KINDS[".gz"] if is_file else "application/xml",
+        "Content-Type": _CONTENT_TYPES[".gz"] if is_gzip_file else "application/xml",
     }
-    if packed and not is_file:
+    if is_packed and not is_gzip_file:
         headers["Content-Encoding"] = "gzip"
-    if _is_known(request, headers["ETag"], changed):
+    if _is_unmodified(request, headers["ETag"], modified):
         file.close()
         return Response(status_code=304, headers=headers)
     if request.method == "HEAD":
         file.close()
         return Response(headers=headers)
-    return _streamed(file if packed else gzip.open(file), headers, file)
+    return _streamed(file if is_packed else gzip.open(file), headers, file)
 
 
 def _streamed(content: IO[bytes] | gzip.GzipFile, headers: dict[str, str], file: IO[bytes]) -> Response:
-    # Opened before: whatever takes the file's place meanwhile, it is read to its end.
     if content is file:
         headers["Content-Length"] = str(os.fstat(file.fileno()).st_size)
 
     def chunks() -> Iterator[bytes]:
         with file:
-            while some := content.read(_CHUNK):
-                yield some
+            while chunk := content.read(_CHUNK_BYTES):
+                yield chunk
 
     return StreamingResponse(chunks(), headers=headers)
 
 
-def _is_known(request: Request, tag: str, changed: float) -> bool:
-    """Tell whether the client has this already (RFC 9110, section 13.2.2)."""
-    known = request.headers.get("if-none-match")
-    if known is not None:
-        return known.strip() == "*" or tag in (one.strip().removeprefix("W/") for one in known.split(","))
+def _is_unmodified(request: Request, etag: str, modified: float) -> bool:
+    """Return whether the client has the current version already (RFC 9110, section 13.2.2)."""
+    etags = request.headers.get("if-none-match")
+    if etags is not None:
+        return etags.strip() == "*" or etag in (value.strip().removeprefix("W/") for value in etags.split(","))
     since = request.headers.get("if-modified-since")
     try:
-        return since is not None and int(changed) <= parsedate_to_datetime(since).timestamp()
+        return since is not None and int(modified) <= parsedate_to_datetime(since).timestamp()
     except ValueError:
         return False

@@ -1,64 +1,74 @@
-"""The parts of the service, put together, and what it does without being asked."""
+"""The parts of the service, its background tasks and its metrics."""
 
 import asyncio
+import os
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Sequence
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from prometheus_client import CollectorRegistry, Counter
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
 from titleclf.epg.genres import check_genres
 from titleclf.runtime.bundle.reader import model_folder
 from titleclf.runtime.classifier import Classifier
-from titleclf.serve.batcher import Answering
+from titleclf.serve.batcher import Batcher
 from titleclf.serve.corrections import Corrections
-from titleclf.serve.guides import Options, Workshop, profiles_for
-from titleclf.serve.metrics import Family, Metrics
+from titleclf.serve.guides import FillOptions, FillQueue, profiles_for
 from titleclf.serve.security import Limits
 from titleclf.serve.uploads import Uploads
-from titleclf.serve.watched import Watched, check_names, look_at_all
+from titleclf.serve.watched import WatchedGuide, check_served_names
+
+_MEMORY_STATUS = Path("/proc/self/statm")
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What the user has asked the service for."""
+    """The command line, checked."""
 
     model: str
     precision: float
     overrides: Path
     watch: Sequence[Path]
-    options: Options
-    names: frozenset[str]  # hosts that it is called by, besides addresses and localhost
+    options: FillOptions
+    host_names: frozenset[str]  # accepted besides IP addresses and localhost
     limits: Limits
 
 
 class Service:
-    """A classifier with the user's corrections, the guides that were uploaded, and those that are watched."""
+    """A classifier with the user's corrections, the uploaded guides and the watched ones."""
 
     def __init__(self, settings: Settings) -> None:
-        self.settings, self.metrics = settings, Metrics()
+        self.settings = settings
+        self.registry = CollectorRegistry()
+        self.titles_predicted = Counter("titleclf_titles", "Titles predicted.", registry=self.registry)
         folder = model_folder(settings.model)
         classifier = Classifier.load(folder)
-        least = classifier.least_at(settings.precision)
+        min_probability = classifier.thresholds_at(settings.precision)
         self.categories = classifier.categories
         if settings.options.profile is not None:
             check_genres(self.categories, f"a model for --profile {settings.options.profile}")
         self.profiles = profiles_for(self.categories)
         self.corrections = Corrections(settings.overrides, self.categories)
-        self.answering = Answering(classifier, least, self.corrections)
-        check_names(settings.watch)
-        self._folder = Path(tempfile.mkdtemp(prefix="titleclf-"))  # nobody else may look into it
+        self.batcher = Batcher(classifier, min_probability, self.corrections)
+        check_served_names(settings.watch)
+        self._folder = Path(tempfile.mkdtemp(prefix="titleclf-"))  # readable by this user alone
         for name in ("uploads", "watched"):
             (self._folder / name).mkdir()
-        self.workshop = Workshop(folder, settings.precision, self.corrections, settings.limits)
-        self.uploads = Uploads(self._folder / "uploads", self.workshop, settings.limits)
-        guides = (Watched(path, self._folder / "watched", settings.options) for path in settings.watch)
+        self.fill_queue = FillQueue(folder, settings.precision, self.corrections, settings.limits, self.registry)
+        self.uploads = Uploads(self._folder / "uploads", self.fill_queue, settings.limits)
+        guides = (WatchedGuide(path, self._folder / "watched", settings.options) for path in settings.watch)
         self.watched = {guide.name: guide for guide in guides}
+        self.registry.register(_StateCollector(self))
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Look after files and guides until the block ends; then nothing is left of what was uploaded."""
+        """Run the background tasks until the block ends; then delete all uploads."""
         tasks = [asyncio.create_task(self._tidy()), asyncio.create_task(self._watch())]
         try:
             yield
@@ -70,40 +80,53 @@ class Service:
             self.close()
 
     def close(self) -> None:
-        """Remove the private folder."""
+        """Delete the private folder."""
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def samples(self) -> list[Family]:
-        """Return what the metrics tell besides requests."""
-        watched = self.watched.values()
-        return [
-            ("corrections", "gauge", "Rows of the overrides.", [({}, len(self.corrections))]),
-            ("corrections_readable", "gauge", "1 if they can be read.", [({}, float(not self.corrections.problem))]),
-            ("uploaded_guides", "gauge", "Guides that are kept.", [({}, len(self.uploads))]),
-            ("guides_filled_total", "counter", "Guides that were filled.", [({}, self.workshop.filled)]),
-            ("guides_failed_total", "counter", "Guides that could not be filled.", [({}, self.workshop.failed)]),
-            (
-                *("watched_guide_good", "gauge", "1 if the filled copy is that of the guide as it is."),
-                [({"guide": one.name}, float(one.is_good)) for one in watched],
-            ),
-            (
-                *("watched_guide_filled_time_seconds", "gauge", "When the filled copy was made."),
-                [({"guide": one.name}, one.filled_at) for one in watched if one.filled_at is not None],
-            ),
-        ]
-
     def problems(self) -> list[str]:
-        """Return what the user should know of, in sentences."""
-        found = [one.guide.problem for one in self.watched.values()]
-        return [problem for problem in (self.corrections.problem, *found) if problem]
+        """Return what the user should fix, in sentences."""
+        problems = [self.corrections.problem, *(watched.guide.problem for watched in self.watched.values())]
+        return [problem for problem in problems if problem]
 
     async def _tidy(self) -> None:
         while True:
             self.corrections.read()
             await self.uploads.remove_idle()
-            await asyncio.sleep(self.settings.limits.look_seconds)
+            await asyncio.sleep(self.settings.limits.poll_seconds)
 
     async def _watch(self) -> None:
         while True:
-            await look_at_all(list(self.watched.values()), self.workshop)
-            await asyncio.sleep(self.settings.limits.look_seconds)
+            for watched in self.watched.values():
+                await watched.refresh(self.fill_queue)
+            await asyncio.sleep(self.settings.limits.poll_seconds)
+
+
+class _StateCollector(Collector):
+    """Gauges of the service's state, read when they are scraped."""
+
+    def __init__(self, service: Service) -> None:
+        self._service, self._started = service, time.time()
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """Yield the gauges."""
+        corrections, watched = self._service.corrections, self._service.watched.values()
+        yield _gauge("start_time_seconds", "When the service started.", self._started)
+        yield _gauge("corrections", "Rows of the overrides file.", len(corrections))
+        yield _gauge("corrections_readable", "1 if the overrides file is readable.", not corrections.problem)
+        yield _gauge("uploaded_guides", "Uploaded guides kept.", len(self._service.uploads))
+        good = GaugeMetricFamily("titleclf_watched_guide_good", "1 if the copy is current.", labels=["guide"])
+        filled = GaugeMetricFamily(
+            "titleclf_watched_guide_filled_time_seconds", "When the copy was filled.", labels=["guide"]
+        )
+        for guide in watched:
+            good.add_metric([guide.name], guide.is_good)
+            if guide.filled_at is not None:
+                filled.add_metric([guide.name], guide.filled_at)
+        yield from (good, filled)
+        if _MEMORY_STATUS.exists():  # Linux
+            pages = int(_MEMORY_STATUS.read_text().split()[1])
+            yield _gauge("resident_memory_bytes", "Resident memory.", pages * os.sysconf("SC_PAGE_SIZE"))
+
+
+def _gauge(name: str, description: str, value: float) -> GaugeMetricFamily:
+    return GaugeMetricFamily(f"titleclf_{name}", description, value=value)

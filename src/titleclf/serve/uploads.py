@@ -1,4 +1,4 @@
-"""Uploaded guides: kept in a private folder under names that nobody can guess, until nobody asks for them any more."""
+"""Uploaded guides, kept in a private folder under unguessable ids until nobody uses them any more."""
 
 import asyncio
 import re
@@ -10,160 +10,151 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from titleclf.epg.streams import Packing
-from titleclf.serve.guides import Guide, Options, State, Workshop
+from titleclf.serve.guides import FillOptions, FillQueue, Guide, State
 from titleclf.serve.security import Limits, Refused
 
 _ID_BYTES = 16
-_LONGEST_NAME = 100
+_MAX_NAME = 100  # characters
 _UNSAFE = re.compile(r"[^\w .()-]")
-_ENDINGS = re.compile(r"\.(xml|xmltv|gz|xz)$", re.IGNORECASE)
+_SUFFIX = re.compile(r"\.(xml|xmltv|gz|xz)$", re.IGNORECASE)
 
 
 @dataclass
-class _Kept:
+class _Upload:
     guide: Guide
     folder: Path
-    asked: float  # when it was last asked for, by the monotonic clock
+    last_used: float  # monotonic clock
     task: "asyncio.Task[None] | None" = None
 
 
 class Uploads:
-    """Guides by their ids; each has a folder of its own in `folder`, in which no name comes from outside."""
+    """Uploaded guides by id, each in its own folder, in which no file name comes from a client."""
 
-    def __init__(self, folder: Path, workshop: Workshop, limits: Limits) -> None:
-        self._folder, self._workshop, self._limits = folder, workshop, limits
-        self._kept: dict[str, _Kept] = {}
+    def __init__(self, folder: Path, fill_queue: FillQueue, limits: Limits) -> None:
+        self._folder, self._fill_queue, self._limits = folder, fill_queue, limits
+        self._uploads: dict[str, _Upload] = {}
         self._arriving = 0
 
     def __len__(self) -> int:
-        return len(self._kept)
+        return len(self._uploads)
 
-    async def receive(self, name: str, options: Options, content: AsyncIterator[bytes]) -> str:
-        """Write a guide as it comes, begin to fill it, and return its id; if it doesn't come whole, nothing stays.
+    async def receive(self, name: str, options: FillOptions, content: AsyncIterator[bytes]) -> str:
+        """Store a guide as it arrives, start filling it and return its id; an incomplete upload is deleted.
 
         Raises
         ------
         Refused
-            If there are too many already, or the disk is full.
+            If there are too many guides or the disk is full.
         """
-        self._make_room()
-        number = secrets.token_urlsafe(_ID_BYTES)
-        folder = self._folder / number
+        self._check_room()
+        guide_id = secrets.token_urlsafe(_ID_BYTES)
+        folder = self._folder / guide_id
         folder.mkdir(mode=0o700)
         name = safe_name(name)
         guide = Guide(name, folder / "guide", folder / f"filled{Packing.of_name(name)}", options)
         self._arriving += 1
         try:
             with guide.source.open("wb") as file:
-                async for some in content:
-                    file.write(some)
+                async for chunk in content:
+                    file.write(chunk)
         except OSError as error:
             shutil.rmtree(folder)
             raise Refused(
-                503, f"{name} must have room on the disk. Got: {error.strerror}. Try again later.", retry_seconds=60
+                503, f"{name} must fit on the disk. Got: {error.strerror}. Try again later.", retry_seconds=60
             ) from error
         except BaseException:
             shutil.rmtree(folder)
             raise
         finally:
             self._arriving -= 1
-        self._kept[number] = _Kept(guide, folder, time.monotonic())
-        self.find(number)
-        return number
+        self._uploads[guide_id] = _Upload(guide, folder, time.monotonic())
+        self.find(guide_id)
+        return guide_id
 
-    def find(self, number: str) -> Guide:
-        """Return a guide; it begins to be filled again if there are corrections that its copy does not know.
-
-        Raises
-        ------
-        Refused
-            If there is none with this id.
-        """
-        kept = self._kept_as(number)
-        if (kept.task is None or kept.task.done()) and not self._workshop.is_current(kept.guide):
-            kept.guide.state = State.filling
-            kept.task = asyncio.create_task(self._workshop.fill(kept.guide))
-        return kept.guide
-
-    async def filled(self, number: str) -> Guide:
-        """Return a guide when it is filled with all corrections.
+    def find(self, guide_id: str) -> Guide:
+        """Return a guide, and start filling it again if its copy lacks the latest corrections.
 
         Raises
         ------
         Refused
-            If there is none with this id, or it can't be filled.
+            If there is no such id.
         """
-        guide = self.find(number)
-        while (task := self._kept_as(number).task) is not None and not task.done():
+        upload = self._upload(guide_id)
+        if (upload.task is None or upload.task.done()) and not self._fill_queue.is_current(upload.guide):
+            upload.guide.state = State.filling
+            upload.task = asyncio.create_task(self._fill_queue.fill(upload.guide))
+        return upload.guide
+
+    async def filled(self, guide_id: str) -> Guide:
+        """Wait until a guide is filled with the latest corrections, and return it.
+
+        Raises
+        ------
+        Refused
+            If there is no such id or the guide can't be filled.
+        """
+        guide = self.find(guide_id)
+        while (task := self._upload(guide_id).task) is not None and not task.done():
             await asyncio.wait([task])
-            guide = self.find(number)
+            guide = self.find(guide_id)
         if guide.state is not State.filled:
-            raise Refused(422, guide.problem or f"{guide.name} must be a guide. Got none. Upload it again.")
+            raise Refused(422, guide.problem or f"{guide.name} must be filled. Got no result. Upload it again.")
         return guide
 
-    async def remove(self, number: str) -> None:
-        """Forget a guide, and end what is done with it.
+    async def remove(self, guide_id: str) -> None:
+        """Delete a guide, and stop filling it.
 
         Raises
         ------
         Refused
-            If there is none with this id.
+            If there is no such id.
         """
-        kept = self._kept_as(number)
-        del self._kept[number]
-        await _end(kept)
+        upload = self._upload(guide_id)
+        del self._uploads[guide_id]
+        if upload.task is not None:
+            upload.task.cancel()
+            await asyncio.wait([upload.task])
+        shutil.rmtree(upload.folder, ignore_errors=True)
 
     async def remove_idle(self) -> None:
-        """Forget what nobody has asked for in a long time."""
-        oldest = time.monotonic() - self._limits.kept_seconds
-        for number in [number for number, kept in self._kept.items() if kept.asked < oldest]:
-            await self.remove(number)
+        """Delete the guides that have not been used for a long time."""
+        oldest = time.monotonic() - self._limits.idle_seconds
+        for guide_id in [guide_id for guide_id, upload in self._uploads.items() if upload.last_used < oldest]:
+            await self.remove(guide_id)
 
     async def close(self) -> None:
-        """Forget all."""
-        for number in list(self._kept):
-            await self.remove(number)
+        """Delete all guides."""
+        for guide_id in list(self._uploads):
+            await self.remove(guide_id)
 
-    def _kept_as(self, number: str) -> _Kept:
-        kept = self._kept.get(number)
-        if kept is None:
-            raise Refused(404, f"a guide must be known by its id. Got {number[:40]}. Upload it again.")
-        kept.asked = time.monotonic()
-        return kept
+    def _upload(self, guide_id: str) -> _Upload:
+        upload = self._uploads.get(guide_id)
+        if upload is None:
+            raise Refused(404, f"no guide has this id. Got {guide_id[:40]}. Upload the guide again.")
+        upload.last_used = time.monotonic()
+        return upload
 
-    def _make_room(self) -> None:
-        if self._arriving >= self._limits.uploads:
-            raise Refused(
-                503,
-                f"at most {self._limits.uploads} guides must be uploaded at once. Got one more. Try again.",
-                retry_seconds=5,
-            )
-        if len(self._kept) + self._arriving >= self._limits.guides:
-            raise Refused(
-                503,
-                f"at most {self._limits.guides} guides must be kept. Got one more. Delete one, or try again later.",
-                retry_seconds=60,
-            )
+    def _check_room(self) -> None:
+        limits = self._limits
+        if self._arriving >= limits.uploads:
+            sentence = f"at most {limits.uploads} guides may be uploaded at once. Got one more. Try again soon."
+            raise Refused(503, sentence, retry_seconds=5)
+        if len(self._uploads) + self._arriving >= limits.guides:
+            sentence = f"at most {limits.guides} guides may be kept. Got one more. Delete one or try again later."
+            raise Refused(503, sentence, retry_seconds=60)
 
 
 def safe_name(name: str) -> str:
-    """Return the last part of a name without what could steer a shell, a header or a file system."""
+    """Return the last part of a path without characters that are special to a shell, a header or a file system."""
     last = re.split(r"[/\\]", name)[-1]
-    return _UNSAFE.sub("_", last)[-_LONGEST_NAME:].strip(" .") or "guide.xml"
+    return _UNSAFE.sub("_", last)[-_MAX_NAME:].strip(" .") or "guide.xml"
 
 
 def filled_name(name: str) -> str:
-    """Return what the filled copy of a guide is called: guide.filled.xml.gz for guide.xml.gz."""
-    endings: list[str] = []
+    """Return the name of a guide's filled copy: guide.filled.xml.gz for guide.xml.gz."""
+    suffixes: list[str] = []
     stem = name
-    while found := _ENDINGS.search(stem):
-        stem = stem[: found.start()]
-        endings.insert(0, found.group())
-    return f"{stem or 'guide'}.filled{''.join(endings)}"
-
-
-async def _end(kept: _Kept) -> None:
-    if kept.task is not None:
-        kept.task.cancel()
-        await asyncio.wait([kept.task])
-    shutil.rmtree(kept.folder, ignore_errors=True)
+    while suffix := _SUFFIX.search(stem):
+        stem = stem[: suffix.start()]
+        suffixes.insert(0, suffix.group())
+    return f"{stem or 'guide'}.filled{''.join(suffixes)}"

@@ -1,101 +1,92 @@
-"""Guides on the disk that are served filled: filled again when they change, the last good one as long as they don't."""
+"""Guides on the disk, filled again whenever they change; the last good copy is served until then."""
 
 import stat
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from titleclf.epg.streams import Packing
 from titleclf.runtime.errors import InputError
-from titleclf.serve.guides import Guide, Options, State, Workshop
+from titleclf.serve.guides import FillOptions, FillQueue, Guide, State
 
 
-class _Stamp(NamedTuple):
-    """What changes when a file does."""
-
-    nanoseconds: int
+class _FileVersion(NamedTuple):
+    modified_ns: int
     size: int
 
 
-class Watched:
-    """A guide on the disk and its filled copy, which is always gzipped: most players ask for that."""
+class WatchedGuide:
+    """A guide on the disk and its filled copy, which is always gzipped, since most players accept that."""
 
-    def __init__(self, path: Path, folder: Path, options: Options) -> None:
+    def __init__(self, path: Path, folder: Path, options: FillOptions) -> None:
         self.name = served_name(path)
         self.guide = Guide(path.name, path, folder / f"{self.name}.gz", options)
         self.filled_at: float | None = None  # seconds since 1970
-        self._seen: _Stamp | None = None
-        self._tried: _Stamp | None = None
+        self._last_seen: _FileVersion | None = None
+        self._last_tried: _FileVersion | None = None
 
     @property
     def is_good(self) -> bool:
-        """Whether the copy is that of the guide as it is."""
-        return self.guide.problem is None and self.guide.told is not None
+        """Whether the copy matches the guide as it is on the disk."""
+        return self.guide.problem is None and self.guide.report is not None
 
-    async def look(self, workshop: Workshop) -> None:
-        """Fill the guide if it has changed and is at rest, or if there are corrections that its copy does not know."""
-        stamp = self._stamp()
-        if stamp is None:
+    async def refresh(self, fill_queue: FillQueue) -> None:
+        """Fill the guide if it has changed and is completely written, or if its copy lacks the latest corrections."""
+        version = self._read_version()
+        if version is None:
             return
-        # What is still being written is given until the next look; at the first one nothing is known of it.
-        is_at_rest = self._seen in (None, stamp)
-        self._seen = stamp
-        if is_at_rest and (stamp != self._tried or not workshop.is_current(self.guide)):
-            self._tried = stamp
-            await workshop.fill(self.guide)
+        # A file that changed since the last refresh may still be being written.
+        is_stable = self._last_seen in (None, version)
+        self._last_seen = version
+        if is_stable and (version != self._last_tried or not fill_queue.is_current(self.guide)):
+            self._last_tried = version
+            await fill_queue.fill(self.guide)
             if self.is_good:
                 self.filled_at = time.time()
 
-    def as_object(self) -> dict[str, Any]:
-        """Return plain values for JSON."""
-        whole = self.guide.told and self.guide.told["whole"]
+    def as_json(self) -> dict[str, Any]:
+        """Return JSON values."""
         return {
             "name": self.name,
             "url": f"/guides/{self.name}",
             "state": self.guide.state.value,
             "problem": self.guide.problem,
             "filled_at": self.filled_at,
-            "whole": whole,
+            "whole": self.guide.report and self.guide.report["whole"],
         }
 
-    def _stamp(self) -> _Stamp | None:
+    def _read_version(self) -> _FileVersion | None:
         try:
-            found = self.guide.source.stat()
+            status = self.guide.source.stat()
         except OSError as error:
-            self._miss(error.strerror or "nothing")
+            self._set_unreadable(error.strerror or "an unknown error")
             return None
-        if not stat.S_ISREG(found.st_mode):  # who opens a pipe waits until somebody writes, and all others behind
-            self._miss("a folder, a pipe or a device")
+        if not stat.S_ISREG(status.st_mode):  # opening a pipe would block until there is a writer
+            self._set_unreadable("a folder, a pipe or a device")
             return None
-        return _Stamp(found.st_mtime_ns, found.st_size)
+        return _FileVersion(status.st_mtime_ns, status.st_size)
 
-    def _miss(self, got: str) -> None:
+    def _set_unreadable(self, got: str) -> None:
         self.guide.state = State.broken
-        self.guide.problem = f"{self.guide.name} must be a file that can be read. Got: {got}. Check the path."
-        self._tried = None
+        self.guide.problem = f"{self.guide.name} must be a readable file. Got: {got}. Check the path."
+        self._last_tried = None
 
 
-def check_names(paths: Iterable[Path]) -> None:
-    """Refuse guides that would be served under the same name.
+def check_served_names(paths: Iterable[Path]) -> None:
+    """Check that no two guides would be served under the same name.
 
     Raises
     ------
     InputError
-        If there are two.
+        If two would.
     """
     name, count = max(Counter(map(served_name, paths)).items(), key=lambda item: item[1], default=("", 0))
     if count > 1:
-        raise InputError(f"--watch must be given guides of different names. Got {name} twice. Rename one.")
+        raise InputError(f"--watch guides must have different names. Got {name} twice. Rename one of them.")
 
 
 def served_name(path: Path) -> str:
-    """Return the name that a guide is served under: guide.xml for guide.xml.gz."""
+    """Return the name under which a guide is served: guide.xml for guide.xml.gz."""
     return path.name[: len(path.name) - len(Packing.of_name(path.name))]
-
-
-async def look_at_all(guides: Sequence[Watched], workshop: Workshop) -> None:
-    """Look at each in turn."""
-    for one in guides:
-        await one.look(workshop)

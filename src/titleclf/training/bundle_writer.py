@@ -24,9 +24,9 @@ from titleclf.runtime.bundle.reader import (
     WEIGHTS,
     kind_of,
 )
-from titleclf.runtime.classifier import classifier_of
 from titleclf.runtime.errors import InputError
-from titleclf.runtime.text.programmes import FieldVocabulary, Programmes
+from titleclf.runtime.network import check_implemented
+from titleclf.runtime.text.programmes import FieldVocabulary
 
 CARD = "README.md"
 
@@ -37,11 +37,11 @@ def write_bundle(bundle: Bundle, folder: Path) -> None:
     Raises
     ------
     InputError
-        If the folder exists, or the numpy network can't compute this model: a bundle must predict wherever it is read.
+        If the folder exists, or the numpy network lacks this model: a bundle must predict wherever it is read.
     """
     if folder.exists():
         raise InputError(f"{folder} must not exist yet. Got {kind_of(folder)}. Name another one or remove it.")
-    _check_predicts(bundle)
+    check_implemented(bundle.model)
     contents = bundle.contents
     files = {
         WEIGHTS: save_tensors(bundle.weights),
@@ -59,16 +59,6 @@ def write_bundle(bundle: Bundle, folder: Path) -> None:
         temporary.rename(folder)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-
-
-def _check_predicts(bundle: Bundle) -> None:
-    try:
-        classifier_of(bundle).logits(Programmes(["x"]))
-    except AssertionError as error:
-        raise InputError(
-            f"model.kind must be one that every implementation of the network computes. Got {bundle.model.kind}, which "
-            "runtime/network.py does not. Add it there."
-        ) from error
 
 
 def _card(bundle: Bundle) -> str:

@@ -13,6 +13,7 @@ from titleclf.runtime.bundle.contents import Bundle
 from titleclf.runtime.bundle.folding import FIELDS
 from titleclf.runtime.bundle.packing import SCALE, TABLE, Array, is_packed, signed
 from titleclf.runtime.choices import Combine
+from titleclf.runtime.errors import InputError
 from titleclf.runtime.network import NumpyNetwork
 from titleclf.runtime.onnx_network import METADATA, Metadata
 from titleclf.runtime.text.characters import PAD
@@ -36,7 +37,13 @@ def onnx_model(bundle: Bundle) -> ModelProto:
     if contents.fields is not None:
         axes |= {"channels": ["batch"], "durations": ["batch"]}
     graph = _Graph(NumpyNetwork.of(bundle.model, bundle.weights, contents.characters, contents.fields))
-    graph.logits()
+    try:
+        graph.logits()
+    except AssertionError as error:
+        raise InputError(
+            f"format=onnx must be used with a model that has an ONNX graph. Got model.kind {bundle.model.kind}. "
+            "Add it to training/onnx_graph.py, or export format=bundle."
+        ) from error
     model = helper.make_model(
         helper.make_graph(
             graph.nodes,

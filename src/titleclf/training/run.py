@@ -1,7 +1,6 @@
 """A run's folder: its configuration, the history of its epochs, a checkpoint to resume from, and the best weights."""
 
 import io
-import json
 import os
 import pickle
 import shutil
@@ -21,14 +20,12 @@ from titleclf.config.saved import BEST, CHECKPOINT, load_config, save_config
 from titleclf.config.schemas import PretrainConfig, TrainConfig
 from titleclf.runtime.arguments import program
 from titleclf.runtime.errors import InputError
-from titleclf.runtime.files import replacing, write_text
+from titleclf.runtime.files import replacing
 from titleclf.training.distributed import broadcast_from_rank0, check_same, is_rank0
 from titleclf.training.network import TorchNetwork
 from titleclf.training.optimizer import Optimizer
 from titleclf.training.trained_model import load_weights, tensors_of
-from titleclf.training.validation import score, scores_line
-
-VALIDATION = "validation.json"
+from titleclf.training.validation import score, scores_line, write_scores
 
 History = list[dict[str, float]]  # one row per epoch, or per part of one
 Fingerprints = dict[str, str]  # of all files that shape the weights, by what they hold
@@ -119,8 +116,7 @@ class Run:
 
     def keep_best(self, network: TorchNetwork, fingerprint: str) -> None:
         """Give the network the weights of the best epoch, and write the scores of that epoch."""
-        best = {"titles": fingerprint, "kept": self.history[self.best_epoch - 1]}
-        write_text(self.folder / VALIDATION, json.dumps(best, indent=2) + "\n")
+        write_scores(self.folder, fingerprint, self.history[self.best_epoch - 1])
         load_weights(network, self.folder / BEST)
 
     def checkpoint(self) -> None:

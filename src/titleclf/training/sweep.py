@@ -1,97 +1,191 @@
-"""Trials: runs that end with what validation says. Which of them have been made, and which is the best."""
+"""The study of a sweep: on disk, resumable, and determined by its seed."""
 
 import json
-import shutil
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict
+from operator import attrgetter
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
-from titleclf.config import saved
-from titleclf.config.schemas import TrainConfig
+import numpy as np
+import optuna
+import pandas as pd
+from matplotlib import pyplot as plt
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.exceptions import StorageInternalError
+from optuna.storages import RDBStorage
+from optuna.trial import FrozenTrial, TrialState
+from optuna.visualization import matplotlib as plots
+from sqlalchemy.exc import SQLAlchemyError
+
+from titleclf.config.schemas import SweepConfig
+from titleclf.config.space import decode, encode, ranges
+from titleclf.evaluate.plots import save
+from titleclf.runtime.arguments import program
 from titleclf.runtime.errors import InputError
 from titleclf.runtime.files import write_text
-from titleclf.training import run as runs
-from titleclf.training.validation import best_epoch, score
+from titleclf.training.comparison import Row, compare, markdown, over_seeds, seeds_section, write_csv
+from titleclf.training.validation import RESULT, read_scores
 
-RESULT = "validation.json"
+STUDY = "study.db"
+TABLE, REPORT = "trials.csv", "trials.md"
+HISTORY, SLICES, IMPORTANCES = "history.png", "slices.png", "importances.png"
 
+_FEW = 20  # trials: with fewer, importances are noise
+_SLICES = 6  # values in a picture
 
-class Trial(NamedTuple):
-    """A trial that has ended: the epoch that it would keep, and the fingerprint of its titles."""
-
-    folder: Path
-    config: TrainConfig
-    fingerprint: str
-    kept: dict[str, float]
-
-
-def write_result(folder: Path, fingerprint: str, history: runs.History) -> None:
-    """Write down what validation says of the epoch that is kept."""
-    kept = history[best_epoch(history) - 1]
-    write_text(folder / RESULT, json.dumps({"titles": fingerprint, "kept": kept}, indent=2) + "\n")
-
-
-def score_of(folder: Path) -> float:
-    """Return the score of a run or trial, on validation titles."""
-    return score(json.loads((folder / RESULT).read_text())["kept"])
-
-
-def trials_in(folder: Path) -> list[Trial]:
-    """Return all trials in a folder that have ended, the best first, of equally good ones the earliest."""
-    found = []
-    for path in sorted(folder.glob(f"*/{RESULT}")):
-        config = saved.load_config(path.parent, TrainConfig)
-        if config.trial:
-            result = json.loads(path.read_text())
-            found.append(Trial(path.parent, config, result["titles"], result["kept"]))
-    return sorted(found, key=lambda trial: -score(trial.kept))
-
-
-def find(config: TrainConfig, fingerprint: str) -> Path | None:
-    """Return the folder of the trial that was made with this configuration: a sweep that begins again comes by it.
-
-    Raises
-    ------
-    InputError
-        If the folder has trials on other titles, or split in another way: no score compares with theirs.
-    """
-    made = trials_in(Path(config.output_dir))
-    if any(one.fingerprint != fingerprint or one.config.data != config.data for one in made):
-        raise InputError(
-            f"{config.output_dir} must have trials on the same titles, split alike. Got others there. "
-            "Give another output_dir."
-        )
-    return next((one.folder for one in made if replace(one.config, output_dir=config.output_dir) == config), None)
-
-
-def check_kept(folder: Path) -> None:
-    """Refuse to go on from a trial that has no weights any more.
-
-    Raises
-    ------
-    InputError
-        If they were dropped.
-    """
-    if (folder / RESULT).exists() and not (folder / saved.CHECKPOINT).exists():
-        raise InputError(
-            f"resume must be a run with its weights, or the best of its trials. Got {folder}. Train with its values."
-        )
-
-
-def drop_weights(trials: list[Trial]) -> None:
-    """Keep the weights of the first trial alone: a sweep would fill the disk with those of all."""
-    for trial in trials[1:]:
-        for name in (saved.CHECKPOINT, saved.BEST):
-            (trial.folder / name).unlink(missing_ok=True)
+_IDENTITY = "identity"
+_MUTABLE = ("output_dir", "resume", "sweep.trials")  # may differ between two commands of the same sweep
 
 
 @contextmanager
-def interruptible(folder: Path) -> Iterator[None]:
-    """Leave nothing of a trial that is interrupted, and say how to go on."""
+def open_study(config: SweepConfig, fingerprint: str) -> Iterator[optuna.Study]:
+    """Yield the study in the sweep's folder; `fingerprint` is that of the titles.
+
+    Raises
+    ------
+    InputError
+        If the study is of other titles or another configuration, or is not readable.
+    """
+    path = Path(config.output_dir) / STUDY
+    path.parent.mkdir(parents=True, exist_ok=True)
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:
-        yield
-    except KeyboardInterrupt:
-        shutil.rmtree(folder)
-        raise KeyboardInterrupt("The same command goes on behind the last trial that ended.") from None
+        storage = RDBStorage(f"sqlite:///{path}")
+        study = optuna.create_study(storage=storage, study_name="titleclf", direction="maximize", load_if_exists=True)
+    except (StorageInternalError, SQLAlchemyError, RuntimeError) as error:
+        raise InputError(
+            f"{path} must be a study that Optuna {optuna.__version__} can use. Got: {str(error).splitlines()[0]}. "
+            "Move it away, or give another output_dir."
+        ) from error
+    try:
+        _check_identity(study, path.parent, _identity(config, fingerprint))
+        yield study
+    finally:
+        storage.engine.dispose()
+
+
+def next_trial(study: optuna.Study, config: SweepConfig) -> FrozenTrial:
+    """Return the trial that an interrupted sweep left unfinished, else a new one.
+
+    A new trial depends only on the seed, its number and the trials before it: a resumed sweep draws as an unbroken one.
+    """
+    distributions = {
+        key: _distribution(values, type(attrgetter(key)(config))) for key, values in ranges(config.sweep.space).items()
+    }
+    for trial in study.get_trials(states=(TrialState.RUNNING,)):
+        if trial.params.keys() == distributions.keys():
+            return trial
+        study.tell(trial.number, state=TrialState.FAIL)  # interrupted while it was drawn
+    seed = np.random.SeedSequence([config.sweep.seed, len(study.trials)]).generate_state(1)[0]
+    study.sampler = optuna.samplers.TPESampler(seed=int(seed), n_startup_trials=config.sweep.startup_trials)
+    study.ask(distributions)
+    return study.trials[-1]
+
+
+def best_first(study: optuna.Study) -> list[FrozenTrial]:
+    """Return the finished trials by their score; of equal ones the earliest comes first."""
+    return sorted(
+        study.get_trials(states=(TrialState.COMPLETE,)), key=lambda trial: (-(trial.value or 0), trial.number)
+    )
+
+
+def values_of(trial: FrozenTrial, config: SweepConfig) -> dict[str, Any]:
+    """Return the values of a trial by dotted key, as the configuration has them."""
+    space = ranges(config.sweep.space)
+    return {key: decode(space[key], value) for key, value in trial.params.items()}
+
+
+def folder_of(trial: FrozenTrial, config: SweepConfig) -> Path:
+    """Return the folder of a trial, in that of its sweep."""
+    return Path(config.output_dir) / f"trial-{trial.number:03}"
+
+
+def write_report(study: optuna.Study, config: SweepConfig) -> None:
+    """Write table, report and pictures of the finished trials, best first, into the sweep's folder."""
+    folder, trials = Path(config.output_dir), best_first(study)
+    with warnings.catch_warnings(action="ignore"):  # of few trials, or of equal scores
+        importances = optuna.importance.get_param_importances(study)
+    rows = []
+    for trial in trials:
+        path = folder_of(trial, config)
+        scores = read_scores(path) if (path / RESULT).exists() else {}
+        rows.append(Row({key: trial.params[key] for key in importances}, {"score": trial.value or 0, **scores}, path))
+    table = compare(rows)
+    write_csv(folder / TABLE, table)
+    few = f" With fewer than {_FEW} trials they are unreliable." if len(trials) < _FEW else ""
+    report = [
+        f"# {len(trials)} trials, best first",
+        "",
+        "Scores are of validation titles: accuracy and macro-F1 of unseen titles, and of noisy copies of training",
+        "titles (`known_`); `score` is their mean. The best of many trials is partly luck: turn it into a model,",
+        "measured once on the test titles, with",
+        "",
+        f"    {program('train')} resume={rows[0].folder}",
+        "",
+        markdown(table),
+        "",
+        *seeds_section(over_seeds(rows)),
+        "## Importances",
+        "",
+        f"The fraction of what makes a trial good (PED-ANOVA, Watanabe et al. 2023).{few}",
+        "",
+        markdown(pd.DataFrame({"value": importances.keys(), "importance": importances.values()})),
+        "",
+    ]
+    write_text(folder / REPORT, "\n".join(report))
+    if len(trials) > 1:
+        _draw(folder, study, list(importances))
+
+
+def _draw(folder: Path, study: optuna.Study, keys: list[str]) -> None:
+    plt.switch_backend("agg")
+    shown = keys[:_SLICES]
+    with plt.rc_context(), warnings.catch_warnings(action="ignore"):  # the plots are "experimental" since 2020
+        plots.plot_optimization_history(study, target_name="score")
+        _save(folder / HISTORY, 8, 4.5)
+        plots.plot_slice(study, shown, target_name="score")
+        _save(folder / SLICES, 2 + 3 * len(shown), 4.5)
+        plots.plot_param_importances(study, target_name="score")
+        _save(folder / IMPORTANCES, 8, 1.5 + 0.35 * len(keys))
+
+
+def _save(path: Path, width: float, height: float) -> None:
+    figure = plt.gcf()
+    figure.set_layout_engine("constrained")
+    figure.set_size_inches(width, height)
+    save(path, figure)
+    plt.close(figure)
+
+
+def _distribution(values: dict[str, Any], kind: type[Any]) -> BaseDistribution:
+    if "choices" in values:
+        return CategoricalDistribution([encode(choice) for choice in values["choices"]])
+    return (FloatDistribution if kind is float else IntDistribution)(**values)
+
+
+def _identity(config: SweepConfig, fingerprint: str) -> dict[str, Any]:
+    flat = _flat(json.loads(json.dumps(asdict(config))), "")
+    return {"titles": fingerprint, **{key: value for key, value in flat.items() if key not in _MUTABLE}}
+
+
+def _flat(values: dict[str, Any], prefix: str) -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {f"{prefix}{name}": value}
+    return flat
+
+
+def _check_identity(study: optuna.Study, folder: Path, identity: dict[str, Any]) -> None:
+    before = study.user_attrs.get(_IDENTITY)
+    if before is None:
+        study.set_user_attr(_IDENTITY, identity)
+        return
+    differing = [key for key in {**identity, **before} if identity.get(key) != before.get(key)]
+    if differing:
+        raise InputError(
+            f"{folder} must resume with the titles and values of its trials. Got other {', '.join(differing[:5])}. "
+            "Give another output_dir."
+        )

@@ -16,6 +16,7 @@ from titleclf.runtime.bundle.reader import read_bundle, read_weights
 from titleclf.runtime.choices import MemoryKind, Task
 from titleclf.runtime.classifier import Classifier
 from titleclf.runtime.errors import InputError
+from titleclf.runtime.network import check_implemented
 from titleclf.runtime.tasks import TASKS
 from titleclf.runtime.text.characters import Characters
 from titleclf.runtime.text.programmes import FieldVocabulary
@@ -28,6 +29,7 @@ TrainedModel = Classifier[TorchNetwork]
 
 def new_model(config: TrainConfig, data: Dataset, device: torch.device) -> TrainedModel:
     """Return an untrained model on the device; loaded embeddings bring their own alphabet."""
+    check_implemented(config.model)  # now, not when hours of training end in a bundle
     characters = Characters.from_titles(
         data.train.titles,
         casefold=config.characters.casefold,

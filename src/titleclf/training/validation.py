@@ -1,6 +1,8 @@
 """Validation on unseen titles and on noisy copies of training titles: together they choose the epoch."""
 
+import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,8 +16,11 @@ from titleclf.runtime.arrays import Bools, Floats, Labels
 from titleclf.runtime.bundle.contents import Metrics
 from titleclf.runtime.calibration import NO_TAG_TEMPERATURE
 from titleclf.runtime.choices import Format, Misspelling, Task
+from titleclf.runtime.files import write_text
 from titleclf.runtime.network import Network, logits_of
 from titleclf.training.threshold_fit import best_threshold_for_all
+
+RESULT = "validation.json"
 
 
 class Measures(NamedTuple):
@@ -46,6 +51,17 @@ def validate(unseen: LabelledTitles, noisy_train: LabelledTitles, network: Netwo
         f"known_{main}": noisy_scores[main],
         "known_macro_f1": noisy_scores["macro_f1"],
     }
+
+
+def write_scores(folder: Path, fingerprint: str, row: dict[str, float]) -> None:
+    """Write the validation scores of the epoch that a run keeps."""
+    write_text(folder / RESULT, json.dumps({"titles": fingerprint, "kept": row}, indent=2) + "\n")
+
+
+def read_scores(folder: Path) -> dict[str, float]:
+    """Return the score of a run, the scores that it is the mean of, and the kept epoch."""
+    kept = json.loads((folder / RESULT).read_text(encoding="utf-8"))["kept"]
+    return {"score": score(kept), **{name: kept[name] for name in (*score_names(kept), "epoch")}}
 
 
 def score(row: dict[str, float]) -> float:

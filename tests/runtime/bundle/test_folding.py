@@ -1,47 +1,52 @@
-"""A folded model says what the trained one does, but for rounding; whatever it is asked with, in the same bits."""
+"""A folded model computes what the trained one does, but for rounding: the same bits alone and in any batch."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tests.runtime.test_classifier import TITLES, with_network
-from tests.runtime.test_explanation import TITLES as EXPLAINED
-from tests.runtime.test_explanation import assert_adds_up
-from titleclf.runtime.bundle.folding import COARSE, HEAD, LEVELS, SCALES, SCORES, USED, has_row, is_folded
-from titleclf.runtime.bundle.reader import Saved
+from tests.helpers.explanations import TITLES as EXPLAINED
+from tests.helpers.explanations import assert_adds_up
+from tests.helpers.networks import (
+    TITLES,
+    centred,
+    folded,
+    largest_step,
+    rounding_errors,
+    table_of,
+    with_network,
+)
+from titleclf.runtime.architecture import NgramConfig
+from titleclf.runtime.arrays import Floats
+from titleclf.runtime.bundle.contents import Bundle
+from titleclf.runtime.bundle.folding import COARSE, HEAD, SCALES, SCORES, USED, has_row, is_folded
 from titleclf.runtime.choices import Combine, Positions, Task
-from titleclf.runtime.classifier import Classifier
+from titleclf.runtime.classifier import Classifier, classifier_of
 from titleclf.runtime.errors import InputError
-from titleclf.runtime.folded_network import Folded
-from titleclf.training.bundle_writer import save
+from titleclf.runtime.folded_network import FoldedNetwork
+from titleclf.runtime.network import LinearNetwork, logits_of
+from titleclf.runtime.text.programmes import Programmes
+from titleclf.training import bundle_writer
+from titleclf.training.bundle_writer import write_bundle
 from titleclf.training.fold import fold, why_not
-from titleclf.training.quantization import round_weights
-from titleclf.training.trained_model import load_bundle
+from titleclf.training.quantization import quantize_weights
+from titleclf.training.trained_model import TrainedModel, bundle_of, load_trained
 
 MANY = [*TITLES, *EXPLAINED, *(f"Title {number} of  many" for number in range(3000))]
 
 
-def folded(bundle) -> Saved:
-    saved = bundle.saved()
-    return replace(saved, weights=fold(saved.weights, saved.task))
-
-
-def centred(logits):
-    return logits - logits.mean(axis=1, keepdims=True)
-
-
-def assert_alike(bundle, titles=TITLES):
+def assert_alike(model: TrainedModel, titles: list[str] = TITLES) -> None:
     """Assert that logits are as near as they must be: a score is off by half a step of its codes at most."""
-    saved = folded(bundle)
-    found, known = Classifier.of(saved).network_logits(titles)[0], bundle.network_logits(titles)[0]
-    if bundle.task is Task.single:
-        found, known = centred(found), centred(known)
-    features = 6 * np.array([min(len(title), bundle.characters.length) + 2 for title in titles])
-    step = saved.weights[SCALES].max() * (LEVELS[127] - LEVELS[126])  # the largest
-    off = np.abs(found - known).max(axis=1) / step
-    assert (off <= np.sqrt(features)).all()  # where all err alike, as in a title of one letter, and centring doubles it
-    assert np.median(off) < 1
+    bundle = folded(model)
+    logits, expected = (
+        logits_of(network, Programmes(titles)) for network in (classifier_of(bundle).network, model.network)
+    )
+    if model.task is Task.single:
+        logits, expected = centred(logits), centred(expected)
+    errors = np.abs(logits - expected).max(axis=1)
+    assert (errors <= rounding_errors(bundle, titles)).all()
+    assert np.median(errors) < largest_step(bundle)
 
 
 @pytest.mark.parametrize("combine", list(Combine))
@@ -69,56 +74,59 @@ def test_ngrams_of_all_kinds_are_folded(run, overrides, boundary):
 
 @pytest.mark.parametrize("to_nibbles", [False, True])
 def test_packed_tables_are_folded(run, to_nibbles):
-    bundle = with_network(run, "ngram", "model.dim=5")
-    round_weights(bundle.network.encoder.ngrams.weight, to_nibbles=to_nibbles)
-    assert_alike(bundle)
+    model = with_network(run, "ngram", "model.dim=5")
+    quantize_weights(table_of(model), to_nibbles=to_nibbles)
+    assert_alike(model)
 
 
 def test_tags_are_folded_with_a_column_each(tags_run):
-    bundle = load_bundle(tags_run)
-    assert folded(bundle).weights[SCORES].shape[1] == len(bundle.categories)
-    assert_alike(bundle, EXPLAINED)
+    model = load_trained(tags_run)
+    assert folded(model).weights[SCORES].shape[1] == len(model.categories)
+    assert_alike(model, EXPLAINED)
 
 
 def test_one_category_takes_no_column_and_unused_buckets_no_row(run):
-    bundle = load_bundle(run)
-    saved = folded(bundle)
-    table = bundle.network.encoder.ngrams.weight.detach().numpy()
-    assert saved.weights[SCORES].shape == (table.any(axis=1).sum(), len(bundle.categories) - 1)
-    assert np.array_equal(has_row(saved.weights[USED], len(table)), table.any(axis=1))
-    assert not saved.weights[HEAD].any(axis=1).all()
+    model = load_trained(run)
+    weights = folded(model).weights
+    is_used = table_of(model).ne(0).any(dim=1).numpy()
+    assert weights[SCORES].shape == (is_used.sum(), len(model.categories) - 1)
+    assert np.array_equal(has_row(weights[USED], len(is_used)), is_used)
+    assert not weights[HEAD].any(axis=1).all()
 
 
-def test_a_table_without_unused_buckets_tells_of_none(run):
-    saved = folded(with_network(run, "ngram"))
-    assert USED not in saved.weights
+def test_a_table_without_unused_buckets_lists_none(run):
+    assert USED not in folded(with_network(run, "ngram")).weights
     assert has_row(None, 3).tolist() == [True, True, True]
 
 
 def test_a_folded_bundle_is_read_as_it_was_written(run, tmp_path):
-    saved = folded(load_bundle(run))
-    save(saved, tmp_path / "folded")
-    found = Classifier.load(tmp_path / "folded")
-    assert isinstance(found.network, Folded)
-    assert found.predict(MANY, top=3) == Classifier.of(saved).predict(MANY, top=3)
+    bundle = folded(load_trained(run))
+    write_bundle(bundle, tmp_path / "folded")
+    classifier = Classifier.load(tmp_path / "folded")
+    assert isinstance(classifier.network, FoldedNetwork)
+    assert classifier.predict(MANY, top=3) == classifier_of(bundle).predict(MANY, top=3)
     assert "folded into" in (tmp_path / "folded" / "README.md").read_text()
 
 
-def test_answers_are_the_same_to_the_bit_however_titles_are_batched(run):
-    saved = folded(load_bundle(run))
-    together = Classifier.of(saved).network_logits(MANY)[0]
-    few = Classifier.of(saved)  # has not yet been asked for so many that its table is decoded
-    alone = np.concatenate([few.network_logits([title])[0] for title in MANY[:40]])
+def test_logits_are_the_same_to_the_bit_however_titles_are_batched(run):
+    bundle = folded(load_trained(run))
+
+    def logits(classifier: Classifier[LinearNetwork], titles: list[str]) -> Floats:
+        return logits_of(classifier.network, Programmes(titles))
+
+    together = logits(classifier_of(bundle), MANY)
+    cold = classifier_of(bundle)  # has not yet scored so many titles that its table is decoded
+    alone = np.concatenate([logits(cold, [title]) for title in MANY[:40]])
     assert np.array_equal(alone, together[:40])
-    assert Classifier.of(saved).network_logits([])[0].shape == (0, 3)
+    assert logits(classifier_of(bundle), []).shape == (0, 3)
 
 
-def test_parts_of_folded_models_add_up_to_the_lead(run):
-    for bundle in (load_bundle(run), with_network(run, "ngram", "model.orders=[3,1]", boundary=False)):
-        assert_adds_up(Classifier.of(folded(bundle)), EXPLAINED)
+def test_terms_of_folded_models_add_up_to_the_lead(run):
+    for model in (load_trained(run), with_network(run, "ngram", "model.orders=[3,1]", boundary=False)):
+        assert_adds_up(classifier_of(folded(model)), EXPLAINED)
 
 
-def test_what_can_not_be_folded_is_told(run):
+def test_the_reason_why_a_model_cannot_be_folded_is_given(run):
     assert why_not(with_network(run, "ngram").network.config) is None
     assert why_not(with_network(run, "bag").network.config) == "bag has no n-grams"
     assert why_not(with_network(run, "conv").network.config) == "conv has no n-grams"
@@ -126,13 +134,13 @@ def test_what_can_not_be_folded_is_told(run):
 
 
 def test_a_folded_model_is_not_trained_further(run, tmp_path):
-    save(folded(load_bundle(run)), tmp_path / "folded")
+    write_bundle(folded(load_trained(run)), tmp_path / "folded")
     with pytest.raises(InputError, match=r"folded must be a model as it was trained. Got a folded one. Name the run"):
-        load_bundle(tmp_path / "folded")
+        load_trained(tmp_path / "folded")
 
 
 def without(name):
-    return lambda weights: {one: array for one, array in weights.items() if one != name}
+    return lambda weights: {key: array for key, array in weights.items() if key != name}
 
 
 def changed(name, change):
@@ -143,36 +151,49 @@ def changed(name, change):
     ("damage", "fault"),
     [
         (without(SCALES), "Got only some of them. Export or copy it again."),
-        (changed(SCORES, lambda one: one.astype(np.int16)), "Got scores of int16, and bits of uint8, uint8."),
-        (changed(USED, lambda one: one.view(np.int8)), "Got scores of int8, and bits of uint8, int8."),
-        (changed(USED, lambda one: one[:-1]), "Got another number of bits."),
-        (changed(COARSE, lambda one: one[:-1]), "Got another number of bits."),
-        (changed(SCORES, lambda one: np.vstack([one] * 2)[: len(one) + 1]), "Got scores of shape ("),
-        (changed(SCALES, lambda one: one[:1]), "and scales of shape (1, 2)."),
-        (changed(SCALES, lambda one: one * 0), "Got a scale that is not above 0."),
-        (changed(SCALES, lambda one: one * np.nan), "Got a scale that is not above 0."),
-        (changed(HEAD, lambda one: one[:1]), "must hold the tensors that its configuration describes. Got head.weight"),
+        (changed(SCORES, lambda array: array.astype(np.int16)), "Got scores of int16, and bits of uint8, uint8."),
+        (changed(USED, lambda array: array.view(np.int8)), "Got scores of int8, and bits of uint8, int8."),
+        (changed(USED, lambda array: array[:-1]), "Got another number of bits."),
+        (changed(COARSE, lambda array: array[:-1]), "Got another number of bits."),
+        (changed(SCORES, lambda array: np.vstack([array] * 2)[: len(array) + 1]), "Got scores of shape ("),
+        (changed(SCALES, lambda array: array[:1]), "and scales of shape (1, 2)."),
+        (changed(SCALES, lambda array: array * 0), "Got a scale that is not above 0."),
+        (changed(SCALES, lambda array: array * np.nan), "Got a scale that is not above 0."),
+        (
+            changed(HEAD, lambda array: array[:1]),
+            "must hold the tensors that its configuration describes. Got head.weight",
+        ),
     ],
 )
-def test_damaged_scores_are_refused(run, tmp_path, damage, fault):
-    saved = folded(load_bundle(run))
-    save(replace(saved, weights=damage(saved.weights)), tmp_path / "damaged")
+def test_damaged_scores_are_refused(run, tmp_path, monkeypatch, damage, fault):
+    bundle = folded(load_trained(run))
+    write_unchecked(replace(bundle, weights=damage(bundle.weights)), tmp_path / "damaged", monkeypatch)
     with pytest.raises(InputError) as caught:
         Classifier.load(tmp_path / "damaged")
     assert str(caught.value).startswith(f"{tmp_path / 'damaged' / 'weights.safetensors'} must hold ")
     assert fault in str(caught.value)
 
 
-def test_a_folded_model_without_buckets_is_refused(run, tmp_path):
-    saved = folded(load_bundle(run))
-    weights = {**saved.weights, SCORES: saved.weights[SCORES][:0], COARSE: saved.weights[COARSE][:0]}
+def test_a_folded_model_without_buckets_is_refused(run, tmp_path, monkeypatch):
+    bundle = folded(load_trained(run))
+    weights = {**bundle.weights, SCORES: bundle.weights[SCORES][:0], COARSE: bundle.weights[COARSE][:0]}
     weights.pop(USED, None)
-    save(replace(saved, model=replace(saved.model, buckets=0), weights=weights), tmp_path / "damaged")
+    assert isinstance(bundle.model, NgramConfig)
+    damaged = replace(bundle, model=replace(bundle.model, buckets=0), weights=weights)
+    write_unchecked(damaged, tmp_path / "damaged", monkeypatch)
     with pytest.raises(InputError, match=r"Got no buckets\. Export or copy it again\."):
         Classifier.load(tmp_path / "damaged")
 
 
-def test_weights_of_a_folded_model_are_told_by_their_names(run):
-    saved = load_bundle(run).saved()
-    assert not is_folded(saved.weights)
-    assert is_folded(fold(saved.weights, saved.task))
+def write_unchecked(bundle: Bundle, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Write a damaged bundle, which `write_bundle` would not be able to predict with."""
+    with monkeypatch.context() as patch:
+        patch.setattr(bundle_writer, "_check_predicts", lambda _: None)
+        bundle_writer.write_bundle(bundle, folder)
+
+
+def test_weights_of_a_folded_model_are_recognised_by_their_names(run):
+    model = load_trained(run)
+    bundle = bundle_of(model)
+    assert not is_folded(bundle.weights)
+    assert is_folded(fold(bundle.weights, model.task))

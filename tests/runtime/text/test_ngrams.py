@@ -15,8 +15,8 @@ def hashed(titles: list[str], orders: list[int], buckets: int = MANY, *, across_
 
 
 def written(title: str, orders: list[int]) -> list[str]:
-    marked = f"<{title}>"
-    return [marked[start : start + order] for order in sorted(orders) for start in range(len(marked) - order + 1)]
+    bounded = f"<{title}>"
+    return [bounded[start : start + order] for order in sorted(orders) for start in range(len(bounded) - order + 1)]
 
 
 def test_there_is_one_bucket_for_each_ngram_of_a_title():
@@ -68,8 +68,8 @@ def test_orders_are_kept_apart():
 @pytest.mark.parametrize("buckets", [7, MANY])
 @pytest.mark.parametrize("across_words", [True, False])
 @pytest.mark.parametrize("orders", [[1], [2, 3, 5], [5, 1, 3], [40]])
-def test_located_ngrams_are_the_same_in_the_same_order_and_say_where_they_stand(orders, across_words, buckets):
-    ids, mask, _ = CHARACTERS.batch(["an ox in a den", "", "b", "banana", "match of the day"])
+def test_located_ngrams_are_the_same_in_the_same_order_with_their_places(orders, across_words, buckets):
+    ids, mask = CHARACTERS.batch(["an ox in a den", "", "b", "banana", "match of the day"])
     grams, counts = ngrams(ids, mask, orders, buckets, across_words=across_words)
     found = located(ids, mask, orders, buckets, across_words=across_words)
     assert found.buckets.tolist() == grams.tolist()

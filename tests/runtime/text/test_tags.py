@@ -1,17 +1,10 @@
-import numpy as np
-import pandas as pd
 import pytest
 
 from tests.helpers.titles import COLUMNS, write_csv
-from titleclf.data.targets import categories_of, tags_of, targets_of
 from titleclf.data.titles import read_all_titles, read_titles
 from titleclf.runtime.choices import Task
 from titleclf.runtime.errors import InputError
 from titleclf.runtime.text.tags import joined, tags_in
-
-
-def frame(*cells: str) -> pd.DataFrame:
-    return pd.DataFrame({"title": [f"title {n}" for n in range(len(cells))], "category": cells, "lang": "en"})
 
 
 def test_tags_are_stripped_and_sorted():
@@ -20,13 +13,13 @@ def test_tags_are_stripped_and_sorted():
     assert joined(tags_in("a|b")) == "a|b"
 
 
-def test_only_with_several_tags_a_bar_has_a_meaning(tmp_path):
+def test_a_bar_separates_tags_only_if_a_title_has_several(tmp_path):
     path = write_csv(tmp_path / "a.csv", [("Heat", " Film | Action ", "en")])
     assert read_titles(path, COLUMNS)["category"].to_list() == ["Film | Action"]
     assert read_titles(path, COLUMNS, Task.multilabel)["category"].to_list() == ["Action|Film"]
 
 
-def test_bad_tags_are_named_with_their_lines(tmp_path):
+def test_bad_tags_are_reported_with_their_lines(tmp_path):
     table = [("A", "Film|", "en"), ("B", "Film | Film", "en"), ("C", "", "en"), ("D", "Film|News", "en")]
     with pytest.raises(InputError) as caught:
         read_titles(write_csv(tmp_path / "a.csv", table), COLUMNS, Task.multilabel)
@@ -37,26 +30,8 @@ def test_bad_tags_are_named_with_their_lines(tmp_path):
     ]
 
 
-def test_what_an_earlier_file_has_with_the_same_tags_is_left_out(tmp_path):
+def test_titles_of_an_earlier_file_with_the_same_tags_are_dropped(tmp_path):
     write_csv(tmp_path / "a_1.csv", [("Heat", "Film|Action", "en")])
     write_csv(tmp_path / "a_2.csv", [("Heat", "Action | Film", "en"), ("Heat", "Film", "en")])
-    found = read_all_titles(str(tmp_path / "a_*.csv"), COLUMNS, Task.multilabel)
-    assert found["category"].to_list() == ["Action|Film", "Film"]
-
-
-def test_tags_become_a_matrix_with_a_column_a_category():
-    titles = frame("a|c", "b", "a|b|c")
-    categories = categories_of(titles, Task.multilabel)
-    assert categories == ["a", "b", "c"]
-    expected = [[True, False, True], [False, True, False], [True, True, True]]
-    assert tags_of(titles, categories).tolist() == expected
-    assert np.array_equal(targets_of(titles, categories, Task.multilabel), tags_of(titles, categories))
-    assert targets_of(frame("a|c", "b"), ["a|c", "b"], Task.single).tolist() == [0, 1]
-
-
-def test_unknown_tags_are_named():
-    with pytest.raises(InputError) as caught:
-        tags_of(frame("a|x", "y|b"), ["a", "b"])
-    assert str(caught.value) == (
-        "the category of a judged title must be one of a; b. Got x; y. Rename it, or leave these titles out."
-    )
+    titles = read_all_titles(str(tmp_path / "a_*.csv"), COLUMNS, Task.multilabel)
+    assert titles["category"].to_list() == ["Action|Film", "Film"]

@@ -1,1 +1,1 @@
-"""Noise for titles: misspellings and the formats of channels."""
+"""Noise for titles: misspellings and the formats of guides."""

@@ -1,4 +1,4 @@
-"""Seeds, and random choices drawn in bulk: one at a time they would cost more than the work they decide about."""
+"""Random choices drawn in bulk: single calls to a generator would cost more than the changes themselves."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
@@ -6,14 +6,14 @@ from typing import TypeVar
 import numpy as np
 
 T = TypeVar("T")
-Draw = Callable[[], float]  # the next random number in [0, 1)
-Change = Callable[[str, Draw], str]  # returns a title that it can't change as it is
+Draw = Callable[[], float]  # returns the next random number in [0, 1)
+Change = Callable[[str, Draw], str]  # returns a title as it is where the change doesn't apply
 
 _BULK = 4096
 
 
 def draws(generator: np.random.Generator) -> Draw:
-    """Return a function that gives the generator's next number in [0, 1)."""
+    """Return a function that returns the generator's next number in [0, 1)."""
     return _uniforms(generator).__next__
 
 
@@ -23,10 +23,10 @@ def pick(options: Sequence[T], draw: Draw) -> T:
 
 
 def changed(title: str, changes: Sequence[Change], draw: Draw) -> str:
-    """Make one of the changes: the first, in random order, that makes a difference and leaves something."""
-    left = list(changes)
-    while left:
-        result = left.pop(int(draw() * len(left)))(title, draw)
+    """Apply the first change, in random order, that makes a difference and doesn't empty the title."""
+    remaining = list(changes)
+    while remaining:
+        result = remaining.pop(int(draw() * len(remaining)))(title, draw)
         if result != title and result.strip():
             return result
     return title

@@ -1,4 +1,4 @@
-"""What happens to the letters of a title: slips on a keyboard, lost diacritics, wrong encodings, misread print."""
+"""Misspellings: typing errors, lost diacritics, wrong encodings and OCR errors."""
 
 import html
 import re
@@ -10,48 +10,48 @@ from titleclf.runtime.choices import Misspelling
 
 
 def _neighbours(*rows: str) -> dict[str, str]:
-    """Return the keys that touch each key: letters only near letters, digits near digits."""
-    shifts = (0.0, 0.5, 0.75, 1.25)  # how many keys to the right each row begins
-    places = {key: (row, shifts[row] + place) for row, line in enumerate(rows) for place, key in enumerate(line)}
+    """Return the keys that touch each key: letters touch only letters, digits only digits."""
+    shifts = (0.0, 0.5, 0.75, 1.25)  # of each row to the right, in keys
+    places = {key: (row, shifts[row] + column) for row, line in enumerate(rows) for column, key in enumerate(line)}
     keys = {key: place for key, place in places.items() if key.isalnum()}
 
-    def touch(one: str, other: str) -> bool:
-        (row, x), (other_row, other_x) = keys[one], keys[other]
-        reach = {0: 1.0, 1: 0.75}.get(abs(row - other_row), 0.0)
-        return one != other and one.isalpha() == other.isalpha() and abs(x - other_x) <= reach
+    def touch(first: str, second: str) -> bool:
+        (row, x), (second_row, second_x) = keys[first], keys[second]
+        reach = {0: 1.0, 1: 0.75}.get(abs(row - second_row), 0.0)
+        return first != second and first.isalpha() == second.isalpha() and abs(x - second_x) <= reach
 
-    return {key: "".join(other for other in keys if touch(key, other)) for key in keys}
+    return {key: "".join(neighbour for neighbour in keys if touch(key, neighbour)) for key in keys}
 
 
 def _layout(*rows: str) -> dict[str, str]:
-    """Return the neighbours of each character: both cases, with diacritics too, and those of other scripts."""
-    small = {
+    """Return the neighbours of each character, in both cases and with diacritics, of Cyrillic and Greek too."""
+    lower = {
         **_neighbours("", "йцукенгшщзхъ", "фывапролджэ", "ячсмитьбю"),
         **_neighbours("", "··ερτυθιοπ", "ασδφγηξκλ", "ζχψωβνμ"),
         **_neighbours(*rows),
     }
-    small = {chr(marked): small[plain] for marked, plain in PLAIN.items() if plain in small} | small
-    return {_capital(key): "".join(map(_capital, near)) for key, near in small.items()} | small
+    lower = {chr(accented): lower[plain] for accented, plain in PLAIN.items() if plain in lower} | lower
+    return {_upper(key): "".join(map(_upper, neighbours)) for key, neighbours in lower.items()} | lower
 
 
-def _capital(letter: str) -> str:
+def _upper(letter: str) -> str:
     return letter.upper() if len(letter.upper()) == 1 else letter  # ß
 
 
 def _plain() -> Iterator[tuple[int, str]]:
-    """Yield letters with diacritics, and what stays of them without."""
+    """Yield the code points of letters with diacritics, each with its letters without."""
     special = {"ß": "ss", "æ": "ae", "Æ": "AE", "œ": "oe", "Œ": "OE", "þ": "th", "Þ": "Th"}
     special |= dict(zip("øØłŁđĐðÐıёЁ", "oOlLdDdDiеЕ", strict=True))
-    yield from ((ord(marked), plain) for marked, plain in special.items())
+    yield from ((ord(accented), plain) for accented, plain in special.items())
     for point in (*range(0xC0, 0x250), *range(0x370, 0x400), *range(0x1E00, 0x2000)):  # Latin and Greek
         plain = unicodedata.normalize("NFD", chr(point))[0]
         if plain != chr(point):
             yield point, plain
-    yield from ((point, "") for point in range(0x300, 0x370))  # combining ones
+    yield from ((point, "") for point in range(0x300, 0x370))  # combining diacritics
 
 
 def _encoding(name: str) -> dict[int, str]:
-    """Return what each byte above ASCII is in an encoding, where it is anything."""
+    """Return the character of each byte above ASCII in an encoding; a byte that has none stays as it is."""
     return {byte: bytes([byte]).decode(name, "ignore") or chr(byte) for byte in range(0x80, 0x100)}
 
 
@@ -64,7 +64,8 @@ LAYOUTS = (
 _IN_TWO_LETTERS = str.maketrans(
     {"ä": "ae", "ö": "oe", "ü": "ue", "å": "aa", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue", "Å": "Aa"}
 )
-_ENCODINGS = tuple(map(_encoding, ("cp1252", "cp1252", "cp1252", "latin-1", "cp437", "mac_roman")))  # as often as seen
+# What stands twice is drawn twice as often.
+_ENCODINGS = tuple(map(_encoding, ("cp1252", "cp1252", "cp1252", "latin-1", "cp437", "mac_roman")))
 _LOSSES = ("?", "?", "\N{REPLACEMENT CHARACTER}", "\N{REPLACEMENT CHARACTER}", "??", "_", "")
 _ALIKE = (
     *(("O", "0", "Q"), ("D", "0"), ("l", "1", "I", "|"), ("i", "l", "j"), ("S", "5"), ("s", "5"), ("B", "8")),
@@ -74,29 +75,29 @@ _ALIKE = (
     *(("ll", "11"), ("lc", "k")),
 )
 LOOKALIKES = {
-    one: tuple({other: None for group in _ALIKE if one in group for other in group if other != one})
-    for one in {letters: None for group in _ALIKE for letters in group}
+    letters: tuple({alike: None for group in _ALIKE if letters in group for alike in group if alike != letters})
+    for letters in {letters: None for group in _ALIKE for letters in group}
 }
 _LOOKALIKE = re.compile("|".join(map(re.escape, sorted(LOOKALIKES, key=len, reverse=True))))
 
 
 def _insert(title: str, draw: Draw) -> str:
-    """Hit a neighbouring key too, hit the same twice, or split a word."""
+    """Hit a neighbouring key as well, the same key twice, or the space bar."""
     place = _place(title, draw)
     if place < 0:
         return title
     letter, choice = title[place], draw()
     if choice < 0.1 and place > 0 and title[place - 1].isalnum():
         return f"{title[:place]} {title[place:]}"
-    near = pick(LAYOUTS, draw).get(letter)
-    if not near or choice < 0.4:
+    neighbours = pick(LAYOUTS, draw).get(letter)
+    if not neighbours or choice < 0.4:
         return title[:place] + letter + title[place:]
-    place += choice < 0.7  # before the letter, or after it
-    return title[:place] + pick(near, draw) + title[place:]
+    place += choice < 0.7  # after the letter, else before it
+    return title[:place] + pick(neighbours, draw) + title[place:]
 
 
 def _delete(title: str, draw: Draw) -> str:
-    """Miss a key, the space bar too."""
+    """Miss a key or the space bar."""
     place = int(draw() * len(title))
     return title[:place] + title[place + 1 :]
 
@@ -113,18 +114,18 @@ def _transpose(title: str, draw: Draw) -> str:
 
 
 def _substitute(title: str, draw: Draw) -> str:
-    """Hit a neighbouring key; for a letter that is on no keyboard here, another letter of the title."""
+    """Hit a neighbouring key; a letter of no layout becomes another letter of the title."""
     place = _place(title, draw)
     if place < 0:
         return title
     letter = title[place]
-    near: Sequence[str] | None = pick(LAYOUTS, draw).get(letter)
-    near = near or [other for other in title if other != letter and other.isalnum()]
-    return title[:place] + pick(near, draw) + title[place + 1 :] if near else title
+    options: Sequence[str] | None = pick(LAYOUTS, draw).get(letter)
+    options = options or [candidate for candidate in title if candidate != letter and candidate.isalnum()]
+    return title[:place] + pick(options, draw) + title[place + 1 :] if options else title
 
 
 def _place(title: str, draw: Draw) -> int:
-    """Return where a letter or digit stands, -1 if there is none."""
+    """Return the index of a letter or digit, -1 if there is none."""
     for _ in range(8 if title else 0):  # most titles are mostly letters
         place = int(draw() * len(title))
         if title[place].isalnum():
@@ -133,7 +134,7 @@ def _place(title: str, draw: Draw) -> int:
 
 
 def _without_diacritics(title: str, draw: Draw) -> str:
-    """Lose all of them; ü becomes u or ue."""
+    """Lose all diacritics; ü becomes u or ue."""
     if title.isascii():
         return title
     if draw() < 0.5:
@@ -146,27 +147,27 @@ def _mojibake(title: str, draw: Draw) -> str:
 
 
 def _misread(title: str, draw: Draw) -> str:
-    """Take UTF-8 for something else; straight apostrophes and hyphens are taken to have been curly and long."""
+    """Decode UTF-8 as another encoding; straight apostrophes and hyphens count as curly and long ones."""
     if title.isascii():
         title = title.replace("'", "’").replace(" - ", " – ")
     return title if title.isascii() else title.encode().decode("latin-1").translate(pick(_ENCODINGS, draw))
 
 
 def _lost(title: str, draw: Draw) -> str:
-    """Lose all that is not ASCII."""
+    """Replace all characters that are not ASCII."""
     return title if title.isascii() else re.sub(r"[^\x00-\x7f]", pick(_LOSSES, draw), title)
 
 
 def _escaped(title: str, draw: Draw) -> str:
-    """Keep the entities of HTML as they are written."""
+    """Show HTML entities as they are written."""
     escaped = html.escape(title).replace("&#x27;", pick(("&#39;", "&#039;", "&apos;"), draw))
     return escaped.encode("ascii", "xmlcharrefreplace").decode()
 
 
 def _lookalike(title: str, draw: Draw) -> str:
-    """Take a letter, or two, for what looks alike."""
-    found = _LOOKALIKE.search(title, int(draw() * len(title))) or _LOOKALIKE.search(title)
-    return title[: found.start()] + pick(LOOKALIKES[found[0]], draw) + title[found.end() :] if found else title
+    """Replace one or two letters by ones that look alike."""
+    match = _LOOKALIKE.search(title, int(draw() * len(title))) or _LOOKALIKE.search(title)
+    return title[: match.start()] + pick(LOOKALIKES[match[0]], draw) + title[match.end() :] if match else title
 
 
 MISSPELLINGS: dict[Misspelling, Change] = {

@@ -1,4 +1,4 @@
-"""Titles as people misspell them and as channels dress them up, for training and for testing."""
+"""Titles with noise, for training and for tests of robustness: misspelt, and formatted as guides do."""
 
 from collections.abc import Sequence
 
@@ -16,8 +16,8 @@ def misspell(
 ) -> list[str]:
     """Return each title with `edits` misspellings of kinds drawn from `kinds`.
 
-    Where a kind can't be (no diacritics to lose), another of `kinds` takes its place; where none can be, or nothing
-    would be left, the title stays as it is.
+    A kind that doesn't apply (no diacritics to lose) is replaced by another of `kinds`. A title stays as it is if none
+    applies, or if nothing would be left of it.
     """
     draw = draws(generator)
     changes = [MISSPELLINGS[kind] for kind in kinds]
@@ -25,25 +25,25 @@ def misspell(
 
 
 def reformat(titles: Sequence[str], formats: Sequence[Format], generator: np.random.Generator) -> list[str]:
-    """Return each title in a format drawn from `formats`, or in another of them where that one can't be."""
+    """Return each title in a format drawn from `formats`, or in another one of them if that doesn't apply."""
     draw = draws(generator)
     changes = [FORMATS[name] for name in formats]
     return [changed(title, changes, draw) for title in titles]
 
 
 def noised(titles: Sequence[str], config: NoiseConfig, generator: np.random.Generator) -> list[str]:
-    """Return the titles, a share of them misspelt and, independently, a share reformatted."""
+    """Return the titles with a fraction of them misspelt and, independently, a fraction reformatted."""
     draw = draws(generator)
     misspellings = [MISSPELLINGS[kind] for kind in config.misspellings]
     formats = [FORMATS[name] for name in config.formats]
-    results = list(titles)
-    misspelt = np.flatnonzero(generator.random(len(results)) < config.misspelt)
+    noisy = list(titles)
+    misspelt = np.flatnonzero(generator.random(len(noisy)) < config.misspelt)
     edits = generator.integers(1, config.max_edits, size=len(misspelt), endpoint=True)
-    for index, count in zip(misspelt.tolist(), edits.tolist(), strict=True):
-        results[index] = _misspelt(results[index], misspellings, count, draw)
-    for index in np.flatnonzero(generator.random(len(results)) < config.reformatted).tolist():
-        results[index] = changed(results[index], formats, draw)
-    return results
+    for row, count in zip(misspelt.tolist(), edits.tolist(), strict=True):
+        noisy[row] = _misspelt(noisy[row], misspellings, count, draw)
+    for row in np.flatnonzero(generator.random(len(noisy)) < config.reformatted).tolist():
+        noisy[row] = changed(noisy[row], formats, draw)
+    return noisy
 
 
 def _misspelt(title: str, changes: Sequence[Change], edits: int, draw: Draw) -> str:

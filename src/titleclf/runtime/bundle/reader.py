@@ -5,18 +5,20 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
+from safetensors.numpy import load
+
 from titleclf.runtime.architecture import ConvConfig, ModelConfig, NgramConfig, from_mapping
 from titleclf.runtime.bundle.checksums import SUMS, check_sums
 from titleclf.runtime.bundle.contents import Bundle, BundleContents, ModelInfo
 from titleclf.runtime.bundle.folding import FIELDS, FOLDED, check_folding, folded_shapes, is_folded
 from titleclf.runtime.bundle.packing import SCALE, TABLE, Array, check_packing, is_packed
-from titleclf.runtime.bundle.tensors import DamagedError, read_tensors
 from titleclf.runtime.choices import Positions, Task
 from titleclf.runtime.errors import InputError
 from titleclf.runtime.files import SHIPPED, shipped
 from titleclf.runtime.memory.memory import Memory
 from titleclf.runtime.tasks import TASKS
-from titleclf.runtime.text.characters import Characters
+from titleclf.runtime.text.characters import Characters, printable
 from titleclf.runtime.text.programmes import FieldVocabulary
 
 FORMAT = 3
@@ -158,11 +160,19 @@ def checked_weights(
 
 def _tensors(content: bytes, path: Path) -> dict[str, Array]:
     try:
-        return read_tensors(content)
-    except DamagedError as error:
+        return _real(load(content))
+    except (SafetensorError, KeyError, ValueError) as error:  # damaged, or with a dtype or shape that numpy lacks
+        fault = f"dtype {error}" if isinstance(error, KeyError) else str(error)
         raise InputError(
-            f"{path} must be a whole safetensors file. Got: {str(error)[:200]}. Train or copy it again."
+            f"{path} must be a whole safetensors file. Got: {printable(fault)[:200]}. Train or copy it again."
         ) from error
+
+
+def _real(weights: dict[str, Array]) -> dict[str, Array]:
+    for name, array in weights.items():
+        if array.dtype.kind not in "fiu":
+            raise ValueError(f"{name} of {array.dtype}")
+    return weights
 
 
 def _fitting(weights: dict[str, Array], shapes: Mapping[str, tuple[int, ...]], path: Path) -> dict[str, Array]:
@@ -174,8 +184,8 @@ def _fitting(weights: dict[str, Array], shapes: Mapping[str, tuple[int, ...]], p
     if differing:
         name = differing[0]
         raise InputError(
-            f"{path} must hold the tensors that its configuration describes. Got {name} of shape {found.get(name)} "
-            f"for {shapes.get(name)}. Train or copy it again."
+            f"{path} must hold the tensors that its configuration describes. Got {printable(name)} of shape "
+            f"{found.get(name)} for {shapes.get(name)}. Train or copy it again."
         )
     return weights
 

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from titleclf.runtime import speedups
 from titleclf.runtime.arrays import Bools, Labels
 from titleclf.runtime.text.characters import chunked, code_points, may_compose
-from titleclf.runtime.text.title_keys import MARK_WORDS, key_of
+from titleclf.runtime.text.title_keys import key_of, marker_words
 
 _UNSEEN, _GAP, _DIGIT, _UNSURE = range(4)  # what a character may be that is no letter
 WIDE = 0x100  # no mark has a letter from here on
@@ -128,7 +128,7 @@ def _table() -> npt.NDArray[np.uint32]:
 
 @cache
 def _mark_words() -> Hashes:
-    return np.sort(_words(_kinds("\n".join(map(key_of, MARK_WORDS)))).hashes)
+    return np.sort(_words(_kinds("\n".join(map(key_of, marker_words())))).hashes)
 
 
 def _kind(character: str) -> int:
@@ -136,8 +136,6 @@ def _kind(character: str) -> int:
     composed = unicodedata.normalize("NFC", character)
     folded = composed.casefold()
     if may_compose(character) or len(composed) > 1 or len(folded) > 1:
-        return _UNSURE
-    if character == "\N{LATIN SMALL LETTER DOTLESS I}":  # in regular expressions that ignore case, it is an i, too
         return _UNSURE
     if not folded.isalnum():
         return _GAP

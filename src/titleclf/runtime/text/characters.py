@@ -1,4 +1,4 @@
-"""Titles as characters: normalised, numbered by a vocabulary, and batched the same way wherever they are needed."""
+"""Titles as character ids: normalised, looked up in an alphabet, and batched the same way everywhere."""
 
 import unicodedata
 from collections import Counter
@@ -12,25 +12,25 @@ import numpy.typing as npt
 
 from titleclf.runtime.errors import InputError
 
-PAD, UNK, BOUNDARY, SPACE = 0, 1, 2, 3  # what every vocabulary has
+PAD, UNK, BOUNDARY, SPACE = 0, 1, 2, 3  # in every alphabet
 FIRST_CHARACTER = 4
 _COMPOSING = range(0x1100, 0x1200), range(0x16D63, 0x16D6B)  # Hangul Jamo and, from Unicode 16 on, Kirat Rai
 _GROWTH = 3  # characters at most that one becomes when its case is folded and it is brought to NFC
-_COUNTED = 128  # titles at once: more are no faster, and files may be larger than memory
+_CHUNK = 128  # titles: larger chunks are no faster, and files may be larger than memory
 
 Ids = npt.NDArray[np.int64]
 Item = TypeVar("Item")
 
 
 class Line(NamedTuple):
-    """Titles one after the other: `ids` (places,), of which each title has `counts` (titles,)."""
+    """Concatenated titles: `ids` (positions,), and how many of them each title has, `counts` (titles,)."""
 
     ids: Ids
     counts: Ids
 
 
 class Batch(NamedTuple):
-    """Titles as arrays: `ids` and `mask` are (batch, length), PAD where a title has ended; mask is true inside it."""
+    """Padded titles: `ids` and `mask` are (batch, length); ids are PAD and mask is false after the end of a title."""
 
     ids: Ids
     mask: npt.NDArray[np.bool_]
@@ -38,10 +38,10 @@ class Batch(NamedTuple):
 
 @dataclass(frozen=True)
 class Characters:
-    """A vocabulary: which characters have an id, and how a title is brought to ids.
+    """The characters that have an id, and how titles become ids.
 
-    `known` is sorted by code point; its first character has the id FIRST_CHARACTER. `length` counts the ids that a
-    title may have, boundary marks among them.
+    `known` is the alphabet, sorted by code point; its first character has the id FIRST_CHARACTER. `length` is the
+    largest number of ids of a title, including boundary tokens.
     """
 
     known: str
@@ -53,51 +53,53 @@ class Characters:
     def from_titles(
         cls, titles: Iterable[str], *, casefold: bool, min_count: int, boundary: bool, longest: int | None = None
     ) -> "Characters":
-        """Learn from titles which characters occur `min_count` times, and how long a title is, `longest` at most."""
+        """Learn the characters that occur `min_count` times in titles, and the largest length, at most `longest`."""
         counts: Counter[str] = Counter()
         length = 1
-        for some in chunked(titles, _COUNTED):
-            normalised = [normalise(title, casefold=casefold) for title in some]
+        for chunk in chunked(titles, _CHUNK):
+            normalised = [normalise(title, casefold=casefold) for title in chunk]
             counts.update("".join(normalised))
             length = max(length, *map(len, normalised))
-        counts.pop(" ", None)  # has an id in any case
+        counts.pop(" ", None)  # always has an id
         known = "".join(sorted(character for character, count in counts.items() if count >= min_count))
         return cls(known, casefold, boundary, min(length, longest or length) + 2 * boundary)
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any], where: str) -> "Characters":
-        """Build the vocabulary that `to_mapping` described; `where` names its origin in errors."""
+        """Build the characters from the values of `to_mapping`; `where` names their origin in errors."""
         types = {"known": str, "casefold": bool, "boundary": bool, "length": int}
         wrong = [name for name, kind in types.items() if type(values.get(name)) is not kind]
         if wrong or set(values) != set(types):
             names = ", ".join(types)
-            raise InputError(f"{where} must describe a vocabulary with {names}. Got {', '.join(values)}. Train again.")
-        if (least := 1 + 2 * values["boundary"]) > values["length"]:
-            raise InputError(f"{where} must have a length of at least {least}. Got {values['length']}. Train again.")
+            raise InputError(
+                f"{where} must have the keys {names}, each of its type. Got {', '.join(values)}. Train again."
+            )
+        if (shortest := 1 + 2 * values["boundary"]) > values["length"]:
+            raise InputError(f"{where} must have a length of at least {shortest}. Got {values['length']}. Train again.")
         return cls(**values)
 
     def to_mapping(self) -> dict[str, Any]:
-        """Return the vocabulary as plain values for JSON."""
+        """Return the fields as plain values for JSON."""
         return {"known": self.known, "casefold": self.casefold, "boundary": self.boundary, "length": self.length}
 
     def __len__(self) -> int:
         return FIRST_CHARACTER + len(self.known)
 
     def line(self, titles: Sequence[str]) -> Line:
-        """Turn titles into one line of ids."""
+        """Return the concatenated ids of titles."""
         room = self.length - 2 * self.boundary
-        kept = [normalise(title, casefold=self.casefold) for title in titles]
-        lengths = np.fromiter(map(len, kept), dtype=np.int64, count=len(kept))
-        for number in np.flatnonzero(lengths > room).tolist():
-            kept[number] = kept[number][:room]
+        texts = [normalise(title, casefold=self.casefold) for title in titles]
+        lengths = np.fromiter(map(len, texts), dtype=np.int64, count=len(texts))
+        for row in np.flatnonzero(lengths > room).tolist():
+            texts[row] = texts[row][:room]
         counts = np.minimum(lengths, room) + 2 * self.boundary
-        return Line(self._bounded(self._look_up("".join(kept)), counts), counts)
+        return Line(self._bounded(self._look_up("".join(texts)), counts), counts)
 
     def batch(self, titles: Sequence[str]) -> Batch:
-        """Turn titles into one batch, as long as its longest title; no title is an empty row."""
+        """Return titles padded to the longest of them; each row has at least one position."""
         ids, counts = self.line(titles)
-        least = 1 + 2 * self.boundary  # one PAD at least: no model takes nothing
-        mask = np.arange(counts.max(initial=least)) < counts[:, None]
+        shortest = 1 + 2 * self.boundary  # at least one PAD: no model takes an empty row
+        mask = np.arange(counts.max(initial=shortest)) < counts[:, None]
         padded = np.full(mask.shape, PAD, dtype=np.int64)
         padded[mask] = ids
         return Batch(padded, mask)
@@ -110,14 +112,14 @@ class Characters:
         return sum(len(normalise(title, casefold=self.casefold)) > room for title in long)
 
     def alone(self, character: str) -> int:
-        """Return the id that a character has whatever stands beside it, or -1 if that matters; of white space SPACE."""
+        """Return the id that a character has in any context, SPACE for spaces, or -1 if its neighbours matter."""
         normalised = normalise(character, casefold=self.casefold) or " "
         if len(normalised) > 1 or may_compose(character) or may_compose(normalised):
             return -1
         return int(self._look_up(normalised)[0])
 
     def _bounded(self, ids: Ids, counts: Ids) -> Ids:
-        """Set the marks of beginnings and ends, if they are wanted, between the ids of titles with so many places."""
+        """Insert boundary tokens, if there are any, between titles; `counts` (titles,) includes them."""
         if not self.boundary:
             return ids
         ends = counts.cumsum()
@@ -132,38 +134,38 @@ class Characters:
 
     @cached_property
     def _by_code(self) -> npt.NDArray[np.int32]:
-        """The ids of all characters up to the last known one by code point, and last that of all others."""
-        known = code_points(self.known)
-        ids = np.full(max(ord(" "), int(known.max(initial=0))) + 2, UNK, dtype=np.int32)
+        """Ids by code point, up to the last of the alphabet; the last element is the id of all others."""
+        alphabet = code_points(self.known)
+        ids = np.full(max(ord(" "), int(alphabet.max(initial=0))) + 2, UNK, dtype=np.int32)
         ids[ord(" ")] = SPACE
-        ids[known] = np.arange(len(known)) + FIRST_CHARACTER
+        ids[alphabet] = np.arange(len(alphabet)) + FIRST_CHARACTER
         return ids
 
 
 def normalise(title: str, *, casefold: bool) -> str:
-    """Return the title in NFC, runs of white space as one blank, none at the ends; optionally with its case folded."""
-    if title.isascii():  # is in NFC, whatever its case
+    """Return the title in NFC, stripped, with single spaces and optionally case-folded."""
+    if title.isascii():  # in NFC already
         return " ".join((title.casefold() if casefold else title).split())
-    # Folding may take a composed character apart, so it comes before the last NFC.
+    # Folding may decompose a character, so NFC follows it again.
     folded = unicodedata.normalize("NFC", title).casefold() if casefold else title
     return " ".join(unicodedata.normalize("NFC", folded).split())
 
 
 def may_compose(character: str) -> bool:
-    """Tell whether NFC may make one character of this one and others before it."""
+    """Return whether NFC may compose this character with those before it."""
     return unicodedata.category(character).startswith("M") or any(ord(character) in letters for letters in _COMPOSING)
 
 
 def printable(title: str) -> str:
-    """Return a title that can't steer the terminal."""
-    return "".join(mark if mark.isprintable() else repr(mark)[1:-1] for mark in title)
+    """Return the title with escapes in place of control characters, so that it can't control the terminal."""
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in title)
 
 
-def chunked(titles: Iterable[Item], size: int) -> Iterator[list[Item]]:
-    """Yield lists of at most `size` titles, or what else there is, from a stream."""
+def chunked(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+    """Yield the items of a stream in lists of `size`; the last may be shorter."""
     chunk: list[Item] = []
-    for title in titles:
-        chunk.append(title)
+    for item in items:
+        chunk.append(item)
         if len(chunk) == size:
             yield chunk
             chunk = []
@@ -172,6 +174,6 @@ def chunked(titles: Iterable[Item], size: int) -> Iterator[list[Item]]:
 
 
 def code_points(text: str) -> npt.NDArray[np.uint32]:
-    """Return the numbers of a text's characters."""
-    # surrogatepass: bytes that were not UTF-8 arrive as lone surrogates, and get UNK like any unknown character.
+    """Return the code points of a text (characters,)."""
+    # surrogatepass: bytes that were not UTF-8 arrive as lone surrogates, and are UNK like any unknown character.
     return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")

@@ -16,7 +16,7 @@ Hashes = npt.NDArray[np.uint64]
 
 
 class Located(NamedTuple):
-    """The n-grams of a batch, each array (ngrams,): the row of their title, their bucket, first place and order."""
+    """The n-grams of a batch, each array (ngrams,): row of the title, bucket, first position, and order."""
 
     titles: Ids
     buckets: Ids
@@ -28,93 +28,93 @@ def ngrams(ids: Ids, mask: Bools, orders: Sequence[int], buckets: int, *, across
     """Hash the n-grams of each title in the batch.
 
     `ids` and `mask` are (batch, length). Unless `across_words`, a space may only be the first or last character of an
-    n-gram. Returns the buckets of all n-grams, title after title, and (batch,) how many of them each title has; a title
-    shorter than every order has none.
+    n-gram. Returns the buckets of all n-grams, title by title, and the number of n-grams of each title (batch,), which
+    is 0 if the title is shorter than every order.
     """
-    hashes, kept = _hashes(ids, mask, orders, across_words=across_words)
-    return _buckets(hashes[kept], buckets), kept.sum(axis=(1, 2), dtype=np.int64)
+    hashes, is_ngram = _hashes(ids, mask, orders, across_words=across_words)
+    return _buckets(hashes[is_ngram], buckets), is_ngram.sum(axis=(1, 2), dtype=np.int64)
 
 
 def located(ids: Ids, mask: Bools, orders: Sequence[int], buckets: int, *, across_words: bool) -> Located:
-    """Return what `ngrams` does, in the same order, with the places that the n-grams come from."""
-    hashes, kept = _hashes(ids, mask, orders, across_words=across_words)
-    titles, numbers, starts = np.nonzero(kept)
-    return Located(titles, _buckets(hashes[kept], buckets), starts, np.sort(np.asarray(orders))[numbers])
+    """Return the n-grams that `ngrams` returns, in the same order, with their positions."""
+    hashes, is_ngram = _hashes(ids, mask, orders, across_words=across_words)
+    titles, order_indices, starts = np.nonzero(is_ngram)
+    return Located(titles, _buckets(hashes[is_ngram], buckets), starts, np.sort(np.asarray(orders))[order_indices])
 
 
 def along(
     ids: Ids, counts: Ids, orders: Sequence[int], buckets: int, *, across_words: bool
 ) -> Iterator[tuple[Ids, Ids]]:
-    """Yield the n-grams of titles that stand one after the other, one of the orders after the other, rising.
+    """Yield the n-grams of concatenated titles, one order after the other, in increasing order.
 
-    `ids` (places,) are those of titles with `counts` (titles,) each. Yields the bucket of the n-gram that starts at
-    each place (places - order + 1,), `buckets` where there is none, and how many each title has (titles,). The next
-    step writes over the first of the two.
+    `ids` (positions,) belong to titles with `counts` (titles,) ids each. Yields the bucket of the n-gram that starts at
+    each position (positions - order + 1,), which is `buckets` where none does, and the number of n-grams of each title
+    (titles,). The next step overwrites the first of the two.
     """
     filled = counts[counts > 0][:, None]
     ends = filled.cumsum()[:, None]
     spaces = (ids == SPACE).cumsum()
-    for order, hashes in _rolled(ids, orders):
-        found = _buckets(hashes, buckets)
-        late = np.maximum(ends - np.arange(1, order), ends - filled)  # from there on, a title has too few places left
-        found[late[late < len(found)]] = buckets
-        numbers = np.maximum(counts - order + 1, 0)
+    for order, hashes in _rolling_hashes(ids, orders):
+        starting = _buckets(hashes, buckets)
+        late = np.maximum(ends - np.arange(1, order), ends - filled)  # too close to the end of their title
+        starting[late[late < len(starting)]] = buckets
+        ngram_counts = np.maximum(counts - order + 1, 0)
         if not across_words and order > 2:
-            inside = spaces[order - 2 : -1] - spaces[: len(found)]
-            found[inside > 0] = buckets
-            numbers = np.zeros_like(counts)
-            is_ngram = np.pad(found < buckets, (0, order - 1))
-            numbers[counts > 0] = np.add.reduceat(is_ngram, (ends - filled)[:, 0], dtype=np.int64)
-        yield found, numbers
+            inside = spaces[order - 2 : -1] - spaces[: len(starting)]
+            starting[inside > 0] = buckets
+            ngram_counts = np.zeros_like(counts)
+            is_ngram = np.pad(starting < buckets, (0, order - 1))
+            ngram_counts[counts > 0] = np.add.reduceat(is_ngram, (ends - filled)[:, 0], dtype=np.int64)
+        yield starting, ngram_counts
 
 
 def _hashes(ids: Ids, mask: Bools, orders: Sequence[int], *, across_words: bool) -> tuple[Hashes, Bools]:
-    # Both (batch, orders, length), the orders rising: the hash of the n-gram that starts there, and whether one does.
+    # Both (batch, orders, length), orders increasing: the hash of the n-gram that starts there, and whether one does.
     batch, length = ids.shape
     spaces = (ids == SPACE).cumsum(axis=1)
-    found = np.zeros((len(orders), batch * length), dtype=np.uint64)
-    wanted = np.zeros((batch, len(orders), length), dtype=np.bool_)
-    for number, (order, hashes) in enumerate(_rolled(ids.ravel(), orders)):
-        found[number, : len(hashes)] = hashes
-        starts = max(length - order + 1, 0)  # those that begin later, and end in the next title, are never wanted
+    all_hashes = np.zeros((len(orders), batch * length), dtype=np.uint64)
+    is_ngram = np.zeros((batch, len(orders), length), dtype=np.bool_)
+    for index, (order, hashes) in enumerate(_rolling_hashes(ids.ravel(), orders)):
+        all_hashes[index, : len(hashes)] = hashes
+        starts = max(length - order + 1, 0)  # n-grams that start later would end in the next title
         # If its last character lies inside the title, so do all.
-        wanted[:, number, :starts] = mask[:, order - 1 :]
+        is_ngram[:, index, :starts] = mask[:, order - 1 :]
         if not across_words and order > 2:
-            wanted[:, number, :starts] &= spaces[:, order - 2 : -1] == spaces[:, :starts]
-    return found.reshape(len(orders), batch, length).swapaxes(0, 1), wanted
+            is_ngram[:, index, :starts] &= spaces[:, order - 2 : -1] == spaces[:, :starts]
+    return all_hashes.reshape(len(orders), batch, length).swapaxes(0, 1), is_ngram
 
 
-def _rolled(ids: Ids, orders: Sequence[int]) -> Iterator[tuple[int, Hashes]]:
-    """Yield each of the orders, rising, and the hashes (places - order + 1,) of what starts at each place of a line.
+def _rolling_hashes(ids: Ids, orders: Sequence[int]) -> Iterator[tuple[int, Hashes]]:
+    """Yield each order, increasing, and the hash of the n-gram that starts at each position (positions - order + 1,).
 
-    The next step writes over the hashes: memory that is at hand is faster than new memory.
+    The next step overwrites the hashes: reusing memory is faster than allocating it.
     """
     values = ids.astype(np.uint64)
-    hashed, mixed, spare = (np.zeros_like(values) for _ in range(3))
+    state, hashes, scratch = (np.zeros_like(values) for _ in range(3))
     for order in range(1, min(max(orders, default=0), len(values)) + 1):
         starts = len(values) - order + 1
-        hashed, mixed, spare = hashed[:starts], mixed[:starts], spare[:starts]
-        np.bitwise_xor(hashed, values[order - 1 :], out=hashed)
-        _mix(hashed, spare)
+        state, hashes, scratch = state[:starts], hashes[:starts], scratch[:starts]
+        np.bitwise_xor(state, values[order - 1 :], out=state)
+        _mix(state, scratch)
         if order in orders:
-            # The order goes into the hash once more, so that an n-gram and its beginning differ in any case.
-            np.add(hashed, np.uint64(order), out=mixed)
-            _mix(mixed, spare)
-            np.right_shift(mixed, _SHIFT, out=mixed)
-            yield order, mixed
+            # Hash the order, too, so that an n-gram always differs from its own prefix.
+            np.add(state, np.uint64(order), out=hashes)
+            _mix(hashes, scratch)
+            np.right_shift(hashes, _SHIFT, out=hashes)
+            yield order, hashes
 
 
 def _buckets(hashes: Hashes, buckets: int) -> Ids:
-    """Return buckets in the memory of the hashes."""
-    if buckets & (buckets - 1) == 0:  # a power of two, as most are: then this is the remainder, in a tenth of the time
+    """Return the buckets of hashes, in the memory of the hashes."""
+    if buckets & (buckets - 1) == 0:  # a power of two: the mask is ten times as fast as the remainder
         np.bitwise_and(hashes, np.uint64(buckets - 1), out=hashes)
     else:
         np.remainder(hashes, np.uint64(buckets), out=hashes)
     return hashes.view(np.int64)
 
 
-def _mix(values: Hashes, spare: Hashes) -> None:
+def _mix(values: Hashes, scratch: Hashes) -> None:
     values += np.uint64(1)
     values *= _MULTIPLIER  # wraps around at 2^64, as intended
-    np.right_shift(values, _SHIFT, out=spare)
-    values ^= spare
+    np.right_shift(values, _SHIFT, out=scratch)
+    values ^= scratch

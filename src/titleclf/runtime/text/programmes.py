@@ -31,7 +31,7 @@ class Programme(NamedTuple):
     minutes: float | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)  # not frozen, which would triple the cost of wrapping a single title
 class Programmes(Sequence[Programme]):
     """Many programmes as columns: a list of titles costs nothing to wrap, and a column that nobody has is None."""
 
@@ -64,10 +64,15 @@ class Programmes(Sequence[Programme]):
         """
         if isinstance(titles, str):
             raise TypeError(f"titles must be a list of titles. Got one title. Pass [{titles!r}].")
+        if channels is None and durations is None:
+            return cls(titles)
+        channels = None if channels is None else list(channels)  # arrays have no truth value
+        durations = None if durations is None else list(durations)
         for name, values in (("channels", channels), ("durations", durations)):
             if values is not None and len(values) != len(titles):
                 raise InputError(
-                    f"{name} must be as many as titles. Got {len(values)} for {len(titles)}. Pass None for unknown ones."
+                    f"{name} must be as many as titles. Got {len(values)} for {len(titles)}. "
+                    "Pass None for unknown ones."
                 )
         for channel in channels or ():
             if not isinstance(channel, str | None):
@@ -123,8 +128,18 @@ class Programmes(Sequence[Programme]):
 
     def distinct(self) -> "Programmes":
         """Return each different programme once, in order of first occurrence."""
+        if len(self.titles) == 1:
+            return self
         keys = list(dict.fromkeys(self.keys()))
-        return Programmes(keys) if self.channels is None and self.minutes is None else Programmes.of(keys)
+        if len(keys) == len(self.titles):
+            return self
+        if self.channels is None and self.minutes is None:
+            return Programmes(keys)
+        return Programmes(*map(list, zip(*keys, strict=True)))  # also empty columns stay, or keys would be titles
+
+    def titles_only(self) -> "Programmes":
+        """Return the programmes without channels and durations."""
+        return self if self.channels is None and self.minutes is None else Programmes(self.titles)
 
 
 @dataclass(frozen=True)
@@ -197,9 +212,16 @@ class FieldVocabulary:
         incomplete: Bools = ((ids == 0) & is_used).any(axis=1)
         return incomplete
 
+    def as_distinguished(self, programmes: Programmes) -> Programmes:
+        """Return programmes with the same ids, and the same fields wherever the model can't tell these apart."""
+        ids = self.ids(programmes)
+        return Programmes(programmes.titles) if ids is None else self._with_ids(programmes.titles, ids)
+
     def with_random_fields(self, titles: Sequence[str], generator: "np.random.Generator") -> Programmes:
         """Return programmes with fields drawn from all that the model knows, unknown ones included."""
-        ids = generator.integers(0, self.sizes, size=(len(titles), 2))
+        return self._with_ids(titles, generator.integers(0, self.sizes, size=(len(titles), 2)))
+
+    def _with_ids(self, titles: Sequence[str], ids: Labels) -> Programmes:
         channels, minutes = [None, *self.channels], [None, *self.edges]
         return Programmes(titles, _taken(channels, ids[:, 0].tolist()), _taken(minutes, ids[:, 1].tolist()))
 

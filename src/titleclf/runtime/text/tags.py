@@ -1,4 +1,4 @@
-"""Tags as they stand in the data: several in one cell, joined by a bar."""
+"""Several tags in one cell, separated by a bar."""
 
 from collections.abc import Iterable
 from itertools import pairwise
@@ -7,7 +7,7 @@ BAR = "|"
 
 
 def tags_in(cell: str) -> list[str]:
-    """Return the tags of a cell, without blanks around them, in alphabetical order."""
+    """Return the tags of a cell, stripped and in alphabetical order."""
     return sorted(tag.strip() for tag in cell.split(BAR))
 
 
@@ -17,11 +17,11 @@ def joined(tags: Iterable[str]) -> str:
 
 
 def problem(column: str, cell: str) -> str | None:
-    """Say what is wrong with a cell, if anything: an empty tag, or one that stands there twice."""
+    """Return the problem of a cell, if any: an empty or repeated tag."""
     tags = tags_in(cell)
     if "" in tags:
         return f"{column} must have a tag on both sides of each {BAR}. Got {cell!r}. Remove the bar or fill it."
-    twice = [tag for tag, following in pairwise(tags) if tag == following]
-    if twice:
-        return f"{column} must name each tag once. Got {twice[0]!r} again. Remove it."
+    repeated = [tag for tag, following in pairwise(tags) if tag == following]
+    if repeated:
+        return f"{column} must name each tag once. Got {repeated[0]!r} again. Remove it."
     return None

@@ -1,40 +1,42 @@
-"""Which programme a title belongs to, whatever its season and episode, and what that is remembered by."""
+"""The programme that a title names, whatever its season and episode, and the key that it is remembered by."""
 
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import cache
+from itertools import filterfalse
+
+from titleclf.runtime.text.languages import words
 
 
 def base_title(title: str) -> str:
-    """Return what stays of a title without season, episode and year, case and punctuation: its programme.
-
-    A title that is nothing but such marks ("24", "1917") is its own base.
-    """
-    # No mark is without a digit, which is found sooner.
-    without = _MARKS.sub(" ", title) if _DIGIT.search(title) else title
-    return _fold(without) or _fold(title) or title
+    """Return a title without season, episode, year, case and punctuation; one that is nothing else ("24") is kept."""
+    folded = title.casefold()
+    without = _episode_markers().sub(" ", folded) if _DIGIT.search(folded) else folded  # every marker has a digit
+    return _without_punctuation(without) or _without_punctuation(folded) or title
 
 
 def key_of(title: str) -> str:
-    """Return the base title without accents: what a known title is remembered by."""
+    """Return the base title without accents."""
     base = " ".join(base_title(unicodedata.normalize("NFC", title)).split())
     return base if base.isascii() else base.translate(_PLAIN).strip() or base
 
 
-def _fold(title: str) -> str:
-    return " ".join(title.casefold().translate(_SPACED).split())
+def marker_words() -> set[str]:
+    """Return all words without a digit that an episode marker may have."""
+    return {word.rstrip(".").casefold() for word in words("season") + words("episode") + words("of")}
 
 
 class _Table(dict[int, int | str]):
-    """A table for `str.translate` that asks only once what becomes of a character."""
+    """A table for `str.translate` that computes the replacement of a character once."""
 
-    def __init__(self, becomes: Callable[[str], int | str]) -> None:
+    def __init__(self, replace: Callable[[str], int | str]) -> None:
         super().__init__()
-        self.becomes = becomes
+        self.replace = replace
 
     def __missing__(self, code: int) -> int | str:
-        self[code] = found = self.becomes(chr(code))
-        return found
+        self[code] = replacement = self.replace(chr(code))
+        return replacement
 
 
 def _spaced(character: str) -> int | str:
@@ -48,20 +50,45 @@ def _plain(character: str) -> int | str:
 
 _SPACED, _PLAIN = _Table(_spaced), _Table(_plain)
 _DIGIT = re.compile(r"\d")
-_SEASON = r"season|series|staffel|saison|temporada|temp|stagione|stag|seizoen|sæson|säsong|sesong|sezon"
-_EPISODE = r"episode|episodio|episódio|épisode|eps|ep|folge|teil|part|parte|partie|puntata|aflevering|afl|avsnitt|odc"
-MARK_WORDS = f"{_SEASON}|{_EPISODE}".split("|")  # the only words without a digit that marks have
-_MARKS = re.compile(
-    rf"""
-    \b(?:
-        s\d+[\s.:]*ep?\d+                              # S12E04
-      | \d{{1,2}}x\d{{1,3}}                            # 12x04
-      | (?:{_SEASON})[\s.:]*\d+                        # Season 3, Stag. 2
-      | (?:{_EPISODE})[\s.:]*\d+(?:\s*/\s*\d+)?        # Ep. 14, Teil 2/3
-      | [ste]\d+                                       # S4, T4, E12
-      | (?:19|20)\d\d(?:\s*[/–-]\s*(?:19|20)?\d\d)?    # 2019, 2025/26
-    )\b
-    | \(\s*\d+(?:\s*/\s*\d+)?\s*\)                     # (6), (2/3)
-    """,
-    re.VERBOSE | re.IGNORECASE,
-)
+
+
+def _without_punctuation(folded: str) -> str:
+    return " ".join(folded.translate(_SPACED).split())
+
+
+@cache  # on demand, because it takes longer to compile than to import all of this
+def _episode_markers() -> re.Pattern[str]:
+    """Return the pattern of the markers in a folded title."""
+    season, episode = (_alternatives(filter(_is_clear, words(kind))) for kind in ("season", "episode"))
+    any_season = rf"(?:{season}[\s.:]*|{_alternatives(filterfalse(_is_clear, words('season')))}\s*)"
+    any_episode = _alternatives(words("episode"))
+    ordinal, of = _alternatives(words("ordinal")), _alternatives(words("of"))
+    count = rf"(?:\s*/\s*\d+|\s+{of}\s+\d+)?"
+    return re.compile(
+        rf"""
+        \b(?:
+            [st]\d+[\s.:]*x?ep?\d+                                       # S12E04, T12xE04
+          | \d{{1,2}}x\d{{1,3}}                                          # 12x04
+          | {any_season}\d+[\s,:/–-]+{any_episode}[\s.:]*\d+{count}      # S 12, F 4
+          | {season}[\s.:]*\d+                                           # Season 3, Stag. 2
+          | {episode}[\s.:]*\d+{count}                                   # Ep. 14, Teil 2/3, Part 2 of 3
+          | \d+{ordinal}\s*{episode}(?![\s.:]*\d)                        # 2. Teil; not in "Apollo 13. Part 2"
+          | [ste]\d+                                                     # S4, T4, E12
+          | (?:19|20)\d\d(?:\s*[/–-]\s*(?:19|20)?\d\d)?                  # 2019, 2025/26
+        )\b
+        | [(\[]\s*\d+(?:{count}|\.)\s*[)\]]                              # (6), [2/3], (2 of 3), (2.)
+        """,
+        re.VERBOSE,
+    )
+
+
+def _is_clear(word: str) -> bool:
+    """Return whether a word and a number are an episode marker on their own, unlike "F1" and "del 5"."""
+    return len(word) > 1 and word != "Del"
+
+
+def _alternatives(texts: Iterable[str]) -> str:
+    """Return a pattern of words; a full stop is optional, but not in St. and P., which are other words without it."""
+    folded = [text.casefold() for text in texts]
+    patterns = [re.escape(text.removesuffix(".") if len(text) > 3 else text) for text in folded]
+    return f"(?:{'|'.join(dict.fromkeys(patterns))})"

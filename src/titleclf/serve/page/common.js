@@ -1,31 +1,35 @@
-// What all parts of the page need. Texts of guides and titles get into it as text alone (textContent), never as markup.
+// Shared helpers. Titles and texts of guides enter the page through textContent only, never as markup.
 
-export const SHOWN = 200, ROWS = 20  // titles, and rows of a list until more are asked for
-export const about = {}  // what the service said of itself
+export const MAX_SHOWN = 200, FIRST_ROWS = 20  // titles, and rows of a list before "Show more"
+export const about = {}  // /api/about
 export const byId = id => document.getElementById(id)
 export const number = value => value.toLocaleString("en")
-export const counted = (count, name) => `${number(count)} ${name}${count === 1 ? "" : "s"}`
-export const percent = value => `${Math.round(value * 100)}\u00a0%`
-export const hours = minutes => `${(minutes / 60).toLocaleString("en", { maximumFractionDigits: 1 })}\u00a0h`
+export const counted = (count, noun) => `${number(count)} ${noun}${count === 1 ? "" : "s"}`
+export const percent = value => `${Math.round(value * 100)}%`
+export const hours = minutes => {
+  const value = (minutes / 60).toLocaleString("en", { maximumFractionDigits: 1 })
+  return `${value} hour${value === "1" ? "" : "s"}`
+}
 
-// An element with attributes and children; what is no element is text.
+// Create an element with attributes and children; strings become text nodes.
 export function element(name, attributes = {}, ...children) {
-  const made = document.createElement(name)
-  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value)
-  made.append(...children)
-  return made
+  const created = document.createElement(name)
+  for (const [key, value] of Object.entries(attributes)) created.setAttribute(key, value)
+  created.append(...children)
+  return created
 }
 
-export async function ask(url, how = {}) {
-  const answer = await fetch(url, how).catch(error => {
-    throw error.name === "AbortError" ? error : new Error("The service must be reachable. Got no answer. Is it still running?")
+export async function fetchJson(url, options = {}) {
+  const response = await fetch(url, { cache: "no-store", ...options }).catch(error => {
+    throw error.name === "AbortError" ? error
+      : new Error("The service is not reachable. Got no response. Check that it is still running.")
   })
-  const said = answer.status === 204 ? null : await answer.json()
-  if (!answer.ok) throw new Error(said.error)
-  return said
+  const body = response.status === 204 ? null : await response.json()
+  if (!response.ok) throw new Error(body.error)
+  return body
 }
 
-export const asJson = (method, value) => ({
+export const jsonRequest = (method, value) => ({
   method, headers: { "Content-Type": "application/json" }, body: JSON.stringify(value),
 })
 
@@ -34,7 +38,7 @@ function show(error) {
   byId("problem").hidden = !error
 }
 
-// Run what may fail, and forget what failed before; an older request that was given up is no problem.
+// Run an action and show its error, if any, in place of an earlier one; aborted requests are no errors.
 export async function attempt(action) {
   show(null)
   try {

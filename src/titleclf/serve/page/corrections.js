@@ -1,60 +1,62 @@
-// What the user says of titles. Whoever shows what a correction may change listens to "corrected".
+// The user's corrections; each change dispatches "corrected" on the document.
 
-import { SHOWN, about, asJson, ask, attempt, byId, counted, element } from "./common.js"
+import { MAX_SHOWN, about, attempt, byId, counted, element, fetchJson, jsonRequest } from "./common.js"
 
-const CHOOSING_MS = 500
+const CHOOSE_MS = 500
 
-// A list of categories, the likeliest first. Arrow keys pass by some before the one that is meant: wait for that.
-export function chooser(title, id, likeliest, after = () => {}) {
+// Create a list of categories, the most likely one first. Arrow keys fire a change for each category they pass, so wait
+// until the choice is stable or the list loses the focus.
+export function categoryChooser(title, id, likeliest, onCorrected = () => {}) {
   const select = element("select", { id, "aria-label": `Correct “${title}”` }, element("option", { value: "-" }, "Correct…"))
-  const others = about.categories.filter(category => category !== likeliest.category)
-  for (const category of [likeliest.category, ...others]) select.append(element("option", { value: category }, category))
-  select.append(element("option", { value: "" }, "None: leave it alone"))
-  let choosing = null
+  const others = about.categories.filter(category => category !== likeliest)
+  for (const category of [likeliest, ...others]) select.append(element("option", { value: category }, category))
+  select.append(element("option", { value: "" }, "No category: leave unchanged"))
+  let timer = null
   const choose = () => {
-    clearTimeout(choosing)
-    choosing = null
-    if (select.value !== "-") attempt(() => correct(title, select.value, after))
+    clearTimeout(timer)
+    timer = null
+    if (select.value !== "-") attempt(() => correct(title, select.value, onCorrected))
   }
   select.addEventListener("change", () => {
-    clearTimeout(choosing)
-    choosing = setTimeout(choose, CHOOSING_MS)
+    clearTimeout(timer)
+    timer = setTimeout(choose, CHOOSE_MS)
   })
-  select.addEventListener("blur", () => choosing !== null && choose())
-  return element("div", { class: "do" }, select)
+  select.addEventListener("blur", () => timer !== null && choose())
+  return element("div", { class: "action" }, select)
 }
 
-async function correct(title, category, after) {
-  await ask("/api/corrections", asJson("POST", { title, category }))
-  byId("said").textContent = `“${title}” is ${category || "left alone"} from now on.`
-  after(category)
-  await changed()
+async function correct(title, category, onCorrected) {
+  await fetchJson("/api/corrections", jsonRequest("POST", { title, category }))
+  byId("announcement").textContent = `“${title}” is now ${category || "left unchanged"}.`
+  onCorrected(category)
+  await update()
 }
 
 async function withdraw(title) {
-  await ask(`/api/corrections?title=${encodeURIComponent(title)}`, { method: "DELETE" })
-  byId("said").textContent = `The correction of “${title}” is taken back.`
+  await fetchJson(`/api/corrections?title=${encodeURIComponent(title)}`, { method: "DELETE" })
+  byId("announcement").textContent = `The correction of “${title}” was undone.`
   byId("corrections-heading").focus()
-  await changed()
+  await update()
 }
 
-async function changed() {
+async function update() {
   await listCorrections()
   document.dispatchEvent(new Event("corrected"))
 }
 
 export async function listCorrections() {
-  const { corrections, patterns, problem } = await ask("/api/corrections")
+  const { corrections, patterns, problem } = await fetchJson("/api/corrections")
+  const hasAny = corrections.length + patterns.length > 0
   byId("corrections-status").className = problem ? "problem" : "faint"
-  byId("corrections-status").textContent = problem ?? (
-    corrections.length + patterns.length ? `${counted(corrections.length, "title")}` +
-      (patterns.length ? ` and ${counted(patterns.length, "pattern")}` : "") + "; near copies follow."
-    : "None yet. Correct a title above: its copies follow, also misspelt ones.")
-  byId("corrections-file").hidden = !(corrections.length + patterns.length)
-  byId("corrections").replaceChildren(...corrections.slice(0, SHOWN).map(({ title, category }) => {
-    const button = element("button", { type: "button", "aria-label": `Take back the correction of “${title}”` }, "Take back")
+  byId("corrections-status").textContent = problem ?? (hasAny
+    ? `${counted(corrections.length, "title")}` + (patterns.length ? ` and ${counted(patterns.length, "pattern")}` : "") +
+      ". Similar spellings follow."
+    : "None yet. When you correct a title above, similar spellings follow.")
+  byId("corrections-file").hidden = !hasAny
+  byId("corrections").replaceChildren(...corrections.slice(0, MAX_SHOWN).map(({ title, category }) => {
+    const button = element("button", { type: "button", "aria-label": `Undo the correction of “${title}”` }, "Undo")
     button.addEventListener("click", () => attempt(() => withdraw(title)))
     return element("li", {}, element("div", { class: "name" }, title),
-      element("div", { class: "facts" }, category || "left alone"), element("div", { class: "do" }, button))
+      element("div", { class: "facts" }, category || "left unchanged"), element("div", { class: "action" }, button))
   }))
 }

@@ -1,41 +1,44 @@
-// The page of `titleclf serve`: what is there from the beginning.
+// The page of `titleclf serve`: its first content and the watched guides.
 
-import { about, ask, attempt, byId, element, number, percent } from "./common.js"
+import { about, attempt, byId, element, fetchJson, number, percent } from "./common.js"
 import { listCorrections } from "./corrections.js"
-import { most } from "./guides.js"
-import { answer } from "./titles.js"
+import { uploadLimit } from "./guides.js"
+import { predict } from "./titles.js"
 
-const LOOKING_MS = 5000
+const POLL_MS = 5000
 
 function watchedRow({ url }) {
-  const whole = new URL(url, location).href  // for players to be given
-  return element("li", {}, element("div", { class: "name" }, element("a", { href: url, download: "" }, whole)),
+  const address = new URL(url, location).href  // to be entered in a player
+  return element("li", {}, element("div", { class: "name" }, element("a", { href: url, download: "" }, address)),
     element("div", { class: "facts" }))
 }
 
 function watchedFacts({ whole, problem }) {
-  const filled = whole ? `${number(whole.programmes)} programmes, ${number(whole.filled)} filled` : "not filled yet"
-  return problem ? `${filled}. ${whole ? "This is the last good one: " : ""}${problem}` : filled
+  const counts = whole ? `${number(whole.programmes)} programmes, ${number(whole.filled)} filled` : "Not filled yet"
+  return problem ? `${counts}. ${whole ? "This is the last good copy: " : ""}${problem}` : counts
 }
 
-// Rows stay, so that the focus does.
+// Rows are updated in place, so that they keep the focus.
 async function listWatched() {
-  const { watched } = await ask("/health")
+  const { watched } = await fetchJson("/health")
   const list = byId("watched-guides")
   byId("watched").hidden = !watched.length
   if (!list.children.length) list.append(...watched.map(watchedRow))
-  for (const [place, one] of watched.entries())
-    list.children[place].querySelector(".facts").textContent = watchedFacts(one)
-  if (watched.length) setTimeout(lookAgain, LOOKING_MS)
+  for (const [place, guide] of watched.entries()) {
+    const facts = list.children[place].querySelector(".facts")
+    facts.textContent = watchedFacts(guide)
+    facts.classList.toggle("problem", Boolean(guide.problem))
+  }
+  if (watched.length) setTimeout(poll, POLL_MS)
 }
 
-// Who doesn't ask for anything need not be told that the service has ended.
-const lookAgain = () => listWatched().catch(() => setTimeout(lookAgain, LOOKING_MS))
+// Ignore errors: an idle page need not report that the service has stopped.
+const poll = () => listWatched().catch(() => setTimeout(poll, POLL_MS))
 
 attempt(async () => {
-  Object.assign(about, await ask("/api/about"))
-  byId("most").textContent = `, at most ${most()}`
-  byId("share").textContent = percent(about.precision)
+  Object.assign(about, await fetchJson("/api/about"))
+  byId("upload-limit").textContent = `, up to ${uploadLimit()}`
+  byId("precision").textContent = percent(about.precision)
   byId("about").textContent = `titleclf ${about.version}, model ${about.model}`
   for (const profile of about.profiles) byId("profile").append(element("option", { value: profile }, profile))
   byId("profile-choice").hidden = !about.profiles.length
@@ -43,5 +46,5 @@ attempt(async () => {
   byId("mark").checked = about.options.mark
   await listWatched()
   await listCorrections()
-  await answer()
+  await predict()
 })

@@ -1,108 +1,114 @@
-// Titles as they are typed, with what speaks for their categories.
+// Predictions for the typed titles, with explanations.
 
-import { SHOWN, about, asJson, ask, attempt, byId, counted, element, number, percent } from "./common.js"
-import { chooser } from "./corrections.js"
+import { MAX_SHOWN, about, attempt, byId, counted, element, fetchJson, jsonRequest, number, percent } from "./common.js"
+import { categoryChooser } from "./corrections.js"
 
 const TYPING_MS = 150
 const SHADES = 4
+const MAX_NGRAMS = 5  // for and against
+const MIN_PROBABILITY = 0.005  // of a listed category
 
-let typing = null, asking = new AbortController()
+let typing = null, running = new AbortController()
+const open = new Set()  // ids of the explanations that the user has opened
 
 byId("titles").addEventListener("input", () => {
   clearTimeout(typing)
-  typing = setTimeout(() => attempt(answer), TYPING_MS)
+  typing = setTimeout(() => attempt(predict), TYPING_MS)
 })
 
-document.addEventListener("corrected", () => attempt(answer))
+document.addEventListener("corrected", () => attempt(predict))
 
-export async function answer() {
-  if (!about.limits) return  // the page asks again when it knows them
-  asking.abort()
-  asking = new AbortController()
+// Show predictions at once, and their explanations, which take longer, when they arrive.
+export async function predict() {
+  if (!about.limits) return  // the page calls this again once they are known
+  running.abort()
+  running = new AbortController()
+  const { signal } = running
+  const request = async body => (await fetchJson("/api/predict", { ...jsonRequest("POST", body), signal })).predictions
   const lines = byId("titles").value.split("\n").map(line => line.trim()).filter(line => line)
   const titles = lines.slice(0, about.limits.titles)
-  const how = { signal: asking.signal }
-  const told = titles.length ? (await ask("/api/predict", { ...asJson("POST", { titles }), ...how })).predictions : []
-  const sure = told.filter(one => one.category !== null).length
-  const rest = lines.length - Math.min(SHOWN, titles.length)
-  byId("titles-status").textContent = !told.length ? "" :
-    `${counted(told.length, "title")}, ${number(sure)} sure.` +
-    (rest ? ` ${number(rest)} are not shown.` : "")
-  draw(told.slice(0, SHOWN))
-  if (!about.explains || !told.length) return
-  const some = titles.slice(0, about.limits.explained)
-  const body = asJson("POST", { titles: some, explain: true })
-  const explained = (await ask("/api/predict", { ...body, ...how })).predictions
-  draw([...explained, ...told.slice(some.length, SHOWN)])
+  const predictions = titles.length ? await request({ titles }) : []
+  const sure = predictions.filter(({ category }) => category !== null).length
+  const hidden = lines.length - Math.min(MAX_SHOWN, titles.length)
+  byId("titles-status").textContent = !predictions.length ? "" :
+    `${counted(predictions.length, "title")}, ${number(sure)} with a category.` + (hidden ? ` ${number(hidden)} not shown.` : "")
+  draw(predictions.slice(0, MAX_SHOWN))
+  if (!about.explains || !predictions.length) return
+  const explained = await request({ titles: titles.slice(0, about.limits.explained), explain: true })
+  draw([...explained, ...predictions.slice(explained.length, MAX_SHOWN)])
 }
 
-// Draw answers; what had the focus gets it again.
-function draw(answers) {
+// Draw all rows anew; the focus stays where it was.
+function draw(predictions) {
   const focused = document.activeElement?.id
-  const open = new Set([...document.querySelectorAll("#answers details[open]")].map(one => one.id))
-  byId("answers").replaceChildren(...answers.map(answerRow))
-  byId("legend").hidden = !answers.length
-  byId("colours").hidden = !answers.some(one => one.explanation)
-  for (const id of open) if (byId(id)) byId(id).open = true
+  byId("predictions").replaceChildren(...predictions.map(predictionRow))
+  byId("legend").hidden = !predictions.length
+  byId("colours").hidden = !predictions.some(({ explanation }) => explanation)
   if (focused && document.activeElement?.id !== focused) byId(focused)?.focus()
 }
 
-function answerRow(one, place) {
+function predictionRow(prediction, place) {
   const row = element("li")
-  row.append(element("div", { class: "name" }, ...painted(one)), element("div", { class: "facts" }, ...verdict(one)))
-  if (one.top.length) row.append(chooser(one.title, `answer-${place}`, one.top[0]))
-  if (one.explanation) row.append(reasons(one, place))
+  row.append(element("div", { class: "name" }, ...paintedTitle(prediction)),
+    element("div", { class: "facts" }, ...verdict(prediction)))
+  if (prediction.top.length)
+    row.append(categoryChooser(prediction.title, `prediction-${place}`, prediction.top[0].category))
+  if (prediction.explanation) row.append(explanationDetails(prediction, place))
   return row
 }
 
-function verdict(one) {
-  if (one.correction) return [element("strong", { class: "sure" }, one.category ?? "left alone"),
-    one.correction.text === one.title ? " – your correction" : ` – as you corrected “${one.correction.text}”`]
-  const likeliest = one.top[0]
-  const share = `${percent(likeliest.probability)}`
-  return one.category === null
-    ? ["unsure: perhaps ", likeliest.category, ", ", share]
-    : [element("strong", { class: "sure" }, one.categories.join(" | ")), ` ${share}`]
+function verdict({ title, category, categories, correction, top: [likeliest] }) {
+  if (correction) return [element("strong", { class: "sure" }, category ?? "left unchanged"),
+    correction.text === title ? " – your correction" : ` – like your correction of “${correction.text}”`]
+  const probability = percent(likeliest.probability)
+  return category === null
+    ? [`unsure – maybe ${likeliest.category} (${probability})`]
+    : [element("strong", { class: "sure" }, categories.join(" | ")), ` ${probability}`]
 }
 
-// A title with its characters on green or red; who listens hears it as a whole.
-function painted(one) {
-  const characters = one.explanation?.characters
-  if (!characters) return [one.title]
-  const largest = Math.max(...characters.map(([, share]) => Math.abs(share))) || 1
+// A title with its characters on green or red; screen readers get it in one piece.
+function paintedTitle(prediction) {
+  const { title, explanation } = prediction
+  const characters = explanation?.characters
+  if (!characters) return [title]
+  const largest = Math.max(...characters.map(([, contribution]) => Math.abs(contribution))) || 1
   const spans = []
-  let before = null
-  for (const [mark, share] of characters) {
-    const strength = Math.min(SHADES, Math.ceil(Math.abs(share / largest) * SHADES - 0.5))
-    const shade = strength ? `${share > 0 ? "for" : "against"}-${strength}` : ""
-    if (shade !== before) spans.push(element("span", shade ? { class: shade } : {}))
-    spans.at(-1).textContent += mark
-    before = shade
+  let lastShade = null
+  for (const [character, contribution] of characters) {
+    const strength = Math.min(SHADES, Math.ceil(Math.abs(contribution / largest) * SHADES - 0.5))
+    const shade = strength ? `${contribution > 0 ? "for" : "against"}-${strength}` : ""
+    if (shade !== lastShade) spans.push(element("span", shade ? { class: shade } : {}))
+    spans.at(-1).textContent += character
+    lastShade = shade
   }
-  if (unread(one)) spans.push(element("span", { class: "unread" }, unread(one)))
-  return [element("span", { class: "hidden" }, one.title), element("span", { class: "said", "aria-hidden": true }, ...spans)]
+  const ignored = ignoredEnd(prediction)
+  if (ignored) spans.push(element("span", { class: "ignored" }, ignored))
+  return [element("span", { class: "hidden" }, title), element("span", { class: "painted", "aria-hidden": true }, ...spans)]
 }
 
-// What the model does not read of a title, because it is too long.
-function unread({ title, explanation }) {
-  const read = explanation.characters.map(([mark]) => mark).join("")
-  return title.startsWith(read) ? title.slice(read.length) : ""
+// The end of a long title, which the model does not read.
+function ignoredEnd({ title, explanation: { characters } }) {
+  const start = characters.map(([character]) => character).join("")
+  return title.startsWith(start) ? title.slice(start.length) : ""
 }
 
-function reasons(one, place) {
-  const { ngrams, memory } = one.explanation
-  const listed = pieces => pieces.map(piece => `“${piece.text}” ${signed(piece.contribution)}`).join(", ")
-  const likely = one.top.filter(({ probability }) => probability >= 0.005)
-  const rows = [["likeliest", likely.map(({ category, probability }) => `${category} ${percent(probability)}`).join(", ")]]
-  const speaking = ngrams.filter(piece => piece.contribution > 0).slice(0, 5)
-  const against = ngrams.filter(piece => piece.contribution < 0).slice(-5).reverse()
-  if (speaking.length) rows.push(["for it", listed(speaking)])
-  if (against.length) rows.push(["against", listed(against)])
-  if (memory) rows.push(["resembles", `“${memory.title}” (${memory.category}), ${percent(memory.likeness)} alike`])
-  if (unread(one)) rows.push(["not read", `all after the first ${number(one.explanation.characters.length)} characters`])
+function explanationDetails(prediction, place) {
+  const { ngrams, memory, characters } = prediction.explanation
+  const joined = pieces => pieces.map(({ text, contribution }) => `“${text}” ${signed(contribution)}`).join(", ")
+  const likely = prediction.top.filter(({ probability }) => probability >= MIN_PROBABILITY)
+  const supporting = ngrams.filter(({ contribution }) => contribution > 0).slice(0, MAX_NGRAMS)
+  const opposing = ngrams.filter(({ contribution }) => contribution < 0).slice(-MAX_NGRAMS).reverse()
+  const rows = [["most likely", likely.map(({ category, probability }) => `${category} ${percent(probability)}`).join(", ")]]
+  if (supporting.length) rows.push(["for it", joined(supporting)])
+  if (opposing.length) rows.push(["against it", joined(opposing)])
+  if (memory) rows.push(["similar to", `“${memory.title}” (${memory.category}), ${percent(memory.likeness)}`])
+  if (ignoredEnd(prediction)) rows.push(["ignored", `everything after the first ${number(characters.length)} characters`])
   const list = element("dl")
   for (const [name, text] of rows) list.append(element("dt", {}, name), element("dd", {}, text))
-  return element("details", { id: `why-${place}` }, element("summary", { id: `summary-${place}` }, "Why?"), list)
+  const details = element("details", { id: `why-${place}` }, element("summary", { id: `summary-${place}` }, "Why?"), list)
+  details.open = open.has(details.id)
+  details.addEventListener("toggle", () => details.open ? open.add(details.id) : open.delete(details.id))
+  return details
 }
 
 const signed = value => `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(2)}`

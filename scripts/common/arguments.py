@@ -1,0 +1,43 @@
+"""Command lines of the scripts."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from titleclf.runtime.errors import InputError
+
+
+def script_parser(name: str, description: str) -> argparse.ArgumentParser:
+    """Return the parser of `python -m scripts.NAME`."""
+    return argparse.ArgumentParser(
+        prog=f"python -m scripts.{name}",
+        description=description,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+
+
+def report_parser(name: str, description: str) -> argparse.ArgumentParser:
+    """Return the parser of a script that writes a report, by default results/NAME.md."""
+    parser = script_parser(name, description)
+    report = Path(f"results/{name}.md")
+    parser.add_argument("--output", type=Path, default=report, metavar="FILE", help="the report (%(default)s)")
+    return parser
+
+
+def parse_with_overrides(parser: argparse.ArgumentParser, given: Sequence[str] | None = None) -> argparse.Namespace:
+    """Parse a command line of options and `key=value` overrides; the overrides end up in `overrides`.
+
+    Raises
+    ------
+    InputError
+        If an override is not of the form `key=value`.
+    """
+    parser.add_argument(
+        "overrides", nargs="*", metavar="key=value", help="settings as for python -m titleclf.train, before the options"
+    )
+    arguments = parser.parse_intermixed_args(given)
+    malformed = [override for override in arguments.overrides if "=" not in override]
+    if malformed:
+        raise InputError(f"overrides must read key=value. Got {' '.join(malformed)}. See --help.")
+    return arguments

@@ -1,0 +1,147 @@
+"""`titleclf serve` as a user types it: its messages, its arguments and its end."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.helpers.commands import command, one_line
+from tests.helpers.guides import guide, programme
+from tests.test_command_line import HIDE, door
+from titleclf.serve import __main__ as serve
+
+
+@pytest.fixture
+def error_of(monkeypatch, capsys):
+    """Call the command with bad arguments; return its standard error."""
+
+    def call(*arguments: str) -> str:
+        monkeypatch.setattr(sys, "argv", ["titleclf serve", *arguments])
+        with pytest.raises(SystemExit) as caught:
+            serve.main()
+        assert caught.value.code == 2
+        return capsys.readouterr().err
+
+    return call
+
+
+def started(tmp_path: Path, *arguments: str) -> tuple[subprocess.Popen[str], str]:
+    """Start the command as a user does, on a free port; return the process and its URL."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "titleclf", "serve", "--port", "0", *arguments],
+        cwd=tmp_path,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr.readline() == "model: shipped\n"
+    line = process.stderr.readline()
+    return process, re.fullmatch(r"serving: (http://\S+)/ \(press Ctrl-C to stop\)\n", line)[1]
+
+
+@pytest.mark.parametrize(("signal_number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, -signal.SIGTERM)])
+def test_it_leaves_only_the_corrections_behind(tmp_path, signal_number, code):
+    large = guide(*(programme(title=f"<title>Title {number} {number * 7}</title>") for number in range(30_000)))
+    process, url = started(tmp_path)
+    with process:
+        assert httpx.get(f"{url}/health").json()["status"] == "ok"
+        assert "_created" not in httpx.get(f"{url}/metrics").text
+        httpx.post(f"{url}/api/corrections", json={"title": "Heat", "category": "Sports"}).raise_for_status()
+        httpx.post(f"{url}/api/guides", content=large).raise_for_status()  # still being filled when the signal arrives
+        (folder,) = tmp_path.glob("titleclf-*")
+        assert folder.stat().st_mode & 0o077 == 0
+        process.send_signal(signal_number)
+        stderr = process.communicate(timeout=30)[1]
+        assert (process.returncode, stderr) == (code, "Interrupted.\n" if signal_number == signal.SIGINT else "")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["overrides.csv"]
+
+
+def test_it_listens_on_the_given_address(tmp_path):
+    assert serve._parser().parse_args([]).host == "127.0.0.1"
+    process, url = started(tmp_path, "--host", "::1", "--name", "NAS.local")
+    with process:
+        assert url.startswith("http://[::1]:")
+        assert httpx.get(f"{url}/health", headers={"Host": "nas.local"}).status_code == 200
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=30)
+
+
+@pytest.mark.parametrize(
+    ("host", "shown", "is_open"),
+    [("127.0.0.1", "127.0.0.1", False), ("::1", "[::1]", False), ("0.0.0.0", "0.0.0.0", True), ("::", "[::]", True)],
+)
+def test_a_note_warns_of_open_addresses(host, shown, is_open):
+    note = "note: anyone who can reach this address can use the service; there is no login\n"
+    expected = f"serving: http://{shown}:80/ (press Ctrl-C to stop)\n"
+    assert serve._address(host, 80) == expected + (note if is_open else "")
+
+
+def test_errors_are_one_line(error_of, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    assert one_line(error_of("--when", "unknown-to-profile")) == (
+        "--when unknown-to-profile requires a --profile. Got none. Add --profile NAME."
+    )
+    with socket.create_server(("127.0.0.1", 0)) as occupied:
+        port = occupied.getsockname()[1]
+        assert one_line(error_of("--port", str(port))) == (
+            f"--host and --port must be an address of this computer and a free port. Got 127.0.0.1 and {port}: "
+            "Address already in use. Choose others."
+        )
+    assert one_line(error_of("--watch", "a/g.xml", "--watch", "b/g.xml")).startswith("--watch guides must have ")
+    assert "nothing" in one_line(error_of("--model", "nothing"))
+    assert "0.999" in one_line(error_of("--precision", "0.999"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_profile_requires_a_model_of_the_ten_genres(error_of, run):
+    line = one_line(error_of("--model", str(run), "--profile", "plex", "--precision", "0.5"))
+    assert "a model for --profile plex" in line
+    assert "Got Music; News" in line
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--port", "65536"], ["--port", "x"], ["--timeout", "0"], ["--max-upload", "-1"]]
+)
+def test_invalid_numbers_are_refused(error_of, arguments):
+    assert f"argument {arguments[0]}" in error_of(*arguments)
+    assert f"Got {arguments[1]}." in error_of(*arguments)
+
+
+@pytest.mark.parametrize("option", ["--timeout", "--patience"])
+def test_the_timeout_has_an_older_name_too(option):
+    assert serve._settings(serve._parser().parse_args([option, "3"])).limits.timeout_seconds == 3
+
+
+def test_help_has_examples(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["titleclf serve", "--help"])
+    with pytest.raises(SystemExit):
+        serve.main()
+    out = capsys.readouterr().out
+    assert "titleclf serve --watch guide.xml.gz --profile kodi" in out
+    assert """curl --json '{"titles": ["Match of the Day"]}'""" in out
+
+
+@pytest.mark.parametrize("missing", ["fastapi", "uvicorn", "httptools", "prometheus_client"])
+def test_a_missing_extra_is_named(tmp_path, missing):
+    hidden = door("serve", cwd=tmp_path, before=HIDE.format(missing))
+    (tmp_path / f"{missing}.py").write_text(f"raise ModuleNotFoundError('no', name={missing!r})\n")
+    broken = command("serve", cwd=tmp_path)
+    for done in (hidden, broken):
+        assert done.returncode == 2
+        line = one_line(done.stderr)
+        assert line.startswith("titleclf serve ")
+        assert f"no module named {missing}. " in line
+        assert line.endswith("pip install 'titleclf[serve]'.")
+
+
+def test_it_does_not_import_the_packages_of_training(tmp_path):
+    done = door("serve", "--help", cwd=tmp_path, before=HIDE.format("torch pandas sklearn scipy hydra"))
+    assert done.returncode == 0, done.stderr
