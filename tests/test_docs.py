@@ -191,10 +191,11 @@ class Captured(io.TextIOWrapper):
     """What a command prints; commands that print titles set its encoding."""
 
     def __init__(self) -> None:
-        super().__init__(io.BytesIO(), encoding="utf-8", write_through=True)
+        self.bytes = io.BytesIO()
+        super().__init__(self.bytes, encoding="utf-8", write_through=True)
 
     def getvalue(self) -> str:
-        return self.buffer.getvalue().decode(self.encoding)
+        return self.bytes.getvalue().decode(self.encoding)
 
 
 def outcome(module: str, arguments: list[str]) -> tuple[object, str, str]:
@@ -334,7 +335,7 @@ def test_every_command_of_a_document_runs(name, monkeypatch):
     assert lines
     requests = [line for line in lines if line.startswith("curl ")]
     for line in (line for line in lines if line not in requests):
-        variables = re.match(r"((?:[A-Z_]+=\S+ )*)", line)[1]
+        variables = "".join(re.findall(r"^((?:[A-Z_]+=\S+ )*)", line))
         for variable in variables.split():
             monkeypatch.setenv(*variable.split("=", 1))
         run_on_fresh_outputs(line.removeprefix(variables), composed_only=name == CONFIGURATION)

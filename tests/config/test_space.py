@@ -7,6 +7,7 @@ import pytest
 from tests.helpers.training import compose_train
 from titleclf.config.hydra import compose
 from titleclf.config.space import decode, encode, ranges, with_values
+from titleclf.runtime.architecture import NgramConfig
 from titleclf.runtime.choices import Positions
 
 
@@ -53,10 +54,12 @@ def test_a_trial_trains_with_its_values_and_the_rest_of_the_configuration():
     config = compose("sweep", ["training.patience_epochs=3"])
     trial = with_values(config, {"optim.lr": 1, "model.positions": "none", "seed": 7, "model.orders": [2, 3]})
     plain = compose_train("model=pretrained", "training.patience_epochs=3", "output_dir=outputs/search")
+    ngram = plain.model
+    assert isinstance(ngram, NgramConfig)
     expected = replace(
         plain,
         optim=replace(plain.optim, lr=1.0),
-        model=replace(plain.model, positions=Positions.none, orders=[2, 3]),
+        model=replace(ngram, positions=Positions.none, orders=[2, 3]),
         seed=7,
     )
     assert trial == expected

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.helpers.commands import command, one_line
-from tests.helpers.guides import GUIDES, filler_of, guide, programme
+from tests.helpers.guides import GUIDES, FixedNetwork, filler_of, guide, programme
 from titleclf.epg.edits import undo
 from titleclf.epg.fill import Outcome, When, fill
 from titleclf.epg.parser import pieces
@@ -104,9 +104,11 @@ def test_a_title_of_ten_megabytes_is_truncated_for_the_model(tmp_path):
     content = guide(programme(title=f"<title>{title}</title>"), programme()).encode()
     (tmp_path / "in.xml").write_bytes(content)
     filler = filler_of()
+    network = filler.decider.models[0][0].network
+    assert isinstance(network, FixedNetwork)
     outcomes = fill(str(tmp_path / "in.xml"), str(tmp_path / "out.xml"), filler)
     assert outcomes == {Outcome.unsure: 1, Outcome.filled: 1}
-    assert max(map(len, filler.decider.models[0][0].network.queried)) == 1000
+    assert max(map(len, network.queried)) == 1000
     assert len((tmp_path / "out.xml").read_bytes()) == len(content) + len("<category>Sports</category>")
 
 
@@ -145,7 +147,7 @@ def test_guides_without_titles_do_not_change(tmp_path):
     assert (tmp_path / "out.xml").read_bytes() == content
 
 
-@pytest.mark.parametrize("verb", [lambda *paths: fill(*paths, filler_of()), undo])
+@pytest.mark.parametrize("verb", [lambda guide, output: fill(guide, output, filler_of()), undo])
 def test_a_guide_is_never_its_own_output(tmp_path, verb):
     source = tmp_path / "in.xml"
     source.write_bytes(PLAIN)
@@ -239,6 +241,7 @@ def test_an_interrupted_fill_keeps_the_older_file(run, tmp_path, number, code, l
         stdin=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
+    assert filling.stdin
     filling.stdin.write(guide(*[programme(f"<desc>{'x' * 1000}</desc>")] * 3000).encode()[:-9])
     filling.stdin.flush()
     deadline = time.monotonic() + 60

@@ -51,7 +51,7 @@ def epg(monkeypatch, capsys, tmp_path):
         with pytest.raises(SystemExit) as caught:
             module.main()
         out, err = capsys.readouterr()
-        return caught.value.code or 0, out, err
+        return int(caught.value.code or 0), out, err
 
     return run
 

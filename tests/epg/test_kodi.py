@@ -13,7 +13,7 @@ def test_the_file_has_the_ten_codes_and_names():
     root = ElementTree.fromstring(genres_xml().encode())
     assert root.tag == "genres"
     assert [child.tag for child in root] == ["name"] + ["genre"] * 10
-    codes = {int(genre.get("genreId"), 16): genre.text for genre in root.iter("genre")}
+    codes = {int(genre.attrib["genreId"], 16): genre.text for genre in root.iter("genre")}
     assert codes == {number << 4: genre.value for number, genre in enumerate(Genre, 1)}
 
 

@@ -18,10 +18,16 @@ def find(overrides: Overrides, title: str) -> Override | None:
     return overrides.find([title]).get(title)
 
 
+def category(overrides: Overrides, title: str) -> str:
+    found = find(overrides, title)
+    assert found is not None, title
+    return found.category
+
+
 @pytest.mark.parametrize("title", ["Tatort", "TATORT", " tatort ", "Tatort (2019)", "Tatort S02E03", "Tátort"])
 def test_case_accents_and_episodes_of_a_title_do_not_matter(tmp_path, title):
     found = read(tmp_path, ("Tatort", "", "Movie / Drama"), ("Tagesschau", "", "News"))
-    assert find(found, title).category == "Movie / Drama"
+    assert category(found, title) == "Movie / Drama"
     assert find(found, "Tatortreiniger") is None
 
 
@@ -60,13 +66,13 @@ def test_near_copies_follow_the_row_of_a_title(tmp_path, title):
 
 
 def test_a_row_with_decorations_applies_to_titles_without(tmp_path):
-    assert find(read(tmp_path, ("NEW: Heat (R)", "", "News")), "Heat").category == "News"
+    assert category(read(tmp_path, ("NEW: Heat (R)", "", "News")), "Heat") == "News"
 
 
 def test_a_pattern_takes_precedence_over_near_copies(tmp_path):
     found = read(tmp_path, ("Match of the Day", "", "News"), ("", "* (R)", "Sports"))
-    assert find(found, "Match of teh Day (R)").category == "Sports"
-    assert find(found, "MATCH OF THE DAY (2026)").category == "News"
+    assert category(found, "Match of teh Day (R)") == "Sports"
+    assert category(found, "MATCH OF THE DAY (2026)") == "News"
 
 
 def test_many_titles_at_once(tmp_path):
@@ -78,12 +84,12 @@ def test_many_titles_at_once(tmp_path):
 def test_titles_take_precedence_over_patterns_and_earlier_patterns_over_later_ones(tmp_path):
     rows = [("", "Sport*", "Sports"), ("", "*schau", "News"), ("Sportschau", "", "Movie / Drama")]
     found = read(tmp_path, *rows)
-    assert find(found, "Sportschau").category == "Movie / Drama"
-    assert find(read(tmp_path, *rows[:2]), "Sportschau").category == "Sports"
+    assert category(found, "Sportschau") == "Movie / Drama"
+    assert category(read(tmp_path, *rows[:2]), "Sportschau") == "Sports"
 
 
 def test_an_empty_category_leaves_a_title_alone(tmp_path):
-    assert find(read(tmp_path, ("Werbung", "", "")), "Werbung").category == ""
+    assert category(read(tmp_path, ("Werbung", "", "")), "Werbung") == ""
 
 
 def test_unused_rows_are_listed_by_line(tmp_path):
@@ -95,13 +101,13 @@ def test_unused_rows_are_listed_by_line(tmp_path):
 
 
 def test_either_column_may_be_missing_and_other_columns_are_ignored(tmp_path):
-    assert find(read(tmp_path, ("Heat", "News", "x"), header=("title", "category", "note")), "heat").category == "News"
-    assert find(read(tmp_path, ("H*", "News"), header=("pattern", "category")), "heat").category == "News"
+    assert category(read(tmp_path, ("Heat", "News", "x"), header=("title", "category", "note")), "heat") == "News"
+    assert category(read(tmp_path, ("H*", "News"), header=("pattern", "category")), "heat") == "News"
 
 
 def test_a_compressed_table_is_read(tmp_path):
     (tmp_path / "my.tsv.gz").write_bytes(gzip.compress(b"title\tcategory\nHeat\tNews\n"))
-    assert find(Overrides.read(tmp_path / "my.tsv.gz", CATEGORIES), "Heat").category == "News"
+    assert category(Overrides.read(tmp_path / "my.tsv.gz", CATEGORIES), "Heat") == "News"
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import io
 import lzma
 import random
 import re
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -17,6 +18,9 @@ from titleclf.epg.parser import airings, pieces
 from titleclf.epg.profiles import PROFILES
 from titleclf.epg.streams import reading
 from titleclf.epg.xmltv import Airing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 each_guide = pytest.mark.parametrize("name", GUIDES)
 
@@ -144,8 +148,12 @@ def test_compression_follows_the_bytes_of_the_guide_and_the_name_of_the_output(t
     output = tmp_path / f"out{ending}"
     outcomes = fill(str(tmp_path / "guide"), str(output), filler_of())
     assert outcomes == {Outcome.filled: 2}
-    unpack = {".xml": bytes, ".xml.gz": gzip.decompress, ".xml.xz": lzma.decompress}[ending]
-    assert unpack(output.read_bytes()) == filled(tmp_path, GUIDES["pretty"])
+    unpack: dict[str, Callable[[bytes], bytes]] = {
+        ".xml": bytes,
+        ".xml.gz": gzip.decompress,
+        ".xml.xz": lzma.decompress,
+    }
+    assert unpack[ending](output.read_bytes()) == filled(tmp_path, GUIDES["pretty"])
 
 
 def test_compressed_output_is_reproducible(tmp_path):
@@ -227,7 +235,7 @@ def drawn_guide(dice: random.Random) -> str:
     def drawn_programme() -> str:
         children = [element() for _ in range(dice.randint(0, 6))]
         if dice.random() < 0.5:
-            children.sort(key=lambda child: NAMES.index(re.match(r"<([\w-]+)", child).group(1)))
+            children.sort(key=lambda child: NAMES.index(re.findall(r"^<([\w-]+)", child)[0]))
         parts = [dice.choice(BLANKS) + dice.choice(BETWEEN) + dice.choice(BLANKS) + child for child in children]
         return programme("".join(parts) + dice.choice(BLANKS), title=dice.choice(["", "<title>Heat</title>"]))
 

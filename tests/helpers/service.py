@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 import socket
 import threading
 import time
@@ -31,7 +32,7 @@ def settings(folder: Path, **changes: Any) -> Settings:
     limits = {name: changes.pop(name) for name in list(changes) if name in Limits.__dataclass_fields__}
     # Other tests keep the cores busy: a fill with a lower priority would make a test wait for them.
     limits = {"upload_bytes": 8 << 20, "timeout_seconds": 5.0, "poll_seconds": 0.1, "fill_niceness": 0} | limits
-    values = {
+    values: dict[str, Any] = {
         "model": "shipped",
         "precision": 0.9,
         "overrides": folder / "overrides.csv",
@@ -118,8 +119,8 @@ def error_sentence(response: httpx.Response, status: int) -> str:
     return response.json()["error"]
 
 
-def metric(client: httpx.Client, name: str, **labels: str) -> float | None:
-    """Return the value of a metric, None if it has no such sample."""
+def metric(client: httpx.Client, name: str, **labels: str) -> float:
+    """Return the value of a metric; NaN, which equals nothing, if it has no such sample."""
     families = text_string_to_metric_families(client.get("/metrics").text)
     samples = (sample for family in families for sample in family.samples)
-    return next((sample.value for sample in samples if (sample.name, sample.labels) == (name, labels)), None)
+    return next((sample.value for sample in samples if (sample.name, sample.labels) == (name, labels)), math.nan)

@@ -6,6 +6,7 @@ import lzma
 import os
 import re
 from pathlib import Path
+from typing import Any
 from unittest.mock import AsyncMock, Mock
 
 import pytest
@@ -55,7 +56,7 @@ def filled(content: str, tmp_path, classifier, **options) -> bytes:
     return (tmp_path / "out.xml").read_bytes()
 
 
-def predictions(client, **body) -> list[dict]:
+def predictions(client, **body) -> list[dict[str, Any]]:
     response = client.post("/api/predict", json=body)
     assert response.status_code == 200, response.text
     return response.json()["predictions"]
@@ -245,7 +246,7 @@ def check_refusal_of_guide(client, content, expected):
     client.delete(f"/api/guides/{guide_id}").raise_for_status()
 
 
-def settled(client, guide_id) -> dict | None:
+def settled(client, guide_id) -> dict[str, Any] | None:
     state = client.get(f"/api/guides/{guide_id}").json()
     return None if state["state"] in ("waiting", "filling") else state
 

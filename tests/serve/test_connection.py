@@ -5,6 +5,7 @@ import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import httpx
 import pytest
@@ -20,7 +21,7 @@ UPLOAD = b"POST /api/guides HTTP/1.1\r\n" + HOST + b"Content-Length: 100000\r\n\
 
 @pytest.fixture(scope="module")
 def client(tmp_path_factory):
-    limits = {"upload_bytes": 1 << 20, "json_bytes": 10 << 10, "connections": 20, "uploads": 1}
+    limits: dict[str, Any] = {"upload_bytes": 1 << 20, "json_bytes": 10 << 10, "connections": 20, "uploads": 1}
     folder = tmp_path_factory.mktemp("service")
     with serving(folder, timeout_seconds=TIMEOUT_SECONDS, **limits) as client:
         yield client

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -100,7 +101,7 @@ def test_a_broken_file_is_left_alone_and_the_last_good_rows_stay_in_effect(path)
     corrections = corrected(path, ("Heat", Genre.movie))
     path.write_text("title,category\nHeat,no such thing\n", encoding="utf-8")
     corrections.read()
-    assert corrections.problem.startswith(f"{path}:2: category must be empty or one of ")
+    assert (corrections.problem or "").startswith(f"{path}:2: category must be empty or one of ")
     assert corrections.overrides.find(["Heat"])["Heat"].category == Genre.movie
     with pytest.raises(Refused) as caught:
         asyncio.run(corrections.correct("New", Genre.news))
@@ -192,6 +193,7 @@ def test_a_crash_loses_no_confirmed_correction(path):
     for crash in range(4):
         arguments = [sys.executable, "-c", _WRITER, str(path), str(1 + 1000 * crash)]
         with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as writer:
+            assert writer.stdout
             for _ in range(10 + 7 * crash):
                 confirmed.add(writer.stdout.readline().strip())
             writer.send_signal(signal.SIGKILL)
@@ -241,6 +243,6 @@ def test_corrections_over_http(tmp_path):
         assert metric(client, "titleclf_corrections_readable") == 0
 
 
-def degraded(client) -> dict | None:
+def degraded(client) -> dict[str, Any] | None:
     health = client.get("/health").json()
     return health if health["status"] == "degraded" else None

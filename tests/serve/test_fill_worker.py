@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import sys
+from typing import Any
 
 import pytest
 
@@ -21,7 +22,7 @@ def make_job(tmp_path):
     (tmp_path / "g.xml").write_text(guide(programme()))
 
     def make(**changes):
-        values = {
+        values: dict[str, Any] = {
             "guide": str(tmp_path / "g.xml"),
             "output": str(tmp_path / "f.xml"),
             "model": str(CHECKOUT / "data" / "model"),
@@ -63,7 +64,8 @@ def test_a_guide_that_is_too_large_is_an_input_error(make_job, monkeypatch, caps
 
 
 def test_it_has_a_lower_priority_that_does_not_starve(make_job, monkeypatch):
-    policies, niceness = [], []
+    policies: list[int] = []
+    niceness: list[int] = []
 
     def set_priority(which, pid, value):
         os_setpriority(which, pid, value)

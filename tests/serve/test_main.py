@@ -41,9 +41,12 @@ def started(tmp_path: Path, *arguments: str) -> tuple[subprocess.Popen[str], str
         stderr=subprocess.PIPE,
         text=True,
     )
+    assert process.stderr
     assert process.stderr.readline() == "model: shipped\n"
     line = process.stderr.readline()
-    return process, re.fullmatch(r"serving: (http://\S+)/ \(press Ctrl-C to stop\)\n", line)[1]
+    serving = re.fullmatch(r"serving: (http://\S+)/ \(press Ctrl-C to stop\)\n", line)
+    assert serving, line
+    return process, serving[1]
 
 
 @pytest.mark.parametrize(("signal_number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, -signal.SIGTERM)])

@@ -4,6 +4,7 @@ import gzip
 import os
 import re
 import shutil
+from typing import Literal
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -352,7 +353,11 @@ def test_the_page_is_accessible(open_page, path, options):
 
 def check_in_light_and_dark(page: Page) -> None:
     """Assert that the page has no accessibility violations and that nothing is cut off."""
-    for scheme, paper in {"light": "rgb(251, 251, 253)", "dark": "rgb(20, 23, 29)"}.items():
+    schemes: list[tuple[Literal["light", "dark"], str]] = [
+        ("light", "rgb(251, 251, 253)"),
+        ("dark", "rgb(20, 23, 29)"),
+    ]
+    for scheme, paper in schemes:
         page.emulate_media(color_scheme=scheme)
         assert page.evaluate("getComputedStyle(document.body).backgroundColor") == paper
         results = Axe().run(page)

@@ -5,6 +5,7 @@ import gzip
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,7 @@ from tests.helpers.guides import guide, programme
 from tests.helpers.service import OPTIONS, error_sentence, metric, serving, wait_for
 from titleclf.epg.fill import When
 from titleclf.runtime.errors import InputError
-from titleclf.serve.guides import FillOptions
+from titleclf.serve.guides import FillOptions, FillQueue, Guide
 from titleclf.serve.watched import WatchedGuide, check_served_names
 
 FIRST, SECOND = guide(programme()), guide(programme(), programme(title="<title>Tagesschau</title>"))
@@ -55,7 +56,7 @@ def status_of(client) -> str:
     return client.get("/health").json()["status"]
 
 
-def state_of(client) -> dict:
+def state_of(client) -> dict[str, Any]:
     return client.get("/health").json()["watched"][0]
 
 
@@ -188,17 +189,17 @@ def test_duplicate_names_are_refused(tmp_path):
     assert str(caught.value) == "--watch guides must have different names. Got g.xml twice. Rename one of them."
 
 
-class RecordingQueue:
+class RecordingQueue(FillQueue):
     """A queue that records the sizes of the guides instead of filling them."""
 
     def __init__(self) -> None:
         self.sizes: list[int] = []
         self.has_new_corrections = False
 
-    def is_current(self, _) -> bool:
+    def is_current(self, guide: Guide) -> bool:  # noqa: ARG002 - the base's parameter
         return not self.has_new_corrections
 
-    async def fill(self, guide) -> None:
+    async def fill(self, guide: Guide) -> None:
         self.sizes.append(guide.source.stat().st_size)
 
 

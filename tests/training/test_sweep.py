@@ -12,17 +12,18 @@ from matplotlib.image import imread
 
 from tests.helpers.commands import command, one_line
 from tests.helpers.titles import rows, write_csv
-from tests.test_train import same, weights
+from tests.helpers.training import same, weights
 from titleclf import sweep as module
 from titleclf import train as training
 from titleclf.config.hydra import compose
 from titleclf.config.saved import load_config
 from titleclf.config.schemas import TrainConfig
+from titleclf.runtime.architecture import NgramConfig
 from titleclf.runtime.errors import InputError
 from titleclf.sweep import sweep
 from titleclf.train import train
 from titleclf.training import sweep as noun
-from titleclf.training.validation import read_scores
+from titleclf.training.validation import read_scores, validate
 
 SMALL = (
     "sweep=search_ngram",
@@ -65,7 +66,9 @@ def names(folder: Path) -> set[str]:
 
 
 def test_trials_never_see_the_test_titles_and_only_the_best_keeps_its_weights(search, monkeypatch, capsys):
-    monkeypatch.setattr(training, "evaluate_bundle", lambda *_: pytest.fail("a trial was evaluated on the test titles"))
+    monkeypatch.setattr(
+        training, "evaluate_classifier", lambda *_: pytest.fail("a trial was evaluated on the test titles")
+    )
     best = sweep(search("sweep.trials=3"))
     folder = best.parent
     assert names(folder) == {"study.db", "trials.csv", "trials.md", "trial-000", "trial-001", "trial-002"}
@@ -109,7 +112,7 @@ def test_a_sweep_that_is_interrupted_resumes_to_the_trials_of_an_unbroken_one(
     search, tmp_path, monkeypatch, validations
 ):
     unbroken = sweep(search("sweep.trials=4", f"output_dir={tmp_path / 'unbroken'}"))
-    validate, done = training.validate, []
+    done: list[None] = []
 
     def interrupted(*arguments):
         if len(done) == validations:
@@ -196,6 +199,7 @@ def test_lists_and_null_are_choices_too(search):
     shown = table(best.parent)
     for row, run in zip(shown.to_dict("records"), shown["run"], strict=True):
         model = load_config(Path(run), TrainConfig).model
+        assert isinstance(model, NgramConfig)
         assert row["model.orders"] == json.dumps(model.orders)
         assert row["model.embeddings.tables"] == json.dumps(model.embeddings.tables)
     assert len(set(shown["model.orders"])) > 1
@@ -263,5 +267,5 @@ def test_without_optuna_it_says_what_to_install(tmp_path, module):
     (tmp_path / "optuna.py").write_text("raise ModuleNotFoundError('No module named optuna', name='optuna')\n")
     done = python("-m", *module, cwd=tmp_path)
     assert done.returncode == 2
-    line = "titleclf sweep must have what a sweep needs. Got no module named optuna. "
+    line = "titleclf sweep needs the extra sweep. Got no module named optuna. "
     assert one_line(done.stderr) == f"{line}Install it: pip install 'titleclf[sweep]'."

@@ -1,6 +1,7 @@
 import re
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -15,6 +16,9 @@ from titleclf.runtime.architecture import from_mapping
 from titleclf.runtime.choices import Format, Misspelling
 from titleclf.runtime.errors import InputError
 from titleclf.runtime.files import shipped
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 TITLES = [title for title, _, _ in rows()]
 ACCENTED = [
@@ -74,12 +78,13 @@ def guide() -> NoiseConfig:
 def test_noise_depends_on_the_seed_alone(guide):
     assert noised(TITLES, guide, generator(1)) == noised(TITLES, guide, generator(1))
     assert noised(TITLES, guide, generator(1)) != noised(TITLES, guide, generator(2))
-    for kinds, change in (
-        (list(Misspelling), lambda titles, kinds, generator: misspell(titles, kinds, 2, generator)),
-        (Format, reformat),
-    ):
-        assert change(TITLES, list(kinds), generator(1)) == change(TITLES, list(kinds), generator(1))
-        assert change(TITLES, list(kinds), generator(1)) != change(TITLES, list(kinds), generator(2))
+    changes: list[Callable[[np.random.Generator], list[str]]] = [
+        lambda generator: misspell(TITLES, list(Misspelling), 2, generator),
+        lambda generator: reformat(TITLES, list(Format), generator),
+    ]
+    for change in changes:
+        assert change(generator(1)) == change(generator(1))
+        assert change(generator(1)) != change(generator(2))
 
 
 def test_each_epoch_has_new_noise(guide):
@@ -307,7 +312,7 @@ def test_articles_move_to_the_end():
         "an Idiot Abroad",
     ]
     for title, result in formatted_pairs(Format.article, titles):
-        rest, article = re.fullmatch(r"(.*?)(?:, | \()(\S+?)\)?", result).groups()
+        [(rest, article)] = re.findall(r"^(.*?)(?:, | \()(\S+?)\)?$", result)
         assert title in (f"{article} {rest}", article + rest)
     assert "Simpsons, The" in reformat(["The Simpsons"] * 9, [Format.article], generator())
     assert reformat(["Theatre", "Lama", "The", "Diesel"], [Format.article], generator()) == [
