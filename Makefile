@@ -9,7 +9,7 @@ DEVELOP := $(VENV)/.develop
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help pretrain train evaluate export predict serve neighbours compare bench curve load browser test test-fast check docs format wheel clean
+.PHONY: help pretrain train evaluate sweep export predict serve neighbours compare bench curve load browser test test-fast check docs format wheel clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -44,6 +44,9 @@ pretrain: $(READY)  ## Pre-train embeddings on unlabelled titles: ARGS="titles=m
 
 evaluate: $(READY)  ## Evaluate the newest model: ARGS="path=my.csv"
 	@$(BIN)/python -m titleclf.evaluate $(ARGS)
+
+sweep: $(READY)  ## Search hyperparameters: ARGS="data.path=my.csv"
+	@$(BIN)/python -m titleclf.sweep $(ARGS)
 
 export: $(READY)  ## Export the newest model: ARGS="output=my-model"
 	@$(BIN)/python -m titleclf.export $(ARGS)

@@ -102,7 +102,7 @@ def test_changed_files_are_refused(folder, name, damage):
     (folder / name).write_bytes(damage((folder / name).read_bytes()))
     with pytest.raises(InputError) as caught:
         load_trained(folder)
-    by_sum = r"/[a-zS].* must be as it was written. Got other bytes than SHA256SUMS tells of. Copy it again."
+    by_sum = r"/[a-zS].* must be as it was written. Got other bytes than SHA256SUMS lists. Copy it again."
     no_json = "/config.json must be JSON. Got: .*"
     assert re.fullmatch(re.escape(str(folder)) + (no_json if name == "config.json" else by_sum), str(caught.value))
 

@@ -1,4 +1,4 @@
-"""Parquet data sets of any size: files in blocks, a shard for each, and the manifest that tells what they are of."""
+"""Parquet data sets of any size: files in blocks, a shard for each, and the manifest of what they contain."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""A network in an ONNX file, computed by ONNX Runtime, with what its metadata says of inputs and outputs."""
+"""A network in an ONNX file, computed by ONNX Runtime; the file's metadata describes inputs and outputs."""
 
 import json
 from dataclasses import dataclass

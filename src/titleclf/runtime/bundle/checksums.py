@@ -1,4 +1,4 @@
-"""SHA256SUMS: a bundle's files as they were written, for `sha256sum -c` and for whoever loads them."""
+"""SHA256SUMS: a bundle's files as they were written, checked by `sha256sum -c` and on loading."""
 
 import hashlib
 from collections.abc import Mapping
@@ -15,20 +15,21 @@ def sums_of(files: Mapping[str, bytes]) -> bytes:
 
 
 def check_sums(files: Mapping[str, bytes], sums: bytes, folder: Path) -> None:
-    """Refuse files of a folder that are others than its `sums` tell of.
+    """Refuse a folder whose files differ from its `sums`.
 
-    It finds what was cut short, mixed up or edited, not who edits both. Files that are not asked about may be others.
+    This detects truncated, mixed and edited files, not edits of both file and sums. Files that are not in `files`
+    aren't checked.
 
     Raises
     ------
     InputError
-        If one is not as it was written.
+        If a file is not as it was written.
     """
-    told = dict(line.split("  ", 1)[::-1] for line in sums.decode(errors="replace").splitlines() if "  " in line)
+    written = dict(line.split("  ", 1)[::-1] for line in sums.decode(errors="replace").splitlines() if "  " in line)
     for name, content in files.items():
-        if told.get(name) != _digest(content):
+        if written.get(name) != _digest(content):
             raise InputError(
-                f"{folder / name} must be as it was written. Got other bytes than {SUMS} tells of. Copy it again."
+                f"{folder / name} must be as it was written. Got other bytes than {SUMS} lists. Copy it again."
             )
 
 

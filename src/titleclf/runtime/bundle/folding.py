@@ -1,8 +1,8 @@
-"""A linear n-gram model folded: what each n-gram says of each category in eight bits, in place of vectors and a head.
+"""A linear n-gram model folded: the logits of each n-gram in eight bits instead of its vector and a head.
 
-Logits of such a model are sums of what its features say, so that table and head can be multiplied before any title is
-seen. Only differences of logits count where a title has one category: all say how much more they are for one than for
-a reference, which takes no column itself. A fold rounds; `export` checks what that costs.
+Logits of such a model are sums over the features of a title, so the table can be multiplied by the head beforehand.
+Where a title has one category, only differences of logits matter: they are stored relative to a reference category,
+which then needs no column. Folding rounds; `export` measures what that costs.
 """
 
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from titleclf.runtime.errors import InputError
 
 # `LEVELS` of codes times scales are scores: `SCORES` (rows, columns) in int8, `SCALES` (2, columns) of fine and of
 # coarse rows.
-# Which rows are coarse, and which buckets have a row if not all have, is told in bits: a byte's highest comes first.
+# Bit sets, the highest bit of a byte first: which rows are coarse, and which buckets have a row if not all have one.
 FOLDED = "ngrams."
 SCORES, SCALES, COARSE, USED = (f"{FOLDED}{name}" for name in ("scores", "scales", "coarse", "used"))
 CHARACTERS, HEAD, BIAS = "encoder.embedding.characters.weight", "head.weight", "head.bias"
@@ -34,7 +34,7 @@ def is_folded(weights: Mapping[str, Array]) -> bool:
 
 
 def folded_shapes(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
-    """Return what becomes of the shapes of a model's weights, but for the table that `check_folding` looks at."""
+    """Return the folded shapes of a model's weights, without the table, which `check_folding` checks."""
     categories = shapes[BIAS]
     return {
         FIELDS.get(name, name): (shape[0], *categories) if name in FIELDS else shape
@@ -44,9 +44,9 @@ def folded_shapes(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[int,
 
 
 def is_nonzero(head: Floats) -> Bools:
-    """Return which rows of a head (categories, dim) have a column of scores: none that is zero."""
-    says: Bools = np.asarray(head.any(axis=1))
-    return says
+    """Return which rows of a head (categories, dim) are not zero, and so have a column in the folded table."""
+    nonzero: Bools = np.asarray(head.any(axis=1))
+    return nonzero
 
 
 def check_folding(weights: Mapping[str, Array], buckets: int, where: str) -> None:

@@ -33,7 +33,7 @@ _NO_MATCHES = Matches(np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64), 
 
 @dataclass
 class KnownTitles:
-    """Known titles as their keys, sorted, each once; `kind` says whether only these match, or similar ones too."""
+    """Known titles as their keys, sorted, each once; `kind` is whether only these match, or similar ones too."""
 
     kind: MemoryKind
     keys: list[str]

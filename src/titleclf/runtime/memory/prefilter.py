@@ -1,4 +1,4 @@
-"""Which titles can't be known ones, told by array operations: for most titles, all that a memory has to find out.
+"""Which titles can't be known ones, by array operations: for most titles, all that a memory has to find out.
 
 A title and its key (`programmes.key_of`) have the same skeleton: one number of all words that no mark of a season, an
 episode or a year can have. Only titles that have the skeleton of a known one need a key of their own.

@@ -1,1 +1,1 @@
-"""From what a guide says to ids: characters, n-grams, keys, channels and durations."""
+"""From the fields of a guide to ids: characters, n-grams, keys, channels and durations."""

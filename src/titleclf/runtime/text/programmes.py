@@ -1,4 +1,4 @@
-"""What a guide says of a programme: its title, and beside it the channel and the duration, each possibly missing."""
+"""A programme of a guide: its title, and the channel and the duration, each possibly missing."""
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
