@@ -1,7 +1,6 @@
 """A folded model computes what the trained one does, but for rounding: the same bits alone and in any batch."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,7 +18,6 @@ from tests.helpers.networks import (
 )
 from titleclf.runtime.architecture import NgramConfig
 from titleclf.runtime.arrays import Floats
-from titleclf.runtime.bundle.contents import Bundle
 from titleclf.runtime.bundle.folding import COARSE, HEAD, SCALES, SCORES, USED, has_row, is_folded
 from titleclf.runtime.choices import Combine, Positions, Task
 from titleclf.runtime.classifier import Classifier, classifier_of
@@ -27,7 +25,6 @@ from titleclf.runtime.errors import InputError
 from titleclf.runtime.folded_network import FoldedNetwork
 from titleclf.runtime.network import LinearNetwork, logits_of
 from titleclf.runtime.text.programmes import Programmes
-from titleclf.training import bundle_writer
 from titleclf.training.bundle_writer import write_bundle
 from titleclf.training.fold import fold, why_not
 from titleclf.training.quantization import quantize_weights
@@ -165,31 +162,23 @@ def changed(name, change):
         ),
     ],
 )
-def test_damaged_scores_are_refused(run, tmp_path, monkeypatch, damage, fault):
+def test_damaged_scores_are_refused(run, tmp_path, damage, fault):
     bundle = folded(load_trained(run))
-    write_unchecked(replace(bundle, weights=damage(bundle.weights)), tmp_path / "damaged", monkeypatch)
+    write_bundle(replace(bundle, weights=damage(bundle.weights)), tmp_path / "damaged")
     with pytest.raises(InputError) as caught:
         Classifier.load(tmp_path / "damaged")
     assert str(caught.value).startswith(f"{tmp_path / 'damaged' / 'weights.safetensors'} must hold ")
     assert fault in str(caught.value)
 
 
-def test_a_folded_model_without_buckets_is_refused(run, tmp_path, monkeypatch):
+def test_a_folded_model_without_buckets_is_refused(run, tmp_path):
     bundle = folded(load_trained(run))
     weights = {**bundle.weights, SCORES: bundle.weights[SCORES][:0], COARSE: bundle.weights[COARSE][:0]}
     weights.pop(USED, None)
     assert isinstance(bundle.model, NgramConfig)
-    damaged = replace(bundle, model=replace(bundle.model, buckets=0), weights=weights)
-    write_unchecked(damaged, tmp_path / "damaged", monkeypatch)
+    write_bundle(replace(bundle, model=replace(bundle.model, buckets=0), weights=weights), tmp_path / "damaged")
     with pytest.raises(InputError, match=r"Got no buckets\. Export or copy it again\."):
         Classifier.load(tmp_path / "damaged")
-
-
-def write_unchecked(bundle: Bundle, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Write a damaged bundle, which `write_bundle` would not be able to predict with."""
-    with monkeypatch.context() as patch:
-        patch.setattr(bundle_writer, "_check_predicts", lambda _: None)
-        bundle_writer.write_bundle(bundle, folder)
 
 
 def test_weights_of_a_folded_model_are_recognised_by_their_names(run):

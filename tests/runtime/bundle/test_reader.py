@@ -46,7 +46,7 @@ def weights_with(**changes: torch.Tensor):
         (weights_with(encoder__ngrams__scale=torch.zeros(9)), "/weights.safetensors must hold a table of int8 or"),
         (
             weights_with(head__bias=torch.ones(3, dtype=torch.bfloat16)),
-            "/weights.safetensors must be a whole safetensors file. Got: 'BF16'. Train or copy it again.",
+            "/weights.safetensors must be a whole safetensors file. Got: dtype 'BF16'. Train or copy it again.",
         ),
     ],
 )
