@@ -12,7 +12,7 @@ from matplotlib.image import imread
 
 from tests.helpers.commands import command, one_line
 from tests.helpers.titles import rows, write_csv
-from tests.test_train import same, weights
+from tests.helpers.training import same, weights
 from titleclf import sweep as module
 from titleclf import train as training
 from titleclf.config.hydra import compose
@@ -65,7 +65,7 @@ def names(folder: Path) -> set[str]:
 
 
 def test_trials_never_see_the_test_titles_and_only_the_best_keeps_its_weights(search, monkeypatch, capsys):
-    monkeypatch.setattr(training, "evaluate_bundle", lambda *_: pytest.fail("a trial was evaluated on the test titles"))
+    monkeypatch.setattr(training, "evaluate_classifier", lambda *_: pytest.fail("a trial saw the test titles"))
     best = sweep(search("sweep.trials=3"))
     folder = best.parent
     assert names(folder) == {"study.db", "trials.csv", "trials.md", "trial-000", "trial-001", "trial-002"}
@@ -263,5 +263,5 @@ def test_without_optuna_it_says_what_to_install(tmp_path, module):
     (tmp_path / "optuna.py").write_text("raise ModuleNotFoundError('No module named optuna', name='optuna')\n")
     done = python("-m", *module, cwd=tmp_path)
     assert done.returncode == 2
-    line = "titleclf sweep must have what a sweep needs. Got no module named optuna. "
+    line = "titleclf sweep needs the extra sweep. Got no module named optuna. "
     assert one_line(done.stderr) == f"{line}Install it: pip install 'titleclf[sweep]'."
