@@ -4,6 +4,7 @@ import os
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -97,31 +98,31 @@ def contexts_csv(shared_csv: Callable[..., Path]) -> Path:
 @pytest.fixture(scope="session")
 def trained(shared_folder: Path, titles_csv: Path) -> Callable[..., Path]:
     """Return the folder of a finished run on the fifty titles, trained once for all tests; they must not change it."""
-    return lambda *overrides: train_once(shared_folder, f"data.path={titles_csv}", *overrides)
+    return partial(train_once, shared_folder, f"data.path={titles_csv}")
 
 
 @pytest.fixture(scope="session")
 def trained_tags(shared_folder: Path, tags_csv: Path) -> Callable[..., Path]:
     """Return the folder of a finished run on the fifty titles with tags, like `trained`."""
-    return lambda *overrides: train_once(shared_folder, "task=multilabel", f"data.path={tags_csv}", *overrides)
+    return partial(train_once, shared_folder, "task=multilabel", f"data.path={tags_csv}")
 
 
 @pytest.fixture(scope="session")
 def run(trained: Callable[..., Path]) -> Path:
     """Return the folder of a finished run on the fifty titles; tests must not change it."""
-    return trained(*LONGER)
+    return trained(*LONGER, plots=True)
 
 
 @pytest.fixture(scope="session")
 def tags_run(trained_tags: Callable[..., Path]) -> Path:
     """Return the folder of a finished run on the fifty titles with tags; tests must not change it."""
-    return trained_tags(*LONGER)
+    return trained_tags(*LONGER, plots=True)
 
 
 @pytest.fixture(scope="session")
 def context_run(contexts_csv: Path, trained: Callable[..., Path]) -> Path:
     """Return the folder of a finished run that also uses channels and durations; tests must not change it."""
-    return trained(f"data.path={contexts_csv}", *LONGER, *CONTEXT)
+    return trained(f"data.path={contexts_csv}", *LONGER, *CONTEXT, plots=True)
 
 
 @pytest.fixture

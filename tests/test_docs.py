@@ -261,14 +261,14 @@ def smaller(verb: str, arguments: list[str]) -> list[str]:
     if "resume" in given or "--cfg" in arguments:
         return []
     added: list[str] = []
-    if verb == "train":
+    if verb in ("train", "sweep"):
         added = [*SMALL, *([] if "data.path" in given else ["data.path=my.csv"])]
         if {"model=ngram", "experiment=guides", "experiment=release", "sweep=search_ngram"} & {*arguments}:
             added.append("model.buckets=997")
         elif not any(key.partition(".")[0] == "model" for key in given):
             added += TINY_MODEL
-        if any(argument.startswith("sweep=search") for argument in arguments):
-            added.append("hydra.sweeper.n_trials=1")
+        if verb == "sweep":
+            added.append("sweep.trials=1")
     elif verb == "pretrain":
         added = [*TINY_PRETRAINING, *([] if "titles" in given else ["titles=my.csv"])]
     elif verb == "export":

@@ -277,23 +277,6 @@ def test_the_best_epoch_is_kept(small, monkeypatch):
     assert not same(states[2], states[4])
 
 
-def run_of(accuracies: list[float]) -> Run:
-    rows = [{**NO_SCORES, "epoch": epoch, "accuracy": accuracy} for epoch, accuracy in enumerate(accuracies, start=1)]
-    return Run(Path("unused"), is_new=True, history=rows)
-
-
-def test_the_first_of_equally_good_epochs_is_the_best():
-    assert run_of([0.2, 0.5, 0.5]).best_epoch == 2
-    assert run_of([]).best_epoch == 0
-
-
-def test_a_resumed_run_has_the_epochs_that_are_left_until_patience_ends():
-    assert list(run_of([0.2, 0.5]).epochs(5, patience=9)) == [3, 4, 5]
-    assert list(run_of([0.5, 0.2]).epochs(5, patience=2)) == [3]
-    assert list(run_of([0.5, 0.2, 0.1]).epochs(5, patience=2)) == []
-    assert list(run_of([0.5]).epochs(1, patience=2)) == []
-
-
 def test_class_balance_changes_the_weights(small, trained):
     assert not same(weights(trained()), weights(train_without_plots(small("training.class_balance=1"))))
 

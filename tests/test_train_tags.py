@@ -95,12 +95,6 @@ def test_a_run_killed_after_an_epoch_and_resumed_gives_the_weights_of_an_unbroke
     assert (broken / "metrics.json").read_text() == (unbroken / "metrics.json").read_text()
 
 
-def test_the_best_epoch_is_the_one_of_both_f1_on_both_kinds_of_titles(tmp_path):
-    names = ("micro_f1", "macro_f1", "known_micro_f1", "known_macro_f1")
-    history = [{"epoch": n, **dict.fromkeys(names, 0.5), "macro_f1": f} for n, f in enumerate([0.2, 0.5, 0.4], start=1)]
-    assert Run(tmp_path, is_new=True, history=history).best_epoch == 2
-
-
 def test_a_saved_bundle_predicts_as_before(tags_run, tmp_path):
     model, programmes = load_trained(tags_run), Programmes(TITLES)
     write_bundle(bundle_of(model), tmp_path / "copy")

@@ -53,15 +53,18 @@ def compose_small(*overrides: str) -> TrainConfig:
     return compose_train(*SMALL, *([FEW_BUCKETS] if is_ngram else []), *overrides)
 
 
-def train_once(root: Path, *overrides: str) -> Path:
+def train_once(root: Path, *overrides: str, plots: bool = False) -> Path:
     """Return the folder of a finished small run below `root`; tests must not change it.
 
-    Each configuration is trained once, by the first test process that needs it.
+    Each configuration is trained once, by the first test process that needs it. Plot files are empty without `plots`.
     """
     outputs = root / hashlib.sha256(json.dumps(overrides).encode()).hexdigest()[:16]
     with locked(outputs.with_suffix(".lock")):
         finished = [bundle.parent for bundle in outputs.glob("[0-9]*/bundle")]  # not through `latest`
-        return finished[0] if finished else train(replace(compose_small(*overrides), output_dir=str(outputs)))
+        if finished:
+            return finished[0]
+        config = replace(compose_small(*overrides), output_dir=str(outputs))
+        return train(config) if plots else train_without_plots(config)
 
 
 def train_without_plots(config: TrainConfig) -> Path:
