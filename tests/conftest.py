@@ -38,7 +38,10 @@ SLOW_FIXTURES = {"context_run", "genres_run", "run", "several", "small", "tags_r
 SLOW_CALLS = {"Popen", "command", "door", "pretrain", "subprocess", "train"}
 SLOW_FILES = (
     "scripts/",
+    "data/test_corrections.py",
+    "data/test_unlabelled.py",
     "serve/test_app.py",
+    "serve/test_connection.py",
     "serve/test_main.py",
     "serve/test_page.py",
     "serve/test_uploads.py",
@@ -46,6 +49,7 @@ SLOW_FILES = (
     "test_docs.py",
     "test_main_path.py",
     "test_wheel.py",
+    "training/test_comparison.py",
     "training/test_distributed.py",
     "training/test_sweep.py",
 )
