@@ -11,6 +11,7 @@ from matplotlib.image import imread
 
 from tests.helpers.titles import rows, write_csv
 from tests.helpers.training import (
+    check_calibration_is_repeatable,
     interrupted,
     killed,
     killed_after_one_epoch,
@@ -28,7 +29,6 @@ from titleclf.runtime.errors import InputError
 from titleclf.runtime.text.programmes import Programmes
 from titleclf.runtime.text.title_keys import key_of
 from titleclf.train import fit, train
-from titleclf.training.calibration import calibrate
 from titleclf.training.distributed import pick_device
 from titleclf.training.embeddings import write_embeddings
 from titleclf.training.network import Ngram
@@ -350,16 +350,7 @@ def test_the_memory_holds_the_training_titles_alone(small, trained, kind):
 
 
 def test_calibrating_again_gives_the_same_memory_temperature_and_thresholds(small, trained):
-    config = small("training.epochs=1")
-    model = load_trained(trained("training.epochs=1"))
-    before = replace(model.contents)
-    calibrate(config, read_dataset(config), model)
-    after = model.contents
-    assert (after.temperature, after.thresholds) == (before.temperature, before.thresholds)
-    assert after.memory is not None
-    assert before.memory is not None
-    assert after.memory is not before.memory
-    assert after.memory.weights == pytest.approx(before.memory.weights, abs=1e-6)
+    check_calibration_is_repeatable(small("training.epochs=1"), load_trained(trained("training.epochs=1")))
 
 
 def test_a_memory_of_other_titles_holds_none_of_validation_or_test(small, tmp_path):

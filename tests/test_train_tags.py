@@ -11,7 +11,7 @@ from matplotlib.image import imread
 
 from tests.helpers.bundles import reseal
 from tests.helpers.titles import tag_rows, write_csv
-from tests.helpers.training import composed, killed, same, train_without_plots, weights
+from tests.helpers.training import check_calibration_is_repeatable, composed, killed, same, train_without_plots, weights
 from titleclf.config import saved
 from titleclf.config.schemas import TrainConfig
 from titleclf.data.dataset import read_dataset
@@ -23,7 +23,6 @@ from titleclf.runtime.text.programmes import Programmes
 from titleclf.runtime.thresholds import TagThresholds
 from titleclf.train import fit, train
 from titleclf.training.bundle_writer import write_bundle
-from titleclf.training.calibration import calibrate
 from titleclf.training.run import Run, load_checkpoint
 from titleclf.training.trained_model import bundle_of, load_trained, new_model
 
@@ -172,16 +171,7 @@ def test_a_memory_of_other_titles_holds_no_tag_that_is_not_trained(several, tmp_
 
 
 def test_calibrating_again_gives_the_same_memory_temperature_and_thresholds(several, trained_tags):
-    config = several("training.epochs=1")
-    model = load_trained(trained_tags("training.epochs=1"))
-    before = replace(model.contents)
-    calibrate(config, read_dataset(config), model)
-    after = model.contents
-    assert (after.temperature, after.thresholds) == (before.temperature, before.thresholds)
-    assert after.memory is not None
-    assert before.memory is not None
-    assert after.memory is not before.memory
-    assert after.memory.weights == pytest.approx(before.memory.weights, abs=1e-6)
+    check_calibration_is_repeatable(several("training.epochs=1"), load_trained(trained_tags("training.epochs=1")))
 
 
 def test_wishes_for_a_tag_reach_the_bundle_and_its_report(several):

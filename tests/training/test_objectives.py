@@ -338,18 +338,24 @@ def new_masked(config: PretrainConfig, characters: Characters = CHARACTERS) -> t
     return encoder, objective
 
 
+def record_places(monkeypatch, encoder):
+    """Return a list that receives what the encoder sees from now on."""
+    seen = []
+    places = encoder.places
+
+    def recorded(inputs):
+        seen.append(inputs)
+        return places(inputs)
+
+    monkeypatch.setattr(encoder, "places", recorded)
+    return seen
+
+
 @pytest.mark.parametrize("fraction", [0.1, 0.5])
 def test_only_characters_inside_titles_are_hidden_and_predicted(monkeypatch, fraction):
     encoder, objective = new_masked(configured("conv", "masked", f"objective.share={fraction}"))
     batch = CHARACTERS.batch(TITLES)
-    seen = []
-    places = encoder.places
-
-    def visible_places(inputs):
-        seen.append(inputs)
-        return places(inputs)
-
-    monkeypatch.setattr(encoder, "places", visible_places)
+    places, seen = encoder.places, record_places(monkeypatch, encoder)
     for seed in range(9):
         loss = objective(encoder, TITLES, np.random.default_rng(seed))
         inputs = seen[-1]
@@ -376,14 +382,7 @@ def test_boundary_tokens_and_unknown_characters_are_never_hidden(monkeypatch):
         return logits.sum()
 
     monkeypatch.setattr(functional, "cross_entropy", record)
-    seen = []
-    places = encoder.places
-
-    def visible_places(inputs):
-        seen.append(inputs)
-        return places(inputs)
-
-    monkeypatch.setattr(encoder, "places", visible_places)
+    seen = record_places(monkeypatch, encoder)
     everything = np.zeros_like(may_hide)
     for seed in range(30):
         objective(encoder, titles, np.random.default_rng(seed))
