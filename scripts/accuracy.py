@@ -9,7 +9,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from textwrap import fill
 
@@ -22,15 +21,16 @@ from scripts.common.arguments import parse_with_overrides, report_parser
 from scripts.common.noise import CLEAN, CONDITIONS, NoisyTitles, clean_and_noisy
 from scripts.common.peers import FASTTEXT, FASTTEXT_SETTINGS, Model, Settings, peer_titles, trainers
 from scripts.common.report import as_table, data_files, made_by
-from titleclf.config.hydra import compose
+from scripts.common.training import compose_with_files
 from titleclf.config.schemas import TrainConfig
 from titleclf.data.dataset import Dataset, read_dataset
 from titleclf.evaluate.coverage import coverage_curve
 from titleclf.evaluate.metrics import expected_calibration_error, summary
+from titleclf.evaluate.plots import save
 from titleclf.runtime.arguments import count
 from titleclf.runtime.arrays import Bools, Floats
 from titleclf.runtime.errors import exit_codes
-from titleclf.runtime.files import replacing, write_text
+from titleclf.runtime.files import write_text
 from titleclf.runtime.text.title_keys import base_title
 
 UNSEEN, KNOWN = "unseen", "known"
@@ -114,8 +114,7 @@ def report(config: TrainConfig, arguments: argparse.Namespace, provenance: str) 
     scores, costs = measure(config, data, titles, settings)
     tables = as_markdown(scores, costs)
     image = arguments.output.with_suffix(".png")
-    with replacing(image) as temporary:
-        plot(scores).savefig(temporary, format="png", dpi=120)
+    save(image, plot(scores))
     text = f"""\
 # titleclf, fastText and TF-IDF + SVC on the same titles
 
@@ -239,13 +238,8 @@ def main() -> None:
     arguments = parse(sys.argv[1:])
     files = [file for file in (arguments.train, arguments.test) if file and arguments.name]
     provenance = made_by("accuracy", files)
-    config: TrainConfig = compose("train", arguments.overrides)
-    data = replace(
-        config.data,
-        path=arguments.train or config.data.path,
-        test_path=arguments.test or config.data.test_path,
-    )
-    tables = report(replace(config, data=data), arguments, provenance)
+    config = compose_with_files(arguments.overrides, arguments.train, arguments.test)
+    tables = report(config, arguments, provenance)
     print(f"{tables}\nWrote {arguments.output}")
 
 

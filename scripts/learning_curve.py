@@ -24,6 +24,7 @@ from scripts.common.learning_curve_report import as_markdown, introduction, labe
 from scripts.common.learning_curve_rows import Row, Task, as_frame, check_settings, read_rows, write_rows
 from scripts.common.noise import CLEAN, NOISY, NoisyTitles, clean_and_noisy
 from scripts.common.report import data_files, made_by
+from scripts.common.training import compose_with_files
 from titleclf.config.hydra import compose
 from titleclf.config.schemas import TrainConfig
 from titleclf.data.dataset import Dataset, LabelledTitles, read_splits
@@ -31,11 +32,12 @@ from titleclf.data.splits import Split, learnable, split_with_test
 from titleclf.data.targets import categories_of
 from titleclf.data.titles import fingerprint
 from titleclf.evaluate.metrics import expected_calibration_error, summary
+from titleclf.evaluate.plots import save
 from titleclf.runtime import choices
 from titleclf.runtime.arguments import count
 from titleclf.runtime.arrays import Floats
 from titleclf.runtime.errors import InputError, exit_codes
-from titleclf.runtime.files import replacing, write_text
+from titleclf.runtime.files import write_text
 from titleclf.training.run import Run
 
 # The overrides of each titleclf model; {embeddings} stands for the file of --embeddings.
@@ -238,8 +240,7 @@ def report(config: TrainConfig, arguments: argparse.Namespace, provenance: str) 
     available = len(course.titles)
     rows = measure(tasks_of(arguments, available), course, arguments)
     image = arguments.output.with_suffix(".png")
-    with replacing(image) as temporary:
-        plot(rows).savefig(temporary, format="png", dpi=120)
+    save(image, plot(rows))
     too_large = [size for size in sorted(set(arguments.sizes)) if size > available]
     titles = arguments.name or data_files(config)
     tables = f"{labels_needed(rows, list(MODELS))}\n{as_markdown(rows)}"
@@ -301,13 +302,8 @@ def main() -> None:
     arguments = parse(sys.argv[1:])
     files = [str(file) for file in (arguments.train, arguments.test, arguments.embeddings) if file and arguments.name]
     provenance = made_by("learning_curve", files)
-    config: TrainConfig = compose("train", arguments.overrides)
-    data = replace(
-        config.data,
-        path=arguments.train or config.data.path,
-        test_path=arguments.test or config.data.test_path,
-    )
-    tables = report(replace(config, data=data), arguments, provenance)
+    config = compose_with_files(arguments.overrides, arguments.train, arguments.test)
+    tables = report(config, arguments, provenance)
     print(f"{tables}\nWrote {arguments.output}")
 
 

@@ -10,9 +10,9 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
 from sklearn.decomposition import PCA
 
+from titleclf.evaluate.plots import save
 from titleclf.runtime.arrays import Floats
 from titleclf.runtime.errors import InputError
-from titleclf.runtime.files import replacing
 
 DRAWN = 300  # the most common characters; more would overlap
 _FONT = FontProperties(family="DejaVu Sans")  # ships with matplotlib
@@ -58,8 +58,7 @@ def draw_characters(path: Path, alphabet: str, vectors: Floats, counts: Mapping[
     axes = figure.add_subplot()
     _draw(axes, characters, points, np.sqrt([counts[character] for character in characters]))
     _label(axes, characters, components.explained_variance_ratio_)
-    with replacing(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=120)
+    save(path, figure)
     return len(drawn)
 
 
