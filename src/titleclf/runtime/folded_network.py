@@ -28,7 +28,7 @@ from titleclf.runtime.bundle.folding import (
 )
 from titleclf.runtime.bundle.packing import Array
 from titleclf.runtime.choices import Combine
-from titleclf.runtime.network import Features, codes_of
+from titleclf.runtime.network import Features, position_codes
 from titleclf.runtime.text.characters import Characters, Ids, Line
 from titleclf.runtime.text.ngrams import along
 from titleclf.runtime.text.programmes import FieldVocabulary, Programmes
@@ -79,8 +79,7 @@ class FoldedNetwork:
         cls, model: NgramConfig, weights: dict[str, Array], vocabulary: Characters, fields: FieldVocabulary | None
     ) -> Self:
         """Take the weights of a folded bundle."""
-        learned = weights.get("encoder.embedding.positions.table")
-        codes = codes_of(model.positions, vocabulary.length, model.dim) if learned is None else learned
+        codes = position_codes(model, weights, vocabulary.length)
         characters = weights[CHARACTERS].astype(np.float32)
         head = weights[HEAD][is_nonzero(weights[HEAD])]
         rows = np.full(model.buckets + 1, len(weights[SCORES]), dtype=np.int32)

@@ -9,7 +9,7 @@ import numpy as np
 
 from titleclf.runtime.architecture import AnyModel, BagConfig, ConvConfig, ModelConfig, NgramConfig, known_model
 from titleclf.runtime.arrays import Bools, Floats, Labels
-from titleclf.runtime.bundle.folding import FIELDS
+from titleclf.runtime.bundle.folding import FIELDS, POSITIONS
 from titleclf.runtime.bundle.packing import SCALE, TABLE, Array, is_packed, signed, unpacked
 from titleclf.runtime.choices import Combine, Positions
 from titleclf.runtime.errors import InputError
@@ -83,9 +83,7 @@ class NumpyNetwork:
         cls, model: ModelConfig, weights: Mapping[str, Array], characters: Characters, fields: FieldVocabulary | None
     ) -> Self:
         """Take the weights of a bundle."""
-        learned = weights.get("encoder.embedding.positions.table")
-        codes = codes_of(model.positions, characters.length, model.dim) if learned is None else learned
-        return cls(model, weights, characters, fields, codes)
+        return cls(model, weights, characters, fields, position_codes(model, weights, characters.length))
 
     @property
     def batch_size(self) -> int:
@@ -212,6 +210,12 @@ def _encoder(model: AnyModel) -> Callable[[NumpyNetwork, Batch], Floats]:
             return partial(NumpyNetwork.encode_conv, model=model)
         case _:
             assert_never(model)
+
+
+def position_codes(model: ModelConfig, weights: Mapping[str, Array], length: int) -> Floats | None:
+    """Return the positional code of each place (length, dim), learned or not; None where there is none."""
+    learned = weights.get(POSITIONS)
+    return codes_of(model.positions, length, model.dim) if learned is None else learned
 
 
 def codes_of(kind: Positions, length: int, dim: int) -> Floats | None:

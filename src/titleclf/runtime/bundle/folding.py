@@ -18,7 +18,8 @@ from titleclf.runtime.errors import InputError
 # Bit sets, the highest bit of a byte first: which rows are coarse, and which buckets have a row if not all have one.
 FOLDED = "ngrams."
 SCORES, SCALES, COARSE, USED = (f"{FOLDED}{name}" for name in ("scores", "scales", "coarse", "used"))
-CHARACTERS, HEAD, BIAS = "encoder.embedding.characters.weight", "head.weight", "head.bias"
+CHARACTERS, POSITIONS = "encoder.embedding.characters.weight", "encoder.embedding.positions.table"
+HEAD, BIAS = "head.weight", "head.bias"
 # What channels and durations add to a title's vector, and folded (under its own name) to its logits.
 FIELDS = {f"context.{name}.weight": f"context.{name}.scores" for name in ("channels", "durations")}
 BYTE = 127
@@ -29,7 +30,7 @@ LEVELS = np.concatenate([_MAGNITUDES[:-1], -_MAGNITUDES[:0:-1]])  # by code as a
 
 
 def is_folded(weights: Mapping[str, Array]) -> bool:
-    """Tell whether these are the weights of a folded model."""
+    """Return whether these are the weights of a folded model."""
     return SCORES in weights
 
 

@@ -11,7 +11,7 @@ from safetensors.numpy import load
 from titleclf.runtime.architecture import ConvConfig, ModelConfig, NgramConfig, from_mapping
 from titleclf.runtime.bundle.checksums import SUMS, check_sums
 from titleclf.runtime.bundle.contents import Bundle, BundleContents, ModelInfo
-from titleclf.runtime.bundle.folding import FIELDS, FOLDED, check_folding, folded_shapes, is_folded
+from titleclf.runtime.bundle.folding import FIELDS, FOLDED, POSITIONS, check_folding, folded_shapes, is_folded
 from titleclf.runtime.bundle.packing import SCALE, TABLE, Array, check_packing, is_packed
 from titleclf.runtime.choices import Positions, Task
 from titleclf.runtime.errors import InputError
@@ -115,7 +115,7 @@ def shapes_of(model: ModelConfig, characters: Characters, categories: int, field
     encoded = model.dim
     shapes: Shapes = {"encoder.embedding.characters.weight": (len(characters), model.dim)}
     if model.positions is Positions.learned:
-        shapes["encoder.embedding.positions.table"] = (characters.length, model.dim)
+        shapes[POSITIONS] = (characters.length, model.dim)
     if isinstance(model, NgramConfig):
         shapes[TABLE] = (model.buckets, model.dim)
     if isinstance(model, ConvConfig):
