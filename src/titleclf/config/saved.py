@@ -19,8 +19,13 @@ Config = TypeVar("Config")
 
 def save_config(folder: Path, config: Any) -> None:
     """Write config.yaml: everything that shapes the run except the data."""
-    plain = json.loads(json.dumps(asdict(config)))  # enums become their names
-    write_text(folder / CONFIG, OmegaConf.to_yaml(OmegaConf.create(plain)))
+    write_text(folder / CONFIG, OmegaConf.to_yaml(OmegaConf.create(as_plain(config))))
+
+
+def as_plain(config: Any) -> dict[str, Any]:
+    """Return a configuration as nested plain values; enums become their names."""
+    plain: dict[str, Any] = json.loads(json.dumps(asdict(config)))
+    return plain
 
 
 def load_config(folder: Path, schema: type[Config]) -> Config:

@@ -1,10 +1,8 @@
 """The study of a sweep: on disk, resumable, and determined by its seed."""
 
-import json
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
@@ -20,6 +18,7 @@ from optuna.trial import FrozenTrial, TrialState
 from optuna.visualization import matplotlib as plots
 from sqlalchemy.exc import SQLAlchemyError
 
+from titleclf.config.saved import as_plain
 from titleclf.config.schemas import SweepConfig
 from titleclf.config.space import decode, encode, ranges
 from titleclf.evaluate.plots import save
@@ -167,7 +166,7 @@ def _distribution(values: dict[str, Any], kind: type[Any]) -> BaseDistribution:
 
 
 def _identity(config: SweepConfig, fingerprint: str) -> dict[str, Any]:
-    flat = _flat(json.loads(json.dumps(asdict(config))), "")
+    flat = _flat(as_plain(config), "")
     return {"titles": fingerprint, **{key: value for key, value in flat.items() if key not in _MUTABLE}}
 
 
