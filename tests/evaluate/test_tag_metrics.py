@@ -4,9 +4,9 @@ from scipy.special import expit
 from sklearn.metrics import accuracy_score, average_precision_score, f1_score, precision_score, recall_score
 
 from tests.helpers.evaluation import contents_of
+from titleclf.evaluate.metrics import by_language
 from titleclf.evaluate.tag_metrics import (
     average_precisions,
-    by_language,
     calibration,
     expected_calibration_error,
     loss,

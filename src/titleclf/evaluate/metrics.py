@@ -1,16 +1,19 @@
 """Scores of models that predict one category per title: accuracy, F1 and calibration."""
 
+from collections.abc import Callable
 from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from sklearn.metrics import confusion_matrix, f1_score, precision_recall_fscore_support
 
-from titleclf.runtime.arrays import Floats, Labels
+from titleclf.runtime.arrays import Bools, Floats, Labels
 from titleclf.runtime.bundle.contents import BundleContents, Metrics
 from titleclf.runtime.calibration import NO_TEMPERATURE, Temperature
 
 SCORES = {"accuracy": "accuracy", "micro_f1": "micro-F1"}
+_COLUMNS = {**SCORES, "macro_f1": "macro-F1", "subset_accuracy": "exactly right"}
 
 
 def negative_log_likelihood(logits: Floats, labels: Labels, temperature: Temperature = NO_TEMPERATURE) -> float:
@@ -20,24 +23,37 @@ def negative_log_likelihood(logits: Floats, labels: Labels, temperature: Tempera
 
 def expected_calibration_error(probabilities: Floats, labels: Labels, bins: int) -> float:
     """Return the mean gap between confidence and accuracy over bins of equal width (Guo et al. 2017, equation 3)."""
-    rows = calibration(probabilities, labels, bins)
-    gaps = [row["titles"] * abs(row["accuracy"] - row["confidence"]) for row in rows]
-    return float(sum(gaps) / len(labels))
+    return mean_gap(calibration(probabilities, labels, bins), "accuracy", "titles")
 
 
 def calibration(probabilities: Floats, labels: Labels, bins: int) -> list[dict[str, float]]:
     """Return mean confidence, accuracy and number of titles of each bin of equal width that is not empty."""
-    confidence = probabilities.max(axis=1)
     is_right = probabilities.argmax(axis=1) == labels
-    bin_of_title = np.minimum((confidence * bins).astype(int), bins - 1)
+    return calibration_bins(probabilities.max(axis=1), is_right, bins, "accuracy", "titles")
+
+
+def calibration_bins(
+    probabilities: Floats, is_true: Bools, bins: int, frequency: str, count: str
+) -> list[dict[str, float]]:
+    """Return mean probability, frequency of truth and count of each bin of equal width that is not empty.
+
+    Probabilities and `is_true` have the same shape. `frequency` and `count` are the keys that a report uses.
+    """
+    numbers = np.minimum((probabilities * bins).astype(int), bins - 1)
     return [
         {
-            "confidence": float(confidence[bin_of_title == number].mean()),
-            "accuracy": float(is_right[bin_of_title == number].mean()),
-            "titles": int((bin_of_title == number).sum()),
+            "confidence": float(probabilities[numbers == number].mean()),
+            frequency: float(is_true[numbers == number].mean()),
+            count: int((numbers == number).sum()),
         }
-        for number in np.unique(bin_of_title)
+        for number in np.unique(numbers)
     ]
+
+
+def mean_gap(rows: list[dict[str, float]], frequency: str, count: str) -> float:
+    """Return the mean gap between probability and frequency over bins, weighted by their counts."""
+    gaps = [row[count] * abs(row[frequency] - row["confidence"]) for row in rows]
+    return float(sum(gaps) / sum(row[count] for row in rows))
 
 
 def loss(clean: Labels, noisy: Labels, labels: Labels) -> float:
@@ -82,17 +98,31 @@ def measure(
             category: {name: column[row].item() for name, column in zip(names, scores, strict=True)}
             for row, category in enumerate(contents.categories)
         },
-        "languages": {
-            str(language): summary(predicted[languages == language], labels[languages == language])
-            for language in np.unique(languages)
-        },
+        "languages": each_language(summary, predicted, labels, languages),
         "confusion": confusion_matrix(labels, predicted, labels=numbers).tolist(),
     }
 
 
+def each_language(
+    summary: Callable[[Any, Any], Metrics],
+    predicted: Labels | Bools,
+    targets: Labels | Bools,
+    languages: npt.NDArray[np.str_],
+) -> Metrics:
+    """Return the summary of the titles of each language; all arrays begin with titles."""
+    return {
+        str(language): summary(predicted[languages == language], targets[languages == language])
+        for language in np.unique(languages)
+    }
+
+
 def by_language(metrics: Metrics) -> str:
-    """Return accuracy and macro-F1 of each language as a Markdown table, most titles first."""
-    lines = ["| language | accuracy | macro-F1 | titles |", "| --- | ---: | ---: | ---: |"]
+    """Return the scores of each language as a Markdown table, most titles first."""
+    names = [name for name in _COLUMNS if name in metrics]
+    lines = [
+        f"| language | {' | '.join(_COLUMNS[name] for name in names)} | titles |",
+        f"| --- |{' ---: |' * (len(names) + 1)}",
+    ]
     for language, row in sorted(metrics["languages"].items(), key=lambda item: -item[1]["titles"]):
-        lines.append(f"| {language} | {row['accuracy']:.1%} | {row['macro_f1']:.1%} | {row['titles']:,} |")
+        lines.append(f"| {language} | {' | '.join(f'{row[name]:.1%}' for name in names)} | {row['titles']:,} |")
     return "\n".join(lines) + "\n"

@@ -4,9 +4,8 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from titleclf import __version__
-from titleclf.evaluate import metrics as single
-from titleclf.evaluate import tag_metrics as tags
 from titleclf.evaluate.coverage import coverage_sentence, tag_coverage_sentence
+from titleclf.evaluate.metrics import by_language
 from titleclf.evaluate.robustness import robustness_summary
 from titleclf.runtime.bundle.contents import BundleContents, Metrics
 from titleclf.runtime.bundle.reader import MEMORY
@@ -17,7 +16,6 @@ class _Wording(NamedTuple):
     predicts: str
     scores: Callable[[Metrics], str]
     coverage: Callable[[Metrics], str]
-    by_language: Callable[[Metrics], str]
 
 
 def model_card(contents: BundleContents, model: str) -> str:
@@ -41,7 +39,7 @@ Predicts the {wording.predicts} of a TV programme from its title. Made with titl
   expected calibration error {error:.3f} (temperature {temperature:.2f}).
 - {wording.coverage(metrics)}{robustness}
 
-{wording.by_language(metrics)}
+{by_language(metrics)}
 Limits: the model knows no programme, only spellings and the titles in its memory. Short titles and names carry little
 information, and their probabilities reflect this. A wrong "Movie / Drama" can cost a guide its episode numbers: use
 `--precision`, and the model abstains where it is unsure.
@@ -68,6 +66,6 @@ def _memory(titles: int) -> str:
 
 
 _WORDINGS = {
-    Task.single: _Wording("category", _scores, coverage_sentence, single.by_language),
-    Task.multilabel: _Wording("categories, one or several,", _tag_scores, tag_coverage_sentence, tags.by_language),
+    Task.single: _Wording("category", _scores, coverage_sentence),
+    Task.multilabel: _Wording("categories, one or several,", _tag_scores, tag_coverage_sentence),
 }

@@ -1,6 +1,7 @@
 """The report of an evaluation: metrics.json, report.md and plots."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from titleclf.runtime.arrays import Floats, Labels
 from titleclf.runtime.bundle.contents import Metrics
 from titleclf.runtime.files import write_text
 
-_MISTAKES = 15
+MISTAKES = 15  # titles that a report lists
 
 
 def write_report(folder: Path, metrics: Metrics, titles: LabelledTitles, probabilities: Floats) -> None:
@@ -22,20 +23,28 @@ def write_report(folder: Path, metrics: Metrics, titles: LabelledTitles, probabi
     confidence = probabilities.max(axis=1)
     predicted = probabilities.argmax(axis=1)
     is_right = predicted == titles.targets
-    write_text(folder / "metrics.json", json.dumps(metrics, indent=2, ensure_ascii=False) + "\n")
-    sections = [
-        _overview(metrics),
-        table(metrics),
-        _coverage(metrics),
-        _thresholds(metrics),
-        f"## Languages\n\n{by_language(metrics)}",
-        *([noise_section(metrics["robustness"])] if metrics["robustness"] else []),
-        _mistakes(titles, confidence, predicted, categories),
-    ]
-    write_text(folder / "report.md", "\n".join(sections))
+    scores = [table(metrics), _coverage(metrics), _thresholds(metrics)]
+    write_sections(folder, metrics, _overview(metrics), scores, _mistakes(titles, confidence, predicted, categories))
     draw_confusion(folder / "confusion.png", metrics["confusion"], categories)
     draw_coverage(folder / "coverage.png", metrics, confidence, is_right)
     draw_calibration(folder / "calibration.png", metrics)
+
+
+def write_sections(folder: Path, metrics: Metrics, overview: str, scores: Sequence[str], mistakes: str) -> None:
+    """Write metrics.json, report.md and robustness.png: what reports of all tasks share, around a task's own sections.
+
+    `overview` is the heading and the first lines of a list; `scores` begin with the table of categories.
+    """
+    write_text(folder / "metrics.json", json.dumps(metrics, indent=2, ensure_ascii=False) + "\n")
+    truncated = f"- {metrics['cut']:,} titles were longer than the longest training title and were truncated.\n"
+    sections = [
+        f"{overview}{truncated}\n## Categories\n",
+        *scores,
+        f"## Languages\n\n{by_language(metrics)}",
+        *([_noise_section(metrics["robustness"])] if metrics["robustness"] else []),
+        mistakes,
+    ]
+    write_text(folder / "report.md", "\n".join(sections))
     draw_robustness(folder / "robustness.png", metrics["robustness"])
 
 
@@ -60,8 +69,6 @@ def _overview(metrics: Metrics) -> str:
         f"- Accuracy {metrics['accuracy']:.1%}, macro-F1 {metrics['macro_f1']:.1%}.\n"
         f"- Expected calibration error {metrics['expected_calibration_error']:.3f} with temperature "
         f"{metrics['temperature']['value']:.2f} (fitted on validation), {metrics['uncalibrated_error']:.3f} without.\n"
-        f"- {metrics['cut']:,} titles were longer than the longest training title and were truncated.\n\n"
-        "## Categories\n"
     )
 
 
@@ -107,7 +114,7 @@ def as_percent(value: float | None) -> str:
     return "none" if value is None else f"{value:.1%}"
 
 
-def noise_section(groups: Metrics) -> str:
+def _noise_section(groups: Metrics) -> str:
     """Return the section on robustness: a table of the scores of each group in each condition."""
     score = SCORES[main_score(next(iter(groups.values()))["clean"])]
     sizes = [f"{group['clean']['titles']:,} {name} ({GROUPS[name]})" for name, group in groups.items()]
@@ -144,7 +151,7 @@ def _mistakes(titles: LabelledTitles, confidence: Floats, predicted: Labels, cat
         "| --- | --- | --- | ---: |",
     ]
     wrong = np.flatnonzero(predicted != titles.targets)
-    for row in wrong[np.argsort(-confidence[wrong], kind="stable")][:_MISTAKES]:
+    for row in wrong[np.argsort(-confidence[wrong], kind="stable")][:MISTAKES]:
         title, label = titles.titles[row].replace("|", "\\|"), categories[titles.targets[row]]
         lines.append(f"| {title} | {label} | {categories[predicted[row]]} | {confidence[row]:.0%} |")
     return "\n".join(lines) + "\n"

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.metrics import average_precision_score, f1_score, precision_recall_fscore_support
 
+from titleclf.evaluate.metrics import calibration_bins, each_language, mean_gap
 from titleclf.runtime.arrays import Bools, Floats
 from titleclf.runtime.bundle.contents import BundleContents, Metrics
 from titleclf.runtime.calibration import NO_TAG_TEMPERATURE, TagTemperature
@@ -19,21 +20,12 @@ def negative_log_likelihood(logits: Floats, tags: Bools, temperature: TagTempera
 
 def expected_calibration_error(probabilities: Floats, tags: Bools, bins: int) -> float:
     """Return the mean gap between probability and frequency over all title-tag pairs, in bins of equal width."""
-    rows = calibration(probabilities, tags, bins)
-    return float(sum(row["pairs"] * abs(row["share"] - row["confidence"]) for row in rows) / tags.size)
+    return mean_gap(calibration(probabilities, tags, bins), "share", "pairs")
 
 
 def calibration(probabilities: Floats, tags: Bools, bins: int) -> list[dict[str, float]]:
     """Return mean probability, frequency and number of title-tag pairs of each bin of equal width that is not empty."""
-    bin_of_pair = np.minimum((probabilities * bins).astype(int), bins - 1)
-    return [
-        {
-            "confidence": float(probabilities[bin_of_pair == number].mean()),
-            "share": float(tags[bin_of_pair == number].mean()),
-            "pairs": int((bin_of_pair == number).sum()),
-        }
-        for number in np.unique(bin_of_pair)
-    ]
+    return calibration_bins(probabilities, tags, bins, "share", "pairs")
 
 
 def summary(predicted: Bools, tags: Bools) -> Metrics:
@@ -88,17 +80,5 @@ def measure(
         "temperature": asdict(temperature),
         "calibration": calibration(probabilities, tags, bins),
         "categories": {tag: dict(zip(names, row, strict=True)) for tag, row in rows},
-        "languages": {
-            str(language): summary(predicted[languages == language], tags[languages == language])
-            for language in np.unique(languages)
-        },
+        "languages": each_language(summary, predicted, tags, languages),
     }
-
-
-def by_language(metrics: Metrics) -> str:
-    """Return the scores of each language as a Markdown table, most titles first."""
-    lines = ["| language | micro-F1 | macro-F1 | exactly right | titles |", "| --- | ---: | ---: | ---: | ---: |"]
-    for language, row in sorted(metrics["languages"].items(), key=lambda item: -item[1]["titles"]):
-        scores = f"{row['micro_f1']:.1%} | {row['macro_f1']:.1%} | {row['subset_accuracy']:.1%}"
-        lines.append(f"| {language} | {scores} | {row['titles']:,} |")
-    return "\n".join(lines) + "\n"

@@ -1,41 +1,25 @@
 """The report of an evaluation of tags: metrics.json, report.md and plots."""
 
-import json
 from pathlib import Path
 
 import numpy as np
 
 from titleclf.data.dataset import LabelledTitles
-from titleclf.evaluate.plots import draw_robustness
-from titleclf.evaluate.report import as_percent, noise_section
-from titleclf.evaluate.tag_metrics import by_language
+from titleclf.evaluate.report import MISTAKES, as_percent, write_sections
 from titleclf.evaluate.tag_plots import draw_calibration, draw_coverage, draw_tags
 from titleclf.runtime.arrays import Floats
 from titleclf.runtime.bundle.contents import Metrics
-from titleclf.runtime.files import write_text
 from titleclf.runtime.text.tags import BAR
-
-_MISTAKES = 15
 
 
 def write_report(folder: Path, metrics: Metrics, titles: LabelledTitles, probabilities: Floats) -> None:
     """Write metrics.json, report.md and plots, for titles with their probabilities (titles, categories)."""
     tags = titles.targets.astype(np.bool_)
-    write_text(folder / "metrics.json", json.dumps(metrics, indent=2, ensure_ascii=False) + "\n")
-    sections = [
-        _overview(metrics),
-        table(metrics),
-        _coverage(metrics),
-        _thresholds(metrics),
-        f"## Languages\n\n{by_language(metrics)}",
-        *([noise_section(metrics["robustness"])] if metrics["robustness"] else []),
-        _mistakes(metrics, titles, probabilities),
-    ]
-    write_text(folder / "report.md", "\n".join(sections))
+    scores = [table(metrics), _coverage(metrics), _thresholds(metrics)]
+    write_sections(folder, metrics, _overview(metrics), scores, _mistakes(metrics, titles, probabilities))
     draw_tags(folder / "tags.png", metrics, probabilities, tags)
     draw_coverage(folder / "coverage.png", metrics, probabilities, tags)
     draw_calibration(folder / "calibration.png", metrics)
-    draw_robustness(folder / "robustness.png", metrics["robustness"])
 
 
 def table(metrics: Metrics) -> str:
@@ -66,8 +50,6 @@ def _overview(metrics: Metrics) -> str:
         f"- Expected calibration error {metrics['expected_calibration_error']:.3f} with temperature "
         f"{temperature['value']:.2f} and shift {temperature['shift']:.2f} (fitted on validation), "
         f"{metrics['uncalibrated_error']:.3f} without.\n"
-        f"- {metrics['cut']:,} titles were longer than the longest training title and were truncated.\n\n"
-        "## Categories\n"
     )
 
 
@@ -109,7 +91,7 @@ def _mistakes(metrics: Metrics, titles: LabelledTitles, probabilities: Floats) -
     lines = ["## Most confident mistakes", "", "| title | tags | also predicted | probability |"]
     lines.append("| --- | --- | --- | ---: |")
     rows, columns = np.nonzero(titles.targets == 0)
-    surest = np.argsort(-probabilities[rows, columns], kind="stable")[:_MISTAKES]
+    surest = np.argsort(-probabilities[rows, columns], kind="stable")[:MISTAKES]
     for row, column in zip(rows[surest], columns[surest], strict=True):
         title = titles.titles[row].replace(BAR, f"\\{BAR}")
         tags = "; ".join(categories[number] for number in np.flatnonzero(titles.targets[row]))
