@@ -33,7 +33,7 @@ def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 # `make test-fast` leaves out tests that train, or that start a browser, a service, a build or other processes. They are
-# recognized by their fixtures, the functions that they call, and their files, so that nobody marks them by hand.
+# recognized by their fixtures, the functions that they call, and their names, so that nobody marks them by hand.
 SLOW_FIXTURES = {"context_run", "genres_run", "run", "several", "small", "tags_run"}
 SLOW_CALLS = {"Popen", "command", "door", "pretrain", "subprocess", "train"}
 SLOW_FILES = (
@@ -53,6 +53,10 @@ SLOW_FILES = (
     "training/test_distributed.py",
     "training/test_sweep.py",
 )
+SLOW_TESTS = {  # these compose dozens of configurations
+    "test_every_yaml_is_composed",
+    "test_examples_in_the_help_of_configured_verbs_are_valid",
+}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -67,7 +71,8 @@ def is_slow(test: pytest.Function) -> bool:
     fixtures = {*test.fixturenames, *(value for value in parameters if isinstance(value, str))}
     calls = test.function.__code__.co_names
     file = test.path.relative_to(Path(__file__).parent).as_posix()
-    return bool(SLOW_FIXTURES & fixtures or SLOW_CALLS & set(calls)) or file.startswith(SLOW_FILES)
+    named = test.originalname in SLOW_TESTS or file.startswith(SLOW_FILES)
+    return named or bool(SLOW_FIXTURES & fixtures or SLOW_CALLS & set(calls))
 
 
 @pytest.fixture(scope="session")

@@ -89,11 +89,12 @@ def fit(config: TrainConfig, data: Dataset, network: TorchNetwork, run: Run) -> 
 
 def evaluate_on_test(config: TrainConfig, data: Dataset, model: TrainedModel, run: Run) -> None:
     """Evaluate on test, write report and bundle, and point `latest` to them."""
-    predictor = classifier_of(bundle_of(model))  # the implementation that will predict
+    bundle = bundle_of(model)
+    predictor = classifier_of(bundle)  # the implementation that will predict
     metrics = evaluate_classifier(predictor, data.test, data.train, run.folder, config.evaluate)
-    model.contents.info.metrics = metrics
+    bundle.contents.info.metrics = metrics
     draw_training(run.folder / "training.png", run.history, run.best_epoch)
-    write_bundle(bundle_of(model), run.folder / "bundle")
+    write_bundle(bundle, run.folder / "bundle")
     run.point_latest()
     print(
         f"\nKept epoch {run.best_epoch}. On {metrics['titles']:,} test titles:\n\n{outcome(config.task, metrics)}"

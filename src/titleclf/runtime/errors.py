@@ -69,12 +69,10 @@ EXTRAS = {
 def missing_extra(verb: str, error: BaseException) -> str | None:
     """Return the sentence for a `verb` that ended because a module of its extra is not installed, else None."""
     if isinstance(error, ModuleNotFoundError):
-        if error.name in EXTRAS["serve"]:  # only one verb serves, whatever file it was started from
-            return _missing("titleclf serve", "serve", error)
-        if error.name in EXTRAS["sweep"]:
-            return _missing("titleclf sweep", "sweep", error)
-        if error.name in EXTRAS["train"]:
-            return _missing(f"titleclf {verb}", "train", error)
+        # Only one verb serves and only one sweeps, whatever file it was started from.
+        for extra, needing in (("serve", "serve"), ("sweep", "sweep"), ("train", verb)):
+            if error.name in EXTRAS[extra]:
+                return _missing(f"titleclf {needing}", extra, error)
     return None
 
 

@@ -17,13 +17,12 @@ from titleclf.runtime.choices import MemoryKind, Task
 from titleclf.runtime.memory.memory import Memory
 from titleclf.runtime.network import logits_of
 from titleclf.runtime.text.programmes import Programmes
-from titleclf.training.memory_fit import Sample, fit_memory
+from titleclf.training.memory_fit import LOG_TEMPERATURES, Sample, fit_memory
 from titleclf.training.threshold_fit import fit_tag_thresholds, fit_thresholds
 from titleclf.training.trained_model import TrainedModel
 from titleclf.training.validation import noisy_copies
 
 _MEMORY_TITLES = 4000  # of each kind: enough to fit a few numbers
-_LOG_VALUES = (np.log(0.05), np.log(20))
 
 
 class Fits(NamedTuple):
@@ -76,7 +75,7 @@ def fit_temperature(logits: Floats, labels: Labels) -> Temperature:
     def loss(values: Floats) -> float:
         return single.negative_log_likelihood(logits, labels, Temperature(float(np.exp(values[0])), float(values[1])))
 
-    value, slope = minimize(loss, (0.0, 0.1), method="L-BFGS-B", bounds=[_LOG_VALUES, (0.0, 2.0)]).x
+    value, slope = minimize(loss, (0.0, 0.1), method="L-BFGS-B", bounds=[LOG_TEMPERATURES, (0.0, 2.0)]).x
     return Temperature(float(np.exp(value)), float(slope))
 
 
@@ -86,7 +85,7 @@ def fit_tag_temperature(logits: Floats, truth: Bools) -> TagTemperature:
     def loss(values: Floats) -> float:
         return tags.negative_log_likelihood(logits, truth, TagTemperature(float(np.exp(values[0])), float(values[1])))
 
-    value, shift = minimize(loss, (0.0, 0.0), method="L-BFGS-B", bounds=[_LOG_VALUES, (-5.0, 5.0)]).x
+    value, shift = minimize(loss, (0.0, 0.0), method="L-BFGS-B", bounds=[LOG_TEMPERATURES, (-5.0, 5.0)]).x
     return TagTemperature(float(np.exp(value)), float(shift))
 
 

@@ -12,7 +12,7 @@ from titleclf.runtime.choices import Task
 from titleclf.runtime.memory.memory import WEIGHTS, Memory, evidence_weight, tag_evidence
 
 _RIDGE = 1e-3  # keeps the weights finite where all neighbours are right
-_LOG_TEMPERATURES = (np.log(0.05), np.log(20))
+LOG_TEMPERATURES = (np.log(0.05), np.log(20))
 _WEIGHT_BOUNDS = [(None, None), (0, None)]  # similarity never counts against a neighbour
 
 
@@ -66,7 +66,7 @@ def _fit_labels(memory: Memory, joined: _Joined) -> Floats:
         gradient = np.append(by_weights + 2 * _RIDGE * weights, -(slopes * raised).sum())
         return value + _RIDGE * weights @ weights, gradient
 
-    bounds = [*_WEIGHT_BOUNDS, _LOG_TEMPERATURES]
+    bounds = [*_WEIGHT_BOUNDS, LOG_TEMPERATURES]
     weights: Floats = minimize(loss, np.zeros(size + 1), method="L-BFGS-B", jac=True, bounds=bounds).x[:size]
     return weights
 
@@ -92,7 +92,7 @@ def _fit_tags(memory: Memory, joined: _Joined) -> Floats:
         gradient = np.array([*(by_weights + 2 * _RIDGE * weights), by_temperature, slopes.sum()])
         return value + _RIDGE * weights @ weights, gradient
 
-    bounds = [*_WEIGHT_BOUNDS * 2, _LOG_TEMPERATURES, (-5, 5)]
+    bounds = [*_WEIGHT_BOUNDS * 2, LOG_TEMPERATURES, (-5, 5)]
     weights: Floats = minimize(loss, np.zeros(size + 2), method="L-BFGS-B", jac=True, bounds=bounds).x[:size]
     return weights
 
