@@ -214,7 +214,7 @@ def test_a_folder_that_was_begun_with_something_else_is_refused(data, run, tags_
         write(data / "deep" / "a.parquet", TITLES[31:40])
     model = tags_run if what == "model" else run
     again = refusal(data, out, "--model", model, *(["--top", "2"] if what == "options" else []))
-    assert again == f"{out} must be begun with the same {what}. Got another. Name a new folder."
+    assert again == f"{out} must have been created with the same {what}. Got another. Name a new folder."
     assert shards(out) == before
 
 
@@ -233,15 +233,21 @@ def test_every_error_is_one_line(data, run, tmp_path, refusal, here):
     broken.mkdir()
     (broken / blocks.MANIFEST).write_text("{")
     cases = [
-        ((empty, out), f"{empty} must be a .parquet file or a folder of such. Got none. Check the path."),
-        ((tmp_path / "no", out), f"{tmp_path / 'no'} must be a .parquet file or a folder of such. Got none. Check"),
+        ((empty, out), f"{empty} must be a .parquet file or a folder of Parquet files. Got none. Check the path."),
+        (
+            (tmp_path / "no", out),
+            f"{tmp_path / 'no'} must be a .parquet file or a folder of Parquet files. Got none. Check",
+        ),
         ((text, out), f"{text} must be a Parquet file. Got: Parquet magic bytes not found"),
         ((data, out, "--column", "name"), f"{data / 'a.parquet'} must have the column name. Got id, title. Name the"),
-        ((data, out, "--column", "id"), f"{data / 'a.parquet'} must have titles in id. Got int64. Name the one"),
+        ((data, out, "--column", "id"), f"{data / 'a.parquet'} must have text in id. Got int64. Name the column"),
         ((labelled, out), f"{labelled} must not have columns that are added. Got category, probability. Rename them."),
-        ((data, full), f"{full} must be empty, or have shards of the same data. Got other files. Name another."),
+        ((data, full), f"{full} must be empty, or hold shards of the same data. Got other files. Name another folder."),
         ((data, text), f"{text} must be a folder. Got a file. Name another one."),
-        ((data, broken), f"{broken} must be begun with the same data and titleclf and model and options. Got another."),
+        (
+            (data, broken),
+            f"{broken} must have been created with the same data and titleclf and model and options. Got another.",
+        ),
     ]
     for arguments, sentence in cases:
         assert refusal(*arguments, *model).startswith(sentence)

@@ -24,7 +24,7 @@ from titleclf.runtime.text.title_keys import key_of
 
 @dataclass(frozen=True)
 class LabelledTitles:
-    """Programmes with what a model shall predict for them, and their languages (titles,)."""
+    """Programmes with what a model must predict for them, and their languages (titles,)."""
 
     programmes: Programmes
     targets: Targets

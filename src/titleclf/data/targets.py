@@ -1,4 +1,4 @@
-"""What a model shall predict: category numbers, or tags, from the cells of a table."""
+"""What a model must predict: category numbers, or tags, from the cells of a table."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING

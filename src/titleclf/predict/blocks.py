@@ -1,4 +1,4 @@
-"""Parquet data sets of any size: files in blocks, a shard for each, and the manifest of what they contain."""
+"""Parquet data sets of any size: blocks of their files, a shard per block, and a manifest."""
 
 import hashlib
 import json
@@ -17,7 +17,7 @@ _ENDING = ".parquet"
 
 
 class Block(NamedTuple):
-    """A row group of a file, and the shard that its answers go to."""
+    """A row group of a file, and the shard for its predictions."""
 
     file: Path
     group: int
@@ -25,7 +25,7 @@ class Block(NamedTuple):
     shard: Path
 
     def is_done(self) -> bool:
-        """Tell whether the shard is there, with an answer a row. Shards are written whole or not at all."""
+        """Return whether the shard exists with one prediction per row. Shards are written whole or not at all."""
         try:
             return self.shard.is_file() and int(parquet.read_metadata(self.shard).num_rows) == self.rows
         except ArrowException:
@@ -33,7 +33,7 @@ class Block(NamedTuple):
 
 
 def files_in(path: Path) -> list[Path]:
-    """Return a Parquet file, or all those in a folder and its folders, but for hidden ones.
+    """Return a Parquet file, or all Parquet files below a folder, except hidden ones.
 
     Raises
     ------
@@ -45,27 +45,27 @@ def files_in(path: Path) -> list[Path]:
     found = sorted(path.rglob(f"*{_ENDING}"))
     files = [one for one in found if not any(part[0] in "._" for part in one.relative_to(path).parts)]
     if not files:
-        raise InputError(f"{path} must be a {_ENDING} file or a folder of such. Got none. Check the path.")
+        raise InputError(f"{path} must be a {_ENDING} file or a folder of Parquet files. Got none. Check the path.")
     return files
 
 
 class Data(NamedTuple):
-    """The blocks of all files, and the fingerprints of these by name."""
+    """The blocks of all files, and the files' fingerprints by name."""
 
     blocks: list[Block]
     fingerprints: dict[str, str]
 
 
 def read(path: Path, folder: Path, column: str, added: list[str]) -> Data:
-    """Look at a file, or at all those of a folder, whose shards shall be in `folder`.
+    """List the blocks of a file, or of all files below a folder; their shards go to `folder`.
 
-    A fingerprint is of a file's size and its footer, which has the place and size of each of its columns' parts: to
-    read all data would take as long as to answer it.
+    A fingerprint covers a file's size and its footer, which lists the place and size of every column chunk: reading all
+    data would take as long as predicting it.
 
     Raises
     ------
     InputError
-        If a file can't be read, lacks the column of titles, or has columns of a name in `added`.
+        If a file can't be read, lacks the column of titles, or already has one of the columns in `added`.
     """
     data = Data([], {})
     for file in files_in(path):
@@ -82,29 +82,29 @@ def read(path: Path, folder: Path, column: str, added: list[str]) -> Data:
 
 @contextmanager
 def reading(file: Path) -> Iterator[None]:
-    """Say in a sentence what is wrong with a Parquet file.
+    """Turn the errors of reading a Parquet file into an `InputError`.
 
     Raises
     ------
     InputError
-        If it is none, or damaged.
+        If it is another kind of file, or damaged.
     """
     try:
         yield
     except (ArrowException, OSError) as error:
-        if isinstance(error, OSError) and error.errno is not None:  # the disk's; of damaged pages there is no number
+        if isinstance(error, OSError) and error.errno is not None:  # the disk's: errors of damaged pages have no number
             raise
         reason = str(error).splitlines()[0].rstrip(".")
         raise InputError(f"{file} must be a Parquet file. Got: {reason}. Write it again.") from error
 
 
 def begin(folder: Path, manifest: Mapping[str, Any]) -> None:
-    """Make the folder of shards, or go on in one that has been begun with the same manifest.
+    """Create the folder of shards, or continue in one with the same manifest.
 
     Raises
     ------
     InputError
-        If there is something else.
+        If the folder holds something else.
     """
     path = folder / MANIFEST
     if path.exists():
@@ -115,18 +115,21 @@ def begin(folder: Path, manifest: Mapping[str, Any]) -> None:
         differing = [name for name in manifest if before.get(name) != manifest[name]]
         if differing:
             raise InputError(
-                f"{folder} must be begun with the same {' and '.join(differing)}. Got another. Name a new folder."
+                f"{folder} must have been created with the same {' and '.join(differing)}. Got another. "
+                "Name a new folder."
             )
         return
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder} must be a folder. Got a file. Name another one.")
     if folder.exists() and any(folder.iterdir()):
-        raise InputError(f"{folder} must be empty, or have shards of the same data. Got other files. Name another.")
+        raise InputError(
+            f"{folder} must be empty, or hold shards of the same data. Got other files. Name another folder."
+        )
     write_text(path, json.dumps(manifest, indent=1, ensure_ascii=False) + "\n")
 
 
 def clear_up(folder: Path) -> None:
-    """Remove what processes that were killed had begun to write."""
+    """Remove the unfinished files of killed processes."""
     for left in folder.rglob(f".*{_ENDING}.*"):
         left.unlink(missing_ok=True)
 
@@ -134,18 +137,20 @@ def clear_up(folder: Path) -> None:
 def _check_columns(file: Path, schema: Any, column: str, added: list[str]) -> None:
     if column not in schema.names:
         names = ", ".join(schema.names)[:200]
-        raise InputError(f"{file} must have the column {column}. Got {names}. Name the one with titles: --column NAME.")
+        raise InputError(
+            f"{file} must have the column {column}. Got {names}. Name the column of titles: --column NAME."
+        )
     taken = sorted({*added} & {*schema.names})
     if taken:
         raise InputError(f"{file} must not have columns that are added. Got {', '.join(taken)}. Rename them.")
     kind = schema.field(column).type
     kind = kind.value_type if types.is_dictionary(kind) else kind
     if not (types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind)):
-        raise InputError(f"{file} must have titles in {column}. Got {kind}. Name the one with titles: --column NAME.")
+        raise InputError(f"{file} must have text in {column}. Got {kind}. Name the column of titles: --column NAME.")
 
 
 def _fingerprint(file: Path, footer: int) -> str:
     size = file.stat().st_size
     with file.open("rb") as opened:
-        opened.seek(size - footer - 8)  # its length and a mark of four bytes each come last
+        opened.seek(size - footer - 8)  # the last eight bytes are its length and a magic number
         return hashlib.sha256(size.to_bytes(8) + opened.read()).hexdigest()

@@ -1,4 +1,4 @@
-"""Small tables: integers with a scale a column. What makes them, and rounds a network to them, is in `rounding`."""
+"""Packed n-gram tables: integers with one scale per column. `training.quantization` writes them."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,13 +10,13 @@ from titleclf.runtime.arrays import Floats
 from titleclf.runtime.errors import InputError
 
 TABLE, SCALE = "encoder.ngrams.weight", "encoder.ngrams.scale"
-NIBBLE = 7  # the largest integer of four bits, two of which make a uint8
+NIBBLE = 7  # the largest integer in four bits; a uint8 holds two
 
 Array = npt.NDArray[Any]
 
 
 def unpack(weights: Mapping[str, Array]) -> dict[str, Array]:
-    """Return the weights with a packed table as floats; the inverse of `rounding.pack`."""
+    """Return the weights with a packed table as floats; the inverse of `quantization.pack`."""
     if not is_packed(weights):
         return dict(weights)
     others = {name: array for name, array in weights.items() if name != SCALE}
@@ -24,13 +24,13 @@ def unpack(weights: Mapping[str, Array]) -> dict[str, Array]:
 
 
 def unpacked(integers: Array, scale: Floats) -> Floats:
-    """Return the table (rows, dim) that `rounding.packed` took."""
+    """Return the table (rows, dim) that `quantization.packed` took."""
     table: Floats = signed(integers, len(scale)) * scale
     return table
 
 
 def signed(integers: Array, columns: int) -> npt.NDArray[np.int8]:
-    """Return rows of a packed table as integers (rows, columns) that only lack their scale."""
+    """Return rows of a packed table as integers (rows, columns) that still lack their scale."""
     if integers.dtype != np.uint8:
         return integers
     both = np.stack([integers >> 4, integers & 15], axis=2)  # (rows, half of columns, 2)
@@ -38,7 +38,7 @@ def signed(integers: Array, columns: int) -> npt.NDArray[np.int8]:
 
 
 def is_packed(weights: Mapping[str, Array]) -> bool:
-    """Tell whether there is an n-gram table of integers."""
+    """Return whether the n-gram table is packed."""
     return TABLE in weights and not np.issubdtype(weights[TABLE].dtype, np.floating)
 
 
@@ -48,7 +48,7 @@ def check_packing(weights: Mapping[str, Array], where: str) -> None:
     Raises
     ------
     InputError
-        If `unpack` can't take it.
+        If `unpack` can't read it.
     """
     if not is_packed(weights):
         return
@@ -65,7 +65,7 @@ def check_packing(weights: Mapping[str, Array], where: str) -> None:
 
 
 def fits(integers: Array, scale: Array) -> bool:
-    """Tell whether `unpacked` can take them."""
+    """Return whether `unpacked` can read them."""
     if scale.ndim != 1 or integers.ndim != 2:
         return False
     columns = (len(scale) + 1) // 2 if integers.dtype == np.uint8 else len(scale)
@@ -73,7 +73,7 @@ def fits(integers: Array, scale: Array) -> bool:
 
 
 def damage(name: str, integers: Array, scale_name: str, scale: Array) -> str | None:
-    """Return what no `rounding.packed` has made, for an error; None if all is well."""
+    """Return what `quantization.packed` can't have written, for an error; None if all is well."""
     wrong = scale[~(np.isfinite(scale) & (scale > 0))]
     if len(wrong):
         return f"{scale_name} {wrong[0]:g}"

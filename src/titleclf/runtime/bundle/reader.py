@@ -191,7 +191,7 @@ def _fitting(weights: dict[str, Array], shapes: Mapping[str, tuple[int, ...]], p
 
 
 def kind_of(path: Path) -> str:
-    """Say what is at a path, for an error."""
+    """Return what is at a path, in words for an error."""
     return "a folder" if path.is_dir() else "a file" if path.exists() else "nothing there"
 
 

@@ -105,7 +105,7 @@ def _powers(factor: int, count: int) -> Hashes:
 
 
 def _is_among(some: Hashes, hashes: Hashes) -> Bools:
-    """Tell which hashes are among `some`, which are sorted, and one at least."""
+    """Return which hashes are in `some`, which is sorted and not empty."""
     found: Bools = some.take(np.searchsorted(some, hashes), mode="clip") == hashes
     return found
 

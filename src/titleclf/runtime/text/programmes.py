@@ -123,7 +123,7 @@ class Programmes(Sequence[Programme]):
         )
 
     def keys(self) -> Sequence[Any]:
-        """Return what tells programmes apart: titles where nothing else is known, which are quicker to compare."""
+        """Return what distinguishes programmes: titles where nothing else is known, which are quicker to compare."""
         return self.titles if self.channels is None and self.minutes is None else list(self)
 
     def distinct(self) -> "Programmes":
