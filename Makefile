@@ -14,24 +14,24 @@ ARGS ?=
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
 
-# What training and the service need; again only if pyproject.toml or the pins change. pip builds with the build tools
-# of the environment, so that they are pinned and installed once. It compiles nothing yet: it would hide why a compiler
-# failed.
+# Installs what training and the service need, again only if pyproject.toml or the pins change. pip uses the build tools
+# of the environment, so that they are pinned and installed once. Nothing is compiled yet: pip would hide the error of a
+# failing compiler.
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(PIP_INSTALL) cython hatchling setuptools
 	TITLECLF_PURE=1 $(PIP_INSTALL) --no-build-isolation --editable '.[serve,sweep,train]'
 	@touch $@
 
-# Seconds, without network: compiles the Cython module beside its source, and the package to bytecode. Where Python must
-# not write bytecode, as in many containers, each start would compile it again.
+# Takes seconds, without network: compiles the Cython module beside its source, and the package to bytecode, which each
+# start would do again where Python must not write bytecode, as in many containers.
 $(READY): $(INSTALLED) hatch_build.py $(wildcard src/titleclf/runtime/*.pyx)
 	$(BIN)/python -m hatchling build --target wheel:editable --directory $(VENV)/editable
 	$(BIN)/python -m compileall -q src
 	@touch $@
 
-# What tests, checks, documentation and measurements need besides. titleclf is installed by now: pip adds the
-# dependencies of its extra without building it again.
+# Installs what tests, checks, documentation and measurements need in addition. titleclf is already installed: pip adds
+# the dependencies of its extra without building it again.
 $(DEVELOP): $(INSTALLED) | $(READY)
 	$(PIP_INSTALL) 'titleclf[dev]'
 	@touch $@
@@ -69,13 +69,13 @@ bench: $(DEVELOP)  ## Compare titleclf, fastText and TF-IDF + SVC on clean and n
 curve: $(DEVELOP)  ## Measure accuracy by labels: ARGS="--embeddings my.safetensors"
 	@$(BIN)/python -m scripts.learning_curve $(ARGS)
 
-load: $(DEVELOP)  ## Load the service with 200 clients for three minutes
+load: $(DEVELOP)  ## Measure the service under the load of 200 clients for three minutes
 	@$(BIN)/python -m scripts.speed_serve $(ARGS)
 
 browser:  ## Install Chromium for the tests of the page, if there is no browser
 	@scripts/install_browser.sh
 
-# One process per core: more threads in each would only wait for one another.
+# One process per core, one thread each: more threads would only wait for one another.
 test: $(DEVELOP) browser  ## Run the tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(or $(ARGS),--numprocesses auto --dist worksteal --cov-fail-under=95)
 

@@ -34,7 +34,7 @@ from titleclf.runtime.files import write_text
 from titleclf.runtime.text.title_keys import base_title
 
 UNSEEN, KNOWN = "unseen", "known"
-PRECISION = 0.9  # at which coverage is measured
+PRECISION = 0.9  # for measuring coverage
 SPEED_TITLES = 2_000
 _COLOURS = ("#1f6fb4", "#e08a1e", "#8a8a8a")
 
@@ -107,8 +107,8 @@ def report(config: TrainConfig, arguments: argparse.Namespace, provenance: str) 
     """Train and evaluate all models, write the report and its plot, and return the tables."""
     data = read_dataset(config)
     known_count = min(arguments.titles, len(data.train))
-    places = pd.Series(range(len(data.train))).sample(known_count, random_state=arguments.seed)
-    samples = {UNSEEN: data.test, KNOWN: data.train.take(places.to_numpy().astype(np.int64))}
+    rows = pd.Series(range(len(data.train))).sample(known_count, random_state=arguments.seed)
+    samples = {UNSEEN: data.test, KNOWN: data.train.take(rows.to_numpy().astype(np.int64))}
     titles = {kind: clean_and_noisy(sample, arguments.seed) for kind, sample in samples.items()}
     settings = FASTTEXT_SETTINGS | dict(arguments.fasttext)
     scores, costs = measure(config, data, titles, settings)

@@ -1,4 +1,4 @@
-"""MkDocs hook: generates the pages that repeat what stands elsewhere, so that they cannot drift.
+"""MkDocs hook: generates the pages that repeat other files, so that they cannot drift apart.
 
 MkDocs loads this file (see mkdocs.yml). `python -m scripts.build_docs FOLDER` writes the same pages into a folder.
 """
@@ -17,7 +17,7 @@ from mkdocs.structure.files import File, Files
 
 ROOT = Path(__file__).resolve().parent.parent
 CONF = ROOT / "conf"
-COMMANDS = {  # as in the verbs' own --help; those of epg have a page of their own each
+COMMANDS = {  # by section; each verb of epg has its own
     "predict": ["predict"],
     "epg": ["epg"],
     **{f"epg {verb}": ["epg", verb] for verb in ("report", "fill", "undo", "lint", "harvest")},
@@ -28,7 +28,7 @@ COMMANDS = {  # as in the verbs' own --help; those of epg have a page of their o
     "pretrain": ["pretrain"],
     "predict_dataset": ["predict_dataset"],
 }
-GROUPS = {  # the order in which a reader meets them
+GROUPS = {  # in reading order
     "": ("train", "pretrain", "evaluate", "export"),
     "data": ("titles", "own"),
     "model": ("pretrained", "ngram", "conv", "bag"),
@@ -42,12 +42,11 @@ GROUPS = {  # the order in which a reader meets them
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add the generated pages and their pictures to the site, and the results to its navigation."""
-    made = pages()
-    for name, text in made.items():
+    """Add the generated pages and their images to the site, and the results to its navigation."""
+    for name, text in pages().items():
         files.append(File.generated(config, name, content=text))
-    for picture in sorted((ROOT / "results").glob("*.png")):
-        files.append(File.generated(config, f"results/{picture.name}", abs_src_path=str(picture)))
+    for image in sorted((ROOT / "results").glob("*.png")):
+        files.append(File.generated(config, f"results/{image.name}", abs_src_path=str(image)))
     section = next(entry for entry in config.nav or [] if "Results" in entry)
     section["Results"] = [
         {"Overview": "results/index.md"},
@@ -57,7 +56,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def pages() -> dict[str, str]:
-    """Return the Markdown of each generated page by its place in the site."""
+    """Return the Markdown of each generated page by its path in the site."""
     return {
         "command-line.md": command_line(),
         "configuration.md": configuration(),
@@ -128,7 +127,7 @@ class Value(NamedTuple):
 
 
 class Page(NamedTuple):
-    """A file of conf/: its head as examples and sentences, the files it begins with, and its values."""
+    """A file of conf/: the examples and sentences in its head, the files it starts from, and its values."""
 
     examples: list[str]
     about: str
@@ -139,13 +138,13 @@ class Page(NamedTuple):
 def configuration() -> str:
     """Return the page with every file of conf/: its examples, its values, and their comments."""
     about = (
-        "# Configuration\n\nEvery value has one home in `conf/`. Override values on the command line, by the rules of "
-        "[Hydra](https://hydra.cc): `key=value`, `group=file`. `python -m titleclf.train --cfg job` prints the whole "
-        "configuration of a run. This page is generated from the files and their comments.\n"
+        "# Configuration\n\nEvery value is defined once, in `conf/`. Override values on the command line, in the "
+        "syntax of [Hydra](https://hydra.cc): `key=value`, `group=file`. `python -m titleclf.train --cfg job` prints "
+        "the whole configuration of a run. This page is generated from the files and their comments.\n"
     )
     parts = [about]
     for group, order in GROUPS.items():
-        paths = sorted((CONF / group).glob("*.yaml"), key=lambda path: (_place(path.stem, order), path.stem))
+        paths = sorted((CONF / group).glob("*.yaml"), key=lambda path: (_position(path.stem, order), path.stem))
         if group:
             parts.append(f"\n## {group}\n")
         for path in paths:
@@ -156,13 +155,13 @@ def configuration() -> str:
     return "".join(parts)
 
 
-def _place(name: str, order: tuple[str, ...]) -> int:
+def _position(name: str, order: tuple[str, ...]) -> int:
     return order.index(name) if name in order else len(order)
 
 
 def _section(heading: str, prefix: str, page: Page) -> str:
     about = f"\n{page.about}\n" if page.about else ""
-    examples = "\n```sh\n" + "".join(f"{one}\n" for one in page.examples) + "```\n" if page.examples else ""
+    examples = "\n```sh\n" + "".join(f"{example}\n" for example in page.examples) + "```\n" if page.examples else ""
     bases = f"\nStarts from {', '.join(f'`{base}`' for base in page.bases)}.\n" if page.bases else ""
     rows = "".join(
         f"| `{prefix}{key}` | {f'`{_cell(default)}`' if default else ''} | {_cell(meaning)} |\n"
@@ -194,7 +193,7 @@ def _until_key(lines: list[str]) -> Iterator[str]:
 
 
 def _example(line: str) -> str:
-    command, _, comment = line.removeprefix("# ").partition("      ")  # what a command does stands behind six spaces
+    command, _, comment = line.removeprefix("# ").partition("      ")  # six spaces precede a description
     if comment.startswith("for example: "):  # the command is its synopsis
         return f"{' '.join(command.split()[:3])} {comment.removeprefix('for example: ')}"
     return f"{command}  # {comment.strip()}" if comment else command
@@ -202,21 +201,21 @@ def _example(line: str) -> str:
 
 def _bases(lines: list[str]) -> Iterator[str]:
     for line in lines:
-        found = re.match(r"  - (?!_self_|schema|/schema|override hydra|override /hydra)(.+)", line)
-        if found and "null" not in found[1]:
-            yield found[1].removeprefix("override /").replace(": ", "=")
+        match = re.match(r"  - (?!_self_|schema|/schema|override hydra|override /hydra)(.+)", line)
+        if match and "null" not in match[1]:
+            yield match[1].removeprefix("override /").replace(": ", "=")
 
 
 def _values(lines: list[str]) -> Iterator[Value]:
     parents: list[str] = []
     before: list[str] = []
-    found: Value | None = None
+    value: Value | None = None
     for line in lines:
         if line.startswith("hydra:"):
             break
         if comment := re.match(r"\s*#(\s{2,})?\s?(.*)", line):
-            if comment[1] and found is not None and not before:  # it goes on from the line above
-                found = found._replace(meaning=f"{found.meaning} {comment[2]}")
+            if comment[1] and value is not None and not before:  # it continues the line above
+                value = value._replace(meaning=f"{value.meaning} {comment[2]}")
             else:
                 is_command = comment[2].strip().startswith("python ")
                 before.append(f"`{comment[2].strip()}`" if is_command else comment[2])
@@ -224,26 +223,26 @@ def _values(lines: list[str]) -> Iterator[Value]:
         match = re.match(r"( *)([\w./]+):(?: +([^#]*?))?(?:\s+# ?(.*))?$", line)
         if match is None:  # a blank line, or a default
             continue
-        if found is not None:
-            yield found
+        if value is not None:
+            yield value
         indent, key, default, meaning = match.groups()
         parents = [*parents[: len(indent) // 2], key]
-        found = None
+        value = None
         if default:
-            found = Value(".".join(parents), default, " ".join([*before, meaning or ""]).strip())
+            value = Value(".".join(parents), default, " ".join([*before, meaning or ""]).strip())
         elif meaning and key != "defaults":
-            found = Value(".".join(parents), "", meaning)
+            value = Value(".".join(parents), "", meaning)
         before = []
-    if found is not None:
-        yield found
+    if value is not None:
+        yield value
 
 
 def main() -> None:
     """Write the generated pages into a folder."""
-    from scripts.common.arguments import script_parser  # MkDocs loads the hook from outside of the package
+    from scripts.common.arguments import script_parser  # MkDocs loads the hook from outside the package
 
     parser = script_parser("build_docs", __doc__)
-    parser.add_argument("folder", type=Path, metavar="FOLDER", help="where the pages go")
+    parser.add_argument("folder", type=Path, metavar="FOLDER", help="where to write the pages")
     folder: Path = parser.parse_args().folder
     for name, text in pages().items():
         path = folder / name

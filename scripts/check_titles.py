@@ -55,7 +55,7 @@ def near_duplicates(titles: pd.DataFrame, similarity: float) -> Iterator[str]:
             cosine = (vectors[start : start + _BATCH] @ vectors.T).tocoo()
             is_pair = (cosine.data >= similarity) & (cosine.col > cosine.row + start)
             for row, column in zip(cosine.row[is_pair] + start, cosine.col[is_pair], strict=True):
-                if bases[row] != bases[column]:  # equal ones are listed as duplicates
+                if bases[row] != bases[column]:  # equal ones are already listed as duplicates
                     yield f"similar: {names[row]} ~ {names[column]}"
 
 
@@ -79,7 +79,11 @@ def main() -> None:
     parser.add_argument("titles", type=Path, help="a table with the columns title, category, lang")
     parser.add_argument("--against", type=Path, nargs="*", default=[], metavar="FILE", help="other labelled files")
     parser.add_argument(
-        "--similarity", type=float, default=0.9, metavar="COSINE", help="list pairs from here on (%(default)s)"
+        "--similarity",
+        type=float,
+        default=0.9,
+        metavar="COSINE",
+        help="the lowest similarity of listed pairs (%(default)s)",
     )
     parser.add_argument("--disagreements", action="store_true", help="list every title on which the files disagree")
     arguments = parser.parse_args()
@@ -87,10 +91,10 @@ def main() -> None:
     titles = read_titles(arguments.titles, COLUMNS)
     print(f"{len(titles):,} titles")
     print(pd.crosstab(titles["category"], titles["lang"]).to_string())
-    faults = [*unknown_categories(titles), *duplicates(titles)]
+    problems = [*unknown_categories(titles), *duplicates(titles)]
     pairs = list(near_duplicates(titles, arguments.similarity))
-    print("\n".join([*faults, *pairs]))
-    print(f"{len(faults)} duplicates or unknown categories, {len(pairs)} similar pairs")
+    print("\n".join([*problems, *pairs]))
+    print(f"{len(problems)} duplicates or unknown categories, {len(pairs)} similar pairs")
     for path in arguments.against:
         shared = agreement(titles, read_titles(path, COLUMNS))
         agrees = shared["category"] == shared["other"]
@@ -100,7 +104,7 @@ def main() -> None:
         if arguments.disagreements:
             for row in shared[~agrees].itertuples():
                 print(f"  {row.title} [{row.lang}]: {row.category}; there {row.other}")
-    if faults:
+    if problems:
         sys.exit(BAD_INPUT)
 
 

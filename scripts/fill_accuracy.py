@@ -1,8 +1,8 @@
 """Measure the accuracy of filled guides.
 
 Removes the categories of half of the channels of real guides, fills them in again, and compares with the originals.
-The harvested model is trained on the other channels, as `train data.path=GUIDE` does. The report also has the
-programmes alone whose titles are neither on those channels nor among the titles of --known.
+The harvested model is trained on the other channels, as `train data.path=GUIDE` does. The report also
+evaluates programmes whose titles are neither on those channels nor among the titles of --known separately.
 """
 
 import argparse
@@ -51,7 +51,7 @@ def strip_categories(guide: Path, path: Path, table: GenreTable, seed: int) -> S
     """Write the guide to `path` without the categories of half of its channels, drawn by `seed`."""
     channels = sorted({airing.channel for airing in airings(str(guide))})
     drawn = np.random.default_rng(seed).permutation(len(channels))[: len(channels) // 2]
-    stripped_channels = {channels[place] for place in drawn}
+    stripped_channels = {channels[index] for index in drawn}
     stripped = StrippedGuide(path, [], [], set())
 
     def edits(piece: Piece) -> list[Edit]:
@@ -72,7 +72,7 @@ def strip_categories(guide: Path, path: Path, table: GenreTable, seed: int) -> S
 
 
 def evaluate(models: Sequence[Classifier[Network]], stripped: StrippedGuide, known: set[str]) -> pd.DataFrame:
-    """Return a row for each programme: its genre, the top genre, whether it is filled in, and if its title is new."""
+    """Return a row for each programme: its genre, the top genre, whether it is filled, and whether its title is new."""
     decider = Decider([(model, model.thresholds_at(PRECISION)) for model in models])
     decisions = decider.decide(map(Programme, stripped.titles))
     keys = [key_of(title) for title in stripped.titles]

@@ -1,4 +1,4 @@
-"""Measure accuracy by number of labels, with and without pre-trained embeddings, and beside peers.
+"""Measure accuracy by number of labels, with and without pre-trained embeddings, and compared with peers.
 
 Writes tables and a plot. Every measured row is kept beside the report, so the same command resumes an interrupted run.
 """
@@ -49,7 +49,7 @@ MODELS = {
 }
 NAMES = [*MODELS, peers.SVC, peers.FASTTEXT]
 SIZES = [100, 300, 1_000, 3_000, 10_000, 30_000]
-FEW = 3_000  # labels; up to here training is cheap, and a single draw is unreliable
+FEW = 3_000  # labels; up to this number training is cheap, and a single draw is unreliable
 # The default settings make too few steps on few labels. These were chosen on titles held out of the training titles.
 SMALL_BATCHES = "training.batch_size=8"  # for few labels
 FASTTEXT_TITLES = 250_000  # titles that fastText must see, all epochs together
@@ -61,8 +61,8 @@ MISSPELT = NOISY[0]
 _NOISE_SEED = 1
 
 
-class Course(NamedTuple):
-    """What all models share: the titles to draw labels from, and the test titles, clean and noisy."""
+class Benchmark(NamedTuple):
+    """What all models share: titles to draw labels from, and test titles, clean and noisy."""
 
     titles: pd.DataFrame
     test: pd.DataFrame
@@ -71,17 +71,17 @@ class Course(NamedTuple):
     fingerprint: str
 
 
-def read_course(config: TrainConfig) -> Course:
+def read_benchmark(config: TrainConfig) -> Benchmark:
     """Read the titles and hold out test titles as `make train` does; labels are drawn from all others."""
     frames, _ = read_splits(config)
     titles, test = pd.concat([frames.train, frames.validation], ignore_index=True), frames.test
     categories = categories_of(list(frames.train["category"]), config.task)
     noisy = clean_and_noisy(LabelledTitles.from_frame(test, categories, config.task), _NOISE_SEED)
-    return Course(titles, test, noisy, categories, fingerprint(titles) + fingerprint(test))
+    return Benchmark(titles, test, noisy, categories, fingerprint(titles) + fingerprint(test))
 
 
 def draw(titles: pd.DataFrame, size: int, seed: int) -> pd.DataFrame:
-    """Return `size` of the titles; a smaller draw with the same seed is the beginning of a larger one."""
+    """Return `size` of the titles; a smaller draw with the same seed is a prefix of a larger one."""
     order = np.random.default_rng(seed).permutation(len(titles))
     return titles.iloc[order[:size]].reset_index(drop=True)
 
@@ -116,7 +116,7 @@ def _dataset(frames: Split, digest: str) -> Dataset:
 
 
 def train_on(drawn: pd.DataFrame, config: TrainConfig, name: str) -> tuple[peers.Model, Dataset]:
-    """Train a model on a draw; return also the data that it was given."""
+    """Train a model on a draw; return it with its data."""
     data = split(drawn, config) if name in MODELS else unsplit(drawn)
     with tempfile.TemporaryDirectory() as folder:
         if name == peers.SVC:
@@ -134,17 +134,17 @@ def fasttext_settings(size: int) -> peers.Settings:
     return peers.FASTTEXT_SETTINGS | {"epoch": epochs}
 
 
-def scores_of(model: peers.Model, drawn: list[str], course: Course, bins: int) -> dict[str, float]:
+def scores_of(model: peers.Model, drawn: list[str], benchmark: Benchmark, bins: int) -> dict[str, float]:
     """Evaluate a model trained on the `drawn` categories on the test titles of all categories."""
-    columns = [course.categories.index(category) for category in drawn]
+    columns = [benchmark.categories.index(category) for category in drawn]
 
     def scores(condition: str) -> Floats:
-        titles = course.noisy.conditions[condition]
-        all_scores = np.full((len(titles), len(course.categories)), -np.inf)  # never predicts the other categories
+        titles = benchmark.noisy.conditions[condition]
+        all_scores = np.full((len(titles), len(benchmark.categories)), -np.inf)  # never predicts the other categories
         all_scores[:, columns] = model.scores(titles)
         return all_scores
 
-    clean, labels = scores(CLEAN), course.noisy.labels
+    clean, labels = scores(CLEAN), benchmark.noisy.labels
     clean_summary = summary(clean.argmax(axis=1), labels)
     return {
         "accuracy": clean_summary["accuracy"],
@@ -173,7 +173,7 @@ def config_of(model: str, size: int, arguments: argparse.Namespace) -> TrainConf
     return config
 
 
-def settings_of(model: str, size: int, config: TrainConfig, course: Course) -> str:
+def settings_of(model: str, size: int, config: TrainConfig, benchmark: Benchmark) -> str:
     """Return a fingerprint of everything a row depends on, apart from its seed; files count by their contents."""
     settings: object = fasttext_settings(size) if model == peers.FASTTEXT else model
     if model in MODELS:
@@ -182,7 +182,7 @@ def settings_of(model: str, size: int, config: TrainConfig, course: Course) -> s
         contents = None if path is None else hashlib.sha256(Path(path).read_bytes()).hexdigest()
         network = replace(config.model, embeddings=replace(config.model.embeddings, path=contents))
         settings = asdict(replace(config, seed=0, output_dir="", data=data, model=network))
-    return hashlib.sha256(json.dumps([course.fingerprint, settings]).encode()).hexdigest()[:12]
+    return hashlib.sha256(json.dumps([benchmark.fingerprint, settings]).encode()).hexdigest()[:12]
 
 
 def tasks_of(arguments: argparse.Namespace, available: int) -> list[Task]:
@@ -207,38 +207,38 @@ def tasks_of(arguments: argparse.Namespace, available: int) -> list[Task]:
     ]
 
 
-def measure(tasks: Sequence[Task], course: Course, arguments: argparse.Namespace) -> pd.DataFrame:
+def measure(tasks: Sequence[Task], benchmark: Benchmark, arguments: argparse.Namespace) -> pd.DataFrame:
     """Train and evaluate the tasks that have no row yet, write each row at once, and return the rows of all tasks."""
     path = arguments.output.with_suffix(".csv")
     variants = {(task.model, task.size) for task in tasks}
     configs = {variant: config_of(*variant, arguments) for variant in variants}
-    settings = {variant: settings_of(*variant, config, course) for variant, config in configs.items()}
+    settings = {variant: settings_of(*variant, config, benchmark) for variant, config in configs.items()}
     rows = read_rows(path)
     check_settings(rows, settings, path)
     remaining = [task for task in tasks if task not in rows]
     try:
         for task in tqdm(remaining, "models", len(tasks), initial=len(tasks) - len(remaining), disable=None):
             config = replace(configs[task.model, task.size], seed=task.seed)
-            rows[task] = {"settings": settings[task.model, task.size], **evaluate(task, course, config)}
+            rows[task] = {"settings": settings[task.model, task.size], **evaluate(task, benchmark, config)}
             write_rows(path, rows)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"The same command resumes from {path}.") from None
     return as_frame({task: rows[task] for task in tasks})
 
 
-def evaluate(task: Task, course: Course, config: TrainConfig) -> Row:
+def evaluate(task: Task, benchmark: Benchmark, config: TrainConfig) -> Row:
     """Train and evaluate the model of a task."""
-    drawn = draw(course.titles, task.size, task.seed)
+    drawn = draw(benchmark.titles, task.size, task.seed)
     model, data = train_on(drawn, config, task.model)
     used = len(data.train) + len(data.validation)
-    return {"used": used, **scores_of(model, data.categories, course, config.evaluate.calibration_bins)}
+    return {"used": used, **scores_of(model, data.categories, benchmark, config.evaluate.calibration_bins)}
 
 
 def report(config: TrainConfig, arguments: argparse.Namespace, provenance: str) -> str:
     """Measure all models on all draws, write the report and its plot, and return the tables."""
-    course = read_course(config)
-    available = len(course.titles)
-    rows = measure(tasks_of(arguments, available), course, arguments)
+    benchmark = read_benchmark(config)
+    available = len(benchmark.titles)
+    rows = measure(tasks_of(arguments, available), benchmark, arguments)
     image = arguments.output.with_suffix(".png")
     save(image, plot(rows))
     too_large = [size for size in sorted(set(arguments.sizes)) if size > available]
@@ -249,7 +249,7 @@ def report(config: TrainConfig, arguments: argparse.Namespace, provenance: str) 
 
 {provenance}.
 
-{introduction(rows, titles, available, len(course.test), too_large)}{SETTINGS}
+{introduction(rows, titles, available, len(benchmark.test), too_large)}{SETTINGS}
 ![Accuracy by labels]({image.name})
 
 {tables}"""

@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from scripts.common.arguments import script_parser
 from scripts.common.character_map import draw_characters
-from scripts.common.vectors import END, START, Places, Vectors, common_grams, open_vectors
+from scripts.common.vectors import END, START, Indices, Vectors, common_grams, open_vectors
 from titleclf.data.titles import titles_path
 from titleclf.runtime.arguments import count
 from titleclf.runtime.arrays import Floats
@@ -25,26 +25,26 @@ from titleclf.runtime.files import SHIPPED
 from titleclf.runtime.tables import is_utf8, titles_in
 
 COMMON = 50_000  # n-grams of the titles, among which neighbours are searched
-UNKNOWN = "nothing known of"
+UNKNOWN = "no vector for"
 _BATCH = 1024  # titles, or n-grams
-_NAMED = 3  # n-grams of one bucket that are listed
+_NAMED = 3  # listed n-grams per bucket
 _VISIBLE = str.maketrans({START: "⊢", END: "⊣", " ": "␣"})
 
 
 class Nearest(NamedTuple):
-    """The nearest candidates of some vectors, nearest first: their places and cosines, both (vectors, count).
+    """The nearest candidates of some vectors, nearest first: their indices and cosines, both (vectors, count).
 
     The cosine is -inf where there are fewer candidates, and for zero vectors.
     """
 
-    places: Places
+    indices: Indices
     cosines: Floats
 
     def of(self, row: int) -> list[tuple[int, float]]:
-        """Return the places and cosines of one vector's candidates."""
+        """Return the indices and cosines of one vector's candidates."""
         return [
-            (int(place), float(cosine))
-            for place, cosine in zip(self.places[row], self.cosines[row], strict=True)
+            (int(index), float(cosine))
+            for index, cosine in zip(self.indices[row], self.cosines[row], strict=True)
             if np.isfinite(cosine)
         ]
 
@@ -52,7 +52,7 @@ class Nearest(NamedTuple):
 class Grams(NamedTuple):
     """Common n-grams by bucket, the most common first; all n-grams of a bucket share one vector."""
 
-    buckets: Places
+    buckets: Indices
     names: dict[int, list[str]]
 
     @classmethod
@@ -70,23 +70,23 @@ class Grams(NamedTuple):
         return "=".join(map(visible, names[:_NAMED])) + more
 
 
-def nearest(queries: Floats, chunks: Iterable[Floats], own: Places, top: int) -> Nearest:
+def nearest(queries: Floats, chunks: Iterable[Floats], own: Indices, top: int) -> Nearest:
     """Return the `top` nearest candidates of each query; the candidates come in chunks (candidates, dim).
 
-    `own` (queries,) is the place of the query itself among the candidates, which is skipped, or -1.
+    `own` (queries,) is the index of the query itself among the candidates, which is skipped, or -1.
     """
     best = Nearest(np.zeros((len(queries), 0), dtype=np.int64), np.zeros((len(queries), 0)))
     directions, is_zero = _unit(queries), ~queries.any(axis=1, keepdims=True)
     start = 0
     for chunk in chunks:
-        places = np.arange(start, start + len(chunk))
+        indices = np.arange(start, start + len(chunk))
         cosines = directions @ _unit(chunk).T  # (queries, chunk)
-        is_own = own[:, None] == places
+        is_own = own[:, None] == indices
         cosines[is_own | is_zero | ~chunk.any(axis=1)] = -np.inf
-        all_places = np.hstack([best.places, np.broadcast_to(places, cosines.shape)])
+        all_indices = np.hstack([best.indices, np.broadcast_to(indices, cosines.shape)])
         all_cosines = np.hstack([best.cosines, cosines])
         order = (-all_cosines).argsort(axis=1, kind="stable")[:, :top]
-        best = Nearest(np.take_along_axis(all_places, order, axis=1), np.take_along_axis(all_cosines, order, axis=1))
+        best = Nearest(np.take_along_axis(all_indices, order, axis=1), np.take_along_axis(all_cosines, order, axis=1))
         start += len(chunk)
     return best
 
@@ -94,41 +94,41 @@ def nearest(queries: Floats, chunks: Iterable[Floats], own: Places, top: int) ->
 def similar_characters(text: str, vectors: Vectors, top: int) -> list[str]:
     """Return lines with the nearest characters of each character of `text`."""
     names, has_vector = [visible(character) for character in vectors.alphabet.known], vectors.characters.any(axis=1)
-    places = {vectors.alphabet.known[place]: place for place in np.flatnonzero(has_vector).tolist()}
-    queries = list(dict.fromkeys(vectors.normalised(text).replace(" ", "")))
-    own = np.array([places[character] for character in queries if character in places], dtype=np.int64)
+    indices = {vectors.alphabet.known[index]: index for index in np.flatnonzero(has_vector).tolist()}
+    queries = list(dict.fromkeys(vectors.normalised(text).reindex(" ", "")))
+    own = np.array([indices[character] for character in queries if character in indices], dtype=np.int64)
     neighbours = nearest(vectors.characters[own], [vectors.characters], own, top)
     rows = [
-        (names[place], [(names[neighbour], cosine) for neighbour, cosine in neighbours.of(row)])
-        for row, place in enumerate(own)
+        (names[index], [(names[neighbour], cosine) for neighbour, cosine in neighbours.of(row)])
+        for row, index in enumerate(own)
     ]
-    return [*_table(rows), *_unknown([character for character in queries if character not in places])]
+    return [*_table(rows), *_unknown([character for character in queries if character not in indices])]
 
 
 def similar_grams(text: str, vectors: Vectors, table: Floats, grams: Grams, top: int) -> list[str]:
     """Return lines with the nearest common n-grams of each n-gram of `text`; `table` has the vectors of n-grams."""
     text_grams = list(dict.fromkeys(vectors.grams(text)))
     buckets = vectors.buckets(text_grams)
-    places = {bucket: place for place, bucket in enumerate(grams.names)}
-    own = np.array([places.get(bucket, -1) for bucket in buckets.tolist()])
+    indices = {bucket: index for index, bucket in enumerate(grams.names)}
+    own = np.array([indices.get(bucket, -1) for bucket in buckets.tolist()])
     queries = table[buckets]
     neighbours = nearest(queries, _chunks(table[grams.buckets]), own, top)
     has_vector = queries.any(axis=1)
     rows = []
     for row in np.flatnonzero(has_vector).tolist():
-        cells = [(grams.label(int(grams.buckets[place])), cosine) for place, cosine in neighbours.of(row)]
+        cells = [(grams.label(int(grams.buckets[index])), cosine) for index, cosine in neighbours.of(row)]
         rows.append((grams.label(int(buckets[row]), text_grams[row]), cells))
     return [*_table(rows), *_unknown([text_grams[row] for row in np.flatnonzero(~has_vector).tolist()])]
 
 
 def similar_titles(texts: list[str], vectors: Vectors, titles: dict[str, str], top: int) -> list[list[str]]:
     """Return lines with the nearest titles of each text; `titles` are by their normalised form."""
-    places = {key: place for place, key in enumerate(titles)}
-    own = np.array([places.get(vectors.normalised(text), -1) for text in texts])
+    indices = {key: index for index, key in enumerate(titles)}
+    own = np.array([indices.get(vectors.normalised(text), -1) for text in texts])
     queries, names = vectors.encode(texts), list(titles.values())
     neighbours = nearest(queries, _encoded(vectors, names), own, top)
     return [
-        [f"    {cosine:.2f}  {printable(names[place])}" for place, cosine in neighbours.of(row)]
+        [f"    {cosine:.2f}  {printable(names[index])}" for index, cosine in neighbours.of(row)]
         if query.any()
         else [f"    {UNKNOWN} it"]
         for row, query in enumerate(queries)
@@ -152,7 +152,7 @@ def visible(gram: str) -> str:
 
 
 def printable(text: str) -> str:
-    """Return text with escapes in place of characters that could control a terminal."""
+    """Return text with escapes in index of characters that could control a terminal."""
     return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
 
 
@@ -200,7 +200,7 @@ def _arguments() -> argparse.Namespace:
         "--embeddings",
         default=str(LATEST) if LATEST.exists() else SHIPPED,
         metavar="FILE|DIR",
-        help=f"a file of embeddings, a bundle, a run's folder, or {SHIPPED} "
+        help=f"an embeddings file, a bundle, a run's folder, or {SHIPPED} "
         f"(default: {LATEST} if it exists, otherwise {SHIPPED})",
     )
     parser.add_argument("--titles", default=SHIPPED, metavar="FILE", help="titles to search (%(default)s)")

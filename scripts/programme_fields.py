@@ -65,7 +65,7 @@ def labelled(guide: Path, table: GenreTable) -> list[Airing]:
 
 
 def hold_out(guide: Sequence[Airing], seed: int) -> HeldOut:
-    """Hold out channels, titles with all of their episodes, and some of the remaining programmes, drawn by `seed`."""
+    """Hold out channels, titles with all their episodes, and some of the remaining programmes, drawn by `seed`."""
     generator = np.random.default_rng(seed)
     channels = _drawn((airing.channel for airing in guide), NEW_CHANNELS, generator)
     titles = _drawn((base_title(airing.title) for airing in guide), NEW_TITLES, generator)
@@ -87,7 +87,7 @@ def hold_out(guide: Sequence[Airing], seed: int) -> HeldOut:
 
 def _drawn(names: Iterable[str], fraction: float, generator: np.random.Generator) -> set[str]:
     distinct = sorted(set(names))
-    return {distinct[place] for place in generator.permutation(len(distinct))[: round(fraction * len(distinct))]}
+    return {distinct[index] for index in generator.permutation(len(distinct))[: round(fraction * len(distinct))]}
 
 
 def write_rows(path: Path, train: Iterable[Airing], table: GenreTable) -> None:

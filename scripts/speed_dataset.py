@@ -1,4 +1,4 @@
-"""Predict ten million titles on Ray, kill a worker on the way, and check that each title has exactly one answer."""
+"""Predict ten million titles on Ray, kill a worker on the way, and check that each title has exactly one prediction."""
 
 import os
 import re
@@ -52,7 +52,7 @@ def descendants(pid: int) -> Iterator[tuple[int, str]]:
             parent = int(path.joinpath("stat").read_text().rpartition(")")[2].split()[1])
             command = path.joinpath("cmdline").read_text().replace("\0", " ")
         except OSError:
-            continue  # it has ended
+            continue  # it has exited
         children[parent].append((int(path.name), command))
     parents = [pid]
     while parents:
@@ -75,7 +75,7 @@ def role(command: str) -> str:
     return "worker" if command.startswith("ray::Worker") else "largest of Ray's own"
 
 
-def watch(process: subprocess.Popen[str], shards: int, answers: Path) -> tuple[pd.DataFrame, float | None]:
+def watch(process: subprocess.Popen[str], shards: int, predictions: Path) -> tuple[pd.DataFrame, float | None]:
     """Sample the memory of all processes until the command ends, and kill a worker after a third of the shards.
 
     Returns a row for each sample and process (done, role, mb), and the fraction of shards done at the kill.
@@ -83,7 +83,7 @@ def watch(process: subprocess.Popen[str], shards: int, answers: Path) -> tuple[p
     samples: list[dict[str, object]] = []
     killed_at = None
     while process.poll() is None:
-        done = sum(1 for _ in answers.glob("[!_.]*.parquet")) / shards
+        done = sum(1 for _ in predictions.glob("[!_.]*.parquet")) / shards
         children = list(descendants(process.pid))
         busy = [pid for pid, command in children if command.startswith("ray::Worker.predict")]
         if killed_at is None and done >= _KILL_AT and busy:
@@ -95,10 +95,10 @@ def watch(process: subprocess.Popen[str], shards: int, answers: Path) -> tuple[p
     return pd.DataFrame(samples), killed_at
 
 
-def count_answers(answers: Path, title_count: int) -> tuple[int, int, int]:
-    """Return the number of titles without an answer, with several answers, and with a category."""
+def count_predictions(predictions: Path, title_count: int) -> tuple[int, int, int]:
+    """Return the number of titles without a prediction, with several, and with a category."""
     counts, categories = np.zeros(title_count, dtype=np.int64), 0
-    for shard in answers.glob("*.parquet"):
+    for shard in predictions.glob("*.parquet"):
         table = parquet.read_table(shard, columns=["id", "category"])
         counts += np.bincount(table["id"].to_numpy(), minlength=title_count)
         categories += len(table) - table["category"].null_count
@@ -123,20 +123,20 @@ def main() -> None:
     arguments = parser.parse_args()
     provenance = made_by("speed_dataset")
     with tempfile.TemporaryDirectory() as scratch:
-        data, answers = Path(scratch, "data"), Path(scratch, "answers")
+        data, predictions = Path(scratch, "data"), Path(scratch, "predictions")
         data.mkdir()
         write_titles(arguments.titles, data)
         shards = sum(parquet.read_metadata(path).num_row_groups for path in data.iterdir())
-        command = ["titleclf.predict.dataset", str(data), str(answers), "--model", "shipped"]
+        command = ["titleclf.predict.dataset", str(data), str(predictions), "--model", "shipped"]
         started = time.perf_counter()
         with subprocess.Popen(  # noqa: S603 (the command is ours)
             [sys.executable, "-m", *command, "--workers", str(arguments.workers)], text=True
         ) as process:
-            samples, killed_at = watch(process, shards, answers)
+            samples, killed_at = watch(process, shards, predictions)
         seconds = time.perf_counter() - started
         if process.returncode:
             sys.exit(process.returncode)
-        missing, repeated, categories = count_answers(answers, arguments.titles)
+        missing, repeated, categories = count_predictions(predictions, arguments.titles)
     kill = (
         "No worker was killed: the run was too short."
         if killed_at is None
@@ -150,7 +150,7 @@ of {_FILES} Parquet files, predicted by the shipped model in {arguments.workers}
 
 Made by {provenance}.
 
-- Without an answer: {missing:,} titles. With more than one: {repeated:,}. With a category: {categories:,}.
+- Without a prediction: {missing:,} titles. With more than one: {repeated:,}. With a category: {categories:,}.
 - {seconds:,.0f} seconds, {arguments.titles / seconds:,.0f} titles per second, including the start of Ray.
 
 {as_markdown(samples)}"""

@@ -1,4 +1,4 @@
-"""Measure time and memory of filling ever larger guides, beside lxml, which only reads them.
+"""Measure the time and memory for filling ever larger guides, compared with lxml, which only reads them.
 
 The guides repeat the programmes of a real one.
 """
@@ -32,7 +32,7 @@ for _, element in etree.iterparse(sys.argv[1], tag="programme", huge_tree=False,
 
 
 def without_categories(guide: Path) -> tuple[bytes, bytes, bytes]:
-    """Return the beginning of a guide, its programmes without their categories, and its end."""
+    """Return the start of a guide, its programmes without their categories, and its end."""
     with reading(str(guide)) as source:
         content = b"".join(_without_categories(piece) for piece in pieces(source.chunks, str(guide)))
     first, last = content.index(b"<programme"), content.rindex(b"</programme>") + len(b"</programme>")

@@ -1,7 +1,7 @@
-"""Measure the speed and the size of prediction, beside fastText.
+"""Measure the speed and the size of prediction, compared with fastText.
 
-Also measures start-up time and memory beside importing numpy, and with --trained and --test the accuracy of a folded
-model beside that of the model it was folded from.
+Also compares start-up time and memory with importing numpy, and with --trained and --test the accuracy of a folded
+model with that of the model it was folded from.
 """
 
 import argparse
@@ -63,7 +63,7 @@ def contenders(model: Path) -> dict[str, Predict]:
     fasttext = import_fasttext()
     with tempfile.TemporaryDirectory() as folder:
         train_fasttext(config, read_dataset(config), Path(folder), FASTTEXT_SETTINGS)
-        with contextlib.redirect_stderr(None):  # fastText warns about a change of its interface
+        with contextlib.redirect_stderr(None):  # fastText warns about an API change
             peer = fasttext.load_model(str(Path(folder) / "model.bin"))
     classifier = Classifier.load(model)
     models: dict[str, Predict] = {FASTTEXT: peer.predict, TITLECLF: classifier.predict}
@@ -113,7 +113,7 @@ def speed_table(measurements: dict[str, pd.DataFrame]) -> str:
 
 
 def start_table(model: str, rounds: int) -> str:
-    """Return the time and memory of predicting one title in a new process, beside those of importing numpy."""
+    """Return the time and memory of predicting one title in a new process, and of importing numpy."""
     commands: dict[str, list[str | Path]] = {
         f'python -c "{_NUMPY}"': ["-c", _NUMPY],
         "python -m titleclf.predict TITLE": ["-m", "titleclf.predict", "--model", model, "Tagesschau"],
@@ -136,7 +136,7 @@ def start_table(model: str, rounds: int) -> str:
 
 
 def folding_table(model: Path, trained: Path, test: Path) -> str:
-    """Return the accuracy of a folded model beside that of the model it was folded from, on clean and noisy titles."""
+    """Return the accuracy of a folded model and of the model it was folded from, on clean and noisy titles."""
     folded, source = Classifier.load(model), load_trained(trained)
     titles = read_labelled(str(test), _COLUMNS, source.categories, source.task)
     noisy = clean_and_noisy(titles, seed=1)

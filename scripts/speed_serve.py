@@ -47,7 +47,7 @@ _MISBEHAVING_CLIENTS = 2 * _MISBEHAVIOUR
 
 @dataclass
 class Latencies:
-    """The seconds of all answers, and how many were errors."""
+    """The seconds of all responses, and the number of errors."""
 
     seconds: list[float] = field(default_factory=list)
     errors: int = 0
@@ -70,7 +70,7 @@ async def request_titles(port: int, titles: Sequence[str], pause: float, end: fl
         body = json.dumps({"titles": [title]}).encode()
         writer.write(_HEAD % len(body) + body)
         try:
-            latencies.errors += not await _is_answered(reader, title)
+            latencies.errors += not await _is_correct(reader, title)
         except (OSError, EOFError):
             latencies.errors += 1
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -80,7 +80,7 @@ async def request_titles(port: int, titles: Sequence[str], pause: float, end: fl
     writer.close()
 
 
-async def _is_answered(reader: asyncio.StreamReader, title: str) -> bool:
+async def _is_correct(reader: asyncio.StreamReader, title: str) -> bool:
     head = await reader.readuntil(b"\r\n\r\n")
     length = _LENGTH.search(head)
     body = await reader.readexactly(int(length[1])) if length else b""
@@ -137,11 +137,11 @@ async def service(folder: str) -> AsyncIterator[int]:
     Raises
     ------
     InputError
-        If it ends before it has an address.
+        If it exits before it has an address.
     """
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "titleclf.serve", "--port", "0", "--model", "shipped"),
-        *("--patience", str(_TIMEOUT_SECONDS)),
+        *("--timeout", str(_TIMEOUT_SECONDS)),
         cwd=folder,
         stderr=subprocess.PIPE,
     )
@@ -155,7 +155,7 @@ async def service(folder: str) -> AsyncIterator[int]:
             output += line
         yield int(address[1])
     finally:
-        with suppress(ProcessLookupError):  # it has ended by itself
+        with suppress(ProcessLookupError):  # it has already exited
             process.terminate()
         await process.wait()
 

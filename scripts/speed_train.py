@@ -1,4 +1,4 @@
-"""Measure the training time of a title as the number of titles grows."""
+"""Measure the training time per title as the number of titles grows."""
 
 import argparse
 import contextlib

@@ -37,7 +37,7 @@ from titleclf.training.threshold_fit import best_threshold_for_all, best_thresho
 TITLECLF, PEER = "titleclf", "TF-IDF char_wb 1-5 + logistic regression, one vs rest"
 INVERSE_REGULARIZATIONS = (1, 3, 10, 30, 100)  # C of the regression, chosen on validation
 BY_TAG, FOR_ALL, HALF = "by tag", "one for all", "0.5"
-_DECORATION = re.compile(r"\s*\[[^\]]*\]$")  # such as [New], which guides append to the titles of a day
+_DECORATION = re.compile(r"\s*\[[^\]]*\]$")  # for example [New], which guides append to the titles of a day
 
 
 class Probabilities(NamedTuple):
@@ -170,11 +170,11 @@ def report(config: TrainConfig, arguments: argparse.Namespace, provenance: str) 
     blocks = {stem(path): [path] for path in arguments.guides}
     if len(blocks) > 1:
         blocks["all together"] = arguments.guides
-    frames, abouts = [], []
+    frames, notes = [], []
     for block, guides in tqdm(blocks.items(), "guides", disable=None):
-        scores, about = measure(config, tagged_titles(guides, arguments.min_titles), block)
+        scores, note = measure(config, tagged_titles(guides, arguments.min_titles), block)
         frames.append(scores)
-        abouts.append(about)
+        notes.append(note)
     table = as_markdown(pd.concat(frames))
     text = f"""\
 # Tags: titleclf and one regression per tag on the same titles
@@ -188,7 +188,7 @@ epoch, memory and calibration, the regression its C, and both their thresholds, 
 F1 of each tag, smoothed towards that of the average tag; "one for all" has the best micro-F1. Seconds are for training
 with the chosen C alone, without reading and evaluation.
 
-{chr(10).join(abouts)}
+{chr(10).join(notes)}
 
 {table}"""
     write_text(arguments.output, text)

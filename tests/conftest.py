@@ -19,7 +19,7 @@ LONGER = ("training.epochs=8", "evaluate.robustness_titles=1000")
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
-    """Name bytes after their parameter: gzip stores the time in its own, and all processes must collect one name."""
+    """Name bytes after their parameter: gzip output contains the time, and names must be the same in all processes."""
     return argname if isinstance(val, bytes) else None
 
 
@@ -33,7 +33,7 @@ def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 # `make test-fast` leaves out tests that train, or that start a browser, a service, a build or other processes. They are
-# recognized by their fixtures, the functions that they call, and their names, so that nobody marks them by hand.
+# recognized by their fixtures, the functions they call, and their names, so that they need not be marked by hand.
 SLOW_FIXTURES = {"context_run", "genres_run", "run", "several", "small", "tags_run"}
 SLOW_CALLS = {"Popen", "command", "door", "pretrain", "subprocess", "train"}
 SLOW_FILES = (

@@ -235,7 +235,7 @@ def test_ctrl_c_prints_how_to_resume(small, monkeypatch):
 
 def test_ctrl_c_in_the_first_epoch_leaves_nothing(small, monkeypatch, tmp_path):
     monkeypatch.setattr(module, "validate", interrupted)
-    with pytest.raises(KeyboardInterrupt, match=r"There was no checkpoint yet: nothing is left of the run."):
+    with pytest.raises(KeyboardInterrupt, match=r"There was no checkpoint yet: the run was removed."):
         train(small())
     assert list((tmp_path / "outputs").iterdir()) == []
 

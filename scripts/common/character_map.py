@@ -36,22 +36,22 @@ _COLOURS = {
 def draw_characters(path: Path, alphabet: str, vectors: Floats, counts: Mapping[str, int]) -> int:
     """Draw the most common characters of an alphabet by their vectors (characters, dim), and return their number.
 
-    The axes are the principal components of the drawn vectors, scaled to unit length, so that only directions count as
-    with the cosine. Characters without `counts` or with a zero vector are left out.
+    The axes are the principal components of the drawn vectors, scaled to unit length, so that only directions count, as
+    for the cosine. Characters without `counts` or with a zero vector are left out.
 
     Raises
     ------
     InputError
         If there are fewer than two characters or dimensions.
     """
-    by_count = sorted(np.flatnonzero(vectors.any(axis=1)), key=lambda place: -counts.get(alphabet[place], 0))
-    drawn = [place for place in by_count if counts.get(alphabet[place], 0)][:DRAWN]
+    by_count = sorted(np.flatnonzero(vectors.any(axis=1)), key=lambda index: -counts.get(alphabet[index], 0))
+    drawn = [index for index in by_count if counts.get(alphabet[index], 0)][:DRAWN]
     if min(len(drawn), vectors.shape[1]) < 2:
         raise InputError(
             "--picture must have at least two characters of the titles, in at least two dimensions. "
             f"Got {len(drawn)} in {vectors.shape[1]}. Use other titles or embeddings."
         )
-    characters = [alphabet[place] for place in drawn]
+    characters = [alphabet[index] for index in drawn]
     components = PCA(2, svd_solver="full")
     points = components.fit_transform(vectors[drawn] / np.linalg.norm(vectors[drawn], axis=1, keepdims=True))
     figure = Figure(figsize=(13, 10), layout="constrained")
@@ -68,7 +68,7 @@ def script(character: str) -> str:
         return _DIGITS
     if unicodedata.category(character)[0] in "PSM":
         return _SYMBOLS
-    # Unicode names begin with the script, which the standard library has nowhere else.
+    # Unicode names begin with the script, which the standard library does not expose otherwise.
     first = unicodedata.name(character, _OTHER).replace("-", " ").split()[0]
     return next((name for name in _COLOURS if name.upper() == first), _OTHER)
 

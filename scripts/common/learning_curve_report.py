@@ -63,7 +63,7 @@ def labels_needed(rows: pd.DataFrame, names: Sequence[str]) -> str:
 
 
 def labels_for(accuracy: float, curve: "pd.Series[float]") -> str:
-    """Return in words how many labels a curve (accuracy by labels) needs to reach an accuracy."""
+    """Return in words how many labels a curve (accuracy by labels) takes to reach an accuracy."""
     sizes, highest = curve.index.to_numpy(), np.maximum.accumulate(curve.to_numpy())
     if accuracy > highest[-1]:
         return f"more than {sizes[-1]:,}"
@@ -90,8 +90,8 @@ def introduction(rows: pd.DataFrame, titles: str, available: int, test_count: in
 
 
 def _left_out(rows: pd.DataFrame) -> str:
-    most = (rows["size"] - rows["used"]).groupby(rows["size"]).max()
-    return ", ".join(f"{count} of {size:,}" for size, count in most.items())
+    largest = (rows["size"] - rows["used"]).groupby(rows["size"]).max()
+    return ", ".join(f"{count} of {size:,}" for size, count in largest.items())
 
 
 def _cells(rows: pd.DataFrame, score: str, number_format: str) -> pd.DataFrame:

@@ -55,18 +55,18 @@ def read_rows(path: Path) -> dict[Task, Row]:
 
 
 def check_settings(rows: Mapping[Task, Row], settings: Mapping[tuple[str, int], str], path: Path) -> None:
-    """Check that no row was measured with other settings than those of its model and size.
+    """Check that all rows were measured with the settings of their model and size.
 
     Raises
     ------
     InputError
-        If a row was.
+        If a row was measured with other settings.
     """
     for task, row in rows.items():
         if row["settings"] != settings.get((task.model, task.size), row["settings"]):
             raise InputError(
-                f"{path} must have rows of the same settings and titles. Got {task.model} with {task.size:,} labels "
-                "of others. Remove these rows, or choose another --output."
+                f"{path} must have rows of the same settings and titles. Got {task.model} with {task.size:,} labels, "
+                "measured with others. Remove these rows, or choose another --output."
             )
 
 

@@ -31,7 +31,7 @@ def clean_and_noisy(titles: LabelledTitles, seed: int) -> NoisyTitles:
 
 
 def noisy_copies(titles: list[str], generators: Sequence[np.random.Generator]) -> dict[str, list[str]]:
-    """Return the titles in each of the conditions `NOISY`, with one generator for each."""
+    """Return the titles in each of the conditions `NOISY`, with a generator for each."""
     copies = [
         misspell(titles, list(Misspelling), 1, generators[0]),
         misspell(titles, list(Misspelling), 2, generators[1]),

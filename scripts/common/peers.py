@@ -1,4 +1,4 @@
-"""titleclf, fastText and TF-IDF + linear SVC, trained on the same titles and called in the same way."""
+"""titleclf, fastText and TF-IDF + linear SVC, trained on the same titles behind one interface."""
 
 import contextlib
 import io
@@ -50,7 +50,7 @@ class Model:
     """A trained model and its costs; `scores` returns (titles, categories)."""
 
     scores: Callable[[list[str]], Floats]
-    predict: Callable[[list[str]], object]  # the best category of each title and nothing more: this is timed
+    predict: Callable[[list[str]], object]  # only the best category of each title, for measuring speed
     has_probabilities: bool
     training_seconds: float
     megabytes: float
@@ -148,7 +148,7 @@ def peer_titles(data: Dataset) -> PeerTitles:
 
 
 def import_fasttext() -> Any:
-    """Return fastText's module.
+    """Import fastText and return the module.
 
     Raises
     ------
@@ -159,7 +159,7 @@ def import_fasttext() -> Any:
         import fasttext
     except ModuleNotFoundError:
         raise InputError(
-            "A comparison with fastText must have its package. Got no module named fasttext. "
+            "A comparison with fastText requires its package. Got no module named fasttext. "
             "Install it: pip install fasttext-numpy2"
         ) from None
     return fasttext

@@ -1,4 +1,4 @@
-"""What every report has: the command and the machine that made it, and tables in Markdown."""
+"""The parts of every report: the command and the machine that produced it, and tables in Markdown."""
 
 import math
 import os

@@ -12,7 +12,7 @@ from titleclf.train import train
 
 
 def compose_with_files(overrides: Sequence[str], train: str | None, test: str | None) -> TrainConfig:
-    """Return the configuration of a training with these overrides, on these files where they are given."""
+    """Return the configuration of a training run with these overrides and, if given, on these files."""
     config: TrainConfig = compose("train", overrides)
     data = replace(config.data, path=train or config.data.path, test_path=test or config.data.test_path)
     return replace(config, data=data)

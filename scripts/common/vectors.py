@@ -1,4 +1,4 @@
-"""The vectors of a file of embeddings or of a model: those of characters, n-grams and titles."""
+"""The vectors of characters, n-grams and titles, from an embeddings file or a model."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -20,11 +20,11 @@ from titleclf.training.network import TorchNetwork, to_inputs
 from titleclf.training.trained_model import load_trained
 
 START, END = "\x02", "\x03"  # the boundary tokens, in n-grams as text
-_MAX_LENGTH = 1000  # characters; a file of embeddings has no maximum length of titles
+_MAX_LENGTH = 1000  # characters; embeddings files have no maximum length of titles
 _BATCH = 1024  # titles
 _MAX_COUNTED = 2_000_000  # n-grams
 
-Places = npt.NDArray[np.int64]
+Indices = npt.NDArray[np.int64]
 Encode = Callable[[Sequence[str]], Floats]
 
 
@@ -62,19 +62,19 @@ class Vectors:
                 if self.embeddings.meaning["across_words"] or " " not in gram[1:-1]:
                     yield gram
 
-    def buckets(self, grams: Sequence[str]) -> Places:
+    def buckets(self, grams: Sequence[str]) -> Indices:
         """Return the row (grams,) of each n-gram in `ngrams`."""
         orders, buckets = self.embeddings.meaning["orders"], self.embeddings.meaning["buckets"]
         ids = np.full((len(grams), max(orders)), PAD, dtype=np.int64)
         for row, gram in zip(ids, grams, strict=True):
             row[: len(gram)] = [self._ids.get(character, UNK) for character in gram]
         hashed, counts = ngrams(ids, ids != PAD, orders, buckets, across_words=True)
-        rows: Places = hashed[counts.cumsum() - 1]  # the last n-gram of each row is the longest: the row itself
+        rows: Indices = hashed[counts.cumsum() - 1]  # the last n-gram of each row is the longest: the row itself
         return rows
 
     @cached_property
     def _ids(self) -> dict[str, int]:
-        characters = {character: place for place, character in enumerate(self.alphabet.known, FIRST_CHARACTER)}
+        characters = {character: index for index, character in enumerate(self.alphabet.known, FIRST_CHARACTER)}
         return characters | {" ": SPACE, START: BOUNDARY, END: BOUNDARY}
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = ["Classifier", "InputError", "Prediction", "__version__"]
 
-_HOMES = {
+_MODULES = {
     "Classifier": "titleclf.runtime.classifier",
     "InputError": "titleclf.runtime.errors",
     "Prediction": "titleclf.runtime.prediction",
@@ -24,9 +24,9 @@ if not TYPE_CHECKING:  # type checkers would accept any misspelt name
 
     def __getattr__(name: str) -> object:
         """Import a name of the API on first use: commands that need none of them start sooner."""
-        if name not in _HOMES:
+        if name not in _MODULES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        return getattr(import_module(_HOMES[name]), name)
+        return getattr(import_module(_MODULES[name]), name)
 
 
 def _report_in_one_line(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
@@ -34,7 +34,7 @@ def _report_in_one_line(kind: type[BaseException], error: BaseException, trace: 
 
     if issubclass(kind, KeyboardInterrupt):
         print("Interrupted.", file=sys.stderr)
-    elif line := missing_extra(_verb(Path(sys.argv[0])), error):  # argv[0] is the verb's file by then
+    elif line := missing_extra(_verb(Path(sys.argv[0])), error):  # by now argv[0] is the verb's file
         print(line, file=sys.stderr)
         sys.exit(BAD_INPUT)
     else:

@@ -1,4 +1,4 @@
-"""`titleclf VERB`: runs a command, and imports only this one: most need no torch."""
+"""`titleclf VERB`: runs a command, and imports no other: most need no torch."""
 
 import difflib
 import sys
@@ -34,11 +34,11 @@ _VERBS = {
     ),
     "serve": Verb(
         "titleclf.serve.__main__",
-        "serve a web page and a JSON API for titles and guides, and filled guides",
+        "serve a web page and a JSON API for titles and guides, and keep guides filled",
         "serve --watch guide.xml.gz --profile kodi",
     ),
     "train": Verb("titleclf.train", "train a model on titles with categories", "train data.path=my.csv"),
-    "sweep": Verb("titleclf.sweep", "search the values that train best", "sweep sweep.trials=40 data.path=my.csv"),
+    "sweep": Verb("titleclf.sweep", "search for the best training settings", "sweep sweep.trials=40 data.path=my.csv"),
     "evaluate": Verb(
         "titleclf.evaluate.__main__", "evaluate a model on titles with categories", "evaluate path=labelled.csv"
     ),

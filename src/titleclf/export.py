@@ -1,4 +1,4 @@
-"""`python -m titleclf.export`: a run's best epoch as a bundle of its own, a file of embeddings, or an ONNX network."""
+"""`python -m titleclf.export`: a run's best epoch as a bundle, an embeddings file, or an ONNX network."""
 
 from dataclasses import replace
 from pathlib import Path

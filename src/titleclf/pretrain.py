@@ -28,9 +28,9 @@ from titleclf.training.quantization import quantize_weights
 from titleclf.training.run import History, Run, resumed
 
 EMBEDDINGS = "embeddings.safetensors"
-_SCALING_TITLES = 1000  # enough to know the size of their vectors
-_LARGEST_FACTOR = 1e6  # of vectors that are still zero
-_INITIAL_STD = 1e-2  # an n-gram that no title has keeps a vector too small to matter
+_SCALING_TITLES = 1000  # enough to estimate the size of vectors
+_LARGEST_FACTOR = 1e6  # for vectors that are still zero
+_INITIAL_STD = 1e-2  # vectors of n-grams that occur in no title stay too small to matter
 
 
 def pretrain(config: PretrainConfig) -> Path:
@@ -54,7 +54,7 @@ def pretrain(config: PretrainConfig) -> Path:
 
 
 def new_encoder(config: PretrainConfig, survey: Survey) -> Encoder:
-    """Return an untrained encoder with small n-gram vectors: from zero none would move."""
+    """Return an untrained encoder with small n-gram vectors: zeros would never move."""
     encoder = encoder_of(config.model, survey.characters)
     if isinstance(encoder, Ngram):
         nn.init.normal_(encoder.ngrams.weight, std=_INITIAL_STD)
@@ -64,7 +64,7 @@ def new_encoder(config: PretrainConfig, survey: Survey) -> Encoder:
 def fit(
     config: PretrainConfig, titles: Unlabelled, survey: Survey, encoder: Encoder, objective: Objective, run: Run
 ) -> None:
-    """Train on one shuffled part of the file after the other; after each, save a checkpoint."""
+    """Train on one shuffled part of the file after the other, and save a checkpoint after each."""
     sizes = config.pretraining
     modules = nn.ModuleDict({"encoder": encoder, "objective": objective})
     optimizer = Optimizer(modules, config.optim, steps=sizes.epochs * steps_per_epoch(survey.titles, sizes))
@@ -100,13 +100,13 @@ def steps_per_epoch(titles: int, sizes: PretrainingConfig) -> int:
 def scale_to_unit_size(encoder: Encoder, model: ModelConfig, batch: Batch) -> None:
     """Scale the tables so that a title's vector (dim,) has a mean square of 1, on average over a batch.
 
-    Objectives use directions only, but a head learns best from inputs about as large as its own steps. Convolutions do
-    not scale with their characters, nor do added positional codes: both stay as they are.
+    Objectives use directions only, but a head learns best from inputs about as large as its own steps. Encoders with
+    convolutions or added positional codes, which do not scale with their characters, are left unchanged.
     """
     adds = model.combine is Combine.add and model.positions is not Positions.none
     if isinstance(encoder, Conv) or adds:
         return
-    encoder.eval()  # no dropout of n-grams: a resumed run must find the same factor
+    encoder.eval()  # without n-gram dropout, so that a resumed run computes the same factor
     vectors = encoder(to_inputs(batch, model, encoder.embedding.characters.weight.device))
     factor = vectors.square().mean().rsqrt().clamp(max=_LARGEST_FACTOR)
     encoder.embedding.characters.weight.mul_(factor)
@@ -128,7 +128,7 @@ def finish(config: PretrainConfig, survey: Survey, encoder: Encoder, run: Run) -
 
 
 def _overrides(meaning: Mapping[str, Any]) -> list[str]:
-    # What training must be given for its model to fit these embeddings.
+    # The settings with which a model fits these embeddings.
     groups = {name: "characters" if name == "casefold" else "model" for name in meaning}
     return [f"{groups[name]}.{name}={value}".replace(" ", "") for name, value in meaning.items()]
 
@@ -138,7 +138,7 @@ def _group(model: ModelConfig) -> str:
 
 
 def _quoted(path: str) -> str:
-    return path if re.fullmatch(r"[\w./-]+", path) else f'"{path}"'  # Hydra takes other characters in quotes only
+    return path if re.fullmatch(r"[\w./-]+", path) else f'"{path}"'  # Hydra takes other characters only in quotes
 
 
 def _titles_seen(history: History) -> float:

@@ -1,4 +1,4 @@
-"""`python -m titleclf.sweep`: search the values that validate best, with Optuna."""
+"""`python -m titleclf.sweep`: search for the settings with the best validation score, with Optuna."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -40,7 +40,7 @@ def sweep(config: SweepConfig) -> Path:
             try:
                 score = train_trial(training, folder, data if training.seed == config.seed else None, device)
             except (InputError, RuntimeError):
-                study.tell(trial.number, state=TrialState.FAIL)  # the fault lies in its values: don't repeat it
+                study.tell(trial.number, state=TrialState.FAIL)  # its values are at fault: don't repeat it
                 raise
             study.tell(trial.number, score)
             best, *rest = best_first(study)
@@ -56,7 +56,7 @@ def sweep(config: SweepConfig) -> Path:
 
 @contextmanager
 def reported(study: Study, config: SweepConfig) -> Iterator[None]:
-    """Write the report at the end, be it early; on Ctrl-C, explain how to resume."""
+    """Write the report at the end, even after an interruption; on Ctrl-C, explain how to resume."""
     try:
         yield
     except KeyboardInterrupt:

@@ -144,7 +144,7 @@ def test_evaluation_uses_the_corrected_test_titles_of_the_run(small, corrections
     files = f"{titles_csv} and {tmp_path / 'my.csv'}"
     assert (
         str(caught.value)
-        == f"{files} must be as it was in training. Got other titles. Give path=FILE to evaluate on others."
+        == f"{files} must be unchanged since training. Got other titles. Pass path=FILE to evaluate on others."
     )
 
 

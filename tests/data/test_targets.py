@@ -42,5 +42,5 @@ def test_wishes_must_name_categories():
         precision_by_category([CategoryPrecision("News", 0.9)], categories)
     assert str(caught.value) == (
         "evaluate.category_precision must name some of film; news; never. Got News. "
-        "Write it as it stands there, or leave it out."
+        "Copy its name from there, or leave it out."
     )

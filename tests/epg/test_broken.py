@@ -206,7 +206,7 @@ def test_only_files_are_replaced(tmp_path, name, got):
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
-        ("missing.xml", "{} must be a file that exists. Got nothing there. Check the path."),
+        ("missing.xml", "{}: no such file. Check the path."),
         ("folder", "{} must be a file. Got a folder. Name a file in it."),
     ],
 )

@@ -164,7 +164,7 @@ def test_without_a_profile_any_model_is_accepted(epg, tmp_path, run):
         ),
         (
             ["fill", "none.xml", "-o", "f.xml"],
-            "none.xml must be a file that exists. Got nothing there. Check the path.",
+            "none.xml: no such file. Check the path.",
         ),
     ],
 )

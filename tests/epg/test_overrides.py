@@ -117,7 +117,7 @@ def test_a_compressed_table_is_read(tmp_path):
         (("a", "b", "News"), "a row must have a title or a pattern. Got both. Fill one of them."),
         (
             ("a", "", "news"),
-            "category must be empty or one of News; Sports; Movie / Drama. Got news. Write it as it stands there.",
+            "category must be empty or one of News; Sports; Movie / Drama. Got news. Copy its name from there.",
         ),
         (
             ("HEAT", "", "Sports"),

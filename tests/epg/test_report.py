@@ -71,8 +71,8 @@ def test_with_always_channels_without_gaps_are_listed(tmp_path):
 
 
 def test_unsure_titles_are_sorted_by_airtime(reported):
-    doubts = [(doubt.title, doubt.showings, doubt.minutes) for doubt in reported.worst_doubts()]
-    assert doubts == [("Long", 1, 480), ("<script>alert(1)</script>", 2, 120)]
+    unsure = [(title.title, title.showings, title.minutes) for title in reported.worst_titles()]
+    assert unsure == [("Long", 1, 480), ("<script>alert(1)</script>", 2, 120)]
 
 
 def test_a_report_predicts_the_outcomes_of_fill(tmp_path, reported):
@@ -177,7 +177,7 @@ def test_lint_counts_categories_and_suggests_better_ones(tmp_path):
         "Movie": (2, "unknown to tvheadend", {"Movie / Drama": 2}),
         "Children's / Youth programmes": (
             1,
-            "spelt 'programmes' where the reader knows 'programs'",
+            "spelt 'programmes' where the reader expects 'programs'",
             {"Children's / Youth programs": 1},
         ),
         "zzz": (1, "unknown to tvheadend", {}),

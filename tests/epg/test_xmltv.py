@@ -68,7 +68,7 @@ def test_the_size_of_the_chunks_does_not_matter(tmp_path, name, size):
 
 @each_guide
 def test_a_guide_with_nothing_to_fill_stays_byte_for_byte_the_same(tmp_path, name):
-    assert filled(tmp_path, GUIDES[name], answers={}) == GUIDES[name]
+    assert filled(tmp_path, GUIDES[name], genre_by_title={}) == GUIDES[name]
 
 
 @each_guide

@@ -124,7 +124,7 @@ def test_the_precision_by_category_in_the_command_replaces_that_of_the_bundle(ru
 
 def test_a_target_above_the_fitted_precisions_is_refused(run, tmp_path):
     with pytest.raises(
-        InputError, match=r"a wanted precision must be at most 0.99, the highest that the model was fit"
+        InputError, match=r"a target precision must be at most 0.99, the highest that the model was fit"
     ):
         evaluate(config(run, None, tmp_path / "evaluation", target_precision=0.995))
     assert not (tmp_path / "evaluation").exists()
@@ -136,7 +136,9 @@ def test_titles_that_changed_since_training_are_refused(run, tmp_path):
     text = (copy / "config.yaml").read_text()
     start = text.index("path: ") + len("path: ")
     (copy / "config.yaml").write_text(text[:start] + str(other) + text[text.index("\n", start) :])
-    with pytest.raises(InputError, match=r"other.csv must be as it was in training. Got other titles. Give path=FILE"):
+    with pytest.raises(
+        InputError, match=r"other.csv must be unchanged since training. Got other titles. Pass path=FILE"
+    ):
         evaluate(config(copy))
 
 

@@ -60,7 +60,7 @@ def test_robustness_is_reported_in_micro_f1(tmp_path, metrics):
     write_report(tmp_path, {**metrics, "robustness": groups}, TITLES, PROBABILITIES)
     text = (tmp_path / "report.md").read_text()
     assert "unseen: micro-F1 | macro-F1 | lost |" in text
-    assert "`lost` is what the changed ones alone lose, in points of micro-F1." in text
+    assert "`lost` is the loss on the changed ones alone, in points of micro-F1." in text
     assert imread(tmp_path / "robustness.png").ndim == 3
     write_report(tmp_path, metrics, TITLES, PROBABILITIES)
     assert not (tmp_path / "robustness.png").exists()  # it would belong to another report

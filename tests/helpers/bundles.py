@@ -1,4 +1,4 @@
-"""Bundles that tests change."""
+"""Helpers for bundles that tests modify."""
 
 from pathlib import Path
 
@@ -7,6 +7,6 @@ from titleclf.training.bundle_writer import CARD
 
 
 def reseal(folder: Path) -> None:
-    """Write the checksums of a changed bundle anew, so that a test reaches the checks behind them."""
+    """Rewrite the checksums of a changed bundle, so that a test reaches the checks that follow."""
     files = {path.name: path.read_bytes() for path in folder.iterdir() if path.name not in (CARD, SUMS)}
     (folder / SUMS).write_bytes(sums_of(files))

@@ -12,7 +12,7 @@ def command(
     cwd: Path,
     input: str | None = None,  # noqa: A002 (as subprocess names it)
 ) -> subprocess.CompletedProcess[str]:
-    """Run `python -m titleclf.<module>`, without standard input unless there is some."""
+    """Run `python -m titleclf.<module>`, without standard input unless `input` is given."""
     return subprocess.run(
         [sys.executable, "-m", f"titleclf.{module}", *arguments],
         cwd=cwd,

@@ -1,4 +1,4 @@
-"""Titles and scores of an evaluation, as reports have them."""
+"""Titles and scores of an evaluation, as in reports."""
 
 import numpy as np
 
@@ -20,7 +20,7 @@ def titles_with(titles: list[str], targets: Targets, languages: list[str] | None
 def contents_of(
     categories: list[str], temperature: Temperature | TagTemperature, thresholds: Thresholds | TagThresholds
 ) -> BundleContents:
-    """Return the contents of a bundle of which only these three matter."""
+    """Return bundle contents in which only these three matter."""
     task = Task.multilabel if isinstance(thresholds, TagThresholds) else Task.single
     info = ModelInfo(None, 0, remembers_training=False, languages=[], seed=1, fingerprint="", metrics={})
     characters = Characters("", casefold=True, boundary=True, length=9)

@@ -1,4 +1,4 @@
-"""Small guides, and a classifier with fixed answers."""
+"""Small guides, and a classifier with fixed predictions."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -25,12 +25,12 @@ KNOWN = {
 
 
 class FixedNetwork:
-    """A network that gives each title of `answers` its genre at one probability, and is unsure of all others."""
+    """A network that gives each title of `genre_by_title` its genre at one probability, and is unsure of all others."""
 
     batch_size = 256
 
-    def __init__(self, answers: Mapping[str, Genre], probability: float) -> None:
-        self.answers, self.probability = answers, probability
+    def __init__(self, genre_by_title: Mapping[str, Genre], probability: float) -> None:
+        self.genre_by_title, self.probability = genre_by_title, probability
         self.queried: list[str] = []
 
     def logits(self, programmes: Programmes) -> Any:
@@ -38,13 +38,13 @@ class FixedNetwork:
         genres = sorted(Genre)
         rows = np.full((len(programmes), len(genres)), 1 / len(genres))
         for row, title in zip(rows, programmes.titles, strict=True):
-            if title in self.answers:
+            if title in self.genre_by_title:
                 row[:] = (1 - self.probability) / (len(genres) - 1)
-                row[genres.index(self.answers[title])] = self.probability
+                row[genres.index(self.genre_by_title[title])] = self.probability
         return np.log(rows)
 
 
-def model_of(answers: Mapping[str, Genre], probability: float = 0.95) -> Classifier[FixedNetwork]:
+def model_of(genre_by_title: Mapping[str, Genre], probability: float = 0.95) -> Classifier[FixedNetwork]:
     contents = BundleContents(
         task=Task.single,
         characters=Characters("", casefold=True, boundary=True, length=100),
@@ -54,13 +54,17 @@ def model_of(answers: Mapping[str, Genre], probability: float = 0.95) -> Classif
         memory=None,
         info=ModelInfo(None, 0, False, [], 0, "", {}),
     )
-    return Classifier(contents, FixedNetwork(answers, probability))
+    return Classifier(contents, FixedNetwork(genre_by_title, probability))
 
 
 def filler_of(
-    answers: Mapping[str, Genre] = KNOWN, *, profile: Any = None, when: When = When.missing, with_keywords: bool = False
+    genre_by_title: Mapping[str, Genre] = KNOWN,
+    *,
+    profile: Any = None,
+    when: When = When.missing,
+    with_keywords: bool = False,
 ) -> Filler:
-    return Filler(Decider([(model_of(answers), np.full(len(Genre), 0.9))]), profile, when, with_keywords)
+    return Filler(Decider([(model_of(genre_by_title), np.full(len(Genre), 0.9))]), profile, when, with_keywords)
 
 
 def programme(*children: str, title: str = "<title>Match of the Day</title>", more: str = "") -> str:
@@ -87,7 +91,7 @@ PRETTY = """<programme start="20260101120000 +0100" stop="20260101133000 +0100" 
     <episode-num system="xmltv_ns">0.0.</episode-num>
   </programme>"""
 
-# Guides as they occur; all but INVALID follow the DTD.
+# Guides in the forms that occur; all but INVALID follow the DTD.
 GUIDES: dict[str, bytes] = {
     "one line": guide(programme()).encode(),
     "pretty": guide(PRETTY, programme("<desc>d</desc>", title="<title>Tagesschau</title>")).encode(),

@@ -34,7 +34,7 @@ TITLES = [
     "x" * 10_000,
     "Match of the Day",
 ]
-LENGTH = 101  # more places than any title of the runs has
+LENGTH = 101  # longer than any title of the runs
 SIZES = {"bag": [], "ngram": ["model.buckets=997"], "conv": ["model.channels=11"]}
 FIELDS = FieldVocabulary(["news.24", "sport.one"], list(map(float, EDGES)))
 
@@ -42,7 +42,7 @@ FIELDS = FieldVocabulary(["news.24", "sport.one"], list(map(float, EDGES)))
 def with_network(
     run: Path, kind: str, *overrides: str, boundary: bool = True, fields: FieldVocabulary | None = None
 ) -> TrainedModel:
-    """Return a run's model with a network of another architecture and random weights, also of its fields."""
+    """Return a run's model with a network of another architecture and random weights, those of fields included."""
     model = load_trained(run)
     config = compose_train(f"model={kind}", "model.dim=7", *SIZES[kind], *overrides).model
     characters = replace(model.contents.characters, length=LENGTH, boundary=boundary)
@@ -58,7 +58,7 @@ def with_network(
 
 
 def with_random_fields(titles: list[str]) -> Programmes:
-    """Return programmes with random fields among `FIELDS`, the same each time; some are unknown."""
+    """Return programmes with random fields among `FIELDS`, always the same; some are unknown."""
     return FIELDS.with_random_fields(titles, np.random.default_rng(1))
 
 
@@ -87,7 +87,7 @@ def centred(logits: Floats) -> Floats:
 
 
 def rounding_errors(bundle: Bundle, titles: list[str]) -> Floats:
-    """Return a bound (titles,) on what folding may change a logit by: half of the largest step for each feature.
+    """Return a bound (titles,) on the change of logits by folding: half of the largest step for each feature.
 
     A title has at most six features for each character. All may be rounded the same way, as in a title of one letter,
     and centring doubles the error.
@@ -104,12 +104,12 @@ def largest_step(bundle: Bundle) -> float:
 
 @dataclass
 class UnknownConfig(ModelConfig):
-    """A model of a kind that no implementation computes."""
+    """A model of a kind that no network implements."""
 
 
 @dataclass
 class UnknownNgramConfig(NgramConfig):
-    """A model of a kind that no implementation computes, with the configuration of n-grams."""
+    """A model of a kind that no network implements, with the configuration of n-grams."""
 
 
 def unknown_model(config: type[UnknownConfig | UnknownNgramConfig]) -> ModelConfig:

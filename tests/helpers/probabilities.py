@@ -1,4 +1,4 @@
-"""Probabilities whose categories or tags come true as often as they say."""
+"""Calibrated probabilities, with categories or tags drawn from them."""
 
 import numpy as np
 
@@ -8,7 +8,7 @@ CATEGORIES = ["film", "news", "never"]
 
 
 def calibrated(seed: int, count: int = 3_000) -> tuple[Floats, Labels]:
-    """Return probabilities (titles, categories) and labels (titles,); the last category is next to never right."""
+    """Return probabilities (titles, categories) and labels (titles,); the last category almost never occurs."""
     generator = np.random.default_rng(seed)
     probabilities = generator.dirichlet([0.6, 0.4, 0.0001], size=count)
     return probabilities, (generator.random((count, 1)) > probabilities.cumsum(axis=1)).sum(axis=1)
@@ -22,7 +22,7 @@ def calibrated_tags(seed: int, count: int = 4_000) -> tuple[Floats, Bools]:
 
 
 def reached(probabilities: Floats, labels: Labels, thresholds: Floats) -> tuple[dict[int, float], float]:
-    """Return the precision of each category that is named, and the fraction of titles that are answered."""
+    """Return the precision of each predicted category, and the fraction of titles with a prediction."""
     predicted = probabilities.argmax(axis=1)
     is_named = probabilities.max(axis=1) >= thresholds[predicted]
     precisions = {

@@ -88,7 +88,7 @@ def wait_for(condition: Callable[[], Any], seconds: float = 30.0) -> Any:
 
 
 def exchange(client: httpx.Client, parts: Iterable[bytes], pause_seconds: float = 0.0) -> bytes:
-    """Send raw bytes, and return all that comes back until the service closes the connection."""
+    """Send raw bytes, and return the response until the service closes the connection."""
     with closing(connect(client)) as connection:
         connection.settimeout(30)
         for part in parts:

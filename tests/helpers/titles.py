@@ -8,7 +8,7 @@ from titleclf.config.schemas import ColumnsConfig
 
 COLUMNS = ColumnsConfig("title", "category", "lang", "und", channel=None, duration=None)
 
-# Twenty real titles each of two categories, ten of a third: enough to learn by heart in a second.
+# Twenty real titles each of two categories, ten of a third: enough to memorize in a second.
 SPORTS = """Match of the Day, Monday Night Football, Snooker World Championship, Tour de France, Ryder Cup Golf,
 Grand Slam Tennis, Super Bowl, Champions League Final, Formula 1 Monaco, Ski Sunday, Six Nations Rugby, Test Cricket,
 The Boat Race, Grand National, Boxing Tonight, Darts Premier League, MotoGP Austria, Wimbledon Highlights,

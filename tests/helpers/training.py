@@ -68,7 +68,7 @@ def train_once(root: Path, *overrides: str, plots: bool = False) -> Path:
         if finished:
             return finished[0]
         config = replace(compose_small(*overrides), output_dir=str(outputs))
-        # A test that reads what its own command prints must not find this, if it is the first to need the run.
+        # The output must not mix with that of the test that happens to train the run.
         with redirect_stdout(io.StringIO()):
             return train(config) if plots else train_without_plots(config)
 
@@ -99,18 +99,18 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
 
 
 def same(tensors: dict[str, torch.Tensor], others: dict[str, torch.Tensor]) -> bool:
-    """Return whether two sets of tensors are equal to the bit."""
+    """Return whether two sets of tensors are equal bit for bit."""
     return tensors.keys() == others.keys() and all(torch.equal(tensors[name], others[name]) for name in tensors)
 
 
 class KilledError(Exception):
-    """Ends a run as a killed process ends: no code of the run handles it."""
+    """Ends a run like a killed process: the run does not handle it."""
 
 
 def killed(
     config: TrainConfig, checkpoints: int, error: type[BaseException] = KilledError, match: str | None = None
 ) -> Path:
-    """Return the folder of a run that ended with `error` right after so many checkpoints; `match` is its message."""
+    """Return the folder of a run that ended with `error` right after this many checkpoints; `match` is its message."""
     checkpoint = Run.checkpoint
 
     def write_and_die(run: Run) -> None:

@@ -267,7 +267,7 @@ def test_a_package_without_a_model_is_an_error(monkeypatch, capsys, tmp_path):
         (["--input", "ragged.csv", "--model", "RUN"], "ragged.csv:2: must have 1 columns. Got 2. Quote cells"),
         (
             ["--model", "RUN", "--precision", "0.995", "--format", "csv", "A"],
-            "a wanted precision must be at most 0.99, the highest that the model was fitted to. Got 0.995.",
+            "a target precision must be at most 0.99, the highest that the model was fitted to. Got 0.995.",
         ),
         (["--model", "RUN", "\udcff"], "argument:1: must be UTF-8. Got other bytes."),
     ],

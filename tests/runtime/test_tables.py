@@ -75,7 +75,7 @@ def test_bad_rows_have_a_line_and_a_problem_and_reading_continues(tmp_path):
             b"",
             "a.xlsx must be one of .csv, .tsv, .jsonl, .parquet (the first three also with .gz). Got .xlsx.",
         ),
-        ("a", b"", "Got no ending. Convert or rename it."),
+        ("a", b"", "Got no extension. Convert or rename it."),
         ("a.csv", b"", "a.csv must have the columns title. Got none. Rename them, or name the columns to read."),
         ("a.csv", b"name,genre\n", "must have the columns title. Got name, genre."),
         ("a.csv", "title\nÄ".encode("utf-16"), "must be UTF-8. Got other bytes in its first line."),

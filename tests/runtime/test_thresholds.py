@@ -58,7 +58,7 @@ def test_a_precision_above_the_fitted_ones_is_refused(request, kind):
     with pytest.raises(InputError) as caught:
         request.getfixturevalue(kind).at(0.999)
     assert str(caught.value) == (
-        "a wanted precision must be at most 0.99, the highest that the model was fitted to. Got 0.999. "
+        "a target precision must be at most 0.99, the highest that the model was fitted to. Got 0.999. "
         "Ask for less, or train with evaluate.target_precision=0.999."
     )
 

@@ -1,4 +1,4 @@
-"""Fixtures of the tests of scripts."""
+"""Fixtures for tests of scripts."""
 
 from typing import Any
 

@@ -37,8 +37,8 @@ def embeddings(run, tmp_path_factory):
     return path
 
 
-def course(noisy=NO_TITLES, fingerprint=""):
-    return learning_curve.Course(TITLES, TITLES[:0], noisy, ["Music", "News", "Sports"], fingerprint)
+def benchmark(noisy=NO_TITLES, fingerprint=""):
+    return learning_curve.Benchmark(TITLES, TITLES[:0], noisy, ["Music", "News", "Sports"], fingerprint)
 
 
 @functools.cache
@@ -145,7 +145,7 @@ def test_rows_of_other_settings_are_rejected(measured, monkeypatch, capsys):
         start(monkeypatch, "optim.lr=0.5", *measured.command)
     assert one_line(capsys.readouterr().err) == (
         f"{measured.output.with_suffix('.csv')} must have rows of the same settings and titles. Got {PLAIN} with "
-        "20 labels of others. Remove these rows, or choose another --output."
+        "20 labels, measured with others. Remove these rows, or choose another --output."
     )
 
 
@@ -161,7 +161,7 @@ def test_settings_depend_on_the_contents_of_files_but_not_on_paths_and_seeds(emb
     def settings(path=embeddings, test="here", **options):
         arguments = argparse.Namespace(embeddings=path, overrides=[*SMALL, FEW_BUCKETS, f"data.path={titles_csv}"])
         config = dataclasses.replace(learning_curve.config_of(TUNED, 20, arguments), **options)
-        return learning_curve.settings_of(TUNED, 20, config, course(fingerprint=test))
+        return learning_curve.settings_of(TUNED, 20, config, benchmark(fingerprint=test))
 
     moved, edited = tmp_path / "moved.safetensors", tmp_path / "edited.safetensors"
     moved.write_bytes(embeddings.read_bytes())
@@ -224,7 +224,7 @@ def test_titles_of_a_category_that_was_not_drawn_count_as_wrong():
     noisy = NoisyTitles({name: list("abcd") for name in CONDITIONS}, np.array([0, 1, 2, 2]))
     probabilities = np.array([[0.75, 0.25], [0.75, 0.25], [0.25, 0.75], [0.0, 1.0]])
     model = peers.Model(lambda _: probabilities, list, True, 7.5, np.nan)
-    scores = learning_curve.scores_of(model, ["Music", "Sports"], course(noisy), bins=15)
+    scores = learning_curve.scores_of(model, ["Music", "Sports"], benchmark(noisy), bins=15)
     assert scores["accuracy"] == scores["misspelt"] == 0.75
     assert scores["macro_f1"] == pytest.approx((2 / 3 + 0 + 1) / 3)
     assert scores["calibration_error"] == pytest.approx((3 * abs(2 / 3 - 0.75) + 0) / 4)

@@ -100,8 +100,8 @@ def test_the_nearest_have_the_highest_cosines_whatever_the_chunks():
         if excluded:
             expected[np.arange(3), own] = -2
         near = neighbours.nearest(queries, [candidates[:3], candidates[3:8], candidates[8:]], own, 6)
-        assert (near.places == (-expected).argsort(axis=1)[:, :6]).all()
-        assert np.allclose(near.cosines, np.take_along_axis(expected, near.places, axis=1))
+        assert (near.indices == (-expected).argsort(axis=1)[:, :6]).all()
+        assert np.allclose(near.cosines, np.take_along_axis(expected, near.indices, axis=1))
     everything = neighbours.nearest(queries, [candidates], np.array([0, 3, 7]), 99)
     assert [len(everything.of(row)) for row in range(3)] == [9, 9, 9]  # without itself and the zero vector
 
@@ -161,7 +161,7 @@ def test_a_text_shorter_than_all_ngrams_has_no_ngrams(tmp_path):
     grams = neighbours.Grams.of(short, vectors.common_grams(short, TITLES, 99))
     assert neighbours.similar_grams("a", short, table_of(short), grams, 3) == []
     assert neighbours.similar_grams("abcd", short, table_of(short), neighbours.Grams.of(short, []), 3) == ["    abcd"]
-    assert neighbours.similar_titles(["a"], short, {"abcd": "abcd"}, 3) == [["    nothing known of it"]]
+    assert neighbours.similar_titles(["a"], short, {"abcd": "abcd"}, 3) == [["    no vector for it"]]
 
 
 def test_an_untrained_ngram_is_listed_and_has_no_neighbours(tmp_path):
@@ -172,7 +172,7 @@ def test_an_untrained_ngram_is_listed_and_has_no_neighbours(tmp_path):
     lines = [line.split() for line in neighbours.similar_grams("abcd", fresh, table_of(fresh), grams, 3)]
     assert lines[:2] == [["ab", "bc", "1.00"], ["bc", "ab", "1.00"]]
     assert lines[2] == ["nothing", "known", "of", "⊢a", "cd", "d⊣", "⊢ab", "abc", "bcd", "cd⊣"]
-    assert neighbours.similar_titles(["gfe"], fresh, {"abc": "abc"}, 3) == [["    nothing known of it"]]
+    assert neighbours.similar_titles(["gfe"], fresh, {"abc": "abc"}, 3) == [["    no vector for it"]]
 
 
 @pytest.mark.parametrize("across_words", [True, False])

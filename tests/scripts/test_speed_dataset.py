@@ -15,7 +15,7 @@ def test_titles_are_distinct_and_numbered(tmp_path):
 def test_missing_and_repeated_answers_are_counted(tmp_path):
     for name, ids, categories in (("a", [0, 1], ["Sports", None]), ("b", [1, 3], ["News", "News"])):
         parquet.write_table(pyarrow.table({"id": ids, "category": categories}), tmp_path / f"{name}.parquet")
-    assert speed_dataset.count_answers(tmp_path, 5) == (2, 1, 3)
+    assert speed_dataset.count_predictions(tmp_path, 5) == (2, 1, 3)
 
 
 def test_memory_is_the_peak_in_each_third_of_the_work():

@@ -1,4 +1,4 @@
-"""A short load on the service: all answers are right, whatever other clients do."""
+"""A short load on the service: all responses are right, whatever other clients do."""
 
 import re
 import sys

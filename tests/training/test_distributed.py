@@ -147,7 +147,8 @@ def test_an_error_of_another_process_than_the_first_is_printed_too(tmp_path):
     (tmp_path / "program.py").write_text(textwrap.dedent(program))
     done = in_two_processes("program.py", cwd=tmp_path)
     sentence = (
-        "all processes must be given the same titles. Got others in process 2. Copy the files of one machine to all."
+        "all processes must be given the same titles. Got different ones in process 2. "
+        "Copy the files of one machine to all."
     )
     assert done.stderr.splitlines().count(sentence) == 1
     assert "must run to the end" not in done.stderr

@@ -120,7 +120,7 @@ def test_between_two_precisions_the_higher_one_counts(fitted):
 def test_a_precision_above_the_fitted_ones_is_refused_unless_it_is_the_target(fitted, fitted_tags):
     for thresholds in (fitted, fitted_tags):
         with pytest.raises(
-            InputError, match=r"a wanted precision must be at most 0.99, the highest that the model was"
+            InputError, match=r"a target precision must be at most 0.99, the highest that the model was"
         ):
             thresholds.at(0.999)
     assert fit_thresholds(*calibrated(1), CATEGORIES, {}, target=0.999).at(0.999).shape == (3,)

@@ -1,4 +1,4 @@
-"""Corrections by the user: they override the labels, and the titles that they name are never evaluated on."""
+"""User corrections, which override labels; the titles that they name are never used for evaluation."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -12,8 +12,8 @@ from titleclf.runtime.choices import Task
 from titleclf.runtime.errors import InputError
 from titleclf.runtime.text.title_keys import key_of
 
-# How often an epoch has each named title, each time with other noise, so that more misspelt copies are right:
-# results/corrections.md. Beyond that, rows that contradict what the network learned from other titles would distort it.
+# How often an epoch repeats each named title, each time with different noise, so that more misspelt copies are right
+# (results/corrections.md). More repeats would distort the network where rows contradict what other titles taught it.
 REPEATS = 4
 
 
@@ -21,7 +21,7 @@ def correct(parts: Split, path: str, lang: str) -> Split:
     """Apply the corrections in a file, which has the format of `epg fill --overrides`.
 
     A row that names a title is a fact: all titles that it matches, near copies and other episodes included, move to
-    training from whatever part they are in, and the title itself is added in language `lang` if it is new. A row with
+    training from any part, and the title itself is added in language `lang` if it is new. A row with
     a pattern is a rule: its titles get the category and stay in their parts.
 
     Raises
@@ -42,7 +42,7 @@ def correct(parts: Split, path: str, lang: str) -> Split:
     relabelled_parts = [_relabelled(part, by_title) for part in parts]
     pairs = list(zip(relabelled_parts, is_fact, strict=True))
     moved = pd.concat([part[rows] for part, rows in pairs])
-    added = pd.concat([moved, pd.DataFrame(new, columns=["title", "category", "lang"])])  # of no known channel
+    added = pd.concat([moved, pd.DataFrame(new, columns=["title", "category", "lang"])])  # without a channel
     train, validation, test = (part[~rows] for part, rows in pairs)
     train = pd.concat([train, *[added] * REPEATS])
     corrected = Split(*(part.reset_index(drop=True) for part in (train, validation, test)))
@@ -53,12 +53,12 @@ def correct(parts: Split, path: str, lang: str) -> Split:
 
 
 def relabelled(titles: pd.DataFrame, path: str, categories: list[str]) -> pd.DataFrame:
-    """Return a frame of `title, category, lang` with the categories that the rows of a file give its titles."""
+    """Return a frame of `title, category, lang`, relabelled by the rows of a file."""
     return _relabelled(titles, _overrides_by_title(titles["title"], Overrides.read(Path(path), categories)))
 
 
 def _overrides_by_title(titles: Iterable[str], overrides: Overrides) -> dict[str, Override]:
-    # A row without a category leaves its titles alone.
+    # A row without a category leaves its titles as they are.
     return {title: override for title, override in overrides.find(titles).items() if override.category}
 
 

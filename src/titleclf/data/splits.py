@@ -17,7 +17,7 @@ from titleclf.runtime.text.title_keys import base_title
 
 CategoriesByProgramme = Mapping[str, set[str]]
 Parts = dict[str, str]  # by programme
-Sizes = Callable[[int], dict[str, int]]  # from a number of programmes to how many of them each part gets
+Sizes = Callable[[int], dict[str, int]]  # maps a number of programmes to the size of each part
 
 
 class Split(NamedTuple):
@@ -45,7 +45,7 @@ def split(titles: pd.DataFrame, config: DataConfig, seed: int, task: Task = Task
 def split_with_test(
     titles: pd.DataFrame, test: pd.DataFrame | None, config: DataConfig, seed: int, task: Task = Task.single
 ) -> Split:
-    """Split as `split` does, with the test titles in a frame; None draws them from `titles`."""
+    """Split as `split` does, with the test titles in a frame; for None, they are drawn from `titles`."""
     bases = titles["title"].map(base_title)
     programmes = _programmes(bases, titles["category"], task)
     _check_categories(programmes, config.path)
@@ -71,12 +71,12 @@ def assign_by_category(programmes: CategoriesByProgramme, sizes: Sizes, generato
     for _, group in sorted(_by_category(programmes).items()):
         order = generator.permutation(len(group))
         names = [part for part, size in sizes(len(group)).items() for _ in range(size)]
-        parts.update(zip([group[place] for place in order], names, strict=True))
+        parts.update(zip([group[index] for index in order], names, strict=True))
     return parts
 
 
 def assign_by_tags(programmes: CategoriesByProgramme, sizes: Sizes, generator: np.random.Generator) -> Parts:
-    """Return the part of each programme, for programmes with several categories: each is in every part, if possible.
+    """Return the part of each programme, for programmes with several; each category is in every part if possible.
 
     Iterative stratification (Sechidis et al. 2011) with a fixed order of tags: rarest first, a tag's unassigned
     programmes go to the part that lacks most of it, in random order. A common tag may then be missing from a small
@@ -99,16 +99,16 @@ def _assign(group: list[str], parts: Parts, sizes: dict[str, int], generator: np
     """Assign the programmes of a tag that have no part yet."""
     filled = Counter(parts[programme] for programme in group if programme in parts)
     unassigned = [programme for programme in group if programme not in parts]
-    for place in generator.permutation(len(unassigned)):
+    for index in generator.permutation(len(unassigned)):
         part = max(sizes, key=lambda part: (sizes[part] > 0 and not filled[part], sizes[part] - filled[part]))
-        parts[unassigned[place]] = part
+        parts[unassigned[index]] = part
         filled[part] += 1
 
 
 def _move_spare(
     group: list[str], part: str, programmes: CategoriesByProgramme, parts: Parts, counts: Counter[tuple[str, str]]
 ) -> None:
-    """Move the first programme of a tag to `part` that leaves none of its tags missing where it was."""
+    """Move one programme of a tag to `part`: the first whose tags all remain in the part that it leaves."""
     for programme in group:
         tags, source = programmes[programme], parts[programme]
         if all(counts[tag, source] > 1 for tag in tags):

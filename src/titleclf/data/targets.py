@@ -1,4 +1,4 @@
-"""What a model must predict: category numbers, or tags, from the cells of a table."""
+"""The targets of a model: category numbers, or tags, from the cells of a table."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -50,17 +50,17 @@ def targets_of(cells: Sequence[str], categories: list[str], task: Task) -> Targe
 
 
 def precision_by_category(wishes: "list[CategoryPrecision]", categories: list[str]) -> dict[str, float]:
-    """Return the precision wished for by category.
+    """Return the wished precision of each category.
 
     Raises
     ------
     InputError
-        If one of them is not among `categories`.
+        If a wish is for none of `categories`.
     """
     unknown = sorted({wish.category for wish in wishes} - set(categories))
     if unknown:
         raise InputError(
             f"evaluate.category_precision must name some of {'; '.join(categories)}. Got {'; '.join(unknown)[:200]}. "
-            "Write it as it stands there, or leave it out."
+            "Copy its name from there, or leave it out."
         )
     return {wish.category: wish.precision for wish in wishes}

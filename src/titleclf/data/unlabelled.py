@@ -35,7 +35,7 @@ class Survey(NamedTuple):
 
 @dataclass(frozen=True)
 class Unlabelled:
-    """The titles in a file or in all files that match a pattern (`shipped`: those of the package).
+    """The titles of a file, or of all files that match a pattern (`shipped`: those of the package).
 
     Each iteration reads them again, one at a time: files may be larger than memory. Titles shorter than two characters
     are left out.
@@ -82,10 +82,10 @@ class Unlabelled:
 
 
 def sample_titles(path: str) -> list[str]:
-    """Return a fixed sample of at most 10,000 titles, noisy as in guides, on which to compare models.
+    """Return a fixed sample of at most 10,000 titles, noisy as in guides, for comparing models.
 
-    A quarter of them has one misspelling, another quarter a channel's format. `path` is a file or a pattern (`shipped`:
-    the titles of the package); tables must have a column `title`.
+    A quarter of them have one misspelling, another quarter the format of a channel. `path` is a file or a pattern
+    (`shipped`: the titles of the package); tables must have a column `title`.
 
     Raises
     ------

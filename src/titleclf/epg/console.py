@@ -1,4 +1,4 @@
-"""Results in sentences and tables for a terminal."""
+"""Results as sentences and tables for a terminal."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -24,7 +24,7 @@ def as_percent(probability: float | None) -> str:
 
 
 def gap_summary(part: Part) -> str:
-    """Return what a guide lacks and would get, in two sentences."""
+    """Return the numbers of missing and of new categories of a guide, in two sentences."""
     filled, unsure = part.outcomes[Outcome.filled], part.outcomes[Outcome.unsure]
     overridden = f", {part.overridden:,} by overrides" if part.overridden else ""
     return (
@@ -39,7 +39,7 @@ def fill_summary(outcomes: Counter[Outcome]) -> str:
 
 
 def harvest_summary(harvest: Harvest) -> str:
-    """Return the size of a harvest, and the labels that the table lacks."""
+    """Return the size of a harvest, and the labels that are missing from the table."""
     lines = [str(harvest)]
     if harvest.unknown:
         rows = [(label, f"{count:,}") for label, count in harvest.unknown.most_common(_MAX_ROWS)]
@@ -48,7 +48,7 @@ def harvest_summary(harvest: Harvest) -> str:
 
 
 def lint_summary(lint: Lint, profile: str) -> str:
-    """Return a table of the categories that a reader does not understand, and the number of all."""
+    """Return a table of the categories that a reader does not understand, and the totals."""
     worst = lint.worst()
     missed, understood = sum(finding.count for _, finding in worst), lint.understood.total()
     summary = (
@@ -66,8 +66,8 @@ def lint_summary(lint: Lint, profile: str) -> str:
 
 
 def report_summary(report: Report) -> str:
-    """Return tables of the channels with most gaps and of the unsure titles with most airtime."""
-    gaps, doubts = report.gaps(), report.worst_doubts()
+    """Return tables of the channels with the most gaps and of the unsure titles with the most airtime."""
+    gaps, unsure = report.gaps(), report.worst_titles()
     channels = [
         (
             *(part.name, f"{part.programmes:,}", f"{part.missing:,}", f"{part.outcomes[Outcome.filled]:,}"),
@@ -76,8 +76,8 @@ def report_summary(report: Report) -> str:
         for part in gaps[:_MAX_ROWS]
     ]
     titles = [
-        (*(doubt.title, as_hours(doubt.minutes), f"{doubt.showings:,}", doubt.likeliest), as_percent(doubt.probability))
-        for doubt in doubts[:_MAX_ROWS]
+        (title.title, as_hours(title.minutes), f"{title.showings:,}", title.top1, as_percent(title.probability))
+        for title in unsure[:_MAX_ROWS]
     ]
     lines = [gap_summary(report.whole)]
     if channels:
@@ -85,12 +85,12 @@ def report_summary(report: Report) -> str:
         lines += ["", table(names, channels), *_more(gaps)]
     if titles:
         names = ["unsure title", "#airtime", "#showings", "most likely", "#probability"]
-        lines += ["", table(names, titles), *_more(doubts)]
+        lines += ["", table(names, titles), *_more(unsure)]
     return "\n".join(lines)
 
 
 def table(names: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return rows in columns, those with a # in their name aligned right, without control characters."""
+    """Return rows as a text table; columns with a # before their name are right-aligned."""
     cells = [[name.lstrip("#") for name in names], *([_cell(text) for text in row] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     lines = [

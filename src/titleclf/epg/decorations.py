@@ -1,13 +1,13 @@
-"""Decorations: what guides write around a title ("NEW: ...", "... [HD]"), and the title without it."""
+"""Decorations: what guides write around a title ("NEW: ...", "... [HD]"), and titles without them."""
 
 from collections.abc import Iterable, Iterator
 from functools import cache
 
 from titleclf.runtime.text.languages import words
 
-Family = tuple[str, ...]  # noise draws a family, then one of its entries: small families are drawn as often as large
+Family = tuple[str, ...]  # noise draws a family, then an entry of it: small families are drawn as often as large ones
 
-# An entry that stands twice is drawn twice as often.
+# Entries listed twice are drawn twice as often.
 _NEW = words("new")
 _LIVE = ("Live", "Live", *words("live"), "On Air")
 _REPEAT = ("R", *words("repeat"))
@@ -39,7 +39,7 @@ _RAISED = tuple(
 
 
 def undecorated(title: str) -> str:
-    """Return a title without the decorations that are set apart from it; a title that is nothing else is kept.
+    """Return a title without the decorations that are set apart from it, unless nothing else is left.
 
     "New Amsterdam" is kept, too: words that only a space separates may belong to the title.
     """
@@ -55,9 +55,9 @@ def undecorated(title: str) -> str:
 # The families are built on demand: filling a guide without overrides needs none of them.
 @cache
 def before() -> tuple[Family, ...]:
-    """Return the families that stand before a title.
+    """Return the families that precede a title.
 
-    "Movie: Heat" is in none of them: this decoration gives the genre, and a model should use it.
+    "Movie: Heat" is in none of them: it states the genre, which a model should use.
     """
     return (
         *(_before(_NEW), _before(_NEW), _before(_LIVE), _before(_LIVE), _before(_QUALITY)),
@@ -67,7 +67,7 @@ def before() -> tuple[Family, ...]:
 
 @cache
 def after() -> tuple[Family, ...]:
-    """Return the families that stand after a title."""
+    """Return the families that follow a title."""
     return (
         *(_after(_NEW), _after(_LIVE), _after(_REPEAT), _after(_QUALITY), _after(_SOUND), _after(_AGE)),
         tuple(link + word for word in (*_SYMBOLS, *_RAISED) for link in (" ", " ", "")),
@@ -98,7 +98,7 @@ def _cased(texts: Iterable[str]) -> list[str]:
 
 
 def _length(title: str, decorations: frozenset[str]) -> int:
-    """Return the length of the longest of the decorations that a title begins with, 0 if there is none."""
+    """Return the length of the longest decoration at the start of a title, 0 if there is none."""
     folded = title[: _longest()].lower()
     return next((length for length in range(len(folded), 0, -1) if folded[:length] in decorations), 0)
 

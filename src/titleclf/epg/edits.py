@@ -1,19 +1,19 @@
-"""Edited copies of guides, in another file or in place with a backup, and the undoing of `fill --mark`."""
+"""Edited copies of guides, in another file or in place with a backup, and undoing `fill --mark`."""
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from titleclf.epg.parser import pieces
-from titleclf.epg.streams import STANDARD, Packing, reading, writing
+from titleclf.epg.streams import STANDARD, Compression, reading, writing
 from titleclf.epg.xmltv import Airing, Edit, Piece, TextElement
 from titleclf.runtime.errors import InputError
 from titleclf.runtime.files import keep
 
-_PROVENANCE = "titleclf: "  # begins the keyword that names a filled category
+_PROVENANCE = "titleclf: "  # prefix of the keyword that names a filled category
 
 
 def rewrite(guide: str, output: str | None, edits: Callable[[Piece], Sequence[Edit]]) -> None:
-    """Write `guide` with its edits to `output`, compressed by its suffix, or in place (None) with a backup.
+    """Write `guide` with its edits to `output`, compressed as its suffix says, or in place (None) with a backup.
 
     Raises
     ------
@@ -23,18 +23,18 @@ def rewrite(guide: str, output: str | None, edits: Callable[[Piece], Sequence[Ed
     _check(guide, output)
     count = 0
     with reading(guide) as source:
-        packing = source.packing if output is None else Packing.of_name(output)
-        with writing(output or guide, source.encoding, packing) as write:
+        compression = source.compression if output is None else Compression.of_name(output)
+        with writing(output or guide, source.encoding, compression) as write:
             for piece in pieces(source.chunks, guide):
                 changes = edits(piece)
                 count += len(changes)
                 write(piece.edited(changes))
-            if output is None and count:  # without a change, an older backup is worth more
+            if output is None and count:  # without a change, an older backup must stay
                 keep(Path(guide))
 
 
 def undo(guide: str, output: str | None) -> int:
-    """Write the guide without what `fill --mark` added (None: in place); return the number of programmes that had it.
+    """Write the guide without what `fill --mark` added (None: in place); return the number of changed programmes.
 
     Raises
     ------
@@ -65,7 +65,7 @@ def own_categories(airing: Airing) -> list[str]:
 
 
 def _filled(airing: Airing) -> Iterator[TextElement]:
-    """Yield the provenance keywords of an airing, each with the category that it names if that is still there."""
+    """Yield the provenance keywords of an airing, each followed by the category that it names if still present."""
     categories = list(airing.categories)
     for keyword in airing.keywords:
         if keyword.text.startswith(_PROVENANCE):

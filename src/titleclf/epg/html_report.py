@@ -9,7 +9,7 @@ from titleclf.epg.console import as_hours, as_percent, gap_summary
 from titleclf.epg.fill import Outcome
 from titleclf.epg.report import Part, Report
 
-_MAX_CHANNELS, _MAX_DOUBTS = 500, 200
+_MAX_CHANNELS, _MAX_TITLES = 500, 200
 _STYLE = """
 :root { color-scheme: light dark;
   --line: #d5d9e0; --own: #8a94a6; --filled: #2f7d4f; --unsure: #c98a1b; --faint: #5d6675 }
@@ -40,7 +40,7 @@ def html_page(report: Report) -> str:
         f"<p>{gap_summary(whole)}</p>{_bar(whole)}{_KEY}",
         _section("Categories that would be filled in", _categories(report)),
         _section("Channels", _channels(report.gaps())),
-        _section("Unsure titles with most airtime", _doubts(report)),
+        _section("Unsure titles with the most airtime", _unsure_titles(report)),
     ]
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
@@ -76,23 +76,23 @@ def _channels(gaps: Sequence[Part]) -> str:
     return _table(names, rows) + _left_out(gaps, _MAX_CHANNELS) if rows else "<p>No channel lacks a category.</p>"
 
 
-def _doubts(report: Report) -> str:
-    doubts = report.worst_doubts()
-    if not doubts:
+def _unsure_titles(report: Report) -> str:
+    unsure = report.worst_titles()
+    if not unsure:
         return "<p>None.</p>"
     rows = [
         (
-            *(escape(doubt.title), as_hours(doubt.minutes), f"{doubt.showings:,}"),
-            *(escape(doubt.likeliest), as_percent(doubt.probability)),
+            *(escape(title.title), as_hours(title.minutes), f"{title.showings:,}"),
+            *(escape(title.top1), as_percent(title.probability)),
         )
-        for doubt in doubts[:_MAX_DOUBTS]
+        for title in unsure[:_MAX_TITLES]
     ]
     text = io.StringIO()
-    suggested = [(doubt.title, doubt.likeliest) for doubt in doubts[:_MAX_DOUBTS]]
+    suggested = [(title.title, title.top1) for title in unsure[:_MAX_TITLES]]
     csv.writer(text, lineterminator="\n").writerows([("title", "category"), *suggested])
     return (
         _table(["title", "#airtime", "#showings", "most likely", "#probability"], rows)
-        + _left_out(doubts, _MAX_DOUBTS)
+        + _left_out(unsure, _MAX_TITLES)
         + '<p class="faint" id="csv">Correct these guesses, save them as a file, and pass it to fill with '
         '<code>--overrides</code>:</p><textarea aria-labelledby="csv" spellcheck="false">'
         f"{escape(text.getvalue())}</textarea>"
@@ -108,7 +108,7 @@ def _section(title: str, content: str) -> str:
 
 
 def _table(names: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    # A column with a # in its name holds numbers.
+    # A # before the name of a column marks numbers.
     classes = [' class="n"' if name.startswith("#") else "" for name in names]
     header = "".join(
         f'<th scope="col"{css_class}>{name.lstrip("#")}</th>' for name, css_class in zip(names, classes, strict=True)
@@ -117,6 +117,6 @@ def _table(names: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
         f"<tr>{''.join(f'<td{css_class}>{cell}</td>' for cell, css_class in zip(row, classes, strict=True))}</tr>\n"
         for row in rows
     )
-    # Focusable, so that keyboards can scroll a table that is wider than the page.
+    # Focusable, so that the keyboard can scroll a table that is wider than the page.
     wide = f'<div class="wide" tabindex="0" role="region" aria-label="by {names[0]}">'
     return f"{wide}<table><thead><tr>{header}</tr></thead><tbody>{body}</tbody></table></div>"

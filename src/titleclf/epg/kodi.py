@@ -1,4 +1,4 @@
-"""The genres.xml without which Kodi's add-on for guides (pvr.iptvsimple) colours no programme."""
+"""The genres.xml that Kodi's add-on for guides (pvr.iptvsimple) needs to colour programmes."""
 
 from pathlib import Path
 from xml.sax.saxutils import escape

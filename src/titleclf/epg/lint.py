@@ -34,7 +34,7 @@ class Lint:
     blind: int = 0
 
     def add(self, airing: Airing, profile: Profile, table: GenreTable) -> None:
-        """Count the categories of an airing."""
+        """Add the categories of an airing."""
         texts = [category.text for category in airing.categories]
         facts = Facts(airing.is_episode, airing.minutes)
         self.programmes += 1

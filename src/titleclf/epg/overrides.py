@@ -1,4 +1,4 @@
-"""Overrides: categories that a user gives to titles, ahead of any model."""
+"""Overrides: categories that a user gives to titles, which take precedence over any model."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -13,8 +13,8 @@ from titleclf.runtime.memory.known_titles import KnownTitles
 from titleclf.runtime.tables import Record, is_utf8, read_records, refuse
 from titleclf.runtime.text.title_keys import key_of
 
-# Similarity of a near copy: 86 % of misspelt and 85 % of reformatted copies reach it, and 2 % of the other programmes
-# if every fifth is corrected (results/near_copies.md).
+# Similarity of a near copy: reached by 86 % of misspelt and 85 % of reformatted copies, and by 2 % of other programmes
+# if one in five is corrected (results/near_copies.md).
 MIN_SIMILARITY = 0.7
 
 
@@ -28,7 +28,7 @@ class Override(NamedTuple):
 
 @dataclass
 class Overrides:
-    """The rows of titles, whatever their case, accents and episodes, and the rows of patterns."""
+    """Rows by title, regardless of case, accents and episodes, and rows by pattern."""
 
     titles: dict[str, Override]  # by `key_of`
     patterns: list[tuple[re.Pattern[str], Override]]
@@ -55,7 +55,7 @@ class Overrides:
     def find(self, titles: Iterable[str]) -> dict[str, Override]:
         """Return the rows that apply to titles, by title.
 
-        The row of a title applies first, then the first matching pattern, then the row of the title that it is a near
+        A title's own row takes precedence, then the first matching pattern, then the row of the title that it is a near
         copy of: misspelt, or with decorations.
         """
         matches = {title: self._exact_or_pattern(title) for title in titles}
@@ -65,7 +65,7 @@ class Overrides:
         return rows
 
     def unused(self) -> list[int]:
-        """Return the lines that have applied to no title yet."""
+        """Return the lines of the rows that have not applied to any title yet."""
         rows = [*self.titles.values(), *(row for _, row in self.patterns)]
         return sorted({row.line for row in rows} - self.used)
 
@@ -112,11 +112,11 @@ def _problem(record: Record, categories: Sequence[str]) -> str | None:
         return f"a row must have a title or a pattern. Got {got}. Fill one of them."
     category = cells["category"].strip()
     if category and category not in categories:
-        return f"category must be empty or one of {'; '.join(categories)}. Got {category}. Write it as it stands there."
+        return f"category must be empty or one of {'; '.join(categories)}. Got {category}. Copy its name from there."
     return None
 
 
 def _compiled(pattern: str) -> re.Pattern[str]:
-    # No classes as in fnmatch: brackets are frequent in titles.
+    # Without the character classes of fnmatch: brackets are frequent in titles.
     wild = {"*": ".*", "?": "."}
     return re.compile("".join(wild.get(char) or re.escape(char) for char in pattern), re.IGNORECASE | re.DOTALL)

@@ -11,20 +11,20 @@ from titleclf.epg.genres import Genre
 
 _LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)  # ASCII only, as the readers do
 
-# Only its length distinguishes a film from an episode. An overrunning hour is shorter, and nearly all films are longer.
-# An episode that is called a film may lose its number, a film that is called a series loses nothing.
+# Only length distinguishes a film from an episode: an hour that overruns is shorter, and nearly all films are longer.
+# An episode labelled as a film may lose its number; a film labelled as a series loses nothing.
 FILM_MINUTES = 70
 
 
 class Facts(NamedTuple):
-    """Facts about an airing, besides its title."""
+    """What is known about an airing besides its title."""
 
     is_episode: bool  # it has an episode-num or a sub-title
     minutes: float | None
 
     @property
     def may_be_film(self) -> bool:
-        """Whether a drama with these facts may safely be called a film."""
+        """Whether a drama with these facts can safely be labelled as a film."""
         return not self.is_episode and self.minutes is not None and self.minutes >= FILM_MINUTES
 
 
@@ -36,7 +36,7 @@ class Profile:
     genres: Mapping[Genre, tuple[str, ...]]  # texts to write, most important first
     film: tuple[str, ...]  # texts to write for a film; empty if films and series share one
     vocabulary: tuple[str, ...]  # texts that the reader understands
-    normalize: Callable[[str], str]  # makes texts equal that are equal to the reader
+    normalize: Callable[[str], str]  # maps texts that the reader treats as equal to the same text
     splits_at_commas: bool = False
     reads_first_only: bool = False
 
@@ -47,12 +47,12 @@ class Profile:
         return list(self.genres[genre])
 
     def understands(self, category: str) -> bool:
-        """Return whether the reader assigns this text to a kind of programme."""
+        """Return whether the reader maps this text to a kind of programme."""
         parts = category.split(",") if self.splits_at_commas else [category]
         return any(self.normalize(part) in self._normalized for part in parts)
 
     def understands_any(self, categories: Sequence[str]) -> bool:
-        """Return whether the reader understands an airing by its categories, given in their order."""
+        """Return whether the reader understands an airing with these categories, in this order."""
         return any(map(self.understands, categories[:1] if self.reads_first_only else categories))
 
     def problem(self, category: str) -> str | None:
@@ -64,7 +64,7 @@ class Profile:
         if self.understands(category.strip()):
             return "space around it"
         if self.splits_at_commas and "," in category:
-            return "comma cuts it in two"
+            return "comma splits it in two"
         return self._misspelling(category) or f"unknown to {self.name}"
 
     @cached_property
@@ -72,22 +72,22 @@ class Profile:
         """All texts that `words` may return; the reader may show one without understanding it."""
         return frozenset(self.film).union(*self.genres.values())
 
-    @cached_property  # once, not for every airing
+    @cached_property  # once, not per airing
     def _normalized(self) -> frozenset[str]:
         return frozenset(map(self.normalize, self.vocabulary))
 
     @cached_property
-    def _by_skeleton(self) -> dict[str, str]:
-        return {_skeleton(text): text for text in reversed(self.vocabulary)}
+    def _by_canonical(self) -> dict[str, str]:
+        return {_canonical(text): text for text in reversed(self.vocabulary)}
 
     def _misspelling(self, category: str) -> str | None:
-        understood = self._by_skeleton.get(_skeleton(category))
+        understood = self._by_canonical.get(_canonical(category))
         if understood is None:
             return None
         if category.lower() == understood:
             return "upper case"
         got, expected = _first_difference(category, understood)
-        return f"spelt {got!r} where the reader knows {expected!r}"
+        return f"spelt {got!r} where the reader expects {expected!r}"
 
 
 def _exactly(text: str) -> str:
@@ -103,13 +103,13 @@ def _any_case_and_spaces(text: str) -> str:
     return text if text.endswith(" ") else _any_case(text).replace(" ", "")
 
 
-def _exactly_but_films(text: str) -> str:
-    # MythTV matches its four types exactly, and films once more in any case, for a British grabber.
+def _exactly_except_films(text: str) -> str:
+    # MythTV matches its four types exactly, but also films in any case, for a British grabber.
     lower = _any_case(text)
     return lower if lower in ("movie", "film") else text
 
 
-def _skeleton(text: str) -> str:
+def _canonical(text: str) -> str:
     """Return a text without case, punctuation, British spelling and a plural's s."""
     letters = re.sub(r"\W", "", text).lower().replace("programme", "program")
     return letters.removesuffix("s") if len(letters) > 4 else letters  # New is not News
@@ -123,8 +123,8 @@ def _first_difference(got: str, expected: str) -> tuple[str, str]:
     return got, expected
 
 
-# Texts to show. None of them means another genre to a reader, as "Documentary" (news to Jellyfin) would. MythTV has
-# colours for all of them but Society.
+# Texts to show. No reader takes one of them for another genre, as Jellyfin takes "Documentary" for news. MythTV has
+# colours for all of them except Society.
 READABLE = {
     Genre.movie: "Drama",
     Genre.news: "News",
@@ -138,7 +138,7 @@ READABLE = {
     Genre.leisure: "Leisure/Hobbies",
 }
 
-# The second level of the standard, which tvheadend understands too, as it spells it and without duplicates.
+# The second level of the standard, which tvheadend also understands, in its spelling and without duplicates.
 _SECOND_LEVEL = """
     Detective / Thriller; Adventure / Western / War; Science fiction / Fantasy / Horror; Comedy;
     Soap / Melodrama / Folkloric; Romance; Serious / Classical / Religious / Historical movie / Drama;
@@ -157,7 +157,7 @@ _SECOND_LEVEL = """
     Advertisement / Shopping; Gardening
 """
 _TVHEADEND = {genre: genre.value for genre in Genre} | {Genre.children: "Children's / Youth programs"}
-# "Sports event" means live sport to Channels, which no title shows; "Sports" is a plain tag.
+# "Sports event" means live sport to Channels, which a title can't show; "Sports" is a plain tag.
 _CHANNELS = ("Movie", "Series", "News", "Children", "Sports event")
 _PLEX = ("Movie", "Series", "News", "Children", "Sports")
 _JELLYFIN = """
@@ -209,7 +209,7 @@ PROFILES: dict[str, Profile] = {
             normalize=_any_case,
             splits_at_commas=True,
         ),
-        # Emby too. It erases the episode's number and title of a film.
+        # For Emby, too. It removes the episode number and title of a film.
         Profile(
             name="jellyfin",
             genres=_single(READABLE),
@@ -224,13 +224,13 @@ PROFILES: dict[str, Profile] = {
             vocabulary=_PLEX,
             normalize=_exactly,
         ),
-        # Needs one text for the type, and shows the first other one.
+        # Needs one text for the type, and shows the first of the others.
         Profile(
             name="mythtv",
             genres={genre: _mythtv(genre) for genre in Genre},
             film=("movie", "Movie"),
             vocabulary=("movie", "series", "sports", "tvshow", "film"),
-            normalize=_exactly_but_films,
+            normalize=_exactly_except_films,
         ),
         Profile(
             name="enigma2",

@@ -1,4 +1,4 @@
-"""What `fill` would do with a guide, by channel, and the unsure titles with most airtime."""
+"""What `fill` would do with a guide, by channel, and the unsure titles with the most airtime."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ class Part:
     outcomes: Counter[Outcome] = field(default_factory=Counter)
     missing: int = 0
     overridden: int = 0
-    filled_probability: float = 0.0  # summed over the filled ones
+    filled_probability: float = 0.0  # sum over the filled ones
     unsure_minutes: float = 0.0
 
     def add(self, settled: Settled) -> None:
@@ -51,11 +51,11 @@ class Part:
 
 
 @dataclass
-class Doubt:
-    """An unsure title: its most probable category, the number of its airings, and their minutes in all."""
+class UnsureTitle:
+    """An unsure title: its most probable category, the number of its airings, and their total minutes."""
 
     title: str
-    likeliest: str
+    top1: str
     probability: float
     showings: int = 0
     minutes: float = 0.0
@@ -67,7 +67,7 @@ class Report:
 
     whole: Part
     channels: dict[str, Part] = field(default_factory=dict)
-    doubts: dict[str, Doubt] = field(default_factory=dict)
+    unsure: dict[str, UnsureTitle] = field(default_factory=dict)
     categories: Counter[str] = field(default_factory=Counter)
     unused_overrides: list[int] = field(default_factory=list)  # lines of the file
 
@@ -81,23 +81,24 @@ class Report:
         if settled.outcome is Outcome.filled:
             self.categories.update(decision.categories)
         elif settled.outcome is Outcome.unsure:
-            doubt = self.doubts.setdefault(airing.title, Doubt(airing.title, decision.top1, decision.probability))
-            doubt.showings += 1
-            doubt.minutes += airing.minutes or 0.0
+            new = UnsureTitle(airing.title, decision.top1, decision.probability)
+            title = self.unsure.setdefault(airing.title, new)
+            title.showings += 1
+            title.minutes += airing.minutes or 0.0
 
     def name_channels(self, names: Mapping[str, str]) -> None:
-        """Name the channels; `names` are by id, and one that lacks a name keeps its id."""
+        """Name the channels by their ids; one without a name keeps its id."""
         for channel, part in self.channels.items():
             part.name = names.get(channel) or channel
 
     def gaps(self) -> list[Part]:
-        """Return the channels that lack categories or would get some, those with most gaps first."""
+        """Return the channels that lack categories or would get some, those with the most gaps first."""
         parts = [part for part in self.channels.values() if part.missing or part.attempted]
         return sorted(parts, key=lambda part: (-part.missing, -part.attempted, part.name))
 
-    def worst_doubts(self) -> list[Doubt]:
-        """Return the unsure titles, those with most airtime first."""
-        return sorted(self.doubts.values(), key=lambda doubt: (-doubt.minutes, -doubt.showings, doubt.title))
+    def worst_titles(self) -> list[UnsureTitle]:
+        """Return the unsure titles, those with the most airtime first."""
+        return sorted(self.unsure.values(), key=lambda title: (-title.minutes, -title.showings, title.title))
 
 
 def report(guide: str, filler: Filler) -> Report:

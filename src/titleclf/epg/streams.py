@@ -1,4 +1,4 @@
-"""Guides as streams of UTF-8, whatever their encoding and compression, and files written in the same ones."""
+"""Guides as streams of UTF-8, read and written in any encoding and compression."""
 
 import codecs
 import gzip
@@ -28,16 +28,16 @@ _WITHOUT_MARK = ((b"<\x00", "utf-16-le"), (b"\x00<", "utf-16-be"))
 _DECLARED = re.compile(rb"""\s*<\?xml[^>]*?\sencoding\s*=\s*["']([A-Za-z0-9._:-]+)["']""")
 
 
-class Packing(StrEnum):
-    """How a file is compressed, as the ending of its name."""
+class Compression(StrEnum):
+    """The compression of a file, as the suffix of its name."""
 
     none = ""
     gz = ".gz"
     xz = ".xz"
 
     @classmethod
-    def of_name(cls, guide: str) -> "Packing":
-        """Return the compression that a guide's name stands for."""
+    def of_name(cls, guide: str) -> "Compression":
+        """Return the compression that a guide's name implies."""
         suffix = Path(guide).suffix.lower()
         return cls(suffix) if suffix in list(cls) else cls.none
 
@@ -46,12 +46,12 @@ class Source(NamedTuple):
     """A guide that is being read; its content comes in chunks of UTF-8."""
 
     encoding: str
-    packing: Packing
+    compression: Compression
     chunks: Iterator[bytes]
 
 
 def is_guide(path: Path) -> bool:
-    """Return whether a file's name is that of a guide."""
+    """Return whether a file is a guide, by its name."""
     return path.name.lower().removesuffix(".gz").removesuffix(".xz").endswith((".xml", ".xmltv"))
 
 
@@ -67,7 +67,7 @@ def reading(guide: str) -> Iterator[Source]:
     Raises
     ------
     InputError
-        If the file is missing, cut off, or not in the encoding that it declares.
+        If the file is missing, truncated, or not in the encoding that it declares.
     """
     with ExitStack() as stack:
         file = stack.enter_context(_opened(guide))
@@ -75,16 +75,16 @@ def reading(guide: str) -> Iterator[Source]:
         bar = stack.enter_context(
             tqdm(total=size, unit="B", unit_scale=True, disable=None, leave=False, desc=Path(guide).name)
         )
-        packing = _packing(file)
+        compression = _compression(file)
         name = display_name(guide)
-        raw = _chunks(_unpacked(file, packing), name, lambda: bar.update(file.tell() - bar.n) if size else None)
+        raw = _chunks(_decompressed(file, compression), name, lambda: bar.update(file.tell() - bar.n) if size else None)
         first = next(raw, b"")
         encoding = _encoding_of(first, name)
-        yield Source(encoding, packing, _to_utf8(first, raw, encoding, name))
+        yield Source(encoding, compression, _to_utf8(first, raw, encoding, name))
 
 
 @contextmanager
-def writing(guide: str, encoding: str, packing: Packing) -> Iterator[Callable[[bytes], object]]:
+def writing(guide: str, encoding: str, compression: Compression) -> Iterator[Callable[[bytes], object]]:
     """Yield a function that writes chunks of UTF-8 as a guide in `encoding`.
 
     The guide replaces an older file, or goes to standard output (`-`), once the block ends without an error.
@@ -97,8 +97,8 @@ def writing(guide: str, encoding: str, packing: Packing) -> Iterator[Callable[[b
             shutil.copyfileobj(whole, sys.stdout.buffer)
             sys.stdout.buffer.flush()
         return
-    with replacing(Path(guide)) as new, new.open("wb") as file, closing(_packed(file, packing)) as packed:
-        yield _from_utf8(packed, encoding)
+    with replacing(Path(guide)) as new, new.open("wb") as file, closing(_compressed(file, compression)) as compressed:
+        yield _from_utf8(compressed, encoding)
 
 
 def _opened(guide: str) -> IO[bytes]:
@@ -106,34 +106,34 @@ def _opened(guide: str) -> IO[bytes]:
         return sys.stdin.buffer
     path = Path(guide)
     if not path.exists():
-        raise InputError(f"{guide} must be a file that exists. Got nothing there. Check the path.")
+        raise InputError(f"{guide}: no such file. Check the path.")
     if path.is_dir():
         raise InputError(f"{guide} must be a file. Got a folder. Name a file in it.")
     return path.open("rb")
 
 
-def _packing(file: IO[bytes]) -> Packing:
-    # Names can be wrong, the first bytes can't.
-    beginning = file.peek(len(_XZ))  # type: ignore[attr-defined]
-    if beginning.startswith(_GZIP):
-        return Packing.gz
-    return Packing.xz if beginning.startswith(_XZ) else Packing.none
+def _compression(file: IO[bytes]) -> Compression:
+    # The name may be wrong; the first bytes can't be.
+    start = file.peek(len(_XZ))  # type: ignore[attr-defined]
+    if start.startswith(_GZIP):
+        return Compression.gz
+    return Compression.xz if start.startswith(_XZ) else Compression.none
 
 
-def _unpacked(file: IO[bytes], packing: Packing) -> IO[bytes]:
-    match packing:
-        case Packing.gz:
+def _decompressed(file: IO[bytes], compression: Compression) -> IO[bytes]:
+    match compression:
+        case Compression.gz:
             return gzip.open(file)  # type: ignore[return-value]
-        case Packing.xz:
+        case Compression.xz:
             return lzma.open(file)
     return file
 
 
-def _packed(file: IO[bytes], packing: Packing) -> IO[bytes]:
-    match packing:
-        case Packing.gz:  # no name and no time: the same guide gives the same bytes
+def _compressed(file: IO[bytes], compression: Compression) -> IO[bytes]:
+    match compression:
+        case Compression.gz:  # without name and time, so that the same guide gives the same bytes
             return gzip.GzipFile("", "wb", 6, file, mtime=0)  # type: ignore[return-value]
-        case Packing.xz:
+        case Compression.xz:
             return lzma.open(file, "wb", preset=3)
     return file
 
@@ -147,18 +147,18 @@ def _chunks(file: IO[bytes], guide: str, advance: Callable[[], object]) -> Itera
         raise InputError(f"{guide} must be whole. Got: {error}. Fetch it again.") from error
 
 
-def _encoding_of(beginning: bytes, guide: str) -> str:
+def _encoding_of(start: bytes, guide: str) -> str:
     for mark, encoding in (*_BYTE_ORDER_MARKS, *_WITHOUT_MARK):
-        if beginning.startswith(mark):
+        if start.startswith(mark):
             return encoding
-    match = _DECLARED.match(beginning)
+    match = _DECLARED.match(start)
     name = match.group(1).decode() if match else "utf-8"
     encoding = ""
     try:
         encoding = codecs.lookup(name).name
-        # The guide begins in an ASCII superset, not in UTF-16; and the encoding must be able to write any category.
+        # The declaration is readable as ASCII, so it can't be UTF-16; and the encoding must be able to write any text.
         is_possible = b"<?xml".decode(encoding) == "<?xml" and bool("日".encode(encoding, "xmlcharrefreplace"))
-    except (LookupError, UnicodeError):  # no codec, or one that is not for text
+    except (LookupError, UnicodeError):  # no codec, or none for text
         is_possible = False
     if not is_possible:
         raise InputError(f"{guide} must be in the encoding that it declares. Got {name}. Save it as UTF-8.")

@@ -1,4 +1,4 @@
-"""Precision and coverage (of tags: recall) of a model's predictions at its thresholds."""
+"""Precision and coverage (for tags, recall) of a model's predictions at its thresholds."""
 
 import numpy as np
 
@@ -10,10 +10,10 @@ REPORTED = (0.8, 0.85, 0.9, 0.95, 0.98)
 
 
 def coverage(probabilities: Floats, labels: Labels, thresholds: Thresholds, target: float) -> Metrics:
-    """Return coverage and precision, of probabilities (titles, categories) and labels (titles,).
+    """Return coverage and precision for probabilities (titles, categories) and labels (titles,).
 
     `coverage` and `thresholds` are measured at the model's thresholds. `coverage_at_precision` is for comparing models:
-    the highest coverage at each precision of one threshold for all categories, chosen on these very titles.
+    the highest coverage at each precision with one threshold for all categories, chosen on these same titles.
     """
     confidence, predicted = probabilities.max(axis=1), probabilities.argmax(axis=1)
     is_right = predicted == labels
@@ -41,7 +41,7 @@ def coverage(probabilities: Floats, labels: Labels, thresholds: Thresholds, targ
 
 
 def coverage_curve(confidence: Floats, is_right: Bools) -> tuple[Floats, Floats]:
-    """Return coverage and precision (thresholds,) at each threshold that separates titles, from the highest down."""
+    """Return coverage and precision (thresholds,) at each threshold that separates titles, in descending order."""
     order = np.argsort(-confidence, kind="stable")
     ends = np.flatnonzero(np.diff(confidence[order], append=-np.inf))  # no threshold separates equal confidences
     return (ends + 1) / len(confidence), is_right[order].cumsum()[ends] / (ends + 1)
@@ -57,7 +57,7 @@ def coverage_sentence(metrics: Metrics) -> str:
 
 
 def tag_coverage(probabilities: Floats, tags: Bools, thresholds: Thresholds, target: float) -> Metrics:
-    """Return precision and recall, of probabilities and tags (titles, categories), in all and of each tag."""
+    """Return precision and recall for probabilities and tags (titles, categories), overall and by tag."""
     at_target = thresholds.at(target)
     is_predicted = probabilities >= at_target
     return {

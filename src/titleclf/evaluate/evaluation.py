@@ -55,7 +55,7 @@ def evaluate(config: EvaluateConfig) -> Metrics:
     if config.evaluate.category_precision:
         wishes = precision_by_category(config.evaluate.category_precision, contents.categories)
         contents.thresholds = replace(contents.thresholds, wishes=wishes)
-    contents.thresholds.at(config.evaluate.target_precision)  # refuses too high a target before titles are read
+    contents.thresholds.at(config.evaluate.target_precision)  # rejects too high a target before titles are read
     train = None
     if config.path is not None:
         titles = read_labelled(config.path, config.columns, contents.categories, contents.task)
@@ -104,7 +104,7 @@ def seen_and_unseen(
 ) -> dict[str, LabelledTitles]:
     """Return the titles that are not in training as `unseen`, and those that are as `known`.
 
-    `known` are all titles of `train`, if given. If neither `train` nor `memory` is, all titles are `judged`.
+    `known` are all titles of `train`, if given. Without `train` and `memory`, all titles are `judged`.
     """
     if memory is not None:
         keys = set(memory.known.keys)
@@ -121,7 +121,7 @@ def _robustness(
     classifier: Classifier[Network], titles: LabelledTitles, train: LabelledTitles | None, count: int
 ) -> Metrics:
     contents = classifier.contents
-    memory = contents.memory if contents.info.remembers_training else None  # other titles say nothing about training
+    memory = contents.memory if contents.info.remembers_training else None  # other titles are irrelevant here
     groups = seen_and_unseen(titles, train, memory)
     return robustness(classifier.targets, groups, count, EVALUATIONS[contents.task].scoring)
 
@@ -133,13 +133,13 @@ def _report_folder(config: EvaluateConfig) -> Path:
 
 
 def _own_titles(model: Path, classifier: Classifier[Network]) -> tuple[LabelledTitles, LabelledTitles]:
-    """Return the training and the test titles of a run; its files must not have changed since training."""
+    """Return the training and test titles of a run, whose files must not have changed since training."""
     config, contents = load_config(model, TrainConfig), classifier.contents
     frames, digest = read_splits(config)
     if digest != contents.info.fingerprint:
         files = " and ".join(filter(None, [config.data.path, config.data.corrections]))
         raise InputError(
-            f"{files} must be as it was in training. Got other titles. Give path=FILE to evaluate on others."
+            f"{files} must be unchanged since training. Got other titles. Pass path=FILE to evaluate on others."
         )
     train, test = (
         LabelledTitles.from_frame(frame, contents.categories, contents.task) for frame in (frames.train, frames.test)

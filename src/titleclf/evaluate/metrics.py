@@ -27,7 +27,7 @@ def expected_calibration_error(probabilities: Floats, labels: Labels, bins: int)
 
 
 def calibration(probabilities: Floats, labels: Labels, bins: int) -> list[dict[str, float]]:
-    """Return mean confidence, accuracy and number of titles of each bin of equal width that is not empty."""
+    """Return mean confidence, accuracy and number of titles of each non-empty bin of equal width."""
     is_right = probabilities.argmax(axis=1) == labels
     return calibration_bins(probabilities.max(axis=1), is_right, bins, "accuracy", "titles")
 
@@ -35,9 +35,9 @@ def calibration(probabilities: Floats, labels: Labels, bins: int) -> list[dict[s
 def calibration_bins(
     probabilities: Floats, is_true: Bools, bins: int, frequency: str, count: str
 ) -> list[dict[str, float]]:
-    """Return mean probability, frequency of truth and count of each bin of equal width that is not empty.
+    """Return mean probability, frequency of truth and count of each non-empty bin of equal width.
 
-    Probabilities and `is_true` have the same shape. `frequency` and `count` are the keys that a report uses.
+    Probabilities and `is_true` have the same shape. `frequency` and `count` are the keys in a report.
     """
     numbers = np.minimum((probabilities * bins).astype(int), bins - 1)
     return [
@@ -62,7 +62,7 @@ def loss(clean: Labels, noisy: Labels, labels: Labels) -> float:
 
 
 def main_score(scores: Metrics) -> str:
-    """Return the name of the main score: accuracy, or micro-F1 of tags."""
+    """Return the name of the main score: accuracy, or for tags micro-F1."""
     return next(name for name in SCORES if name in scores)
 
 
@@ -78,7 +78,7 @@ def summary(predicted: Labels, labels: Labels) -> Metrics:
 def measure(
     logits: Floats, labels: Labels, languages: npt.NDArray[np.str_], contents: BundleContents, bins: int
 ) -> Metrics:
-    """Return the scores in a report, except coverage and robustness; logits are (titles, categories)."""
+    """Return the scores for a report, except coverage and robustness; logits are (titles, categories)."""
     temperature = contents.temperature
     if not isinstance(temperature, Temperature):
         raise TypeError(f"one category per title needs a Temperature, not {type(temperature).__name__}")
@@ -109,7 +109,7 @@ def each_language(
     targets: Labels | Bools,
     languages: npt.NDArray[np.str_],
 ) -> Metrics:
-    """Return the summary of the titles of each language; all arrays begin with titles."""
+    """Return the summary for each language; the first axis of all arrays is titles."""
     return {
         str(language): summary(predicted[languages == language], targets[languages == language])
         for language in np.unique(languages)

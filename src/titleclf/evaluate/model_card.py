@@ -40,7 +40,7 @@ Predicts the {wording.predicts} of a TV programme from its title. Made with titl
 - {wording.coverage(metrics)}{robustness}
 
 {by_language(metrics)}
-Limits: the model knows no programme, only spellings and the titles in its memory. Short titles and names carry little
+Limits: the model knows no programmes, only spellings and the titles in its memory. Short titles and names carry little
 information, and their probabilities reflect this. A wrong "Movie / Drama" can cost a guide its episode numbers: use
 `--precision`, and the model abstains where it is unsure.
 """
@@ -61,7 +61,7 @@ def _tag_scores(metrics: Metrics) -> str:
 def _memory(titles: int) -> str:
     return (
         f"{titles:,} known titles, without case, accents and episodes, are in `{MEMORY}` with their categories:\n"
-        "  everybody with this folder can read them. A model trained with `memory=none` holds none."
+        "  anyone with this folder can read them. A model trained with `memory=none` holds none."
     )
 
 

@@ -17,7 +17,7 @@ from titleclf.runtime.arrays import Bools, Floats
 from titleclf.runtime.bundle.contents import Metrics
 from titleclf.runtime.files import replacing
 
-MIN_PREDICTIONS = 20  # the precision of fewer is noise
+MIN_PREDICTIONS = 20  # with fewer, precision is noise
 _NEARLY_ALL = 0.95
 
 
@@ -96,18 +96,20 @@ def draw_robustness(path: Path, groups: Metrics) -> None:
     score = main_score(groups[first]["clean"])
     for part in ("kinds", "formats"):
         parts[part].sort(key=lambda row: -row.scores[first][score])
-    heights = [len(conditions) + 1 for conditions in parts.values()]
-    figure = Figure(figsize=(4 + 3 * len(groups), 1 + 0.28 * sum(heights)), layout="constrained")
-    grid = figure.subplots(len(parts), len(groups), sharex="col", sharey="row", height_ratios=heights, squeeze=False)
+    row_heights = [len(conditions) + 1 for conditions in parts.values()]
+    figure = Figure(figsize=(4 + 3 * len(groups), 1 + 0.28 * sum(row_heights)), layout="constrained")
+    grid = figure.subplots(
+        len(parts), len(groups), sharex="col", sharey="row", height_ratios=row_heights, squeeze=False
+    )
     for number, (column, (name, group)) in enumerate(zip(grid.T, groups.items(), strict=True)):
         colour, clean = f"C{number}", group["clean"][score]
         for axes, (part, conditions) in zip(column, parts.items(), strict=True):
-            places = np.arange(len(conditions))
+            heights = np.arange(len(conditions))
             values = [row.scores[name][score] for row in conditions]
             axes.axvline(clean, color="grey", linestyle=":", linewidth=1)
-            axes.hlines(places, values, clean, color=colour, alpha=0.4)
-            axes.scatter(values, places, color=colour, zorder=3)
-            axes.set_yticks(places, [_row_label(row) for row in conditions])
+            axes.hlines(heights, values, clean, color=colour, alpha=0.4)
+            axes.scatter(values, heights, color=colour, zorder=3)
+            axes.set_yticks(heights, [_row_label(row) for row in conditions])
             axes.set_ylim(len(conditions) - 0.4, -0.6)  # the first on top
             axes.grid(axis="x", alpha=0.3)
             if number == 0:
@@ -127,12 +129,12 @@ def _align(columns: Sequence[Axes]) -> None:
 
 
 def _row_label(row: Row) -> str:
-    # Noise that changes few titles costs little for that reason alone.
+    # Noise that changes few titles costs little for this reason alone.
     return row.label if row.changed > _NEARLY_ALL else f"{row.label} ({row.changed:.0%} of titles)"
 
 
 def scatter_precisions(axes: Axes, points: Mapping[str, tuple[float, float | None]], label: str) -> None:
-    """Draw points by their requested precision, which is written beside them; a precision of None is left out."""
+    """Draw points with their requested precision beside them, except those whose precision is None."""
     reached = {requested: (x, precision) for requested, (x, precision) in points.items() if precision is not None}
     axes.scatter(
         [x for x, _ in reached.values()],
@@ -152,7 +154,7 @@ def scatter_precisions(axes: Axes, points: Mapping[str, tuple[float, float | Non
 
 
 def without_formulas(text: str) -> str:
-    """Return text for matplotlib, in which a dollar sign would start a formula."""
+    """Return text for matplotlib, with escaped dollar signs: they would start formulas."""
     return text.replace("$", r"\$")
 
 

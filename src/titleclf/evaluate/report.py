@@ -14,7 +14,7 @@ from titleclf.runtime.arrays import Floats, Labels
 from titleclf.runtime.bundle.contents import Metrics
 from titleclf.runtime.files import write_text
 
-MISTAKES = 15  # titles that a report lists
+MISTAKES = 15  # titles in a report
 
 
 def write_report(folder: Path, metrics: Metrics, titles: LabelledTitles, probabilities: Floats) -> None:
@@ -31,7 +31,7 @@ def write_report(folder: Path, metrics: Metrics, titles: LabelledTitles, probabi
 
 
 def write_sections(folder: Path, metrics: Metrics, overview: str, scores: Sequence[str], mistakes: str) -> None:
-    """Write metrics.json, report.md and robustness.png: what reports of all tasks share, around a task's own sections.
+    """Write the files that all tasks share: metrics.json, report.md with the task's own sections, and robustness.png.
 
     `overview` is the heading and the first lines of a list; `scores` begin with the table of categories.
     """
@@ -49,7 +49,7 @@ def write_sections(folder: Path, metrics: Metrics, overview: str, scores: Sequen
 
 
 def table(metrics: Metrics) -> str:
-    """Return precision, recall and F1 of each category as a Markdown table that lines up in a terminal."""
+    """Return precision, recall and F1 of each category as a Markdown table that is aligned in a terminal."""
     width = max(len(category) for category in [*metrics["categories"], "accuracy / macro-F1"])
     lines = [
         f"| {'category':<{width}} | precision | recall |   F1 | titles |",
@@ -84,10 +84,10 @@ def _coverage(metrics: Metrics) -> str:
         "| ---: | ---: | ---: | ---: |",
     ]
     for wanted, row in metrics["coverage"].items():
-        mark = " (the target)" if float(wanted) == metrics["target_precision"] else ""
+        note = " (the target)" if float(wanted) == metrics["target_precision"] else ""
         best = metrics["coverage_at_precision"][wanted]
         lines.append(
-            f"| {float(wanted):.1%}{mark} | {as_percent(row['precision'])} | {row['coverage']:.1%} | {best:.1%} |"
+            f"| {float(wanted):.1%}{note} | {as_percent(row['precision'])} | {row['coverage']:.1%} | {best:.1%} |"
         )
     return "\n".join(lines) + "\n"
 
@@ -123,7 +123,7 @@ def _noise_section(groups: Metrics) -> str:
         "",
         f"The same titles, clean and noisy: {' and '.join(sizes)}.",
         "`changed` is the fraction of titles that the noise changes: few have diacritics to lose. All titles are",
-        f"scored; `lost` is what the changed ones alone lose, in points of {score}.",
+        f"scored; `lost` is the loss on the changed ones alone, in points of {score}.",
         "",
         "| titles | changed |" + "".join(f" {name}: {score} | macro-F1 | lost |" for name in groups),
         "| --- | ---: |" + " ---: | ---: | ---: |" * len(groups),

@@ -1,4 +1,4 @@
-"""Robustness: accuracy, or micro-F1 of tags, on titles that are misspelt or in a channel's format."""
+"""Robustness: accuracy, or for tags micro-F1, on titles that are misspelt or in a channel's format."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -19,14 +19,14 @@ GROUPS = {"unseen": "not in training", "known": "from training", "judged": "from
 PARTS = {"misspellings": "Misspellings", "kinds": "One misspelling, by kind", "formats": "Channel formats"}
 ANY = "any"  # all formats mixed
 EDITS = (1, 2, 3)
-_ABOUT = {"accuracy": "Accuracy on", "micro_f1": "Micro-F1 on"}
+_PREFIXES = {"accuracy": "Accuracy on", "micro_f1": "Micro-F1 on"}
 _SEED = int.from_bytes(b"robustness")  # longer than any training seed: evaluation never repeats training's noise
 
 Predict = Callable[[Programmes], Targets]
 
 
 class Scoring(NamedTuple):
-    """How predictions are scored: `summary(predicted, true)`, and `loss(clean, noisy, true)` of two predictions."""
+    """How predictions are scored: `summary(predicted, true)`, and `loss(clean, noisy, true)` between two of them."""
 
     summary: Callable[[Any, Any], Metrics]
     loss: Callable[[Any, Any, Any], float]
@@ -63,8 +63,8 @@ def robustness(predict: Predict, groups: Mapping[str, LabelledTitles], titles: i
     """Return the scores of at most `titles` titles of each group, clean and in each condition.
 
     The result is `{group: {clean: scores, misspellings: {1: scores, ...}, kinds: {...}, formats: {...}}}`. A condition
-    is scored on all titles of a group. `changed` is the fraction that it changes (few titles have diacritics to lose),
-    and `loss` the score that these alone lose, None if it changes none.
+    is scored on all titles of a group. `changed` is the fraction of titles that it changes (few have diacritics to
+    lose), and `loss` what the score of these alone loses, None if it changes none.
     """
     samples = {name: _sample(group, titles) for name, group in groups.items() if titles and len(group)}
     clean = {name: predict(group.programmes) for name, group in samples.items()}
@@ -81,7 +81,7 @@ def robustness(predict: Predict, groups: Mapping[str, LabelledTitles], titles: i
 
 
 def rows(groups: Metrics, part: str) -> list[Row]:
-    """Return the conditions of a part as rows of a table."""
+    """Return the conditions of a part as table rows."""
     sizes = [group["clean"]["titles"] for group in groups.values()]
     table = []
     for name in next(iter(groups.values()))[part]:
@@ -105,7 +105,7 @@ def robustness_line(group: Metrics) -> str:
 def robustness_summary(groups: Metrics) -> str:
     """Return a line of text per group."""
     return "".join(
-        f"{_ABOUT[main_score(group['clean'])]} {name} titles: {robustness_line(group)}.\n"
+        f"{_PREFIXES[main_score(group['clean'])]} {name} titles: {robustness_line(group)}.\n"
         for name, group in groups.items()
     )
 

@@ -13,7 +13,7 @@ from titleclf.runtime.calibration import NO_TAG_TEMPERATURE, TagTemperature
 
 
 def negative_log_likelihood(logits: Floats, tags: Bools, temperature: TagTemperature = NO_TAG_TEMPERATURE) -> float:
-    """Return the mean of -log p(tags), of logits and tags (titles, categories), in nats per title."""
+    """Return the mean of -log p(tags) for logits and tags (titles, categories), in nats per title."""
     signed = np.where(tags, 1, -1) * temperature.tempered(logits)
     return float(np.logaddexp(0, -signed).sum(axis=1).mean())
 
@@ -24,12 +24,12 @@ def expected_calibration_error(probabilities: Floats, tags: Bools, bins: int) ->
 
 
 def calibration(probabilities: Floats, tags: Bools, bins: int) -> list[dict[str, float]]:
-    """Return mean probability, frequency and number of title-tag pairs of each bin of equal width that is not empty."""
+    """Return mean probability, frequency and number of title-tag pairs of each non-empty bin of equal width."""
     return calibration_bins(probabilities, tags, bins, "share", "pairs")
 
 
 def summary(predicted: Bools, tags: Bools) -> Metrics:
-    """Return micro-F1, macro-F1 over the tags that occur, and subset accuracy, of tags (titles, categories)."""
+    """Return micro-F1, macro-F1 over the tags that occur, and subset accuracy for tags (titles, categories)."""
     occur = tags.any(axis=0)
     return {
         "titles": len(tags),
@@ -40,12 +40,12 @@ def summary(predicted: Bools, tags: Bools) -> Metrics:
 
 
 def loss(clean: Bools, noisy: Bools, tags: Bools) -> float:
-    """Return the micro-F1 lost to noise, from the tags that were predicted for clean and noisy titles."""
+    """Return the micro-F1 lost to noise, from the predicted tags of clean and noisy titles."""
     return float(summary(clean, tags)["micro_f1"] - summary(noisy, tags)["micro_f1"])
 
 
 def average_precisions(probabilities: Floats, tags: Bools) -> list[float | None]:
-    """Return the average precision of each tag (Manning et al. 2008, section 8.4), None where no title has it."""
+    """Return the average precision of each tag (Manning et al. 2008, section 8.4), None if no title has it."""
     return [
         float(average_precision_score(true, column)) if true.any() else None
         for column, true in zip(probabilities.T, tags.T, strict=True)
@@ -55,7 +55,7 @@ def average_precisions(probabilities: Floats, tags: Bools) -> list[float | None]
 def measure(
     logits: Floats, tags: Bools, languages: npt.NDArray[np.str_], contents: BundleContents, bins: int
 ) -> Metrics:
-    """Return the scores in a report, except coverage and robustness; logits and tags are (titles, categories)."""
+    """Return the scores for a report, except coverage and robustness; logits and tags are (titles, categories)."""
     temperature = contents.temperature
     if not isinstance(temperature, TagTemperature):
         raise TypeError(f"several tags per title need a TagTemperature, not {type(temperature).__name__}")

@@ -83,7 +83,7 @@ def draw_coverage(path: Path, metrics: Metrics, probabilities: Floats, tags: Boo
 
 
 def draw_calibration(path: Path, metrics: Metrics) -> None:
-    """Draw how often tags apply over their probability, and the number of title-tag pairs in each bin."""
+    """Draw the frequency of tags over their probability, and the number of title-tag pairs in each bin."""
     bins = pd.DataFrame(metrics["calibration"]).rename(columns={"share": "frequency", "pairs": "count"})
     figure, above, below = calibration_figure(bins, metrics["expected_calibration_error"])
     above.set(ylabel="frequency")

@@ -23,7 +23,7 @@ def write_report(folder: Path, metrics: Metrics, titles: LabelledTitles, probabi
 
 
 def table(metrics: Metrics) -> str:
-    """Return the scores of each tag as a Markdown table that lines up in a terminal; AP is average precision."""
+    """Return the scores of each tag as a Markdown table that is aligned in a terminal; AP is average precision."""
     width = max(len(category) for category in [*metrics["categories"], "micro-F1 / macro-F1"])
     lines = [
         f"| {'category':<{width}} | precision | recall |   F1 |   AP | threshold | titles |",
@@ -65,8 +65,8 @@ def _coverage(metrics: Metrics) -> str:
         f"| the best F1 | {as_percent(metrics['unasked']['precision'])} | {metrics['unasked']['recall']:.1%} |",
     ]
     for wanted, row in metrics["coverage"].items():
-        mark = " (the target)" if float(wanted) == metrics["target_precision"] else ""
-        lines.append(f"| {float(wanted):.1%}{mark} | {as_percent(row['precision'])} | {row['recall']:.1%} |")
+        note = " (the target)" if float(wanted) == metrics["target_precision"] else ""
+        lines.append(f"| {float(wanted):.1%}{note} | {as_percent(row['precision'])} | {row['recall']:.1%} |")
     return "\n".join(lines) + "\n"
 
 
@@ -91,8 +91,8 @@ def _mistakes(metrics: Metrics, titles: LabelledTitles, probabilities: Floats) -
     lines = ["## Most confident mistakes", "", "| title | tags | also predicted | probability |"]
     lines.append("| --- | --- | --- | ---: |")
     rows, columns = np.nonzero(titles.targets == 0)
-    surest = np.argsort(-probabilities[rows, columns], kind="stable")[:MISTAKES]
-    for row, column in zip(rows[surest], columns[surest], strict=True):
+    most_confident = np.argsort(-probabilities[rows, columns], kind="stable")[:MISTAKES]
+    for row, column in zip(rows[most_confident], columns[most_confident], strict=True):
         title = titles.titles[row].replace(BAR, f"\\{BAR}")
         tags = "; ".join(categories[number] for number in np.flatnonzero(titles.targets[row]))
         lines.append(f"| {title} | {tags} | {categories[column]} | {probabilities[row, column]:.0%} |")

@@ -1,7 +1,7 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
-"""The slowest parts of prediction, compiled; each has a twin in Python with the same results, to the bit if possible.
+"""The slowest parts of prediction, compiled; each has a twin in Python with the same results, bit for bit where possible.
 
-Indices are not checked here: loading a bundle has checked ids, buckets and rows.
+Indices are not checked here: ids, buckets and rows are checked when a bundle is loaded.
 """
 
 from cython cimport floating
@@ -27,7 +27,7 @@ cdef extern from *:
     #endif
     """
     enum: LANES  # as in folded_network
-    void ADD(int16_t* sums, const int16_t* numbers) noexcept nogil  # LANES at once: compilers don't vectorize it
+    void ADD(int16_t* sums, const int16_t* numbers) noexcept nogil  # LANES at once: compilers don't vectorize this
     void ADD_TO_WIDE(int32_t* sums, const int16_t* numbers) noexcept nogil
     void PREFETCH(const void* address) noexcept nogil
 
@@ -37,10 +37,10 @@ cdef enum:
     UNSEEN = 0  # as in memory.prefilter
     GAP = 1
     DIGIT = 2
-    UNSURE = 3
+    AMBIGUOUS = 3
     WIDE = 256
-    NO_ID = 0  # of characters that were not looked up yet
-    FIRST_BITS = 16  # of a hash, which distinguish most
+    NO_ID = 0  # of characters not looked up yet
+    PREFIX_BITS = 16  # the first bits of a hash, which distinguish most of them
 
 cdef uint64_t FACTOR = 0x9E3779B97F4A7C15  # as in text.ngrams and memory.prefilter
 
@@ -48,7 +48,7 @@ cdef uint64_t FACTOR = 0x9E3779B97F4A7C15  # as in text.ngrams and memory.prefil
 def decode(const uint8_t[:, ::1] scores, const int32_t[::1] rows, const uint8_t[::1] coarse, units, out):
     """Decode the scores (rows, columns) of `rows` (buckets,) into `out` (buckets, width): twin of folded_network's.
 
-    `units` (2, 256, columns) has the value of each code in fine and in coarse rows.
+    `units` (2, 256, columns) holds the value of each code in fine and in coarse rows.
     """
     cdef const int16_t[:, :, ::1] values = units
     cdef int16_t[:, ::1] table = out
@@ -67,15 +67,16 @@ cdef class Scorer:
 
     cdef int32_t[::1] ids  # by code point: NO_ID, or the result of `alone`
     cdef const int16_t[:, ::1] table  # (buckets, width)
-    cdef const int16_t[:, ::1] spelt  # (characters * length, width)
-    cdef const uint8_t[::1] is_spelt  # (characters,)
+    cdef const int16_t[:, ::1] character_scores  # (characters * length, width)
+    cdef const uint8_t[::1] is_scored  # (characters,): whether the scores of a character are computed
     cdef const int64_t[::1] columns
     cdef const float[::1] bias  # (categories,)
     cdef uint8_t[::1] is_order  # (highest order + 1,)
-    cdef object alone, line, spell
+    cdef object alone, line, score_characters
     cdef double unit
     cdef uint64_t buckets
-    cdef int64_t length, most  # rows whose sum int16 can hold
+    cdef int64_t length
+    cdef int64_t max_rows  # whose sum int16 can hold
     cdef bint boundary, across_words
 
     def __init__(
@@ -83,12 +84,12 @@ cdef class Scorer:
         boundary, across_words,
     ):
         self.ids, self.table, self.buckets = ids, table, buckets
-        self.spelt, self.is_spelt, self.columns, self.bias = spelt, is_spelt, columns, bias
+        self.character_scores, self.is_scored, self.columns, self.bias = spelt, is_spelt, columns, bias
         is_order = np.zeros(max(orders, default=0) + 1, dtype=np.uint8)
         is_order[list(orders)] = True
         self.is_order = is_order
-        self.alone, self.line, self.spell = alone, line, spell
-        self.unit, self.length, self.most = unit, length, most
+        self.alone, self.line, self.score_characters = alone, line, spell
+        self.unit, self.length, self.max_rows = unit, length, most
         self.boundary, self.across_words = boundary, across_words
 
     def logits(self, titles):
@@ -100,25 +101,25 @@ cdef class Scorer:
         result = np.zeros((len(titles), categories), dtype=np.float32)
         cdef float[:, ::1] logits = result
         cdef int32_t* ids = <int32_t*>PyMem_Malloc(self.length * sizeof(int32_t))
-        cdef int64_t* spelt = <int64_t*>PyMem_Malloc(self.length * sizeof(int64_t))
+        cdef int64_t* character_rows = <int64_t*>PyMem_Malloc(self.length * sizeof(int64_t))
         cdef int64_t* buckets = <int64_t*>PyMem_Malloc(self.length * self.is_order.shape[0] * sizeof(int64_t))
         cdef int32_t* sums = <int32_t*>PyMem_Malloc(width * sizeof(int32_t))
         try:
-            if ids == NULL or spelt == NULL or buckets == NULL or sums == NULL:
+            if ids == NULL or character_rows == NULL or buckets == NULL or sums == NULL:
                 raise MemoryError
             for title in titles:
                 count = min(self.write_ids(title, ids), room)
                 if self.boundary:
                     ids[0] = ids[count + 1] = BOUNDARY
                     count += 2
-                self.spell_new(ids, count)
+                self.score_new_characters(ids, count)
                 ngrams = self.hash(ids, count, buckets)
                 for column in range(count):
-                    spelt[column] = ids[column] * self.length + column
+                    character_rows[column] = ids[column] * self.length + column
                 for column in range(width):
                     sums[column] = 0
-                add(&self.spelt[0, 0], width, spelt, count, self.most, sums)
-                add(&self.table[0, 0], width, buckets, ngrams, self.most, sums)
+                add(&self.character_scores[0, 0], width, character_rows, count, self.max_rows, sums)
+                add(&self.table[0, 0], width, buckets, ngrams, self.max_rows, sums)
                 factor = <float>(self.unit / sqrt(<double>max(count + ngrams, 1)))
                 for column in range(columns):
                     logits[row, self.columns[column]] = <float>(sums[column] * <double>factor)
@@ -127,13 +128,13 @@ cdef class Scorer:
                 row += 1
         finally:
             PyMem_Free(ids)
-            PyMem_Free(spelt)
+            PyMem_Free(character_rows)
             PyMem_Free(buckets)
             PyMem_Free(sums)
         return result
 
     cdef int64_t write_ids(self, object title_like, int32_t* ids) except -1:
-        """Write the ids of a title, as many as there is room for, and return how many it has."""
+        """Write as many ids of a title as there is room for, and return how many it has."""
         cdef int64_t count = 0, room = self.length - 2 * self.boundary
         cdef int32_t id
         cdef Py_UCS4 character
@@ -168,14 +169,14 @@ cdef class Scorer:
             ids[position] = <int32_t>inside[position]
         return inside.shape[0]
 
-    cdef int spell_new(self, const int32_t* ids, int64_t count) except -1:
+    cdef int score_new_characters(self, const int32_t* ids, int64_t count) except -1:
         cdef int64_t position
         new = None
         for position in range(count):
-            if not self.is_spelt[ids[position]]:
+            if not self.is_scored[ids[position]]:
                 new = {ids[position]} if new is None else new | {ids[position]}
         if new is not None:
-            self.spell(np.array(sorted(new), dtype=np.int64))
+            self.score_characters(np.array(sorted(new), dtype=np.int64))
         return 0
 
     cdef int64_t hash(self, const int32_t* ids, int64_t count, int64_t* buckets) noexcept nogil:
@@ -188,9 +189,9 @@ cdef class Scorer:
             for order in range(1, min(orders, count - start) + 1):
                 if order > 2 and not self.across_words and ids[start + order - 2] == SPACE:
                     break
-                rolled = mixed(rolled ^ <uint64_t>ids[start + order - 1])
+                rolled = mix(rolled ^ <uint64_t>ids[start + order - 1])
                 if self.is_order[order]:
-                    hashed = mixed(rolled + <uint64_t>order) >> 32
+                    hashed = mix(rolled + <uint64_t>order) >> 32
                     buckets[ngrams] = hashed & (self.buckets - 1) if is_power else hashed % self.buckets
                     PREFETCH(&self.table[buckets[ngrams], 0])
                     ngrams += 1
@@ -198,9 +199,9 @@ cdef class Scorer:
 
 
 cdef void add(
-    const int16_t* table, Py_ssize_t width, const int64_t* rows, int64_t count, int64_t most, int32_t* sums
+    const int16_t* table, Py_ssize_t width, const int64_t* rows, int64_t count, int64_t max_rows, int32_t* sums
 ) noexcept nogil:
-    """Add rows of a table (rows, width) to sums (width,), at most `most` at a time in int16."""
+    """Add rows of a table (rows, width) to sums (width,), at most `max_rows` at a time in int16."""
     cdef Py_ssize_t block = 0, lane
     cdef int64_t index, last
     cdef int16_t partial[LANES]
@@ -209,7 +210,7 @@ cdef void add(
         while index < count:
             for lane in range(LANES):
                 partial[lane] = 0
-            last = min(last + most, count)
+            last = min(last + max_rows, count)
             while index < last:
                 ADD(partial, table + rows[index] * width + block)
                 index += 1
@@ -217,15 +218,15 @@ cdef void add(
         block += LANES
 
 
-cdef inline uint64_t mixed(uint64_t value) noexcept nogil:
+cdef inline uint64_t mix(uint64_t value) noexcept nogil:
     value = (value + 1) * FACTOR
     return value ^ (value >> 32)
 
 
 def probabilities(logits, double value, double slope):
-    """Return the calibrated probabilities of logits (titles, categories): twin of `calibration.probabilities`."""
+    """Return calibrated probabilities for logits (titles, categories): twin of `calibration.probabilities`."""
     result = np.empty(logits.shape)
-    if logits.dtype.char == "f":  # nearly always: copying the logits of one title would take most of the time
+    if logits.dtype.char == "f":  # the usual case: copying would take most of the time of a single title
         softmax[float](logits, value, slope, result)
     else:
         softmax[double](logits.astype(np.float64), value, slope, result)
@@ -234,110 +235,110 @@ def probabilities(logits, double value, double slope):
 
 cdef void softmax(const floating[:, :] logits, double value, double slope, double[:, ::1] result):
     cdef Py_ssize_t title, category, categories = logits.shape[1]
-    cdef double most, total, factor
+    cdef double highest, total, factor
     for title in range(logits.shape[0]):
-        most, total = logits[title, 0], 0
+        highest, total = logits[title, 0], 0
         for category in range(categories):
-            most = max(most, logits[title, category])
+            highest = max(highest, logits[title, category])
         for category in range(categories):
-            total += exp(logits[title, category] - most)
+            total += exp(logits[title, category] - highest)
         # -log(total) is the log-probability of the top category.
         factor, total = (1 + slope * log(total)) / value, 0
         for category in range(categories):
-            result[title, category] = exp((logits[title, category] - most) * factor)
+            result[title, category] = exp((logits[title, category] - highest) * factor)
             total += result[title, category]
         for category in range(categories):
             result[title, category] /= total
 
 
-def likeliest(kind, titles, const double[:, ::1] shares, const double[:, ::1] least, categories, answers):
-    """Return a prediction of type `kind` for the top category of each title: twin of its namesake in Python.
+def top1(prediction, titles, const double[:, ::1] probabilities, const double[:, ::1] thresholds, categories, names):
+    """Return an instance of the type `prediction` for the top category of each title: twin of prediction.top1.
 
-    `shares` (titles, categories) are probabilities, and `least` (1 or titles, categories) what they must reach.
+    Shapes are (titles, categories) for `probabilities`, and (1 or titles, categories) for `thresholds`.
     """
-    cdef Py_ssize_t row = 0, category, best, columns = shares.shape[1]
-    cdef bint has_thresholds = least is not None, is_per_title = has_thresholds and least.shape[0] > 1
+    cdef Py_ssize_t row = 0, category, best, columns = probabilities.shape[1]
+    cdef bint has_thresholds = thresholds is not None, is_per_title = has_thresholds and thresholds.shape[0] > 1
     cdef bint is_named
-    cdef list names = categories, answered = answers, predictions = []
+    cdef list category_names = categories, named_by_category = names, predictions = []
     new = tuple.__new__  # a named tuple's own constructor is slower
     for title in titles:
         best = 0
         for category in range(1, columns):
-            if shares[row, category] > shares[row, best]:
+            if probabilities[row, category] > probabilities[row, best]:
                 best = category
-        is_named = not has_thresholds or shares[row, best] >= least[row if is_per_title else 0, best]
-        named = answered[best if is_named else columns]
-        predictions.append(new(kind, (title, ((names[best], shares[row, best]),), named, None)))
+        is_named = not has_thresholds or probabilities[row, best] >= thresholds[row if is_per_title else 0, best]
+        named = named_by_category[best if is_named else columns]
+        predictions.append(new(prediction, (title, ((category_names[best], probabilities[row, best]),), named, None)))
         row += 1
     return predictions
 
 
 cdef class Skeletons:
-    """The skeletons of titles: twin of those of memory.prefilter."""
+    """The skeletons of titles: twin of its namesake in memory.prefilter."""
 
-    cdef uint32_t[::1] kinds  # by code point
-    cdef object kind_of
-    cdef Hashes marks, known
+    cdef uint32_t[::1] symbols  # by code point
+    cdef object symbol_of
+    cdef Hashes markers, known
 
-    def __init__(self, kinds, kind_of, marks, known):
-        self.kinds, self.kind_of, self.marks, self.known = kinds, kind_of, Hashes(marks), Hashes(known)
+    def __init__(self, symbols, symbol_of, markers, known):
+        self.symbols, self.symbol_of, self.markers, self.known = symbols, symbol_of, Hashes(markers), Hashes(known)
 
     def of(self, titles):
         """Return the skeleton of each title (titles,)."""
         result = np.empty(len(titles), dtype=np.uint64)
         cdef uint64_t[::1] skeletons = result
         cdef Py_ssize_t row = 0
-        cdef bint is_unsure
+        cdef bint is_ambiguous
         for title in titles:
-            self.skeleton(title, &skeletons[row], &is_unsure)
+            self.skeleton(title, &skeletons[row], &is_ambiguous)
             row += 1
         return result
 
     def promising(self, titles):
-        """Return the indices of titles whose skeletons are known, or may be."""
+        """Return the rows of all titles that may be known, in increasing order."""
         cdef uint64_t skeleton
         cdef Py_ssize_t row = 0
-        cdef bint is_unsure
+        cdef bint is_ambiguous
         rows = []
         for title in titles:
-            self.skeleton(title, &skeleton, &is_unsure)
-            if is_unsure or self.known.has(skeleton):
+            self.skeleton(title, &skeleton, &is_ambiguous)
+            if is_ambiguous or self.known.has(skeleton):
                 rows.append(row)
             row += 1
         return rows
 
-    cdef int skeleton(self, object title, uint64_t* skeleton, bint* is_unsure) except -1:
-        """Write the skeleton of a title, and whether it is uncertain."""
+    cdef int skeleton(self, object title, uint64_t* skeleton, bint* is_ambiguous) except -1:
+        """Write the skeleton of a title, and whether its key may have another one."""
         cdef uint64_t hashed = 0, power = 1, total = 0
-        cdef uint32_t kind
+        cdef uint32_t symbol
         cdef bint is_word = False, has_digit = False, has_wide = False, has_words = False
         cdef Py_UCS4 character
-        is_unsure[0] = False
+        is_ambiguous[0] = False
         for character in text(title):
-            kind = self.kinds[character]
-            if kind == UNSEEN:
-                kind = self.kinds[character] = self.kind_of(character)
-            if kind == GAP:
+            symbol = self.symbols[character]
+            if symbol == UNSEEN:
+                symbol = self.symbols[character] = self.symbol_of(character)
+            if symbol == GAP:
                 if is_word:
-                    total += self.kept(hashed, has_digit, has_wide)
+                    total += self.word_hash(hashed, has_digit, has_wide)
                     hashed, power, is_word, has_digit, has_wide = 0, 1, False, False, False
                 continue
             is_word = has_words = True
-            has_digit |= kind == DIGIT
-            has_wide |= kind >= WIDE
-            is_unsure[0] |= kind == UNSURE
-            hashed += kind * power
+            has_digit |= symbol == DIGIT
+            has_wide |= symbol >= WIDE
+            is_ambiguous[0] |= symbol == AMBIGUOUS
+            hashed += symbol * power
             power *= FACTOR
         if is_word:
-            total += self.kept(hashed, has_digit, has_wide)
+            total += self.word_hash(hashed, has_digit, has_wide)
         skeleton[0] = total
-        is_unsure[0] |= not has_words  # such a title is its own key
+        is_ambiguous[0] |= not has_words  # a title without words is its own key
         return 0
 
-    cdef inline uint64_t kept(self, uint64_t hashed, bint has_digit, bint has_wide) noexcept:
-        """Return what a word adds to its skeleton: nothing if it may belong to an episode marker."""
+    cdef inline uint64_t word_hash(self, uint64_t hashed, bint has_digit, bint has_wide) noexcept:
+        """Return what a word adds to the skeleton: 0 if it may belong to an episode marker."""
         hashed = (hashed ^ (hashed >> 32)) * FACTOR
-        return 0 if has_digit and not has_wide or self.marks.has(hashed) else hashed
+        return 0 if has_digit and not has_wide or self.markers.has(hashed) else hashed
 
 
 cdef class Hashes:
@@ -348,13 +349,13 @@ cdef class Hashes:
 
     def __init__(self, hashes):
         self.hashes = hashes
-        has_prefix = np.zeros(1 << FIRST_BITS, dtype=np.uint8)
-        has_prefix[hashes >> np.uint64(64 - FIRST_BITS)] = True
+        has_prefix = np.zeros(1 << PREFIX_BITS, dtype=np.uint8)
+        has_prefix[hashes >> np.uint64(64 - PREFIX_BITS)] = True
         self.has_prefix = has_prefix
 
     cdef inline bint has(self, uint64_t hash) noexcept:
         cdef Py_ssize_t first = 0, last = self.hashes.shape[0], middle
-        if not self.has_prefix[hash >> (64 - FIRST_BITS)]:  # nearly always, and faster than a search
+        if not self.has_prefix[hash >> (64 - PREFIX_BITS)]:  # the usual case, and faster than a search
             return False
         while first < last:
             middle = (first + last) // 2

@@ -1,4 +1,4 @@
-"""Argument types that several commands share, and the name a command was called by."""
+"""Argument types that several commands share, and the name by which a command was called."""
 
 import argparse
 import sys

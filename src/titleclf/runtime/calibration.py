@@ -12,10 +12,10 @@ from titleclf.runtime.arrays import Floats
 class Temperature:
     """A temperature that falls where the model is unsure.
 
-    Log-probabilities are multiplied by (1 + slope * doubt) / value, where doubt is minus the largest of a title's
-    log-probabilities: one temperature for all leaves sure titles overconfident where unsure ones are calibrated. After
-    Balanya et al. 2022 (Adaptive temperature scaling), who use the entropy. `value` is above 0 and `slope` at least 0,
-    so the order of categories stays.
+    Log-probabilities are multiplied by (1 + slope * uncertainty) / value, where uncertainty is the negative of a
+    title's largest log-probability: a single temperature that calibrates uncertain titles leaves confident ones
+    overconfident. After Balanya et al. 2022 (Adaptive temperature scaling), who use the entropy. `value` is above 0 and
+    `slope` at least 0, so the order of categories does not change.
     """
 
     value: float
@@ -27,7 +27,7 @@ class Temperature:
         return self.value > 0 and self.slope >= 0
 
     def probabilities(self, logits: Floats) -> Floats:
-        """Return probabilities that add up to 1, of logits (titles, categories)."""
+        """Return probabilities that add up to 1 for logits (titles, categories)."""
         if speedups.compiled is not None:
             compiled: Floats = speedups.compiled.probabilities(logits, self.value, self.slope)
             return compiled
@@ -42,8 +42,8 @@ class Temperature:
 
     def _tempered(self, logits: Floats) -> Floats:
         log_probabilities = _log_softmax(logits.astype(np.float64))
-        doubt = -log_probabilities.max(axis=1, keepdims=True)  # (titles, 1), in nats
-        tempered: Floats = log_probabilities * (1 + self.slope * doubt) / self.value
+        uncertainty = -log_probabilities.max(axis=1, keepdims=True)  # (titles, 1), in nats
+        tempered: Floats = log_probabilities * (1 + self.slope * uncertainty) / self.value
         return tempered
 
 
@@ -51,7 +51,7 @@ class Temperature:
 class TagTemperature:
     """The temperature and shift of tags, the same for all: probabilities are sigmoids of logits / value + shift.
 
-    Label smoothing moves all logits alike; the shift takes that back. After Platt 1999.
+    Label smoothing shifts all logits alike; `shift` undoes that. After Platt 1999.
     """
 
     value: float
@@ -63,7 +63,7 @@ class TagTemperature:
         return self.value > 0
 
     def probabilities(self, logits: Floats) -> Floats:
-        """Return the probability of each tag, of logits (titles, categories)."""
+        """Return the probability of each tag for logits (titles, categories)."""
         with np.errstate(over="ignore"):  # the exponential of a very negative logit is infinite, its sigmoid 0
             probabilities: Floats = 1 / (1 + np.exp(-self.tempered(logits)))
         return probabilities

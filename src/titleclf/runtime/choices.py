@@ -20,7 +20,7 @@ class Task(StrEnum):
 
 
 class Positions(StrEnum):
-    """The positional codes of `positions.table`."""
+    """The kinds of positional codes."""
 
     alternating = "alternating"
     sinusoidal = "sinusoidal"
@@ -61,7 +61,7 @@ class MemoryKind(StrEnum):
 
 
 class Misspelling(StrEnum):
-    """The misspellings of `noise.misspell`."""
+    """The misspellings that `noise.misspell` makes."""
 
     insert = "insert"
     delete = "delete"
@@ -73,7 +73,7 @@ class Misspelling(StrEnum):
 
 
 class Format(StrEnum):
-    """The formats of titles in guides, in `noise.reformat`."""
+    """The formats of titles in guides, applied by `noise.reformat`."""
 
     case = "case"
     mark_before = "mark_before"

@@ -56,7 +56,7 @@ def _discard_output() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-# By extra, its modules as they are imported; pyproject.toml has their distributions.
+# The import names of each extra's modules; pyproject.toml lists their distributions.
 EXTRAS = {
     "train": ("hydra", "matplotlib", "omegaconf", "pandas", "scipy", "sklearn", "torch"),
     "serve": ("fastapi", "httptools", "prometheus_client", "pydantic", "starlette", "uvicorn"),
@@ -67,12 +67,12 @@ EXTRAS = {
 
 
 def missing_extra(verb: str, error: BaseException) -> str | None:
-    """Return the sentence for a `verb` that ended because a module of its extra is not installed, else None."""
+    """Return the message for a `verb` that failed because a module of its extra is not installed, else None."""
     if isinstance(error, ModuleNotFoundError):
-        # Only one verb serves and only one sweeps, whatever file it was started from.
-        for extra, needing in (("serve", "serve"), ("sweep", "sweep"), ("train", verb)):
+        # Only one verb serves and only one sweeps, however they were started.
+        for extra, needed_by in (("serve", "serve"), ("sweep", "sweep"), ("train", verb)):
             if error.name in EXTRAS[extra]:
-                return _missing(f"titleclf {needing}", extra, error)
+                return _missing(f"titleclf {needed_by}", extra, error)
     return None
 
 

@@ -12,7 +12,7 @@ from titleclf.runtime.errors import InputError
 
 PACKAGE = Path(__file__).parent.parent
 CHECKOUT = PACKAGE.parent.parent
-SHIPPED = "shipped"  # names the titles, embeddings and model of the package in place of a path
+SHIPPED = "shipped"  # stands for the package's own titles, embeddings or model in place of a path
 
 
 def shipped(name: str) -> Path:
@@ -25,17 +25,16 @@ def shipped(name: str) -> Path:
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary file in the same folder that replaces `path` when the block ends, or is removed if it fails.
 
-    The old file stays until the new one is complete and on the disk. Its permissions, its owner and links to it are
-    kept.
+    The old file stays until the new one is complete and on disk. Its permissions, its owner and links to it are kept.
 
     Raises
     ------
     InputError
         If `path` exists and is not a file.
     """
-    import tempfile  # here and below: imported slowly, and not needed to predict
+    import tempfile  # here and below: slow to import, and not needed to predict
 
-    if path.exists() and not path.is_file():  # such as /dev/null, which must not be replaced
+    if path.exists() and not path.is_file():  # for example /dev/null, which must not be replaced
         kind = "a folder" if path.is_dir() else "a device or pipe"
         raise InputError(f"{path} must be a file or not exist yet. Got {kind}. Choose another path.")
     path = path.resolve()
@@ -79,7 +78,7 @@ def reconfigure(stream: TextIO, **options: Any) -> None:
 
 def _copy_permissions(old: os.stat_result | None, temporary: Path) -> None:
     if old is None:
-        temporary.chmod(0o666 & ~_umask())  # mkstemp makes them private
+        temporary.chmod(0o666 & ~_umask())  # mkstemp makes files private
         return
     with suppress(PermissionError):  # only root may change owners
         os.chown(temporary, old.st_uid, old.st_gid)

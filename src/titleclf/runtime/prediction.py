@@ -1,4 +1,4 @@
-"""Predictions: categories with probabilities, the ones that are named, and what explains them."""
+"""Predictions: candidate categories with probabilities, the named ones among them, and explanations."""
 
 import itertools
 import math
@@ -12,11 +12,11 @@ from titleclf.runtime import speedups
 from titleclf.runtime.arrays import Bools, Floats
 from titleclf.runtime.text.tags import BAR
 
-BEGIN, END = "^", "$"  # boundary tokens, as n-grams are shown
+BEGIN, END = "^", "$"  # boundary tokens, as shown in n-grams
 
 
 class Piece(NamedTuple):
-    """A part of a title, where it begins among the title's characters, and its contribution to a logit."""
+    """A part of a title, the index of its first character, and its contribution to a logit."""
 
     text: str
     place: int
@@ -24,7 +24,7 @@ class Piece(NamedTuple):
 
 
 class Remembered(NamedTuple):
-    """The known title that a title is (similarity 1) or resembles, its categories, and its contribution to a logit."""
+    """The known title that equals a title (similarity 1) or resembles it, its categories, and its contribution."""
 
     title: str
     categories: list[str]
@@ -46,13 +46,13 @@ class Explanation:
     """The terms that add up to the lead of a category.
 
     The lead is the category's logit minus the mean logit of all categories, since probabilities depend on differences
-    of logits alone. A tag has a probability of its own logit, so its lead is that logit. Temperature comes later and
-    does not change the order.
+    of logits alone. The probability of a tag depends on its own logit alone, so its lead is that logit. Temperature is
+    applied later and does not change the order.
 
-    `characters` are those of the title as the model sees it, in the title's own case where that is as long; `cut` is
-    the truncated rest. Each character's contribution is that of its place and an even part of the n-grams that contain
-    it: bias, memory, fields and characters add up to the lead. `ngrams` are the same n-grams undivided, the strongest
-    for the category first, equal ones as one.
+    `characters` are those of the title as the model sees it, in the title's own case if folding keeps its length; `cut`
+    is the truncated rest. A character contributes by itself, at its position, and an equal share of each n-gram that
+    contains it: bias, memory, fields and characters add up to the lead. `ngrams` are the same n-grams undivided,
+    strongest for the category first, equal ones merged.
     """
 
     category: str
@@ -90,7 +90,7 @@ class Prediction(NamedTuple):
     """What the model predicts for one title: candidates with probabilities, best first; none for an empty title.
 
     `named` are the candidates above their thresholds: at most the best one, or with several tags any of them.
-    `explanation` explains the best one, where that was asked for. Equal titles may share one prediction.
+    `explanation` explains the best one, if requested. Equal titles may share one prediction.
     """
 
     title: str
@@ -121,20 +121,20 @@ def top1(
     categories: list[str],
     names: list[tuple[str, ...]],
 ) -> list[Prediction]:
-    """Return predictions of one candidate each, of probabilities (titles, categories).
+    """Return predictions of one candidate each from probabilities (titles, categories).
 
     Thresholds are (1, categories) or (titles, categories); without them every best category is named. `names` holds
-    what is named for each category, and last for a title below the threshold.
+    the `named` of each category, then that of titles below the threshold.
     """
     if speedups.compiled is not None:
-        compiled: list[Prediction] = speedups.compiled.likeliest(
+        compiled: list[Prediction] = speedups.compiled.top1(
             Prediction, titles, probabilities, thresholds, categories, names
         )
         return compiled
     best, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
     is_named = confidence >= _per_title(thresholds, probabilities)[np.arange(len(best)), best]
     named = np.where(is_named, best, len(categories))
-    # Lists of all titles at once: reading single numbers from arrays takes many times as long.
+    # Convert whole arrays to lists: reading single numbers from arrays takes many times as long.
     candidates = zip(zip(map(categories.__getitem__, best.tolist()), confidence.tolist(), strict=True), strict=True)
     return list(map(Prediction, titles, candidates, map(names.__getitem__, named.tolist())))
 
@@ -142,7 +142,7 @@ def top1(
 def ranked(
     titles: Sequence[str], probabilities: Floats, top: int, thresholds: Floats | None, categories: list[str]
 ) -> list[Prediction]:
-    """Return predictions of one category with their `top` candidates, of probabilities (titles, categories)."""
+    """Return predictions of one category with their `top` candidates from probabilities (titles, categories)."""
     candidates, is_named = _sorted_candidates(probabilities, thresholds, categories, top)
     best = [(names[0][0],) if flag else () for names, flag in zip(candidates, is_named[:, 0].tolist(), strict=True)]
     return list(map(Prediction, titles, candidates, best))

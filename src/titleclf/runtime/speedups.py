@@ -1,4 +1,4 @@
-"""The compiled part of prediction, if the installation has compiled it: the same results, faster."""
+"""The compiled part of prediction, if it was compiled on installation: the same results, faster."""
 
 import os
 from importlib import import_module

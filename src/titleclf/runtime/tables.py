@@ -43,7 +43,7 @@ def read_records(path: Path, required: list[str]) -> Iterator[Record]:
             yield from _parquet(path, required)
         case _:
             raise InputError(
-                f"{path} must be one of {_FORMATS}. Got {path.suffix or 'no ending'}. Convert or rename it."
+                f"{path} must be one of {_FORMATS}. Got {path.suffix or 'no extension'}. Convert or rename it."
             )
 
 
@@ -101,7 +101,7 @@ def is_plain(path: Path) -> bool:
 
 
 def text_problem(cells: Mapping[str, Any], column: str) -> str | None:
-    """Return the problem of a cell that must be text, if any; an empty or missing cell has none."""
+    """Return the problem with a cell that must be text, if any; an empty or missing cell has none."""
     value = cells.get(column) or ""
     if not isinstance(value, str):
         return f"{column} must be text. Got {value!r}. Put it in quotes."
@@ -109,7 +109,7 @@ def text_problem(cells: Mapping[str, Any], column: str) -> str | None:
 
 
 def checked_lines(lines: Iterable[str], where: str) -> Iterator[str]:
-    """Yield the lines up to the first that is not UTF-8, which is refused."""
+    """Yield the lines; the first that is not UTF-8 is an error."""
     for number, line in enumerate(lines, start=1):
         if not is_utf8(line):
             raise InputError(f"{where}:{number}: must be UTF-8. Got other bytes. Convert it, for example with iconv.")

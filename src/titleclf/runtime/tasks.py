@@ -1,4 +1,4 @@
-"""What one category and several tags do differently when they are read and predicted; the one table of it."""
+"""The one table of what differs between one category and several tags when bundles are read and used."""
 
 from typing import NamedTuple
 
@@ -8,7 +8,7 @@ from titleclf.runtime.thresholds import TagThresholds, Thresholds
 
 
 class TaskTypes(NamedTuple):
-    """The types of a model's temperature and thresholds, and what they are before anything is fitted."""
+    """The types of a model's temperature and thresholds, and their values before anything is fitted."""
 
     temperature: type[Temperature] | type[TagTemperature]
     thresholds: type[Thresholds] | type[TagThresholds]

@@ -1,4 +1,4 @@
-"""When to abstain: how probable a category must be for its predictions to reach a wanted precision."""
+"""When to abstain: how probable a category must be for its predictions to reach a target precision."""
 
 from dataclasses import dataclass
 from typing import Any, Self
@@ -14,7 +14,7 @@ from titleclf.runtime.errors import InputError
 class Thresholds:
     """The lowest probability of each category that reaches each of `precisions`; None where none did on validation.
 
-    `wishes` holds a higher precision for some categories, whatever precision is asked for.
+    `wishes` holds a higher precision for some categories, whatever precision is requested.
     """
 
     precisions: list[float]
@@ -23,7 +23,7 @@ class Thresholds:
 
     @classmethod
     def from_mapping(cls, values: Any, categories: list[str], where: str) -> Self:
-        """Read what `asdict` made of thresholds for `categories`.
+        """Read the `asdict` of thresholds for `categories`.
 
         Raises
         ------
@@ -45,7 +45,7 @@ class Thresholds:
         return thresholds
 
     def default(self) -> Floats:
-        """Return the thresholds (categories,) where no precision is asked for: the best category is always named."""
+        """Return the thresholds (categories,) if no precision is requested: the best category is always named."""
         return np.zeros(len(self.least))
 
     def at(self, precision: float) -> Floats:
@@ -54,7 +54,7 @@ class Thresholds:
         Raises
         ------
         InputError
-            If `precision`, or a wish above it, is higher than any that was fitted.
+            If `precision`, or a wish above it, exceeds all fitted ones.
         """
         thresholds = [self._threshold(category, wanted) for category, wanted in self.wanted(precision).items()]
         return np.array([np.inf if threshold is None else threshold for threshold in thresholds])
@@ -64,11 +64,11 @@ class Thresholds:
         return {category: max(precision, self.wishes.get(category, 0.0)) for category in self.least}
 
     def _threshold(self, category: str, precision: float) -> float | None:
-        place = int(np.searchsorted(self.precisions, precision))  # between two fitted precisions, the higher one
+        place = int(np.searchsorted(self.precisions, precision))  # between two fitted precisions, the higher
         if place == len(self.precisions):
             highest = max(self.precisions, default=0.0)
             raise InputError(
-                f"a wanted precision must be at most {highest:g}, the highest that the model was fitted to. "
+                f"a target precision must be at most {highest:g}, the highest that the model was fitted to. "
                 f"Got {precision:g}. Ask for less, or train with evaluate.target_precision={precision:g}."
             )
         return self.least[category][place]
@@ -76,13 +76,13 @@ class Thresholds:
 
 @dataclass
 class TagThresholds(Thresholds):
-    """Thresholds of tags: `named` holds the one with the best F1; a wanted precision can only raise it."""
+    """Thresholds of tags: `named` holds those with the best F1; a target precision can only raise them."""
 
     named: dict[str, float]
 
     @classmethod
     def from_mapping(cls, values: Any, categories: list[str], where: str) -> Self:
-        """Read what `asdict` made of thresholds for `categories`.
+        """Read the `asdict` of thresholds for `categories`.
 
         Raises
         ------
@@ -95,7 +95,7 @@ class TagThresholds(Thresholds):
         return thresholds
 
     def default(self) -> Floats:
-        """Return the thresholds (categories,) where no precision is asked for: those with the best F1."""
+        """Return the thresholds (categories,) if no precision is requested: those with the best F1."""
         return np.array(list(self.named.values()))
 
     def at(self, precision: float) -> Floats:
@@ -104,6 +104,6 @@ class TagThresholds(Thresholds):
         Raises
         ------
         InputError
-            If `precision`, or a wish above it, is higher than any that was fitted.
+            If `precision`, or a wish above it, exceeds all fitted ones.
         """
         return np.maximum(self.default(), super().at(precision))

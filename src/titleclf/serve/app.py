@@ -56,7 +56,7 @@ class PredictRequest(BaseModel):
 
 
 class Correction(BaseModel):
-    """The right category of a title; an empty one leaves its programmes alone."""
+    """The right category of a title; if empty, its programmes are left unchanged."""
 
     title: Title
     category: str = Field(max_length=MAX_CHARACTERS)

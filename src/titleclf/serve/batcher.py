@@ -51,7 +51,7 @@ class Batcher:
         )
 
     async def predict(self, programmes: Programmes, top: int) -> list[Json]:
-        """Return a prediction per programme, in their order."""
+        """Return a prediction per programme, in order."""
         if not programmes:
             return []
         future: asyncio.Future[list[Json]] = asyncio.get_running_loop().create_future()

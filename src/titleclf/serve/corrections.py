@@ -61,7 +61,7 @@ class Corrections:
         self._version = version
 
     async def correct(self, title: str, category: str) -> None:
-        """Set the category of a title, replacing an earlier correction; an empty category leaves the title alone.
+        """Set the category of a title, replacing an earlier correction; an empty one leaves its programmes unchanged.
 
         The file is on disk when this returns.
 
@@ -94,7 +94,7 @@ class Corrections:
             await asyncio.to_thread(self._change_now, write)
 
     def _change_now(self, write: Callable[[], None]) -> None:
-        self.read()  # keep what an editor has changed meanwhile
+        self.read()  # keep changes made in an editor meanwhile
         if self.problem:
             raise Refused(409, self.problem)
         try:

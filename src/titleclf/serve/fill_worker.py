@@ -20,7 +20,7 @@ from titleclf.epg.xmltv import Edit, Piece
 from titleclf.runtime.classifier import Classifier
 from titleclf.runtime.errors import BAD_INPUT, InputError, exit_codes
 
-_MAX_CHANNELS, _MAX_DOUBTS = 500, 200  # in a report
+_MAX_CHANNELS, _MAX_TITLES = 500, 200  # in a report
 _MAX_NICENESS = 19
 _MAX_LINE_BYTES = 8 << 20
 
@@ -93,7 +93,7 @@ def _raise_niceness(pid: int, niceness: int) -> None:
     It is set from here, since the process's imports alone would delay titles.
     """
     own = os.getpriority(os.PRIO_PROCESS, 0)
-    with suppress(ProcessLookupError):  # it has exited already
+    with suppress(ProcessLookupError):  # it has already exited
         os.setpriority(os.PRIO_PROCESS, pid, min(own + niceness, _MAX_NICENESS))
 
 
@@ -156,14 +156,14 @@ def _filler(job: FillJob) -> Filler:
 
 
 def _as_json(report: Report) -> FillReport:
-    gaps, doubts = report.gaps(), report.worst_doubts()
+    gaps, unsure = report.gaps(), report.worst_titles()
     return {
         "whole": _part_json(report.whole),
         "categories": report.categories.most_common(),
         "channels": [_part_json(part) for part in gaps[:_MAX_CHANNELS]],
         "channels_left_out": max(0, len(gaps) - _MAX_CHANNELS),
-        "doubts": [asdict(doubt) for doubt in doubts[:_MAX_DOUBTS]],
-        "doubts_left_out": max(0, len(doubts) - _MAX_DOUBTS),
+        "doubts": [asdict(title) for title in unsure[:_MAX_TITLES]],
+        "doubts_left_out": max(0, len(unsure) - _MAX_TITLES),
     }
 
 

@@ -22,19 +22,19 @@ _NEVER = -1  # lower than any revision of the corrections
 
 @dataclass(frozen=True)
 class FillOptions:
-    """For which reader to fill a guide, which programmes, and whether with provenance keywords."""
+    """The reader to fill a guide for, the programmes to fill, and whether to add provenance keywords."""
 
     profile: str | None
     when: str
     is_marked: bool
 
     def updated(self, query: Mapping[str, str], profiles: list[str]) -> "FillOptions":
-        """Return these options with those of a URL's query in their place.
+        """Return these options, overridden by those in a URL's query.
 
         Raises
         ------
         Refused
-            If the query has a value that does not exist.
+            If the query has an invalid value.
         """
         profile = _choice("profile", query.get("profile", self.profile or ""), ["", *profiles]) or None
         when = _choice("when", query.get("when", self.when), list(When))
@@ -66,7 +66,7 @@ class Guide:
         self.size = 0  # bytes of the copy
 
     def set_progress(self, programmes: int) -> None:
-        """Set how many programmes are processed."""
+        """Set the number of processed programmes."""
         self.programmes = programmes
 
     def as_json(self) -> dict[str, Any]:
@@ -103,7 +103,7 @@ class FillQueue:
         return guide.revision == self._corrections.revision
 
     async def fill(self, guide: Guide) -> None:
-        """Fill a guide with the corrections of the moment when its turn comes; a failure becomes its `problem`."""
+        """Fill a guide when its turn comes, with the corrections at that time; a failure becomes its `problem`."""
         async with self._lock:
             guide.state, guide.programmes = State.filling, 0
             revision = self._corrections.revision
@@ -153,7 +153,7 @@ class FillQueue:
 
 
 def profiles_for(categories: list[str]) -> list[str]:
-    """Return the profiles that support a model's categories: all of them or none."""
+    """Return the profiles that support a model's categories: all or none."""
     return list(PROFILES) if set(categories) <= set(Genre) else []
 
 

@@ -25,7 +25,7 @@ def attachment(name: str) -> dict[str, str]:
 
 
 def guide_response(path: Path, headers: dict[str, str]) -> Response:
-    """Return a guide, packed or not, byte for byte."""
+    """Return a guide, compressed or not, byte for byte."""
     file = path.open("rb")
     content_type = _CONTENT_TYPES.get(path.suffix, "application/xml")
     return _streamed(file, headers | {"Content-Type": content_type}, file)
@@ -39,17 +39,17 @@ def watched_guide_response(request: Request, watched: WatchedGuide, *, is_gzip_f
         raise Refused(
             503, f"{watched.name} must be filled before it is served. Got no copy yet. {advice}", retry_seconds=5
         )
-    is_packed = is_gzip_file or "gzip" in request.headers.get("accept-encoding", "")
+    is_gzipped = is_gzip_file or "gzip" in request.headers.get("accept-encoding", "")
     file = watched.guide.output.open("rb")
     modified = os.fstat(file.fileno()).st_mtime
     headers = {
-        "ETag": f'"{report["digest"][:32]}{"-gz" if is_packed else ""}"',
+        "ETag": f'"{report["digest"][:32]}{"-gz" if is_gzipped else ""}"',
         "Last-Modified": formatdate(modified, usegmt=True),
         "Cache-Control": "no-cache",  # revalidate each time: an unchanged guide is a 304 without a body
         "Vary": "Accept-Encoding",
         "Content-Type": _CONTENT_TYPES[".gz"] if is_gzip_file else "application/xml",
     }
-    if is_packed and not is_gzip_file:
+    if is_gzipped and not is_gzip_file:
         headers["Content-Encoding"] = "gzip"
     if _is_unmodified(request, headers["ETag"], modified):
         file.close()
@@ -57,7 +57,7 @@ def watched_guide_response(request: Request, watched: WatchedGuide, *, is_gzip_f
     if request.method == "HEAD":
         file.close()
         return Response(headers=headers)
-    return _streamed(file if is_packed else gzip.open(file), headers, file)
+    return _streamed(file if is_gzipped else gzip.open(file), headers, file)
 
 
 def _streamed(content: IO[bytes] | gzip.GzipFile, headers: dict[str, str], file: IO[bytes]) -> Response:
@@ -73,7 +73,7 @@ def _streamed(content: IO[bytes] | gzip.GzipFile, headers: dict[str, str], file:
 
 
 def _is_unmodified(request: Request, etag: str, modified: float) -> bool:
-    """Return whether the client has the current version already (RFC 9110, section 13.2.2)."""
+    """Return whether the client already has the current version (RFC 9110, section 13.2.2)."""
     etags = request.headers.get("if-none-match")
     if etags is not None:
         return etags.strip() == "*" or etag in (value.strip().removeprefix("W/") for value in etags.split(","))

@@ -55,7 +55,7 @@ class Limits:
     connections: int = 800  # below the usual limit of 1,024 open files per process
     uploads: int = 4  # at the same time
     guides: int = 32  # kept
-    idle_seconds: float = 3600.0  # an unused guide is kept for
+    idle_seconds: float = 3600.0  # for which an unused guide is kept
     fill_seconds: float = 1800.0
     fill_niceness: int = 10  # added to the service's own
     poll_seconds: float = 2.0  # between two checks for changed files

@@ -1,4 +1,4 @@
-"""Uploaded guides, kept in a private folder under unguessable ids until nobody uses them any more."""
+"""Uploaded guides, kept in a private folder under unguessable ids until they are no longer used."""
 
 import asyncio
 import re
@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from titleclf.epg.streams import Packing
+from titleclf.epg.streams import Compression
 from titleclf.serve.guides import FillOptions, FillQueue, Guide, State
 from titleclf.serve.security import Limits, Refused
 
@@ -51,7 +51,7 @@ class Uploads:
         folder = self._folder / guide_id
         folder.mkdir(mode=0o700)
         name = safe_name(name)
-        guide = Guide(name, folder / "guide", folder / f"filled{Packing.of_name(name)}", options)
+        guide = Guide(name, folder / "guide", folder / f"filled{Compression.of_name(name)}", options)
         self._arriving += 1
         try:
             with guide.source.open("wb") as file:

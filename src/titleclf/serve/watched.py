@@ -1,4 +1,4 @@
-"""Guides on the disk, filled again whenever they change; the last good copy is served until then."""
+"""Guides on disk, filled again whenever they change; the last good copy is served until then."""
 
 import stat
 import time
@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from titleclf.epg.streams import Packing
+from titleclf.epg.streams import Compression
 from titleclf.runtime.errors import InputError
 from titleclf.serve.guides import FillOptions, FillQueue, Guide, State
 
@@ -18,7 +18,7 @@ class _FileVersion(NamedTuple):
 
 
 class WatchedGuide:
-    """A guide on the disk and its filled copy, which is always gzipped, since most players accept that."""
+    """A guide on disk and its filled copy, which is always gzipped, since most players accept that."""
 
     def __init__(self, path: Path, folder: Path, options: FillOptions) -> None:
         self.name = served_name(path)
@@ -29,7 +29,7 @@ class WatchedGuide:
 
     @property
     def is_good(self) -> bool:
-        """Whether the copy matches the guide as it is on the disk."""
+        """Whether the copy matches the guide on disk."""
         return self.guide.problem is None and self.guide.report is not None
 
     async def refresh(self, fill_queue: FillQueue) -> None:
@@ -80,7 +80,7 @@ def check_served_names(paths: Iterable[Path]) -> None:
     Raises
     ------
     InputError
-        If two would.
+        If two guides have the same name.
     """
     name, count = max(Counter(map(served_name, paths)).items(), key=lambda item: item[1], default=("", 0))
     if count > 1:
@@ -89,4 +89,4 @@ def check_served_names(paths: Iterable[Path]) -> None:
 
 def served_name(path: Path) -> str:
     """Return the name under which a guide is served: guide.xml for guide.xml.gz."""
-    return path.name[: len(path.name) - len(Packing.of_name(path.name))]
+    return path.name[: len(path.name) - len(Compression.of_name(path.name))]

@@ -1,4 +1,4 @@
-"""A bundle's folder, written whole or not at all."""
+"""Writes the folder of a bundle, completely or not at all."""
 
 import json
 import shutil
@@ -81,7 +81,7 @@ def _fields(fields: FieldVocabulary | None) -> str:
 
 def _config(bundle: Bundle) -> dict[str, Any]:
     contents = bundle.contents
-    # The file that embeddings came from is not part of the bundle: they are among its weights.
+    # The file of the embeddings is not part of the bundle, which has them among its weights.
     architecture = replace(bundle.model, embeddings=EmbeddingsConfig(path=None, tables=None, freeze=False))
     values = {
         "format": FORMAT if contents.fields is None else FORMAT_WITH_FIELDS,

@@ -1,4 +1,4 @@
-"""Tables that compare runs by their validation scores, and over seeds by mean and standard deviation."""
+"""Tables that compare runs by validation scores, and seeds by their mean and standard deviation."""
 
 import json
 import os
@@ -24,40 +24,40 @@ class Row(NamedTuple):
 
 
 def write_runs(jobs: Sequence[tuple[list[str], Path]]) -> str:
-    """Write runs.csv and runs.md where the runs of a multirun lie, and return what to print of them.
+    """Write runs.csv and runs.md beside the runs of a multirun, and return a summary to print.
 
-    A job has its overrides and the folder of its run.
+    A job is a pair of its overrides and the folder of its run.
     """
     settings = [dict(item.split("=", 1) for item in overrides if "=" in item) for overrides, _ in jobs]
     shared = {item for item in settings[0].items() if all(item in others.items() for others in settings)}
     rows = [
-        Row({key: value for key, value in own.items() if (key, value) not in shared}, _scores(folder), folder)
-        for own, (_, folder) in zip(settings, jobs, strict=True)
+        Row({key: value for key, value in values.items() if (key, value) not in shared}, _scores(folder), folder)
+        for values, (_, folder) in zip(settings, jobs, strict=True)
     ]
     folder = Path(os.path.commonpath([row.folder.parent for row in rows]))
     table, seeds = compare(rows), over_seeds(rows)
     write_csv(folder / TABLE, table)
     heading = f"{len(rows)} run{'s' * (len(rows) > 1)}, best first"
-    about = "Scores are of validation titles, those named `test_` of test titles; `score` is the mean of the next four."
-    write_text(folder / REPORT, "\n".join([f"# {heading}", "", about, "", markdown(table), "", *seeds_section(seeds)]))
-    return f"\n{heading}. {about}\n\n{markdown(table if seeds.empty else seeds)}\n\nTable: {folder / REPORT}"
+    note = "Scores are for validation titles, or test titles (`test_`); `score` is the mean of the next four columns."
+    write_text(folder / REPORT, "\n".join([f"# {heading}", "", note, "", markdown(table), "", *seeds_section(seeds)]))
+    return f"\n{heading}. {note}\n\n{markdown(table if seeds.empty else seeds)}\n\nTable: {folder / REPORT}"
 
 
 def compare(rows: Sequence[Row]) -> pd.DataFrame:
     """Return the rows as a table, best score first: scores, settings, and the run's folder."""
-    cells = [{**row.scores, **_named(row.settings)} for row in rows]
+    cells = [{**row.scores, **_without_none(row.settings)} for row in rows]
     table = pd.DataFrame(cells).assign(run=[str(row.folder) for row in rows])
     return table.sort_values("score", ascending=False, kind="stable", ignore_index=True)
 
 
 def over_seeds(rows: Sequence[Row]) -> pd.DataFrame:
-    """Return mean ± sample standard deviation of the runs that differ only in their seed, best first.
+    """Return the mean ± sample standard deviation of runs that differ only in their seed, best first.
 
-    The table is empty where no two runs do.
+    The table is empty if no two runs do.
     """
     groups: dict[str, list[Row]] = {}
     for row in rows:
-        settings = {key: value for key, value in _named(row.settings).items() if key != "seed"}
+        settings = {key: value for key, value in _without_none(row.settings).items() if key != "seed"}
         groups.setdefault(json.dumps(settings), []).append(row)
     if max(map(len, groups.values())) < 2:
         return pd.DataFrame()
@@ -70,18 +70,18 @@ def over_seeds(rows: Sequence[Row]) -> pd.DataFrame:
 
 
 def seeds_section(seeds: pd.DataFrame) -> list[str]:
-    """Return the lines of Markdown on runs that differ only in their seed."""
+    """Return the Markdown lines about runs that differ only in their seed."""
     return [] if seeds.empty else ["## Mean and standard deviation over seeds", "", markdown(seeds), ""]
 
 
 def write_csv(path: Path, table: pd.DataFrame) -> None:
-    """Write the table, whole or not at all."""
+    """Write the table completely or not at all."""
     with replacing(path) as temporary:
         table.to_csv(temporary, index=False)
 
 
 def markdown(table: pd.DataFrame) -> str:
-    """Return the table in Markdown, its columns aligned."""
+    """Return the table in Markdown with aligned columns."""
     cells = [[_cell(value) for value in row] for row in table.itertuples(index=False)]
     names = [str(name) for name in table.columns]
     widths = [max(map(len, column)) for column in zip(names, *cells, strict=True)]
@@ -103,7 +103,7 @@ def _spread(column: "pd.Series[float]") -> str:
     return f"{column.mean():.4f} ± {column.std():.4f}" if column.count() > 1 else f"{column.mean():.4f}"
 
 
-def _named(settings: dict[str, Any]) -> dict[str, Any]:
+def _without_none(settings: dict[str, Any]) -> dict[str, Any]:
     return {key: "null" if value is None else value for key, value in settings.items()}
 
 

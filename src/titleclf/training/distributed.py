@@ -1,9 +1,9 @@
 """Several processes under `torchrun`: each computes a shard of every batch, and all make the same step.
 
-Every process draws the same order and the same noise. Logits of the other shards are gathered, so every process has the
-loss of the whole batch; only its own shard has gradients, and their sum is the gradient of a single process.
-DistributedDataParallel would do the same for matrices, but has no sparse gradients on GPUs (nccl), and the n-gram table
-has no others.
+Every process draws the same order and the same noise. Each gathers the logits of the other shards, so it has the loss
+of the whole batch, but gradients only for its own shard; their sum is the gradient of a single process.
+DistributedDataParallel would do the same for matrices, but it lacks sparse gradients on GPUs (nccl), which the n-gram
+table needs.
 """
 
 import os
@@ -27,17 +27,17 @@ from titleclf.training.network import TorchNetwork
 T = TypeVar("T")
 Items = TypeVar("Items", bound=Sized)
 
-_REPORT_TIMEOUT = timedelta(seconds=5)  # for process 0 to report an error that all processes have
+_REPORT_TIMEOUT = timedelta(seconds=5)  # for process 0 to report an error that occurs in all processes
 _REPORTED = "titleclf: error reported"
 
 
 def init_process_group(device: torch.device) -> torch.device:
-    """Join the other processes, if `torchrun` started any, and return this one's device: its own GPU, else the CPU.
+    """Join the other processes, if `torchrun` started any, and return this one's device: its own GPU or the CPU.
 
     Raises
     ------
     InputError
-        If this machine has more processes than GPUs, or one of the processes did not start.
+        If this machine has more processes than GPUs, or a process did not start.
     """
     if not dist.is_torchelastic_launched() or os.environ["WORLD_SIZE"] == "1":
         return device
@@ -52,8 +52,8 @@ def init_process_group(device: torch.device) -> torch.device:
         torch.cuda.set_device(device)
     else:
         device = torch.device("cpu")  # no backend sends tensors from MPS
-    if not dist.is_initialized():  # a program that trains twice has joined them already
-        with _together():
+    if not dist.is_initialized():  # a program that trains twice has already joined
+        with _collective():
             dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
     return device
 
@@ -64,7 +64,7 @@ def processes() -> int:
 
 
 def rank() -> int:
-    """Return the number of this process, from 0."""
+    """Return the number of this process, counted from 0."""
     return dist.get_rank() if dist.is_initialized() else 0
 
 
@@ -74,11 +74,11 @@ def is_rank0() -> bool:
 
 
 def broadcast_from_rank0(make: Callable[[], T]) -> T:
-    """Return in all processes what `make` returns in process 0, the only one that calls it."""
+    """Call `make` in process 0 only, and return its result in all processes."""
     if processes() == 1:
         return make()
     values = [make() if is_rank0() else None]
-    with _together():
+    with _collective():
         dist.broadcast_object_list(values)
     return values[0]  # type: ignore[return-value]
 
@@ -89,25 +89,25 @@ def check_same(fingerprints: dict[str, str]) -> None:
     Raises
     ------
     InputError
-        If this process has others than process 0.
+        If this process has different files than process 0.
     """
     expected = broadcast_from_rank0(lambda: fingerprints)
     differing = [name for name in expected if expected[name] != fingerprints.get(name)]
     if differing:
         raise InputError(
-            f"all processes must be given the same {' and '.join(differing)}. Got others in process {rank() + 1}. "
-            "Copy the files of one machine to all."
+            f"all processes must be given the same {' and '.join(differing)}. "
+            f"Got different ones in process {rank() + 1}. Copy the files of one machine to all."
         )
 
 
 def shard(items: Items) -> Items:
-    """Return this process's items in their order; the shards of all processes differ by at most one item in size."""
+    """Return this process's items in order; the sizes of the processes' shards differ by at most one."""
     count, number, shards = len(items), rank(), processes()
     return items[count * number // shards : count * (number + 1) // shards]  # type: ignore[index, no-any-return]
 
 
 def all_gather_rows(own: Tensor) -> Tensor:
-    """Return the rows of all processes (rows of all, ...), one process after the other; only `own` has gradients."""
+    """Return the rows of all processes (all rows, ...), in order of rank; only `own` has gradients."""
     if processes() == 1:
         return own
     parts = _from_all(own.detach())
@@ -132,10 +132,10 @@ def sum_gradients(parameters: Iterable[nn.Parameter]) -> None:
     with_gradient = [parameter for parameter in parameters if parameter.grad is not None]
     gradients = (parameter.grad for parameter in with_gradient)
     dense = [gradient for gradient in gradients if gradient is not None and not gradient.is_sparse]
-    line = torch.cat([gradient.ravel() for gradient in dense])  # one message instead of many
-    with _together():
-        dist.all_reduce(line)
-    for gradient, total in zip(dense, line.split_with_sizes([gradient.numel() for gradient in dense]), strict=True):
+    flat = torch.cat([gradient.ravel() for gradient in dense])  # one message instead of many
+    with _collective():
+        dist.all_reduce(flat)
+    for gradient, total in zip(dense, flat.split_with_sizes([gradient.numel() for gradient in dense]), strict=True):
         gradient.copy_(total.view_as(gradient))
     for parameter in with_gradient:
         if parameter.grad is not None and parameter.grad.is_sparse:
@@ -146,7 +146,7 @@ def sum_gradients(parameters: Iterable[nn.Parameter]) -> None:
 
 @contextmanager
 def rank0_output() -> Iterator[None]:
-    """Let process 0 alone print, and one process report an error; without `torchrun`, change nothing."""
+    """Let only process 0 print, and only one process report an error; without `torchrun`, do nothing."""
     if not dist.is_torchelastic_launched():
         yield
         return
@@ -158,7 +158,7 @@ def rank0_output() -> Iterator[None]:
                 stack.enter_context(redirect_stderr(nowhere))
             yield
     except (InputError, OSError, KeyboardInterrupt) as error:
-        # torchrun forwards a Ctrl-C that the terminal has sent to every process already.
+        # torchrun forwards a Ctrl-C that the terminal has already sent to every process.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         if not _reports_error():
             raise SystemExit(INTERRUPTED if isinstance(error, KeyboardInterrupt) else BAD_INPUT) from None
@@ -169,7 +169,7 @@ def rank0_output() -> Iterator[None]:
 
 
 def _reports_error() -> bool:
-    """Return whether this process reports the error: process 0 does, or another if that one has none."""
+    """Return whether this process reports the error: process 0, or any other if process 0 has none."""
     where = (os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]))
     store = dist.TCPStore(*where, is_master=False)  # type: ignore[attr-defined]
     if os.environ["RANK"] != "0":
@@ -179,10 +179,10 @@ def _reports_error() -> bool:
 
 
 def _from_all(own: Tensor) -> list[Tensor]:
-    """Return the rows (rows, ...) of each process; their numbers may differ."""
+    """Return the rows (rows, ...) of each process; row counts may differ."""
     count = torch.tensor([len(own)], device=own.device)
     counts = [torch.empty_like(count) for _ in range(processes())]
-    with _together():
+    with _collective():
         dist.all_gather(counts, count)
         sizes = [int(size) for size in counts]
         padded = own.new_zeros(max(sizes), *own.shape[1:])  # gloo and nccl need equal shapes
@@ -193,8 +193,8 @@ def _from_all(own: Tensor) -> list[Tensor]:
 
 
 @contextmanager
-def _together() -> Iterator[None]:
-    """Report in a sentence that another process has ended; torch's own message names sockets."""
+def _collective() -> Iterator[None]:
+    """Report in a sentence that another process has ended; torch's message is about sockets."""
     try:
         yield
     except RuntimeError as error:
@@ -214,14 +214,14 @@ def pick_device(device: Device) -> torch.device:
         device = next(candidate for candidate, is_present in present.items() if is_present)
     if not present[device]:
         raise InputError(f"device must be one that this machine has. Got {device}. Use device=auto.")
-    if device is Device.cuda:  # a GPU gives the same weights for the same seed only on request
+    if device is Device.cuda:  # by default, the same seed may give different weights on a GPU
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(mode=True, warn_only=True)
     return torch.device(device.value)
 
 
 def seed_everything(*numbers: int) -> np.random.Generator:
-    """Return a generator for this seed and part of a run, and seed torch for it too.
+    """Return a generator for this seed and part of a run, and seed torch with them too.
 
     Each part has its own seed, so that a resumed run draws what an uninterrupted one draws. All processes share
     this generator; dropout is seeded per rank.

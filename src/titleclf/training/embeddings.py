@@ -1,4 +1,4 @@
-"""A file of embeddings: written from one encoder, and loaded into another if its rows mean the same there."""
+"""Embeddings files: written from one encoder, and loaded into another whose rows have the same meaning."""
 
 import hashlib
 import json
@@ -20,7 +20,7 @@ from titleclf.training.network import Conv, Encoder, Ngram
 from titleclf.training.quantization import packed
 
 _HEADER, _SCALE = "titleclf", ".scale"
-# What a table's meaning depends on, beside dim, casefold and boundary, which every table depends on.
+# The settings that a table's meaning depends on, besides dim, casefold and boundary, which all tables depend on.
 _DEPENDENCIES = {
     "ngrams": ("orders", "across_words", "buckets"),
     "convolutions": ("widths", "channels", "positions", "combine"),
@@ -31,7 +31,7 @@ _DEPENDENCIES = {
 class Embeddings:
     """Tables of vectors, and what their rows stand for.
 
-    `tables` has `characters` (characters, dim), and may have `ngrams` (buckets, dim) or the weights of convolutions.
+    `tables` has `characters` (characters, dim), and may have `ngrams` (buckets, dim) or convolution weights.
     `meaning` holds the settings that an encoder must share to load them: dim, casefold and boundary; for n-grams also
     orders, across_words and buckets; for convolutions widths, channels, positions and combine.
     """
@@ -43,7 +43,7 @@ class Embeddings:
 
 
 def embeddings_path(path: str) -> Path:
-    """Return the path of a file; `shipped` stands for the embeddings that come with the package."""
+    """Return the path of a file; `shipped` stands for the package's own embeddings."""
     return shipped("data/embeddings.safetensors") if path == SHIPPED else Path(path)
 
 
@@ -60,7 +60,7 @@ def read_embeddings(path: Path, where: str = "model.embeddings.path") -> Embeddi
     Raises
     ------
     InputError
-        If there is no such file, it is another kind of file, or it is damaged.
+        If the file is missing, damaged, or of another kind.
     """
     if not path.is_file():
         raise InputError(f"{where} must be a file that exists. Got {path}. Check the path.")
@@ -109,7 +109,7 @@ def load_embeddings(
     Raises
     ------
     InputError
-        If the encoder has none of the tables, or their rows mean something else there; every difference is named.
+        If the encoder has none of the tables, or their rows have another meaning there; all differences are listed.
     """
     tables = _tables(encoder)
     loaded = sorted(name for name in set(tables) & set(embeddings.tables) if _is_selected(name, config.tables))
@@ -176,8 +176,8 @@ def _unpacked(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
         integers, scale = tables[name].numpy(), tensors[f"{name}{_SCALE}"].float().numpy()
         if not fits(integers, scale):
             raise ValueError(f"{name}{_SCALE} of shape {scale.shape} for {integers.shape}")
-        if (fault := damage(name, integers, f"{name}{_SCALE}", scale)) is not None:
-            raise ValueError(fault)
+        if (problem := damage(name, integers, f"{name}{_SCALE}", scale)) is not None:
+            raise ValueError(problem)
         tables[name] = torch.from_numpy(unpacked(integers, scale))
     return tables
 
@@ -192,9 +192,9 @@ def _check_sizes(embeddings: Embeddings) -> None:
         shapes[f"convolutions.{number}.weight"] = (channels, dim, width)
         shapes[f"convolutions.{number}.bias"] = (channels,)
     for name, shape in shapes.items():
-        found = tuple(embeddings.tables[name].shape)
-        if found != shape:
-            raise ValueError(f"{name} of shape {found} for {shape}")
+        actual = tuple(embeddings.tables[name].shape)
+        if actual != shape:
+            raise ValueError(f"{name} of shape {actual} for {shape}")
 
 
 def _sizes(tables: dict[str, Tensor], names: list[str]) -> str:

@@ -19,7 +19,7 @@ from titleclf.training.objectives import Objective, objective_of
 
 
 class Loss:
-    """The weighted sum of the terms that `config.loss` asks for."""
+    """The weighted sum of the terms in `config.loss`."""
 
     def __init__(self, config: TrainConfig, data: Dataset, network: TorchNetwork) -> None:
         self.network, self.terms, self.label_smoothing = network, config.loss, config.training.label_smoothing
@@ -40,7 +40,7 @@ class Loss:
         """Everything that is trained: the network, and what the unsupervised term learns beside it."""
         if self.unsupervised is None:
             return self.network
-        return nn.ModuleDict({"network": self.network, "regulariser": self.unsupervised})  # as checkpoints name them
+        return nn.ModuleDict({"network": self.network, "regulariser": self.unsupervised})  # the names in checkpoints
 
     def __call__(self, logits: Tensor, targets: Targets, generator: np.random.Generator) -> Tensor:
         """Return the loss of a batch with logits (batch, categories), in nats."""
@@ -52,7 +52,7 @@ class Loss:
 
 
 class UnsupervisedTerm(nn.Module):
-    """An objective on as many unlabelled titles as a batch has, drawn from `titles`."""
+    """An objective on unlabelled titles, as many as in a batch, drawn from `titles`."""
 
     def __init__(self, objective: Objective, titles: Sequence[str]) -> None:
         super().__init__()
@@ -66,7 +66,7 @@ class UnsupervisedTerm(nn.Module):
 
 
 def class_weights(targets: Targets, categories: int, balance: float) -> Tensor:
-    """Return weights (categories,) of (mean count / count)^balance: 0 weighs titles alike, 1 categories.
+    """Return weights (categories,), (mean count / count)^balance: 0 weighs all titles alike, 1 all categories.
 
     Targets are labels (titles,) or tags (titles, categories).
     """
@@ -77,8 +77,8 @@ def class_weights(targets: Targets, categories: int, balance: float) -> Tensor:
 def classification_loss(logits: Tensor, targets: Tensor, weights: Tensor, label_smoothing: float) -> Tensor:
     """Return the mean loss of titles with logits (batch, categories), in nats.
 
-    Targets are labels (batch,), or tags (batch, categories): then it is the sum of binary cross-entropies over the
-    tags. Smoothing spreads a fraction of a title's targets evenly over all categories, in both.
+    Targets are labels (batch,), or tags (batch, categories), which give the sum of binary cross-entropies over the
+    tags. In both cases smoothing spreads a fraction of a title's targets evenly over all categories.
     """
     if targets.ndim == 1:
         return functional.cross_entropy(logits, targets, weights, label_smoothing=label_smoothing)
@@ -90,7 +90,7 @@ def classification_loss(logits: Tensor, targets: Tensor, weights: Tensor, label_
 def unsupervised_term(
     config: TrainConfig, encoder: Encoder, characters: Characters, titles: Sequence[str]
 ) -> UnsupervisedTerm | None:
-    """Return the term that `config.loss` asks for, on its own titles or else on `titles`; none at weight 0.
+    """Return the unsupervised term of `config.loss`, on its own titles or else on `titles`; None at weight 0.
 
     Raises
     ------

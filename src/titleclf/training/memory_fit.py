@@ -1,4 +1,4 @@
-"""The weights of a memory, fitted to titles that it does not hold and to noisy copies of those that it does."""
+"""Fitting the weights of a memory, to titles that it doesn't hold and to noisy copies of those that it does."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -25,31 +25,31 @@ class Sample(NamedTuple):
     titles: Sequence[str]
     logits: Floats
     targets: Labels | Bools
-    weight: float  # of these titles' mean loss, beside the other samples
+    weight: float  # of these titles' mean loss, relative to the other samples
 
 
-class _Joined(NamedTuple):
-    """All samples as one: places and similarity of neighbours, logits, targets, and each title's part of the loss."""
+class _Pooled(NamedTuple):
+    """All samples as one: places and similarity of neighbours, logits, targets, and each title's weight in the loss."""
 
     places: Labels
     similarity: Floats
     logits: Floats
     targets: Labels | Bools
-    parts: Floats
+    title_weights: Floats
 
 
 def fit_memory(memory: Memory, samples: Sequence[Sample]) -> None:
-    """Set the weights to those that make the samples' targets likeliest.
+    """Set the weights that maximize the likelihood of the samples' targets.
 
     The temperature (and shift) fitted along with them is then discarded.
     """
-    joined = _join(memory, samples)
-    memory.weights = _fit_labels(memory, joined) if memory.targets.ndim == 1 else _fit_tags(memory, joined)
+    pooled = _pool(memory, samples)
+    memory.weights = _fit_labels(memory, pooled) if memory.targets.ndim == 1 else _fit_tags(memory, pooled)
 
 
-def _fit_labels(memory: Memory, joined: _Joined) -> Floats:
-    places, similarity, logits, labels, parts = joined
-    every, rows = np.arange(len(labels)), np.flatnonzero(places >= 0)
+def _fit_labels(memory: Memory, pooled: _Pooled) -> Floats:
+    places, similarity, logits, labels, title_weights = pooled
+    titles, rows = np.arange(len(labels)), np.flatnonzero(places >= 0)
     columns, features = memory.targets[places[rows]], _features(similarity[rows])
     size = WEIGHTS[Task.single]
 
@@ -58,12 +58,12 @@ def _fit_labels(memory: Memory, joined: _Joined) -> Floats:
         raised = logits.copy()
         raised[rows, columns] += evidence_weight(similarity[rows], weights)
         raised /= temperature
-        value = -log_softmax(raised, axis=1)[every, labels] @ parts
-        slopes = softmax(raised, axis=1)  # (titles, categories): of the loss by the raised logits
-        slopes[every, labels] -= 1
-        slopes *= parts[:, None]
-        by_weights = (slopes[rows, columns] * expit(features @ weights)) @ features / temperature
-        gradient = np.append(by_weights + 2 * _RIDGE * weights, -(slopes * raised).sum())
+        value = -log_softmax(raised, axis=1)[titles, labels] @ title_weights
+        by_logits = softmax(raised, axis=1)  # (titles, categories): derivatives of the loss by the raised logits
+        by_logits[titles, labels] -= 1
+        by_logits *= title_weights[:, None]
+        by_weights = (by_logits[rows, columns] * expit(features @ weights)) @ features / temperature
+        gradient = np.append(by_weights + 2 * _RIDGE * weights, -(by_logits * raised).sum())
         return value + _RIDGE * weights @ weights, gradient
 
     bounds = [*_WEIGHT_BOUNDS, LOG_TEMPERATURES]
@@ -71,8 +71,8 @@ def _fit_labels(memory: Memory, joined: _Joined) -> Floats:
     return weights
 
 
-def _fit_tags(memory: Memory, joined: _Joined) -> Floats:
-    places, similarity, logits, tags, parts = joined
+def _fit_tags(memory: Memory, pooled: _Pooled) -> Floats:
+    places, similarity, logits, tags, title_weights = pooled
     rows = np.flatnonzero(places >= 0)
     neighbours, similarities = memory.targets[places[rows]].astype(np.bool_), similarity[rows]
     features = _features(similarities)
@@ -83,13 +83,13 @@ def _fit_tags(memory: Memory, joined: _Joined) -> Floats:
         raised = logits.copy()
         raised[rows] += tag_evidence(neighbours, similarities, weights)
         tempered = raised / temperature + shift
-        value = parts @ np.logaddexp(0, np.where(tags, -tempered, tempered)).sum(axis=1)
-        slopes = (expit(tempered) - tags) * parts[:, None]  # (titles, categories): of the loss
-        towards = (slopes[rows] * neighbours).sum(axis=1) * expit(features @ weights[:2])
-        away = -(slopes[rows] * ~neighbours).sum(axis=1) * expit(features @ weights[2:])
-        by_weights = np.concatenate([towards @ features, away @ features]) / temperature
-        by_temperature = -(slopes * raised).sum() / temperature
-        gradient = np.array([*(by_weights + 2 * _RIDGE * weights), by_temperature, slopes.sum()])
+        value = title_weights @ np.logaddexp(0, np.where(tags, -tempered, tempered)).sum(axis=1)
+        by_logits = (expit(tempered) - tags) * title_weights[:, None]  # (titles, categories): derivatives of the loss
+        raising = (by_logits[rows] * neighbours).sum(axis=1) * expit(features @ weights[:2])
+        lowering = -(by_logits[rows] * ~neighbours).sum(axis=1) * expit(features @ weights[2:])
+        by_weights = np.concatenate([raising @ features, lowering @ features]) / temperature
+        by_temperature = -(by_logits * raised).sum() / temperature
+        gradient = np.array([*(by_weights + 2 * _RIDGE * weights), by_temperature, by_logits.sum()])
         return value + _RIDGE * weights @ weights, gradient
 
     bounds = [*_WEIGHT_BOUNDS * 2, LOG_TEMPERATURES, (-5, 5)]
@@ -97,19 +97,19 @@ def _fit_tags(memory: Memory, joined: _Joined) -> Floats:
     return weights
 
 
-def _join(memory: Memory, samples: Sequence[Sample]) -> _Joined:
+def _pool(memory: Memory, samples: Sequence[Sample]) -> _Pooled:
     neighbours = [memory.known.nearest(sample.titles) for sample in samples]
     sizes = [len(sample.titles) for sample in samples]
-    parts = [sample.weight / max(1, size) for sample, size in zip(samples, sizes, strict=True)]
-    return _Joined(
+    title_weights = [sample.weight / max(1, size) for sample, size in zip(samples, sizes, strict=True)]
+    return _Pooled(
         places=np.concatenate([nearest.places for nearest in neighbours]),
         similarity=np.concatenate([nearest.similarity for nearest in neighbours]),
         logits=np.concatenate([sample.logits for sample in samples]).astype(np.float64),
         targets=np.concatenate([sample.targets for sample in samples]),
-        parts=np.repeat(parts, sizes),
+        title_weights=np.repeat(title_weights, sizes),
     )
 
 
 def _features(similarity: Floats) -> Floats:
-    """Return what a neighbour's weight depends on (titles, 2): a constant, and its similarity (titles,)."""
+    """Return the features of a neighbour's weight (titles, 2): a constant, and its similarity (titles,)."""
     return np.stack([np.ones_like(similarity), similarity], axis=1)

@@ -17,19 +17,19 @@ from titleclf.runtime.text.ngrams import located
 from titleclf.training.distributed import all_gather_rows, shard
 from titleclf.training.network import Conv, Encoder, Ngram, to_inputs
 
-Places = npt.NDArray[np.int64]
+Indices = npt.NDArray[np.int64]
 
 
 class Pieces(NamedTuple):
     """The characters and n-grams of a batch, one title after the other; each array is (pieces,).
 
-    `ids` number the characters first, then the buckets; `starts` and `ends` are places in the title of row `titles`.
+    `ids` count the characters first, then the buckets; `starts` and `ends` are positions in the title at row `titles`.
     """
 
-    titles: Places
+    titles: Indices
     ids: Ids
-    starts: Places
-    ends: Places
+    starts: Indices
+    ends: Indices
 
 
 class Views(nn.Module):
@@ -93,10 +93,10 @@ class Cbow(nn.Module):
         """Return the mean loss per title, in nats."""
         pieces = pieces_of(self.characters.batch(titles), self.model, len(self.characters))
         hidden = _drawn(pieces, len(titles), 1, generator)  # (batch,)
-        hidden_beside = hidden[pieces.titles]  # (pieces,): the hidden piece in the title of each piece
-        apart = (pieces.ends <= pieces.starts[hidden_beside]) | (pieces.ends[hidden_beside] <= pieces.starts)
+        hidden_in_title = hidden[pieces.titles]  # (pieces,): the hidden piece of each piece's title
+        apart = (pieces.ends <= pieces.starts[hidden_in_title]) | (pieces.ends[hidden_in_title] <= pieces.starts)
         counts = np.bincount(pieces.titles[apart], minlength=len(titles))
-        predictable = np.flatnonzero(counts)  # not a title whose hidden piece is all of it
+        predictable = np.flatnonzero(counts)  # not titles that the hidden piece covers
         own = shard(predictable)
         around = apart & np.isin(pieces.titles, own)
         vectors = _vectors(encoder, pieces.ids[around])
@@ -119,7 +119,7 @@ class Masked(nn.Module):
         if not isinstance(encoder, Conv):
             raise TypeError(f"objective=masked needs convolutions. Got {type(encoder).__name__}. Use model=conv.")
         batch = self.characters.batch(titles)
-        # Boundary tokens have fixed places, and unknown characters look like hidden ones: there is nothing to predict.
+        # Not boundary tokens, which have fixed positions, or unknown characters, which look like hidden ones.
         hidden = (batch.ids >= SPACE) & (generator.random(batch.ids.shape) < self.hidden_fraction)
         visible = Batch(shard(np.where(hidden, UNK, batch.ids)), shard(batch.mask))
         maps = encoder.places(to_inputs(visible, self.model, _device(encoder)))  # (batch, channels, length)
@@ -156,7 +156,7 @@ def objective_of(config: ObjectiveConfig, model: ModelConfig, characters: Charac
 
 
 def halved(title: str, draw: Draw) -> tuple[str, str]:
-    """Split the words of a title at random into two halves that keep their order; a single word is cut in two.
+    """Split the words of a title at random into two halves that keep their order; a single word is split in two.
 
     Neither half is empty if the title has at least two characters.
     """
@@ -175,9 +175,9 @@ def halved(title: str, draw: Draw) -> tuple[str, str]:
 
 
 def pieces_of(batch: Batch, model: ModelConfig, characters: int) -> Pieces:
-    """Return the characters of a batch and, if the model has n-grams, these too."""
-    titles, places = np.nonzero(batch.mask)
-    singles = Pieces(titles, batch.ids[batch.mask], places, places + 1)
+    """Return the characters of a batch, and the n-grams if the model has any."""
+    titles, positions = np.nonzero(batch.mask)
+    singles = Pieces(titles, batch.ids[batch.mask], positions, positions + 1)
     if not isinstance(model, NgramConfig):
         return singles
     ngrams = located(batch.ids, batch.mask, model.orders, model.buckets, across_words=model.across_words)
@@ -186,7 +186,7 @@ def pieces_of(batch: Batch, model: ModelConfig, characters: int) -> Pieces:
     return Pieces(*(np.concatenate(columns)[order] for columns in zip(singles, grams, strict=True)))
 
 
-def _drawn(pieces: Pieces, batch: int, count: int, generator: np.random.Generator) -> Places:
+def _drawn(pieces: Pieces, batch: int, count: int, generator: np.random.Generator) -> Indices:
     """Return `count` random pieces of each title, as rows of `pieces` (batch * count,)."""
     counts = np.bincount(pieces.titles, minlength=batch)
     firsts = counts.cumsum() - counts
@@ -210,7 +210,7 @@ def _vectors(encoder: Encoder, ids: Ids) -> Tensor:
 
 
 def _contexts(model: ModelConfig, characters: Characters) -> nn.Embedding:
-    # Pieces have separate vectors as predicted targets, which start at zero as in word2vec.
+    # Pieces have separate vectors as targets, which start at zero as in word2vec.
     pieces = len(characters) + (model.buckets if isinstance(model, NgramConfig) else 0)
     contexts = nn.Embedding(pieces, model.dim, sparse=True)
     nn.init.zeros_(contexts.weight)
@@ -218,11 +218,11 @@ def _contexts(model: ModelConfig, characters: Characters) -> nn.Embedding:
 
 
 def _sampled_loss(
-    contexts: nn.Embedding, vectors: Tensor, ids: Ids, targets: Places, negatives: int, generator: np.random.Generator
+    contexts: nn.Embedding, vectors: Tensor, ids: Ids, targets: Indices, negatives: int, generator: np.random.Generator
 ) -> Tensor:
     """Return the mean over all pairs of -log sigma(target's score) - sum of log sigma(-negative's score).
 
-    `targets` (pairs,) are rows of `ids` (pieces,); `vectors` (pairs of this process, dim) belong to its shard of them.
+    `targets` (pairs,) are rows of `ids` (pieces,); `vectors` (pairs of this process, dim) belong to its shard.
     """
     negative_rows = generator.integers(len(ids), size=(len(targets), negatives))
     scored = ids[np.concatenate([targets[:, None], negative_rows], axis=1)]  # (pairs, 1 + negatives)

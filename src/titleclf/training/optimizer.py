@@ -1,4 +1,4 @@
-"""The optimizer: which parameters decay, how tables move row by row, and how the learning rate changes."""
+"""The optimizer: which parameters decay, how tables are updated row by row, and how the learning rate changes."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -30,7 +30,7 @@ class Groups:
 
 
 def group_parameters(network: nn.Module, skip: Sequence[str]) -> Groups:
-    """Group the parameters: tables with sparse gradients decay, and so do matrices outside the modules in `skip`.
+    """Group the parameters: tables with sparse gradients, other matrices, and those without decay (`skip` and vectors).
 
     Raises
     ------
@@ -61,12 +61,12 @@ def group_parameters(network: nn.Module, skip: Sequence[str]) -> Groups:
 
 
 class RowAdamW(torch.optim.Optimizer):
-    """AdamW for tables with sparse gradients: only the rows of the batch move, and all rows decay to their start.
+    """AdamW for tables with sparse gradients: updates only the batch's rows, and decays all rows to their start.
 
     The start of a new table is zero. A pre-trained table decays to its loaded values, so that training on few labels
     does not forget them (L2-SP: Li et al. 2018, Explicit inductive bias for transfer learning, equation 2). The moments
-    of a row come from the batches that contain it. Decay is applied once in DECAY_STEPS steps, so that a step costs no
-    more for a larger table. `torch.optim.SparseAdam` has no decay, and takes three times as long (torch 2.13).
+    of a row come from the batches that contain it. Decay is applied once every DECAY_STEPS steps, so that steps
+    cost no more for larger tables. `torch.optim.SparseAdam` has no decay, and takes three times as long (torch 2.13).
     """
 
     DECAY_STEPS = 16
@@ -79,7 +79,7 @@ class RowAdamW(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self) -> None:  # type: ignore[override]
-        """Move the rows that have a gradient, and let all rows decay when that is due."""
+        """Update the rows that have a gradient, and decay all rows when that is due."""
         for group in self.param_groups:
             group["steps"] += 1
             group["kept"] *= 1 - group["lr"] * group["weight_decay"]
@@ -89,11 +89,11 @@ class RowAdamW(torch.optim.Optimizer):
                     if start is not None:
                         table.add_(start, alpha=1 - group["kept"])
                 if table.grad is not None:
-                    self._move(table, group)
+                    self._update_rows(table, group)
             if group["steps"] % self.DECAY_STEPS == 0:
                 group["kept"] = 1.0
 
-    def _move(self, table: nn.Parameter, group: dict[str, Any]) -> None:
+    def _update_rows(self, table: nn.Parameter, group: dict[str, Any]) -> None:
         state = self.state[table]
         if not state:
             state.update(mean=torch.zeros_like(table), square=torch.zeros_like(table))

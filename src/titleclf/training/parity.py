@@ -21,7 +21,7 @@ _CHUNK = 1024  # titles
 
 @dataclass(frozen=True)
 class Parity:
-    """The fraction of titles with the same prediction, and the largest difference of probabilities."""
+    """The fraction of titles with the same prediction, and the largest difference in probability."""
 
     titles: int
     same: float
@@ -52,7 +52,7 @@ def compare(trained: Classifier[Network], exported: Classifier[Network], titles:
 
 
 def check(parity: Parity) -> None:
-    """Refuse an export that predicts otherwise than its model.
+    """Check that an export predicts the same as its model.
 
     Raises
     ------
@@ -69,7 +69,7 @@ def check(parity: Parity) -> None:
 
 
 def _predicted(classifier: Classifier[Network], probabilities: Floats) -> Labels | Bools:
-    """Return the best category (titles, 1), or the tags that are named, of probabilities (titles, categories)."""
+    """Return the best category (titles, 1), or the named tags, from probabilities (titles, categories)."""
     if classifier.task is Task.single:
         best: Labels = probabilities.argmax(axis=1, keepdims=True)
         return best

@@ -1,4 +1,4 @@
-"""Plots of a training, as PNG files."""
+"""Plots of training, as PNG files."""
 
 from pathlib import Path
 
@@ -32,7 +32,7 @@ def draw_training(path: Path, history: list[dict[str, float]], kept: int) -> Non
 
 
 def draw_pretraining(path: Path, history: list[dict[str, float]], objective: str) -> None:
-    """Draw the loss of each part of the titles by the number of titles seen so far."""
+    """Draw the loss of each portion of the titles by the number of titles seen so far."""
     table = pd.DataFrame(history)
     figure = Figure(figsize=(6, 4), layout="constrained")
     axes = figure.add_subplot()

@@ -1,4 +1,4 @@
-"""Positional codes: vectors that depend on a character's place in the title."""
+"""Positional codes: vectors that depend on a character's position in the title."""
 
 import torch
 from torch import Tensor, nn
@@ -7,7 +7,7 @@ from titleclf.runtime.choices import Combine, Positions
 
 
 def alternating(length: int, dim: int) -> Tensor:
-    """Return the code (length, dim) that is cos(position / (d + 1)) at even positions and the sine at odd ones."""
+    """Return the code (length, dim) that is cos(position / (d + 1)) at even positions and sin at odd ones."""
     angles = torch.arange(length)[:, None] / (torch.arange(dim)[None, :] + 1)
     even = (torch.arange(length) % 2 == 0)[:, None]
     return torch.where(even, angles.cos(), angles.sin())
@@ -15,13 +15,13 @@ def alternating(length: int, dim: int) -> Tensor:
 
 def sinusoidal(length: int, dim: int) -> Tensor:
     """Return the code (length, dim) of "Attention Is All You Need" (Vaswani et al. 2017, section 3.5)."""
-    places = torch.arange(dim)
-    angles = torch.arange(length)[:, None] / 10_000 ** ((places - places % 2) / dim)[None, :]
-    return torch.where(places % 2 == 0, angles.sin(), angles.cos())
+    columns = torch.arange(dim)
+    angles = torch.arange(length)[:, None] / 10_000 ** ((columns - columns % 2) / dim)[None, :]
+    return torch.where(columns % 2 == 0, angles.sin(), angles.cos())
 
 
 class PositionalCode(nn.Module):
-    """Combines characters with the code of their places: (..., dim) in and out."""
+    """Combines characters with the codes of their positions: (..., dim) in and out."""
 
     def __init__(self, kind: Positions, combine: Combine, length: int, dim: int) -> None:
         super().__init__()

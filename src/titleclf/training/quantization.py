@@ -10,28 +10,28 @@ from titleclf.runtime.errors import InputError
 from titleclf.training.network import Ngram, TorchNetwork
 
 _BYTE = 127  # the largest integer of int8
-_NIBBLE_STDS = 2.5  # 15 levels are too few for the largest weights: beyond so many deviations they are clipped
+_NIBBLE_STDS = 2.5  # clips the largest weights, for which 15 levels are too few
 
 
 def quantize_table(network: TorchNetwork) -> None:
-    """Quantize the n-gram table, if there is one and it is not frozen, to values that `pack` keeps to the bit.
+    """Quantize the n-gram table, if there is one that is not frozen, to values that `pack` preserves bit for bit.
 
     Raises
     ------
     InputError
-        If training has left a weight that is not finite.
+        If training left a weight that is not finite.
     """
     if isinstance(network.encoder, Ngram) and network.encoder.ngrams.weight.requires_grad:
         quantize_weights(network.encoder.ngrams.weight)
 
 
 def quantize_weights(weights: Tensor, *, to_nibbles: bool = False) -> None:
-    """Quantize a table (rows, dim) to values that `packed` keeps to the bit; `to_nibbles` halves their size.
+    """Quantize a table (rows, dim) to values that `packed` preserves bit for bit; `to_nibbles` halves their size.
 
     Raises
     ------
     InputError
-        If training has left a weight that is not finite.
+        If training left a weight that is not finite.
     """
     table = weights.detach()
     if not table.isfinite().all():
@@ -45,32 +45,32 @@ def quantize_weights(weights: Tensor, *, to_nibbles: bool = False) -> None:
 def packed(table: Tensor) -> tuple[Tensor, Tensor] | None:
     """Return a quantized table as int8 (rows, dim) or uint8 (rows, half of dim) and scale (dim,).
 
-    None if these would not be the same to the bit.
+    None if these would not preserve it bit for bit.
     """
-    for most in (NIBBLE, _BYTE):
-        if (exact := _exact(table, table.abs().amax(dim=0), most)) is not None:
+    for max_integer in (NIBBLE, _BYTE):
+        if (exact := _exact(table, table.abs().amax(dim=0), max_integer)) is not None:
             integers, scale = exact
-            return (_paired(integers) if most == NIBBLE else integers), scale
+            return (_paired(integers) if max_integer == NIBBLE else integers), scale
     return None
 
 
 def pack(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return the tensors with a quantized table as integers and scale (dim,); any other stays as it is."""
-    if TABLE in tensors and (small := packed(tensors[TABLE])) is not None:
-        return {**tensors, TABLE: small[0], SCALE: small[1]}
+    """Return the tensors with a quantized table as integers and scale (dim,), and all others unchanged."""
+    if TABLE in tensors and (quantized := packed(tensors[TABLE])) is not None:
+        return {**tensors, TABLE: quantized[0], SCALE: quantized[1]}
     return dict(tensors)
 
 
-def _quantized(table: Tensor, largest: Tensor, most: int) -> tuple[Tensor, Tensor]:
-    # bfloat16 leaves a scale 8 significant bits, and an integer has 7: their products are exact floats. So the largest
-    # of a quantized column, divided by `most`, is its scale again, and quantizing twice changes nothing.
-    scale = (largest / most).bfloat16().float()
+def _quantized(table: Tensor, largest: Tensor, max_integer: int) -> tuple[Tensor, Tensor]:
+    # A bfloat16 scale has 8 significant bits and an integer 7, so their products are exact floats: the largest weight
+    # of a quantized column, divided by `max_integer`, is its scale again, and quantizing twice changes nothing.
+    scale = (largest / max_integer).bfloat16().float()
     scale = torch.where(scale < torch.finfo(torch.float32).tiny, 1.0, scale)  # a column of zeros
-    return (table / scale).round().clamp(-most, most).to(torch.int8), scale
+    return (table / scale).round().clamp(-max_integer, max_integer).to(torch.int8), scale
 
 
-def _exact(table: Tensor, largest: Tensor, most: int) -> tuple[Tensor, Tensor] | None:
-    integers, scale = _quantized(table, largest, most)
+def _exact(table: Tensor, largest: Tensor, max_integer: int) -> tuple[Tensor, Tensor] | None:
+    integers, scale = _quantized(table, largest, max_integer)
     return (integers, scale) if torch.equal(_floats(integers, scale), table) else None
 
 
@@ -79,5 +79,5 @@ def _floats(integers: Tensor, scale: Tensor) -> Tensor:
 
 
 def _paired(integers: Tensor) -> Tensor:
-    raised = torch.nn.functional.pad(integers + NIBBLE, (0, integers.shape[1] % 2)).to(torch.uint8)
-    return raised[:, 0::2] * 16 + raised[:, 1::2]
+    nibbles = torch.nn.functional.pad(integers + NIBBLE, (0, integers.shape[1] % 2)).to(torch.uint8)
+    return nibbles[:, 0::2] * 16 + nibbles[:, 1::2]

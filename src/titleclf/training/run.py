@@ -28,7 +28,7 @@ from titleclf.training.trained_model import load_weights, tensors_of
 from titleclf.training.validation import score, scores_line, write_scores
 
 History = list[dict[str, float]]  # one row per epoch, or per part of one
-Fingerprints = dict[str, str]  # of all files that shape the weights, by what they hold
+Fingerprints = dict[str, str]  # hashes of all inputs that determine the weights, by content
 Config = TypeVar("Config", TrainConfig, PretrainConfig)
 
 
@@ -38,7 +38,7 @@ def resumed(config: Config, result: str) -> Config:
     Raises
     ------
     InputError
-        If the folder holds no run, or one that has finished: its `result` is there.
+        If the folder holds no run, or one that has finished, and so has its `result`.
     """
     if config.resume is None:
         return config
@@ -62,18 +62,18 @@ class Run:
 
     @classmethod
     def start_or_resume(cls, config: TrainConfig | PretrainConfig) -> "Run":
-        """Make the folder of a new run with its configuration, or take that of the run to resume."""
+        """Make the folder of a new run with its configuration, or use that of the run to resume."""
         if config.resume is not None:
             return cls(Path(config.resume), is_new=False)
         return cls(broadcast_from_rank0(lambda: _new_folder(config)), is_new=True)
 
     def begin(self, fingerprints: Fingerprints, modules: nn.Module, optimizer: Optimizer) -> None:
-        """Take what is trained; a resumed run brings it to its last checkpoint.
+        """Set what is trained; a resumed run restores it from its last checkpoint.
 
         Raises
         ------
         InputError
-            If the checkpoint is missing or damaged, or was made from other files; or if processes have other files.
+            If the checkpoint is missing or damaged, or was made from other files; or if processes have different files.
         """
         check_same(fingerprints)
         self.fingerprints, self.modules, self.optimizer = fingerprints, modules, optimizer
@@ -91,7 +91,7 @@ class Run:
         self.history = state["history"]
 
     def epochs(self, count: int, patience: int) -> Iterator[int]:
-        """Yield the epochs that are left, until none of the last `patience` was the best."""
+        """Yield the remaining epochs, until none of the last `patience` was the best."""
         for epoch in range(len(self.history) + 1, count + 1):
             if epoch - self.best_epoch > patience:
                 return
@@ -115,12 +115,12 @@ class Run:
         print(f"epoch {row['epoch']:>3.0f}  {losses}  {scores_line(row)}  ({seconds:.1f} s)", flush=True)
 
     def keep_best(self, network: TorchNetwork, fingerprint: str) -> None:
-        """Give the network the weights of the best epoch, and write the scores of that epoch."""
+        """Load the weights of the best epoch into the network, and write that epoch's scores."""
         write_scores(self.folder, fingerprint, self.history[self.best_epoch - 1])
         load_weights(network, self.folder / BEST)
 
     def checkpoint(self) -> None:
-        """Write the state after an epoch or a part of one, in place of the one before."""
+        """Write the state after an epoch or a part of one, replacing the previous one."""
         if not is_rank0() or self.modules is None or self.optimizer is None:
             return
         state = {
@@ -130,25 +130,25 @@ class Run:
             "optimizer": self.optimizer.state_dict(),
         }
         buffer = io.BytesIO()
-        torch.save(state, buffer)  # straight to a full disk it would fail without a reason
+        torch.save(state, buffer)  # writing directly to a full disk would fail without a reason
         with replacing(self.folder / CHECKPOINT) as temporary:
             temporary.write_bytes(buffer.getbuffer())
 
     @contextmanager
     def resumable(self, verb: str) -> Iterator[None]:
-        """Report on Ctrl-C how to resume; leave nothing of a new run without a checkpoint."""
+        """Report how to resume on Ctrl-C; remove a new run that has no checkpoint yet."""
         try:
             yield
         except KeyboardInterrupt:
             if self.is_new and not (self.folder / CHECKPOINT).exists():
                 if is_rank0():
-                    shutil.rmtree(self.folder)  # this run's own: it holds the configuration alone
-                raise KeyboardInterrupt("There was no checkpoint yet: nothing is left of the run.") from None
+                    shutil.rmtree(self.folder)  # of this run alone: it holds only the configuration
+                raise KeyboardInterrupt("There was no checkpoint yet: the run was removed.") from None
             raise KeyboardInterrupt(f"Resume with: {program(verb)} resume={self.folder}") from None
 
     def point_latest(self) -> None:
-        """Point the link `latest` beside the folder to it, in one step."""
-        folder = self.folder.resolve()  # a run may be resumed through that very link
+        """Point the link `latest`, beside the folder, to it atomically."""
+        folder = self.folder.resolve()  # the run may be resumed through that link
         link = folder.parent / f".latest.{os.getpid()}"
         link.unlink(missing_ok=True)
         link.symlink_to(folder.name, target_is_directory=True)
@@ -182,7 +182,7 @@ def _new_folder(config: TrainConfig | PretrainConfig) -> Path:
     while True:
         folder = parent / (stamp if number == 1 else f"{stamp}-{number}")
         try:
-            folder.mkdir()  # fails if another process was faster, which keeps runs apart
+            folder.mkdir()  # fails if another process was faster, which keeps runs separate
         except FileExistsError:
             number += 1
         else:

@@ -33,7 +33,7 @@ TABLE, REPORT = "trials.csv", "trials.md"
 HISTORY, SLICES, IMPORTANCES = "history.png", "slices.png", "importances.png"
 
 _FEW = 20  # trials: with fewer, importances are noise
-_SLICES = 6  # values in a picture
+_SLICES = 6  # values in a plot
 
 _IDENTITY = "identity"
 _MUTABLE = ("output_dir", "resume", "sweep.trials")  # may differ between two commands of the same sweep
@@ -46,7 +46,7 @@ def open_study(config: SweepConfig, fingerprint: str) -> Iterator[optuna.Study]:
     Raises
     ------
     InputError
-        If the study is of other titles or another configuration, or is not readable.
+        If the study is for other titles or another configuration, or is unreadable.
     """
     path = Path(config.output_dir) / STUDY
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -69,7 +69,7 @@ def open_study(config: SweepConfig, fingerprint: str) -> Iterator[optuna.Study]:
 def next_trial(study: optuna.Study, config: SweepConfig) -> FrozenTrial:
     """Return the trial that an interrupted sweep left unfinished, else a new one.
 
-    A new trial depends only on the seed, its number and the trials before it: a resumed sweep draws as an unbroken one.
+    A new trial depends only on the seed, its number and the trials before it, whether the sweep was resumed or not.
     """
     distributions = {
         key: _distribution(values, type(attrgetter(key)(config))) for key, values in ranges(config.sweep.space).items()
@@ -85,27 +85,27 @@ def next_trial(study: optuna.Study, config: SweepConfig) -> FrozenTrial:
 
 
 def best_first(study: optuna.Study) -> list[FrozenTrial]:
-    """Return the finished trials by their score; of equal ones the earliest comes first."""
+    """Return the finished trials by score, the best first; on ties, the earliest first."""
     return sorted(
         study.get_trials(states=(TrialState.COMPLETE,)), key=lambda trial: (-(trial.value or 0), trial.number)
     )
 
 
 def values_of(trial: FrozenTrial, config: SweepConfig) -> dict[str, Any]:
-    """Return the values of a trial by dotted key, as the configuration has them."""
+    """Return the values of a trial by dotted key, as in the configuration."""
     space = ranges(config.sweep.space)
     return {key: decode(space[key], value) for key, value in trial.params.items()}
 
 
 def folder_of(trial: FrozenTrial, config: SweepConfig) -> Path:
-    """Return the folder of a trial, in that of its sweep."""
+    """Return the folder of a trial, within its sweep's."""
     return Path(config.output_dir) / f"trial-{trial.number:03}"
 
 
 def write_report(study: optuna.Study, config: SweepConfig) -> None:
-    """Write table, report and pictures of the finished trials, best first, into the sweep's folder."""
+    """Write a table, a report and plots of the finished trials, best first, into the sweep's folder."""
     folder, trials = Path(config.output_dir), best_first(study)
-    with warnings.catch_warnings(action="ignore"):  # of few trials, or of equal scores
+    with warnings.catch_warnings(action="ignore"):  # about few trials, or equal scores
         importances = optuna.importance.get_param_importances(study)
     rows = []
     for trial in trials:
@@ -118,7 +118,7 @@ def write_report(study: optuna.Study, config: SweepConfig) -> None:
     report = [
         f"# {len(trials)} trials, best first",
         "",
-        "Scores are of validation titles: accuracy and macro-F1 of unseen titles, and of noisy copies of training",
+        "Scores are for validation titles: accuracy and macro-F1 on unseen titles, and on noisy copies of training",
         "titles (`known_`); `score` is their mean. The best of many trials is partly luck: turn it into a model,",
         "measured once on the test titles, with",
         "",
@@ -129,7 +129,7 @@ def write_report(study: optuna.Study, config: SweepConfig) -> None:
         *seeds_section(over_seeds(rows)),
         "## Importances",
         "",
-        f"The fraction of what makes a trial good (PED-ANOVA, Watanabe et al. 2023).{few}",
+        f"The contribution of each value to good trials (PED-ANOVA, Watanabe et al. 2023).{few}",
         "",
         markdown(pd.DataFrame({"value": importances.keys(), "importance": importances.values()})),
         "",
@@ -142,7 +142,7 @@ def write_report(study: optuna.Study, config: SweepConfig) -> None:
 def _draw(folder: Path, study: optuna.Study, keys: list[str]) -> None:
     plt.switch_backend("agg")
     shown = keys[:_SLICES]
-    with plt.rc_context(), warnings.catch_warnings(action="ignore"):  # the plots are "experimental" since 2020
+    with plt.rc_context(), warnings.catch_warnings(action="ignore"):  # the plots have been "experimental" since 2020
         plots.plot_optimization_history(study, target_name="score")
         _save(folder / HISTORY, 8, 4.5)
         plots.plot_slice(study, shown, target_name="score")
@@ -178,11 +178,11 @@ def _flat(values: dict[str, Any], prefix: str) -> dict[str, Any]:
 
 
 def _check_identity(study: optuna.Study, folder: Path, identity: dict[str, Any]) -> None:
-    before = study.user_attrs.get(_IDENTITY)
-    if before is None:
+    expected = study.user_attrs.get(_IDENTITY)
+    if expected is None:
         study.set_user_attr(_IDENTITY, identity)
         return
-    differing = [key for key in {**identity, **before} if identity.get(key) != before.get(key)]
+    differing = [key for key in {**identity, **expected} if identity.get(key) != expected.get(key)]
     if differing:
         raise InputError(
             f"{folder} must resume with the titles and values of its trials. Got other {', '.join(differing[:5])}. "

@@ -1,4 +1,4 @@
-"""Thresholds fitted to predictions for titles that the model was not trained on."""
+"""Fitting thresholds to predictions for titles that the model was not trained on."""
 
 from collections.abc import Sequence
 
@@ -38,13 +38,13 @@ def fit_tag_thresholds(
 def lowest_probabilities(
     confidence: Floats, predicted: Labels, right: Bools, categories: int, precisions: Sequence[float]
 ) -> list[list[float | None]]:
-    """Return the lowest confidence that reaches each precision, by category; None where no confidence does.
+    """Return the lowest confidence that reaches each precision, by category, or None if none does.
 
-    Predictions (predictions,) have a confidence, a category's number, and may be right. A few lucky ones must not set a
-    threshold, and a category with few must not be silent for that. So its precision above a confidence is estimated as
-    if it had _PRIOR_PREDICTIONS more, right as often as those of all categories are above that confidence (the
-    m-estimate of Cestnik 1990); and that of all categories, as if as many more were right as often as they are
-    confident.
+    All arrays are (predictions,): confidence, number of the predicted category, and whether it is right. A few lucky
+    predictions must not set a threshold, and a category with few predictions must not abstain for that reason. So the
+    precision of a category above a confidence is estimated with _PRIOR_PREDICTIONS more predictions, right as often as
+    those of all categories above that confidence (the m-estimate of Cestnik 1990). The precision of all categories has
+    the same prior, right as often as its predictions are confident.
     """
     candidates = -np.unique(-confidence)
     counts, hits = (_sums_above(candidates, confidence, values) for values in (np.ones_like(confidence), right))
@@ -52,23 +52,24 @@ def lowest_probabilities(
     overall = (hits + _PRIOR_PREDICTIONS * expected) / (counts + _PRIOR_PREDICTIONS)
     lowest = []
     for number in range(categories):
-        own = predicted == number
-        counts, hits = (_sums_above(candidates, confidence[own], values) for values in (np.ones(own.sum()), right[own]))
+        rows = np.flatnonzero(predicted == number)
+        flags = (np.ones(len(rows)), right[rows])
+        counts, hits = (_sums_above(candidates, confidence[rows], values) for values in flags)
         estimates = (hits + _PRIOR_PREDICTIONS * overall) / (counts + _PRIOR_PREDICTIONS)
         lowest.append([_last(candidates[estimates >= precision]) for precision in precisions])
     return lowest
 
 
 def best_threshold_for_all(probabilities: Floats, tags: Bools) -> float:
-    """Return the one threshold for all tags with the highest micro-F1."""
+    """Return the single threshold for all tags with the highest micro-F1."""
     return float(best_thresholds(probabilities.reshape(-1, 1), tags.reshape(-1, 1))[0])
 
 
 def best_thresholds(probabilities: Floats, tags: Bools) -> Floats:
     """Return each tag's threshold (categories,) with the highest F1.
 
-    A few titles must not set it: each tag's counts are joined by those of _PRIOR_TITLES titles with the average tag. A
-    tag that no title has gets the best threshold of the average tag.
+    A few titles must not set it, so each tag's counts include those of _PRIOR_TITLES more titles with the average tag.
+    A tag without titles gets the best threshold of the average tag.
     """
     counts = [_counts(probabilities >= candidate, tags) for candidate in _CANDIDATES]
     right, predicted = np.array(counts).swapaxes(0, 1)  # both (candidates, categories)
@@ -85,7 +86,7 @@ def _counts(named: Bools, tags: Bools) -> tuple[Labels, Labels]:
 
 
 def _sums_above(candidates: Floats, confidence: Floats, values: Floats | Bools) -> Floats:
-    # Candidates fall; each sum is over the predictions that are at least as confident.
+    # Candidates are in descending order; each sum is over all predictions that are at least as confident.
     order = np.argsort(-confidence, kind="stable")
     counts = np.searchsorted(-confidence[order], -candidates, side="right")
     sums: Floats = np.concatenate([[0.0], values[order].cumsum(dtype=np.float64)])[counts]

@@ -1,4 +1,4 @@
-"""Validation on unseen titles and on noisy copies of training titles: together they choose the epoch."""
+"""Validation on unseen titles and on noisy copies of training titles, which together determine the best epoch."""
 
 import json
 from collections.abc import Callable
@@ -31,7 +31,7 @@ class Measures(NamedTuple):
 
 
 def noisy_copies(titles: LabelledTitles, count: int, generator: np.random.Generator) -> LabelledTitles:
-    """Return at most `count` of the titles as guides may write them: half of them misspelt, half reformatted."""
+    """Return noisy copies of at most `count` titles: half of them misspelt, half reformatted."""
     copies = titles.take(generator.permutation(len(titles))[:count])
     half = len(copies) // 2
     misspelt = misspell(copies.titles[:half], list(Misspelling), 1, generator)
@@ -39,7 +39,7 @@ def noisy_copies(titles: LabelledTitles, count: int, generator: np.random.Genera
 
 
 def validate(unseen: LabelledTitles, noisy_train: LabelledTitles, network: Network, task: Task) -> dict[str, float]:
-    """Return the loss on unseen titles, and accuracy (of tags micro-F1) and macro-F1 on both kinds of titles."""
+    """Return the loss on unseen titles, and accuracy (for tags, micro-F1) and macro-F1 on both."""
     logits, noisy_logits = (logits_of(network, titles.programmes) for titles in (unseen, noisy_train))
     measures = _MEASURES[task]
     scores, noisy_scores = measures.scores(logits, unseen.targets, noisy_logits, noisy_train.targets)
@@ -54,26 +54,26 @@ def validate(unseen: LabelledTitles, noisy_train: LabelledTitles, network: Netwo
 
 
 def write_scores(folder: Path, fingerprint: str, row: dict[str, float]) -> None:
-    """Write the validation scores of the epoch that a run keeps."""
+    """Write the validation scores of the epoch whose weights a run keeps."""
     write_text(folder / RESULT, json.dumps({"titles": fingerprint, "kept": row}, indent=2) + "\n")
 
 
 def read_scores(folder: Path) -> dict[str, float]:
-    """Return the score of a run, the scores that it is the mean of, and the kept epoch."""
+    """Return the score of a run, the four scores that it averages, and the kept epoch."""
     kept = json.loads((folder / RESULT).read_text(encoding="utf-8"))["kept"]
     return {"score": score(kept), **{name: kept[name] for name in (*score_names(kept), "epoch")}}
 
 
 def score(row: dict[str, float]) -> float:
-    """Return what choosing goes by: the mean of accuracy (or micro-F1) and macro-F1 on both kinds of titles.
+    """Return the score for choosing epochs and runs: the mean of accuracy (or micro-F1) and macro-F1 on both titles.
 
-    Unseen titles alone would choose an epoch that is too early for the known ones.
+    Unseen titles alone would choose an epoch that is too early for known titles.
     """
     return sum(row[name] for name in score_names(row)) / 4
 
 
 def score_names(row: dict[str, float]) -> tuple[str, str, str, str]:
-    """Return which values of an epoch are scores: of unseen titles, and of noisy training titles."""
+    """Return the names of an epoch's scores: two on unseen titles, and two on noisy training titles."""
     main = main_score(row)
     return main, "macro_f1", f"known_{main}", "known_macro_f1"
 
@@ -91,7 +91,7 @@ def _single_scores(
 
 
 def _tag_scores(logits: Floats, truth: Bools, noisy_logits: Floats, noisy_truth: Bools) -> tuple[Metrics, Metrics]:
-    # Probabilities are not calibrated yet, and F1 at 0.5 would depend on that more than on the network.
+    # Probabilities are not calibrated yet: F1 at 0.5 would depend on calibration more than on the network.
     probabilities, noisy = (NO_TAG_TEMPERATURE.probabilities(values) for values in (logits, noisy_logits))
     threshold = best_threshold_for_all(probabilities, truth)
     return tags.summary(probabilities >= threshold, truth), tags.summary(noisy >= threshold, noisy_truth)

@@ -140,7 +140,7 @@ def test_mapping_there_and_back():
 @pytest.mark.parametrize("change", [{"length": "7"}, {"more": 1}, {"known": None}])
 def test_a_mapping_that_is_no_vocabulary_is_refused(change):
     with pytest.raises(
-        InputError, match=r"here must have the keys known, casefold, boundary, length, each of its type\. Got"
+        InputError, match=r"here must have the keys known, casefold, boundary, length, each of the right type\. Got"
     ):
         Characters.from_mapping({**vocabulary().to_mapping(), **change}, "here")
 

@@ -35,7 +35,7 @@ def with_marker(form: str, place: str) -> str:
 
 def kept(form: str) -> list[str]:
     """Return the titles with a form, in all places, that keep it as a part of their base title."""
-    titles = [with_marker(form, place) for place in dict.fromkeys(additions.EPISODE_PLACES)]
+    titles = [with_marker(form, suffix) for suffix in dict.fromkeys(additions.EPISODE_SUFFIXES)]
     return [title for title in titles if base_title(title) != base_title(TITLE)]
 
 

@@ -1,11 +1,11 @@
-"""What guides add behind a title: episodes, years and subtitles. An entry that stands twice is drawn twice as often."""
+"""What guides append to titles: episodes, years and subtitles. Entries listed twice are drawn twice as often."""
 
 from collections.abc import Iterable
 
 from titleclf.epg.decorations import Family
 from titleclf.runtime.text.languages import LANGUAGES, words
 
-_RARE = ("sv", "da", "no", "pl")  # drawn together as one language, and never for an "and"
+_RARE = ("sv", "da", "no", "pl")  # drawn as if they were one language, and never for an "and"
 _COMMON = tuple(code for code in LANGUAGES if code not in _RARE)
 ANDS = words("ands", *_COMMON)
 
@@ -24,12 +24,12 @@ _COUNTS = (
 )
 
 
-def _numbered(kinds: Iterable[str], number: str) -> list[str]:
-    short = [f"{word}{number}" for word in kinds if word.endswith(".") or len(word) == 1]
-    return [*short, *(f"{word} {number}" for word in kinds)]
+def _numbered(texts: Iterable[str], number: str) -> list[str]:
+    short = [f"{text}{number}" for text in texts if text.endswith(".") or len(text) == 1]
+    return [*short, *(f"{text} {number}" for text in texts)]
 
 
-def _in_words() -> Family:
+def _spelled_out() -> Family:
     forms: list[str] = []
     links = (" ", " ", " ", ", ", ", ", " - ", ": ", "/")
     for codes in (*((code,) for code in _COMMON), _RARE):
@@ -39,8 +39,8 @@ def _in_words() -> Family:
     return (*forms, *forms, *forms, *map(str.lower, forms), *map(str.upper, forms))
 
 
-EPISODES: tuple[Family, ...] = ((*_CODES, *map(str.lower, _CODES)), _COUNTS, _in_words())
-EPISODE_PLACES = (
+EPISODES: tuple[Family, ...] = ((*_CODES, *map(str.lower, _CODES)), _COUNTS, _spelled_out())
+EPISODE_SUFFIXES = (
     *(" {}", " {}", " {}", " ({})", " ({})", " [{}]", ", {}", ", {}", " - {}", " - {}", ": {}", " – {}", " | {}"),
     *("/{}", "; {}"),
 )

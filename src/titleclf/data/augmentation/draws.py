@@ -7,7 +7,7 @@ import numpy as np
 
 T = TypeVar("T")
 Draw = Callable[[], float]  # returns the next random number in [0, 1)
-Change = Callable[[str, Draw], str]  # returns a title as it is where the change doesn't apply
+Change = Callable[[str, Draw], str]  # returns the title unchanged if the change doesn't apply
 
 _BULK = 4096
 

@@ -8,7 +8,7 @@ from titleclf.epg import decorations
 from titleclf.runtime.choices import Format
 from titleclf.runtime.text.languages import words
 
-_LENGTHS = (20, 24, 30, 32, 40)  # that guides truncate titles to
+_LENGTHS = (20, 24, 30, 32, 40)  # to which guides truncate titles
 _ELLIPSES = ("", "", "", "...", "...", "…", " ...", " …", "..")
 _FOR_SPACES = (".", "_", "-", "  ", "", "+", "\N{NO-BREAK SPACE}")
 _AROUND_PUNCTUATION = re.compile(r"\s*([:;,.!?/|&–—-]+)\s*")
@@ -62,7 +62,7 @@ def _episode(title: str, draw: Draw) -> str:
         episode *= 29  # a daily programme
     form = pick(pick(additions.EPISODES, draw), draw)
     marker = form.format(season, episode, episode + int(9 * draw()))
-    return title + (" {}" if marker[0] in "([" else pick(additions.EPISODE_PLACES, draw)).format(marker)
+    return title + (" {}" if marker[0] in "([" else pick(additions.EPISODE_SUFFIXES, draw)).format(marker)
 
 
 def _year(title: str, draw: Draw) -> str:
@@ -71,7 +71,7 @@ def _year(title: str, draw: Draw) -> str:
 
 
 def _article_last(title: str, draw: Draw) -> str:
-    """Move the article to the end; any first word that is an article in one of the languages counts."""
+    """Move the article to the end; a first word that is an article in any language counts."""
     match = _ARTICLE.match(title)
     if match is None:
         return title
@@ -83,7 +83,7 @@ def _subtitle(title: str, draw: Draw) -> str:
 
 
 def _truncate(title: str, draw: Draw) -> str:
-    """Truncate to a usual length; a shorter title of at least ten characters to about two thirds."""
+    """Truncate to a common length, or a shorter title of at least ten characters to about two thirds."""
     lengths = [length for length in _LENGTHS if length < len(title)]
     ellipsis = pick(_ELLIPSES, draw)
     if lengths:

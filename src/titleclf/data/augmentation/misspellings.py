@@ -11,9 +11,9 @@ from titleclf.runtime.choices import Misspelling
 
 def _neighbours(*rows: str) -> dict[str, str]:
     """Return the keys that touch each key: letters touch only letters, digits only digits."""
-    shifts = (0.0, 0.5, 0.75, 1.25)  # of each row to the right, in keys
-    places = {key: (row, shifts[row] + column) for row, line in enumerate(rows) for column, key in enumerate(line)}
-    keys = {key: place for key, place in places.items() if key.isalnum()}
+    shifts = (0.0, 0.5, 0.75, 1.25)  # of each row, in keys to the right
+    positions = {key: (row, shifts[row] + column) for row, line in enumerate(rows) for column, key in enumerate(line)}
+    keys = {key: position for key, position in positions.items() if key.isalnum()}
 
     def touch(first: str, second: str) -> bool:
         (row, x), (second_row, second_x) = keys[first], keys[second]
@@ -24,7 +24,7 @@ def _neighbours(*rows: str) -> dict[str, str]:
 
 
 def _layout(*rows: str) -> dict[str, str]:
-    """Return the neighbours of each character, in both cases and with diacritics, of Cyrillic and Greek too."""
+    """Return the neighbours of each character in both cases and with diacritics, Cyrillic and Greek included."""
     lower = {
         **_neighbours("", "йцукенгшщзхъ", "фывапролджэ", "ячсмитьбю"),
         **_neighbours("", "··ερτυθιοπ", "ασδφγηξκλ", "ζχψωβνμ"),
@@ -39,7 +39,7 @@ def _upper(letter: str) -> str:
 
 
 def _plain() -> Iterator[tuple[int, str]]:
-    """Yield the code points of letters with diacritics, each with its letters without."""
+    """Yield the code point of each letter with diacritics, and the letters without that replace it."""
     special = {"ß": "ss", "æ": "ae", "Æ": "AE", "œ": "oe", "Œ": "OE", "þ": "th", "Þ": "Th"}
     special |= dict(zip("øØłŁđĐðÐıёЁ", "oOlLdDdDiеЕ", strict=True))
     yield from ((ord(accented), plain) for accented, plain in special.items())
@@ -51,7 +51,7 @@ def _plain() -> Iterator[tuple[int, str]]:
 
 
 def _encoding(name: str) -> dict[int, str]:
-    """Return the character of each byte above ASCII in an encoding; a byte that has none stays as it is."""
+    """Return the character of each byte above ASCII in an encoding, or the byte itself if it has none."""
     return {byte: bytes([byte]).decode(name, "ignore") or chr(byte) for byte in range(0x80, 0x100)}
 
 
@@ -61,10 +61,10 @@ LAYOUTS = (
     _layout("1234567890ß", "qwertzuiopü", "asdfghjklöä", "yxcvbnm"),
     _layout("1234567890", "azertyuiop", "qsdfghjklmù", "wxcvbn"),
 )
-_IN_TWO_LETTERS = str.maketrans(
+_AS_TWO_LETTERS = str.maketrans(
     {"ä": "ae", "ö": "oe", "ü": "ue", "å": "aa", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue", "Å": "Aa"}
 )
-# What stands twice is drawn twice as often.
+# Entries listed twice are drawn twice as often.
 _ENCODINGS = tuple(map(_encoding, ("cp1252", "cp1252", "cp1252", "latin-1", "cp437", "mac_roman")))
 _LOSSES = ("?", "?", "\N{REPLACEMENT CHARACTER}", "\N{REPLACEMENT CHARACTER}", "??", "_", "")
 _ALIKE = (
@@ -83,54 +83,54 @@ _LOOKALIKE = re.compile("|".join(map(re.escape, sorted(LOOKALIKES, key=len, reve
 
 def _insert(title: str, draw: Draw) -> str:
     """Hit a neighbouring key as well, the same key twice, or the space bar."""
-    place = _place(title, draw)
-    if place < 0:
+    index = _random_index(title, draw)
+    if index < 0:
         return title
-    letter, choice = title[place], draw()
-    if choice < 0.1 and place > 0 and title[place - 1].isalnum():
-        return f"{title[:place]} {title[place:]}"
+    letter, choice = title[index], draw()
+    if choice < 0.1 and index > 0 and title[index - 1].isalnum():
+        return f"{title[:index]} {title[index:]}"
     neighbours = pick(LAYOUTS, draw).get(letter)
     if not neighbours or choice < 0.4:
-        return title[:place] + letter + title[place:]
-    place += choice < 0.7  # after the letter, else before it
-    return title[:place] + pick(neighbours, draw) + title[place:]
+        return title[:index] + letter + title[index:]
+    index += choice < 0.7  # after the letter, else before it
+    return title[:index] + pick(neighbours, draw) + title[index:]
 
 
 def _delete(title: str, draw: Draw) -> str:
     """Miss a key or the space bar."""
-    place = int(draw() * len(title))
-    return title[:place] + title[place + 1 :]
+    index = int(draw() * len(title))
+    return title[:index] + title[index + 1 :]
 
 
 def _transpose(title: str, draw: Draw) -> str:
     """Hit two keys in the wrong order."""
     last = max(len(title) - 1, 0)
     start = int(draw() * last)
-    for place in (*range(start, last), *range(start)):
-        left, right = title[place], title[place + 1]
+    for index in (*range(start, last), *range(start)):
+        left, right = title[index], title[index + 1]
         if left != right and left.isalnum() and right.isalnum():
-            return title[:place] + right + left + title[place + 2 :]
+            return title[:index] + right + left + title[index + 2 :]
     return title
 
 
 def _substitute(title: str, draw: Draw) -> str:
-    """Hit a neighbouring key; a letter of no layout becomes another letter of the title."""
-    place = _place(title, draw)
-    if place < 0:
+    """Hit a neighbouring key; a letter in no layout becomes another letter of the title."""
+    index = _random_index(title, draw)
+    if index < 0:
         return title
-    letter = title[place]
+    letter = title[index]
     options: Sequence[str] | None = pick(LAYOUTS, draw).get(letter)
     options = options or [candidate for candidate in title if candidate != letter and candidate.isalnum()]
-    return title[:place] + pick(options, draw) + title[place + 1 :] if options else title
+    return title[:index] + pick(options, draw) + title[index + 1 :] if options else title
 
 
-def _place(title: str, draw: Draw) -> int:
-    """Return the index of a letter or digit, -1 if there is none."""
+def _random_index(title: str, draw: Draw) -> int:
+    """Return the index of a random letter or digit, -1 if there is none."""
     for _ in range(8 if title else 0):  # most titles are mostly letters
-        place = int(draw() * len(title))
-        if title[place].isalnum():
-            return place
-    return next((place for place, character in enumerate(title) if character.isalnum()), -1)
+        index = int(draw() * len(title))
+        if title[index].isalnum():
+            return index
+    return next((index for index, character in enumerate(title) if character.isalnum()), -1)
 
 
 def _without_diacritics(title: str, draw: Draw) -> str:
@@ -138,7 +138,7 @@ def _without_diacritics(title: str, draw: Draw) -> str:
     if title.isascii():
         return title
     if draw() < 0.5:
-        title = title.translate(_IN_TWO_LETTERS)
+        title = title.translate(_AS_TWO_LETTERS)
     return title.translate(PLAIN)
 
 
@@ -147,7 +147,7 @@ def _mojibake(title: str, draw: Draw) -> str:
 
 
 def _misread(title: str, draw: Draw) -> str:
-    """Decode UTF-8 as another encoding; straight apostrophes and hyphens count as curly and long ones."""
+    """Decode UTF-8 as another encoding; in ASCII titles, apostrophes and hyphens become curly and long ones first."""
     if title.isascii():
         title = title.replace("'", "’").replace(" - ", " – ")
     return title if title.isascii() else title.encode().decode("latin-1").translate(pick(_ENCODINGS, draw))
@@ -159,13 +159,13 @@ def _lost(title: str, draw: Draw) -> str:
 
 
 def _escaped(title: str, draw: Draw) -> str:
-    """Show HTML entities as they are written."""
+    """Escape characters as HTML entities."""
     escaped = html.escape(title).replace("&#x27;", pick(("&#39;", "&#039;", "&apos;"), draw))
     return escaped.encode("ascii", "xmlcharrefreplace").decode()
 
 
 def _lookalike(title: str, draw: Draw) -> str:
-    """Replace one or two letters by ones that look alike."""
+    """Replace one or two letters by lookalikes."""
     match = _LOOKALIKE.search(title, int(draw() * len(title))) or _LOOKALIKE.search(title)
     return title[: match.start()] + pick(LOOKALIKES[match[0]], draw) + title[match.end() :] if match else title
 

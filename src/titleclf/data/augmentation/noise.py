@@ -1,4 +1,4 @@
-"""Titles with noise, for training and for tests of robustness: misspelt, and formatted as guides do."""
+"""Noisy titles, misspelt or formatted as in guides, for training and for measuring robustness."""
 
 from collections.abc import Sequence
 
@@ -16,7 +16,7 @@ def misspell(
 ) -> list[str]:
     """Return each title with `edits` misspellings of kinds drawn from `kinds`.
 
-    A kind that doesn't apply (no diacritics to lose) is replaced by another of `kinds`. A title stays as it is if none
+    A kind that doesn't apply (no diacritics to lose) is replaced by another of `kinds`. A title is unchanged if none
     applies, or if nothing would be left of it.
     """
     draw = draws(generator)
@@ -25,14 +25,14 @@ def misspell(
 
 
 def reformat(titles: Sequence[str], formats: Sequence[Format], generator: np.random.Generator) -> list[str]:
-    """Return each title in a format drawn from `formats`, or in another one of them if that doesn't apply."""
+    """Return each title in a format drawn from `formats`, or in another of them if that doesn't apply."""
     draw = draws(generator)
     changes = [FORMATS[name] for name in formats]
     return [changed(title, changes, draw) for title in titles]
 
 
 def noised(titles: Sequence[str], config: NoiseConfig, generator: np.random.Generator) -> list[str]:
-    """Return the titles with a fraction of them misspelt and, independently, a fraction reformatted."""
+    """Return the titles, a fraction of them misspelt and, independently, a fraction reformatted."""
     draw = draws(generator)
     misspellings = [MISSPELLINGS[kind] for kind in config.misspellings]
     formats = [FORMATS[name] for name in config.formats]

@@ -1,1 +1,1 @@
-"""Known titles beside the network, and the nearest of them."""
+"""Known titles beside the network, and nearest-neighbour search among them."""

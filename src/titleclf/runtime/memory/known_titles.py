@@ -1,4 +1,4 @@
-"""Known titles, and the one that a title is or resembles most."""
+"""Known titles, and search for the one that a title equals or resembles most."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,13 +14,13 @@ from titleclf.runtime.memory.prefilter import Skeletons
 from titleclf.runtime.memory.trigram_index import Index, Neighbours
 from titleclf.runtime.text.title_keys import key_of
 
-_MANY = 1000  # titles: for fewer, building the skeletons of the known titles takes longer than computing keys
+_MANY = 1000  # titles: for fewer, building the known titles' skeletons takes longer than computing keys
 
 
 class Matches(NamedTuple):
-    """Titles that match a known one: their rows, rising, and its place among the keys, and similarity; each (matches,).
+    """Matching titles: their rows in increasing order, the places of their known titles among the keys, and similarity.
 
-    Similarity is 1 for the known title itself, else the fraction of trigrams that both have.
+    Each array is (matches,). Similarity is 1 for the known title itself, else the fraction of shared trigrams.
     """
 
     rows: Labels
@@ -33,21 +33,21 @@ _NO_MATCHES = Matches(np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64), 
 
 @dataclass
 class KnownTitles:
-    """Known titles as their keys, sorted, each once; `kind` is whether only these match, or similar ones too."""
+    """Known titles as sorted, distinct keys; `kind` is whether only they match, or similar titles too."""
 
     kind: MemoryKind
     keys: list[str]
-    _queries: int = field(default=0, init=False, compare=False)  # titles so far
+    _queries: int = field(default=0, init=False, compare=False)  # titles looked up so far
 
     def nearest(self, titles: Sequence[str]) -> Neighbours:
-        """Return the most similar known title of each title; of equally similar ones the first of the keys."""
+        """Return the most similar known title of each title; on ties, the first of the keys."""
         matches = self.matches(titles)
         places, similarity = np.full(len(titles), -1), np.zeros(len(titles))
         places[matches.rows], similarity[matches.rows] = matches.places, matches.similarity
         return Neighbours(places, similarity)
 
     def matches(self, titles: Sequence[str]) -> Matches:
-        """Return what `nearest` does, for those titles alone that have a similar one."""
+        """Return the results of `nearest`, only for titles that have one."""
         if self.kind is not MemoryKind.exact:
             places, similarity = self._similar(titles)
             rows = np.flatnonzero(places >= 0)
@@ -59,8 +59,8 @@ class KnownTitles:
         return Matches(rows, places, np.ones(len(rows)))
 
     def _candidates(self, titles: Sequence[str]) -> Sequence[int]:
-        """Return the rows, rising, of all titles that may be known."""
-        # Compiled skeletons are cheaper than keys once those of the known titles are built; in Python only for many.
+        """Return the rows of all titles that may be known, in increasing order."""
+        # Compiled skeletons are cheaper than keys once the known titles' are built; in Python, only in large batches.
         self._queries += len(titles)
         if (len(titles) if speedups.compiled is None else self._queries) > _MANY:
             return self._skeletons.promising(titles)

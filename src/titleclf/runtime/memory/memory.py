@@ -18,12 +18,12 @@ from titleclf.runtime.errors import InputError
 from titleclf.runtime.memory.known_titles import KnownTitles
 from titleclf.runtime.text.title_keys import key_of
 
-WEIGHTS = {Task.single: 2, Task.multilabel: 4}  # a constant and a slope by similarity; of tags, for and against
+WEIGHTS = {Task.single: 2, Task.multilabel: 4}  # constant and slope in similarity; of tags, to raise and to lower
 
 
 @dataclass
 class MemorySettings:
-    """What a bundle's configuration holds of its memory."""
+    """The memory's section of a bundle's configuration."""
 
     kind: MemoryKind
     weights: list[float]
@@ -34,7 +34,7 @@ class Memory:
     """Known titles with their targets: category numbers (keys,), or tags (keys, categories).
 
     A title's neighbour raises the logit of its category by softplus(weights . (1, similarity)). With tags it raises
-    those of the neighbour's tags by softplus(weights[:2] . (1, similarity)), and lowers all others by
+    the logits of its tags by softplus(weights[:2] . (1, similarity)), and lowers all others by
     softplus(weights[2:] . (1, similarity)).
     """
 
@@ -44,15 +44,15 @@ class Memory:
 
     @classmethod
     def from_titles(cls, kind: MemoryKind, titles: Sequence[str], targets: Labels | Bools) -> "Memory":
-        """Remember each title with the commonest of its targets, of equally common ones the first; not yet fitted."""
+        """Remember each title with its most common target, the first on ties; the weights are not fitted yet."""
         task = Task.single if targets.ndim == 1 else Task.multilabel
         counts: defaultdict[str, Counter[Any]] = defaultdict(Counter)
         rows = targets.tolist() if task is Task.single else map(tuple, targets.tolist())
         for title, row in zip(titles, rows, strict=True):
             counts[key_of(title)][row] += 1
         keys = sorted(counts)
-        commonest: Any = np.array([counts[key].most_common(1)[0][0] for key in keys], dtype=targets.dtype)
-        return cls(KnownTitles(kind, keys), commonest, np.zeros(WEIGHTS[task]))
+        most_common: Any = np.array([counts[key].most_common(1)[0][0] for key in keys], dtype=targets.dtype)
+        return cls(KnownTitles(kind, keys), most_common, np.zeros(WEIGHTS[task]))
 
     def evidence(self, titles: Sequence[str], categories: int) -> Floats:
         """Return what the memory adds to logits (titles, categories): zeros for a title without a neighbour."""
@@ -76,11 +76,11 @@ class Memory:
         return [categories[number] for number in numbers]
 
     def settings(self) -> MemorySettings:
-        """Return what belongs into a bundle's configuration; `to_bytes` has the rest."""
+        """Return the part for a bundle's configuration; `to_bytes` returns the rest."""
         return MemorySettings(self.known.kind, self.weights.tolist())
 
     def to_bytes(self, categories: list[str]) -> bytes:
-        """Return the keys and the names of their categories as gzipped JSON lines, the same bytes each time."""
+        """Return the keys and the names of their categories as gzipped JSON lines, always the same bytes."""
         if self.targets.ndim == 1:
             names: list[Any] = [categories[number] for number in self.targets.tolist()]
             rows = [{"title": key, "category": name} for key, name in zip(self.known.keys, names, strict=True)]
@@ -121,15 +121,15 @@ class Memory:
 
 
 def evidence_weight(similarity: Floats, weights: Floats) -> Floats:
-    """Return softplus(weights . (1, similarity)), what a neighbour adds to a logit (titles,)."""
+    """Return what a neighbour adds to a logit, softplus(weights . (1, similarity)) (titles,)."""
     weight: Floats = np.logaddexp(0, weights[0] + weights[1] * similarity)
     return weight
 
 
 def tag_evidence(tags: Bools, similarity: Floats, weights: Floats) -> Floats:
     """Return what neighbours with these tags (titles, categories) add to logits (titles, categories)."""
-    towards, away = evidence_weight(similarity, weights[:2]), evidence_weight(similarity, weights[2:])
-    return np.where(tags, towards[:, None], -away[:, None])
+    raising, lowering = evidence_weight(similarity, weights[:2]), evidence_weight(similarity, weights[2:])
+    return np.where(tags, raising[:, None], -lowering[:, None])
 
 
 def _checked_settings(values: Any, weights: int, where: str) -> MemorySettings:
@@ -151,7 +151,7 @@ def _json_lines(content: bytes, file: str) -> list[Any]:
 
 
 def _parsed(lines: list[str]) -> list[Any]:
-    rows: list[Any] = json.loads(f"[{','.join(lines)}]")  # all at once takes a fifth of the time
+    rows: list[Any] = json.loads(f"[{','.join(lines)}]")  # parsing all lines at once is five times as fast
     if len(rows) != len(lines):
         raise ValueError(f"{len(rows)} values in {len(lines)} lines")
     return rows

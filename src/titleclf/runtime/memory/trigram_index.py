@@ -11,11 +11,11 @@ from titleclf.runtime.arrays import Floats
 from titleclf.runtime.text.characters import Characters, chunked
 from titleclf.runtime.text.ngrams import ngrams
 
-_COMMON_FRACTION, _COMMON_KEYS = 0.02, 200  # a trigram is common if more keys have it than both
+_COMMON_FRACTION, _COMMON_KEYS = 0.02, 200  # a trigram in more keys than the larger of both is common
 _HASHES = 2**32  # the range of the trigrams' hashes
 _HALF = np.uint64(32)  # bits
-_QUERY_CHUNK, _KEY_CHUNK = 128, 1024  # titles at once
-_CHUNK_COSINES = 2**20  # at once: their array stays in the processor's cache
+_QUERY_CHUNK, _KEY_CHUNK = 128, 1024  # titles
+_CHUNK_COSINES = 2**20  # at a time: their array fits in the CPU cache
 _EXTRA_LENGTH = 1000  # characters
 
 Integers = npt.NDArray[np.int64]
@@ -41,7 +41,7 @@ class Index:
     """
 
     characters: Characters
-    trigrams: Integers  # (trigrams,): their hashes, sorted
+    trigrams: Integers  # (trigrams,): sorted hashes
     rows: "RaggedArray"  # (keys, ...): the trigrams of each key
     postings: "RaggedArray"  # (trigrams, ...): the keys with each trigram, none for a common one
     gains: Floats  # (postings,): what the trigram adds to the cosine of its key
@@ -50,7 +50,7 @@ class Index:
     def of(cls, keys: list[str]) -> "Index":
         """Index the keys; there must be at least one."""
         characters = Characters.from_titles(keys, casefold=False, min_count=1, boundary=True)
-        # Without extra length, a longer title with the longest key as its beginning would be truncated to that key.
+        # Without the extra length, a longer title that starts with the longest key would be truncated to that key.
         characters = replace(characters, length=characters.length + _EXTRA_LENGTH)
         chunks = [_trigrams(characters, chunk) for chunk in chunked(keys, _KEY_CHUNK)]
         rows = np.concatenate([rows + number * _KEY_CHUNK for number, (rows, _) in enumerate(chunks)])
@@ -66,32 +66,32 @@ class Index:
         by_key = RaggedArray.of(*_sorted_pairs(rows, columns), len(keys))
         return cls(characters, hashes[firsts], by_key, postings, gains)
 
-    def nearest(self, keys: list[str]) -> Neighbours:
-        """Return the neighbour of each query, the first of equally similar ones."""
-        chunks = [self._nearest(chunk) for chunk in chunked(keys, _QUERY_CHUNK)]
+    def nearest(self, queries: list[str]) -> Neighbours:
+        """Return the neighbour of each query, the first of the keys on ties."""
+        chunks = [self._nearest(chunk) for chunk in chunked(queries, _QUERY_CHUNK)]
         if not chunks:
             return Neighbours(np.zeros(0, dtype=np.int64), np.zeros(0))
         return Neighbours(*(np.concatenate(column) for column in zip(*chunks, strict=True)))
 
-    def _nearest(self, keys: list[str]) -> Neighbours:
-        rows, hashes = _trigrams(self.characters, keys)
-        sizes = np.bincount(rows, minlength=len(keys))
+    def _nearest(self, queries: list[str]) -> Neighbours:
+        rows, hashes = _trigrams(self.characters, queries)
+        sizes = np.bincount(rows, minlength=len(queries))
         columns = np.minimum(np.searchsorted(self.trigrams, hashes), len(self.trigrams) - 1)
         is_known = self.trigrams[columns] == hashes
         rows, columns = rows[is_known], columns[is_known]
-        step = max(1, min(len(keys), _CHUNK_COSINES // len(self.rows)))
-        ends = np.searchsorted(rows, np.arange(0, len(keys) + step, step))  # after every `step` titles
+        step = max(1, min(len(queries), _CHUNK_COSINES // len(self.rows)))
+        ends = np.searchsorted(rows, np.arange(0, len(queries) + step, step))  # after every `step` queries
         places = np.concatenate(
             [self._most_similar(rows[start:end] % step, columns[start:end], step) for start, end in pairwise(ends)]
-        )[: len(keys)]
-        similarity = np.zeros(len(keys))
+        )[: len(queries)]
+        similarity = np.zeros(len(queries))
         has_neighbour = np.flatnonzero(places >= 0)
         shared = self._shared(rows, columns, places)[has_neighbour]
         similarity[has_neighbour] = 2 * shared / (sizes + self.rows.lengths(places))[has_neighbour]
         return Neighbours(places, similarity)
 
     def _most_similar(self, rows: Integers, columns: Integers, titles: int) -> Integers:
-        """Return the place of the most similar key (titles,), for titles whose `rows` have the trigrams `columns`."""
+        """Return the place of each title's most similar key (titles,), from pairs of title rows and trigram columns."""
         counts = self.postings.lengths(columns)
         positions = self.postings.positions(columns)
         cosines = np.zeros((titles, len(self.rows)), dtype=np.float32)  # not divided by the title's length
@@ -102,10 +102,10 @@ class Index:
 
     def _shared(self, rows: Integers, columns: Integers, places: Integers) -> Integers:
         """Return the number of trigrams that each title shares with the key at its place (titles,)."""
-        of_keys = np.repeat(np.arange(len(places)), self.rows.lengths(places)) * len(self.trigrams)
-        of_keys += self.rows.values[self.rows.positions(places)]
-        of_titles = np.append(rows * len(self.trigrams) + columns, -1)  # sorted, but for a last one that no key has
-        shared = of_keys[of_titles[np.searchsorted(of_titles[:-1], of_keys)] == of_keys]
+        key_pairs = np.repeat(np.arange(len(places)), self.rows.lengths(places)) * len(self.trigrams)
+        key_pairs += self.rows.values[self.rows.positions(places)]
+        title_pairs = np.append(rows * len(self.trigrams) + columns, -1)  # sorted, then a sentinel that no key has
+        shared = key_pairs[title_pairs[np.searchsorted(title_pairs[:-1], key_pairs)] == key_pairs]
         return np.bincount(shared // len(self.trigrams), minlength=len(places))
 
 
@@ -118,7 +118,7 @@ class RaggedArray:
 
     @classmethod
     def of(cls, lists: Integers, values: Integers, count: int) -> "RaggedArray":
-        """Take values in the order of their `lists`, the number of the list that each belongs to."""
+        """Build it from values that are sorted by `lists`, the number of the list that each belongs to."""
         starts = np.searchsorted(lists, np.arange(count + 1))
         return cls(starts, values.astype(np.int32))
 
@@ -149,7 +149,7 @@ def _trigrams(characters: Characters, keys: list[str]) -> tuple[Integers, Intege
 
 
 def _sorted_pairs(firsts: Integers, seconds: Integers) -> tuple[Integers, Integers]:
-    """Sort pairs of integers below 2^32, packed into one integer each, which is many times faster than np.lexsort."""
+    """Sort pairs of integers below 2^32, each packed into one integer: many times as fast as np.lexsort."""
     pairs = firsts.view(np.uint64) << _HALF
     pairs |= seconds.view(np.uint64)
     pairs.sort()

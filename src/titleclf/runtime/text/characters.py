@@ -15,7 +15,7 @@ from titleclf.runtime.errors import InputError
 PAD, UNK, BOUNDARY, SPACE = 0, 1, 2, 3  # in every alphabet
 FIRST_CHARACTER = 4
 _COMPOSING = range(0x1100, 0x1200), range(0x16D63, 0x16D6B)  # Hangul Jamo and, from Unicode 16 on, Kirat Rai
-_GROWTH = 3  # characters at most that one becomes when its case is folded and it is brought to NFC
+_GROWTH = 3  # the most characters that one becomes when it is case-folded and brought to NFC
 _CHUNK = 128  # titles: larger chunks are no faster, and files may be larger than memory
 
 Ids = npt.NDArray[np.int64]
@@ -23,7 +23,7 @@ Item = TypeVar("Item")
 
 
 class Line(NamedTuple):
-    """Concatenated titles: `ids` (positions,), and how many of them each title has, `counts` (titles,)."""
+    """Concatenated titles: `ids` (positions,), and the number of ids of each title, `counts` (titles,)."""
 
     ids: Ids
     counts: Ids
@@ -53,7 +53,7 @@ class Characters:
     def from_titles(
         cls, titles: Iterable[str], *, casefold: bool, min_count: int, boundary: bool, longest: int | None = None
     ) -> "Characters":
-        """Learn the characters that occur `min_count` times in titles, and the largest length, at most `longest`."""
+        """Learn the characters that occur at least `min_count` times, and the largest length, at most `longest`."""
         counts: Counter[str] = Counter()
         length = 1
         for chunk in chunked(titles, _CHUNK):
@@ -72,7 +72,7 @@ class Characters:
         if wrong or set(values) != set(types):
             names = ", ".join(types)
             raise InputError(
-                f"{where} must have the keys {names}, each of its type. Got {', '.join(values)}. Train again."
+                f"{where} must have the keys {names}, each of the right type. Got {', '.join(values)}. Train again."
             )
         if (shortest := 1 + 2 * values["boundary"]) > values["length"]:
             raise InputError(f"{where} must have a length of at least {shortest}. Got {values['length']}. Train again.")
@@ -96,7 +96,7 @@ class Characters:
         return Line(self._bounded(self._look_up("".join(texts)), counts), counts)
 
     def batch(self, titles: Sequence[str]) -> Batch:
-        """Return titles padded to the longest of them; each row has at least one position."""
+        """Return titles padded to the length of the longest; each row has at least one position."""
         ids, counts = self.line(titles)
         shortest = 1 + 2 * self.boundary  # at least one PAD: no model takes an empty row
         mask = np.arange(counts.max(initial=shortest)) < counts[:, None]
@@ -105,9 +105,9 @@ class Characters:
         return Batch(padded, mask)
 
     def count_truncated(self, titles: Iterable[str]) -> int:
-        """Return how many titles are longer than `length` and lose their ends."""
+        """Return how many titles are truncated because they are longer than `length`."""
         room = self.length - 2 * self.boundary
-        # Normalising makes no title longer than _GROWTH times its length: most need not be normalised to be counted.
+        # Normalised titles are at most _GROWTH times as long: most need not be normalised to be counted.
         long = (title for title in titles if len(title) * _GROWTH > room)
         return sum(len(normalise(title, casefold=self.casefold)) > room for title in long)
 
@@ -119,7 +119,7 @@ class Characters:
         return int(self._look_up(normalised)[0])
 
     def _bounded(self, ids: Ids, counts: Ids) -> Ids:
-        """Insert boundary tokens, if there are any, between titles; `counts` (titles,) includes them."""
+        """Insert boundary tokens, if used, around each title; `counts` (titles,) includes them."""
         if not self.boundary:
             return ids
         ends = counts.cumsum()
@@ -134,7 +134,7 @@ class Characters:
 
     @cached_property
     def _by_code(self) -> npt.NDArray[np.int32]:
-        """Ids by code point, up to the last of the alphabet; the last element is the id of all others."""
+        """Ids by code point, up to the last one in the alphabet; the last element is the id of all others."""
         alphabet = code_points(self.known)
         ids = np.full(max(ord(" "), int(alphabet.max(initial=0))) + 2, UNK, dtype=np.int32)
         ids[ord(" ")] = SPACE
@@ -146,7 +146,7 @@ def normalise(title: str, *, casefold: bool) -> str:
     """Return the title in NFC, stripped, with single spaces and optionally case-folded."""
     if title.isascii():  # in NFC already
         return " ".join((title.casefold() if casefold else title).split())
-    # Folding may decompose a character, so NFC follows it again.
+    # Case folding may decompose a character, so NFC is applied again.
     folded = unicodedata.normalize("NFC", title).casefold() if casefold else title
     return " ".join(unicodedata.normalize("NFC", folded).split())
 

@@ -69,7 +69,7 @@ def along(
 
 
 def _hashes(ids: Ids, mask: Bools, orders: Sequence[int], *, across_words: bool) -> tuple[Hashes, Bools]:
-    # Both (batch, orders, length), orders increasing: the hash of the n-gram that starts there, and whether one does.
+    # Both (batch, orders, length), in increasing order: the hash of the n-gram at each start, and whether there is one.
     batch, length = ids.shape
     spaces = (ids == SPACE).cumsum(axis=1)
     all_hashes = np.zeros((len(orders), batch * length), dtype=np.uint64)
@@ -77,7 +77,7 @@ def _hashes(ids: Ids, mask: Bools, orders: Sequence[int], *, across_words: bool)
     for index, (order, hashes) in enumerate(_rolling_hashes(ids.ravel(), orders)):
         all_hashes[index, : len(hashes)] = hashes
         starts = max(length - order + 1, 0)  # n-grams that start later would end in the next title
-        # If its last character lies inside the title, so do all.
+        # If its last character is inside the title, so are all others.
         is_ngram[:, index, :starts] = mask[:, order - 1 :]
         if not across_words and order > 2:
             is_ngram[:, index, :starts] &= spaces[:, order - 2 : -1] == spaces[:, :starts]

@@ -17,7 +17,7 @@ def joined(tags: Iterable[str]) -> str:
 
 
 def problem(column: str, cell: str) -> str | None:
-    """Return the problem of a cell, if any: an empty or repeated tag."""
+    """Return the problem with a cell, if any: an empty or repeated tag."""
     tags = tags_in(cell)
     if "" in tags:
         return f"{column} must have a tag on both sides of each {BAR}. Got {cell!r}. Remove the bar or fill it."

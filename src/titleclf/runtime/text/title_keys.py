@@ -1,4 +1,4 @@
-"""The programme that a title names, whatever its season and episode, and the key that it is remembered by."""
+"""Base titles, without season and episode, and the keys under which titles are remembered."""
 
 import re
 import unicodedata
@@ -10,25 +10,25 @@ from titleclf.runtime.text.languages import words
 
 
 def base_title(title: str) -> str:
-    """Return a title without season, episode, year, case and punctuation; one that is nothing else ("24") is kept."""
+    """Return a title without season, episode, year, case and punctuation, unless nothing else is left ("24")."""
     folded = title.casefold()
-    without = _episode_markers().sub(" ", folded) if _DIGIT.search(folded) else folded  # every marker has a digit
-    return _without_punctuation(without) or _without_punctuation(folded) or title
+    unmarked = _episode_markers().sub(" ", folded) if _DIGIT.search(folded) else folded  # every marker has a digit
+    return _without_punctuation(unmarked) or _without_punctuation(folded) or title
 
 
 def key_of(title: str) -> str:
     """Return the base title without accents."""
     base = " ".join(base_title(unicodedata.normalize("NFC", title)).split())
-    return base if base.isascii() else base.translate(_PLAIN).strip() or base
+    return base if base.isascii() else base.translate(_UNACCENTED).strip() or base
 
 
 def marker_words() -> set[str]:
-    """Return all words without a digit that an episode marker may have."""
+    """Return all words without digits that may occur in an episode marker."""
     return {word.rstrip(".").casefold() for word in words("season") + words("episode") + words("of")}
 
 
 class _Table(dict[int, int | str]):
-    """A table for `str.translate` that computes the replacement of a character once."""
+    """A table for `str.translate` that computes each character's replacement once."""
 
     def __init__(self, replace: Callable[[str], int | str]) -> None:
         super().__init__()
@@ -39,16 +39,16 @@ class _Table(dict[int, int | str]):
         return replacement
 
 
-def _spaced(character: str) -> int | str:
+def _letter_or_space(character: str) -> int | str:
     return ord(character) if character.isalnum() else " "
 
 
-def _plain(character: str) -> int | str:
+def _unaccented(character: str) -> int | str:
     decomposed = unicodedata.normalize("NFKD", character)
     return "".join(part for part in decomposed if not unicodedata.combining(part))
 
 
-_SPACED, _PLAIN = _Table(_spaced), _Table(_plain)
+_SPACED, _UNACCENTED = _Table(_letter_or_space), _Table(_unaccented)
 _DIGIT = re.compile(r"\d")
 
 
@@ -56,11 +56,11 @@ def _without_punctuation(folded: str) -> str:
     return " ".join(folded.translate(_SPACED).split())
 
 
-@cache  # on demand, because it takes longer to compile than to import all of this
+@cache  # compiled on demand: that takes longer than importing this module
 def _episode_markers() -> re.Pattern[str]:
     """Return the pattern of the markers in a folded title."""
-    season, episode = (_alternatives(filter(_is_clear, words(kind))) for kind in ("season", "episode"))
-    any_season = rf"(?:{season}[\s.:]*|{_alternatives(filterfalse(_is_clear, words('season')))}\s*)"
+    season, episode = (_alternatives(filter(_is_unambiguous, words(kind))) for kind in ("season", "episode"))
+    any_season = rf"(?:{season}[\s.:]*|{_alternatives(filterfalse(_is_unambiguous, words('season')))}\s*)"
     any_episode = _alternatives(words("episode"))
     ordinal, of = _alternatives(words("ordinal")), _alternatives(words("of"))
     count = rf"(?:\s*/\s*\d+|\s+{of}\s+\d+)?"
@@ -82,13 +82,13 @@ def _episode_markers() -> re.Pattern[str]:
     )
 
 
-def _is_clear(word: str) -> bool:
-    """Return whether a word and a number are an episode marker on their own, unlike "F1" and "del 5"."""
+def _is_unambiguous(word: str) -> bool:
+    """Return whether this word with a number can only be an episode marker, unlike "F1" and "del 5"."""
     return len(word) > 1 and word != "Del"
 
 
 def _alternatives(texts: Iterable[str]) -> str:
-    """Return a pattern of words; a full stop is optional, but not in St. and P., which are other words without it."""
+    """Return a pattern of words; full stops are optional except in St. and P., which mean something else without."""
     folded = [text.casefold() for text in texts]
     patterns = [re.escape(text.removesuffix(".") if len(text) > 3 else text) for text in folded]
     return f"(?:{'|'.join(dict.fromkeys(patterns))})"

@@ -4,12 +4,12 @@ import { MAX_SHOWN, about, attempt, byId, counted, element, fetchJson, jsonReque
 
 const CHOOSE_MS = 500
 
-// Create a list of categories, the most likely one first. Arrow keys fire a change for each category they pass, so wait
+// Create a list of categories, the suggestion first. Arrow keys fire a change for each category they pass, so wait
 // until the choice is stable or the list loses the focus.
-export function categoryChooser(title, id, likeliest, onCorrected = () => {}) {
+export function categoryChooser(title, id, suggestion, onCorrected = () => {}) {
   const select = element("select", { id, "aria-label": `Correct “${title}”` }, element("option", { value: "-" }, "Correct…"))
-  const others = about.categories.filter(category => category !== likeliest)
-  for (const category of [likeliest, ...others]) select.append(element("option", { value: category }, category))
+  const others = about.categories.filter(category => category !== suggestion)
+  for (const category of [suggestion, ...others]) select.append(element("option", { value: category }, category))
   select.append(element("option", { value: "" }, "No category: leave unchanged"))
   let timer = null
   const choose = () => {

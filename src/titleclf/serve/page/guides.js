@@ -127,7 +127,7 @@ function showReport({ id, name, report }) {
     ? `${counted(report.channels_left_out, "more channel")} not shown.` : ""
 }
 
-// Rows keep their places, so that the user does not lose theirs: settled ones are marked as done.
+// Rows keep their positions, so that users do not lose theirs; settled ones are marked as done.
 function drawDoubts(doubts) {
   const rows = new Map([...byId("doubts").children].map(row => [row.dataset.title, row]))
   const unsure = new Set(doubts.map(doubt => doubt.title))
@@ -160,12 +160,12 @@ for (const list of ["doubts", "channels"]) byId(`${list}-all`).addEventListener(
   collapse(list)
 })
 
-function doubtRow({ title, showings, minutes, likeliest, probability }) {
-  const facts = `${counted(showings, "showing")}, ${hours(minutes)} – maybe ${likeliest} (${percent(probability)})`
+function doubtRow({ title, showings, minutes, top1, probability }) {
+  const facts = `${counted(showings, "showing")}, ${hours(minutes)} – maybe ${top1} (${percent(probability)})`
   const row = element("li", { "data-title": title },
     element("div", { class: "name" }, title), element("div", { class: "facts" }, facts))
   const onCorrected = category => markDone(row, category || "left unchanged")
-  row.append(categoryChooser(title, `doubt-${title}`, likeliest, onCorrected))
+  row.append(categoryChooser(title, `doubt-${title}`, top1, onCorrected))
   return row
 }
 

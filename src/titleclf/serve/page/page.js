@@ -18,14 +18,14 @@ function watchedFacts({ whole, problem }) {
   return problem ? `${counts}. ${whole ? "This is the last good copy: " : ""}${problem}` : counts
 }
 
-// Rows are updated in place, so that they keep the focus.
+// Rows are updated in index, so that they keep the focus.
 async function listWatched() {
   const { watched } = await fetchJson("/health")
   const list = byId("watched-guides")
   byId("watched").hidden = !watched.length
   if (!list.children.length) list.append(...watched.map(watchedRow))
-  for (const [place, guide] of watched.entries()) {
-    const facts = list.children[place].querySelector(".facts")
+  for (const [index, guide] of watched.entries()) {
+    const facts = list.children[index].querySelector(".facts")
     facts.textContent = watchedFacts(guide)
     facts.classList.toggle("problem", Boolean(guide.problem))
   }

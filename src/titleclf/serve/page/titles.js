@@ -38,7 +38,7 @@ export async function predict() {
   draw([...explained, ...predictions.slice(explained.length, MAX_SHOWN)])
 }
 
-// Draw all rows anew; the focus stays where it was.
+// Redraw all rows; the focus stays where it was.
 function draw(predictions) {
   const focused = document.activeElement?.id
   byId("predictions").replaceChildren(...predictions.map(predictionRow))
@@ -47,26 +47,26 @@ function draw(predictions) {
   if (focused && document.activeElement?.id !== focused) byId(focused)?.focus()
 }
 
-function predictionRow(prediction, place) {
+function predictionRow(prediction, index) {
   const row = element("li")
   row.append(element("div", { class: "name" }, ...paintedTitle(prediction)),
     element("div", { class: "facts" }, ...verdict(prediction)))
   if (prediction.top.length)
-    row.append(categoryChooser(prediction.title, `prediction-${place}`, prediction.top[0].category))
-  if (prediction.explanation) row.append(explanationDetails(prediction, place))
+    row.append(categoryChooser(prediction.title, `prediction-${index}`, prediction.top[0].category))
+  if (prediction.explanation) row.append(explanationDetails(prediction, index))
   return row
 }
 
-function verdict({ title, category, categories, correction, top: [likeliest] }) {
+function verdict({ title, category, categories, correction, top: [best] }) {
   if (correction) return [element("strong", { class: "sure" }, category ?? "left unchanged"),
     correction.text === title ? " – your correction" : ` – like your correction of “${correction.text}”`]
-  const probability = percent(likeliest.probability)
+  const probability = percent(best.probability)
   return category === null
-    ? [`unsure – maybe ${likeliest.category} (${probability})`]
+    ? [`unsure – maybe ${best.category} (${probability})`]
     : [element("strong", { class: "sure" }, categories.join(" | ")), ` ${probability}`]
 }
 
-// A title with its characters on green or red; screen readers get it in one piece.
+// A title with its characters on green or red; screen readers read it in one piece.
 function paintedTitle(prediction) {
   const { title, explanation } = prediction
   const characters = explanation?.characters
@@ -92,7 +92,7 @@ function ignoredEnd({ title, explanation: { characters } }) {
   return title.startsWith(start) ? title.slice(start.length) : ""
 }
 
-function explanationDetails(prediction, place) {
+function explanationDetails(prediction, index) {
   const { ngrams, memory, characters } = prediction.explanation
   const joined = pieces => pieces.map(({ text, contribution }) => `“${text}” ${signed(contribution)}`).join(", ")
   const likely = prediction.top.filter(({ probability }) => probability >= MIN_PROBABILITY)
@@ -105,7 +105,7 @@ function explanationDetails(prediction, place) {
   if (ignoredEnd(prediction)) rows.push(["ignored", `everything after the first ${number(characters.length)} characters`])
   const list = element("dl")
   for (const [name, text] of rows) list.append(element("dt", {}, name), element("dd", {}, text))
-  const details = element("details", { id: `why-${place}` }, element("summary", { id: `summary-${place}` }, "Why?"), list)
+  const details = element("details", { id: `why-${index}` }, element("summary", { id: `summary-${index}` }, "Why?"), list)
   details.open = open.has(details.id)
   details.addEventListener("toggle", () => details.open ? open.add(details.id) : open.delete(details.id))
   return details
