@@ -35,7 +35,7 @@ def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 # `make test-fast` leaves out tests that train, or that start a browser, a service, a build or other processes. They are
 # recognized by their fixtures, the functions they call, and their names, so that they need not be marked by hand.
 SLOW_FIXTURES = {"context_run", "genres_run", "run", "several", "small", "tags_run"}
-SLOW_CALLS = {"Popen", "command", "door", "pretrain", "subprocess", "train"}
+SLOW_CALLS = {"Popen", "command", "pretrain", "run_titleclf", "subprocess", "train"}
 SLOW_FILES = (
     "scripts/",
     "data/test_corrections.py",

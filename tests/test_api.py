@@ -1,4 +1,4 @@
-"""titleclf as a library: the names that programs import and their results."""
+"""titleclf as a library: its public names and their results."""
 
 import subprocess
 import sys
@@ -14,12 +14,12 @@ from titleclf.runtime.text.programmes import Programmes
 @pytest.mark.usefixtures("shipped_model")
 def test_a_classifier_is_loaded_from_a_path_a_string_or_the_package(run):
     for classifier in (Classifier.load(run), Classifier.load(str(run)), Classifier.load()):
-        (found,) = classifier.predict(["Match of the Day"], top=2)
-        assert isinstance(found, Prediction)
-        assert (found.title, found.category, found.named) == ("Match of the Day", "Sports", ("Sports",))
-        assert [name for name, _ in found.candidates][:1] == ["Sports"]
-        assert len(found.candidates) == 2
-        assert found.probability == found.candidates[0][1]
+        (prediction,) = classifier.predict(["Match of the Day"], top=2)
+        assert isinstance(prediction, Prediction)
+        assert (prediction.title, prediction.category, prediction.named) == ("Match of the Day", "Sports", ("Sports",))
+        assert [name for name, _ in prediction.candidates][:1] == ["Sports"]
+        assert len(prediction.candidates) == 2
+        assert prediction.probability == prediction.candidates[0][1]
 
 
 @pytest.mark.usefixtures("no_shipped_model")
@@ -40,16 +40,16 @@ def test_by_default_tags_above_their_thresholds_are_named(tags_run):
     classifier = Classifier.load(tags_run)
     titles = ["Match of the Day", "Tagesschau", "Swan Lake Ballet"]
     probabilities = classifier.probabilities(Programmes(titles))
-    for found, row in zip(classifier.predict(titles), probabilities, strict=True):
+    for prediction, row in zip(classifier.predict(titles), probabilities, strict=True):
         above = np.flatnonzero(row >= classifier.thresholds.default())
-        assert sorted(found.named) == sorted(classifier.categories[place] for place in above)
+        assert sorted(prediction.named) == sorted(classifier.categories[place] for place in above)
 
 
 def test_a_category_below_the_minimum_probability_is_not_named(run):
     classifier = Classifier.load(run)
-    (found,) = classifier.predict(["Match of the Day"], min_probability=1.1)
-    assert found.category is None
-    assert found.candidates
+    (prediction,) = classifier.predict(["Match of the Day"], min_probability=1.1)
+    assert prediction.category is None
+    assert prediction.candidates
 
 
 def test_truncated_titles_are_predicted_and_can_be_counted(run):

@@ -1,4 +1,4 @@
-"""`titleclf VERB` runs every command, and names the extra that a command lacks."""
+"""`titleclf VERB` runs every command, and names the missing extra of a command."""
 
 import re
 import subprocess
@@ -20,7 +20,7 @@ from titleclf.runtime.files import CHECKOUT, PACKAGE
 MISSING = "titleclf {} needs the extra train. Got no module named {}. Install it: pip install 'titleclf[train]'."
 
 
-def door(*arguments: str, cwd: Path, before: str = "pass") -> subprocess.CompletedProcess[str]:
+def run_titleclf(*arguments: str, cwd: Path, before: str = "pass") -> subprocess.CompletedProcess[str]:
     """Run `titleclf` as its console script does, after the Python code of `before`."""
     return subprocess.run(
         [sys.executable, "-c", f"import sys; {before}; from titleclf.__main__ import main; main()", *arguments],
@@ -118,21 +118,21 @@ def test_predict_passes_its_arguments_on_and_needs_no_torch(titleclf, run, tmp_p
     code, out, err = titleclf("predict", "--model", str(run), "--", "Match of the Day", "--help")
     assert (code, err) == (0, f"model: {run}\n")
     assert [line[-6:] for line in out.splitlines()] == ["he Day", "--help"]
-    done = door("predict", "--model", str(run), "Tagesschau", cwd=tmp_path, before=HIDE.format("torch"))
+    done = run_titleclf("predict", "--model", str(run), "Tagesschau", cwd=tmp_path, before=HIDE.format("torch"))
     assert done.returncode == 0, done.stderr
     assert done.stdout.endswith("Tagesschau\n")
 
 
 def test_configured_verbs_take_overrides_and_refuse_wrong_ones(titles_csv, tmp_path):
-    done = door("train", "model=ngram", *SMALL, FEW_BUCKETS, f"data.path={titles_csv}", cwd=tmp_path)
+    done = run_titleclf("train", "model=ngram", *SMALL, FEW_BUCKETS, f"data.path={titles_csv}", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "outputs" / "latest" / "report.md").exists()
-    done = door("export", "ouput=copy", cwd=tmp_path)
+    done = run_titleclf("export", "ouput=copy", cwd=tmp_path)
     assert done.returncode == 2
     assert one_line(done.stderr) == "ouput must be a key of the configuration. Got an unknown one. Did you mean output?"
 
 
-def test_a_command_knows_the_name_it_was_called_by(monkeypatch):
+def test_a_command_uses_the_name_it_was_called_by(monkeypatch):
     for name in ("titleclf train", "python -m titleclf train"):
         monkeypatch.setattr(sys, "argv", [name])
         assert program("train") == name
@@ -148,7 +148,7 @@ HIDE = "sys.modules.update(dict.fromkeys({!r}.split()))"  # importing None raise
     [("train", "torch"), ("pretrain", "torch"), ("export", "torch"), ("sweep", "torch"), ("evaluate", "pandas")],
 )
 def test_a_verb_without_its_extra_names_the_extra(tmp_path, verb, module):
-    done = door(verb, cwd=tmp_path, before=HIDE.format("torch pandas"))
+    done = run_titleclf(verb, cwd=tmp_path, before=HIDE.format("torch pandas"))
     assert done.returncode == 2
     assert one_line(done.stderr) in {MISSING.format(verb, "torch"), MISSING.format(verb, "pandas")}
     (tmp_path / f"{module}.py").write_text(f"raise ModuleNotFoundError('No module named {module}', name='{module}')\n")
@@ -161,7 +161,7 @@ def test_evaluation_needs_no_torch(run, titles_csv, tmp_path):
     overrides = [f"run={run}", f"path={titles_csv}", f"output_dir={tmp_path}", "evaluate.robustness_titles=0"]
     # A module that can't be imported: SciPy takes an entry of sys.modules for torch itself.
     (tmp_path / "torch.py").write_text("raise ModuleNotFoundError('No module named torch', name='torch')\n")
-    done = door("evaluate", *overrides, cwd=tmp_path)
+    done = run_titleclf("evaluate", *overrides, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "report.md").is_file()
 
@@ -169,7 +169,7 @@ def test_evaluation_needs_no_torch(run, titles_csv, tmp_path):
 @pytest.mark.parametrize("error", ["ModuleNotFoundError('no', name='torch.nothing')", "ImportError('broken')"])
 def test_a_broken_module_keeps_its_traceback(tmp_path, error):
     (tmp_path / "torch.py").write_text(f"raise {error}\n")
-    for done in (command("train", cwd=tmp_path), door("train", cwd=tmp_path)):
+    for done in (command("train", cwd=tmp_path), run_titleclf("train", cwd=tmp_path)):
         assert done.returncode == 1
         assert "Traceback" in done.stderr
         assert "titleclf[train]" not in done.stderr

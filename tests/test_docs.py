@@ -1,4 +1,4 @@
-"""Each command of the README and docs/ is run on small files, or its syntax is checked where a test can't run it."""
+"""Each command in the README and docs/ is run on small files, or its syntax is checked if a test can't run it."""
 
 import contextlib
 import csv
@@ -27,9 +27,9 @@ DOCUMENTS = {
     path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8")
     for path in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md")))
 }
-CONFIGURATION = "configuration"  # its page is generated from conf/, whose comments hold commands, too
+CONFIGURATION = "configuration"  # its page is generated from conf/, whose comments contain commands, too
 
-# What a test can't run, and what is checked of it instead. Nothing else may be in a document without being run.
+# Commands that a test can't run, and what is checked instead. All other commands in documents are run.
 NOT_RUN = {
     r"python3 -m venv ~/titleclf$": "makes an environment",
     r"(\S*/)?pip install '?\.": "installs; its extras must exist",
@@ -77,28 +77,28 @@ class Block(NamedTuple):
 
 
 def blocks(text: str) -> Iterator[Block]:
-    for found in re.finditer(r"^( *)```(\w+)\n(.*?)^\1```$", text, re.MULTILINE | re.DOTALL):
-        indent, language, inner = found.groups()
+    for match in re.finditer(r"^( *)```(\w+)\n(.*?)^\1```$", text, re.MULTILINE | re.DOTALL):
+        indent, language, inner = match.groups()
         yield Block(language, re.sub(f"^{indent}", "", inner, flags=re.MULTILINE))
 
 
 def commands(text: str) -> list[str]:
-    """Return the commands of a document, without comments: those of sh blocks, of crontabs and of units of systemd."""
-    found = []
+    """Return the commands of a document, without comments: from sh blocks, crontabs and systemd units."""
+    listed = []
     for block in blocks(text):
         lines = block.text.replace("\\\n", " ").splitlines()
         if block.language == "sh":
-            found += [re.sub(r"\s+# .*$", "", line) for line in lines if line and not line.startswith("#")]
+            listed += [re.sub(r"\s+# .*$", "", line) for line in lines if line and not line.startswith("#")]
         elif block.language == "cron":
-            found += [line.split(maxsplit=5)[5] for line in lines]
+            listed += [line.split(maxsplit=5)[5] for line in lines]
         elif block.language == "ini":
             starts = [line.removeprefix("ExecStart=") for line in lines if line.startswith("ExecStart=")]
-            found += [start.replace("%h", "~") for start in starts]
-    return found
+            listed += [start.replace("%h", "~") for start in starts]
+    return listed
 
 
 def write_titles(path: Path, *columns: str, more: tuple[str, ...] = ()) -> None:
-    """Write a table of the titles under the names `columns` of title and category, and with the same cells `more`."""
+    """Write a table of the titles with the column names `columns`, and with the same additional cells `more`."""
     rows = [(" ".join(title.split()), kind) for kind, titles in KINDS.items() for title in titles.split(",")]
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows([columns, *((*row, *more) for row in rows)])
@@ -108,7 +108,7 @@ def write_titles(path: Path, *columns: str, more: tuple[str, ...] = ()) -> None:
 
 
 def write_guide(path: Path) -> None:
-    """Write a guide: two channels, and on each programmes with a category and without."""
+    """Write a guide of two channels, each with programmes with and without a category."""
     titles = [(" ".join(title.split()), kind) for kind, all_of in KINDS.items() for title in all_of.split(",")]
     programmes = "".join(
         f'<programme start="20260101{number % 24:02}0000 +0000" stop="20260101{number % 24:02}4500 +0000" '
@@ -164,20 +164,20 @@ def _add_programs(folder: Path) -> None:
 
 @pytest.fixture
 def workspace(files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return a copy of the folder, as the current one, as home, and with its programs on the path."""
+    """Return a copy of the folder, as the current folder and home, with its programs on the path."""
     folder = tmp_path / "home"
     shutil.copytree(files, folder, symlinks=True)
     monkeypatch.chdir(folder)
     monkeypatch.setenv("HOME", str(folder))
     monkeypatch.setenv("PATH", f"{folder / 'titleclf' / 'bin'}:{os.environ['PATH']}")
-    monkeypatch.setattr(Figure, "savefig", lambda *_, **__: None)  # what plots show is other tests' matter
+    monkeypatch.setattr(Figure, "savefig", lambda *_, **__: None)  # other tests check plots
     for name in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS"):
         monkeypatch.delenv(name, raising=False)
     return folder
 
 
 def run_verb(verb: str, arguments: list[str]) -> None:
-    """Run `titleclf VERB` in this process, where torch is imported already."""
+    """Run `titleclf VERB` in this process, where torch is already imported."""
     run_module("titleclf", [verb, *arguments])
 
 
@@ -188,7 +188,7 @@ def run_module(module: str, arguments: list[str]) -> None:
 
 
 class Captured(io.TextIOWrapper):
-    """What a command prints; commands that print titles set its encoding."""
+    """The output of a command; commands that print titles set its encoding."""
 
     def __init__(self) -> None:
         self.bytes = io.BytesIO()
@@ -205,7 +205,7 @@ def outcome(module: str, arguments: list[str]) -> tuple[object, str, str]:
     sys.argv = [module, *arguments]
     try:
         with warnings.catch_warnings(), contextlib.redirect_stdout(output), contextlib.redirect_stderr(errors):
-            warnings.simplefilter("ignore")  # what a command warns of is other tests' matter
+            warnings.simplefilter("ignore")  # other tests check warnings
             runpy.run_module(module, run_name="__main__")
     except SystemExit as end:
         code = end.code or 0
@@ -215,7 +215,7 @@ def outcome(module: str, arguments: list[str]) -> tuple[object, str, str]:
 
 
 def run(line: str) -> None:
-    """Run a command of a document, or check it, as NOT_RUN says."""
+    """Run a command of a document, or only check it if NOT_RUN lists it."""
     if any(re.match(pattern, line) for pattern in NOT_RUN):
         check(line)
         return
@@ -244,7 +244,7 @@ def run(line: str) -> None:
 
 
 def made(line: str) -> str:
-    """Return the command that `make` would run for a line: its target and its quotes are right."""
+    """Return the command that `make` would run for a line, which checks its target and quotes."""
     environment, words = [], shlex.split(line)
     while words[0] != "make":
         environment.append(words.pop(0))
@@ -256,7 +256,7 @@ def made(line: str) -> str:
 
 
 def smaller(verb: str, arguments: list[str]) -> list[str]:
-    """Return the overrides that let a command take less than a second on the files of a test."""
+    """Return the overrides with which a command takes less than a second on the files of a test."""
     given = {argument.partition("=")[0] for argument in arguments}
     if "resume" in given or "--cfg" in arguments:
         return []
@@ -272,13 +272,13 @@ def smaller(verb: str, arguments: list[str]) -> list[str]:
     elif verb == "pretrain":
         added = [*TINY_PRETRAINING, *([] if "titles" in given else ["titles=my.csv"])]
     elif verb == "export":
-        # One epoch leaves nothing but guesses, which the rounding of folding turns.
+        # After one epoch the model only guesses, and the rounding of folding changes guesses.
         added = ["fold=false", *([] if "titles" in given else ["titles=my.csv"])]
     return added
 
 
 def assert_serves(arguments: list[str]) -> None:
-    """Start the service, wait until it says where, and end it."""
+    """Start the service, wait for its address, and stop it."""
     with serving(arguments) as url:
         assert url.startswith("http://")
 
@@ -303,7 +303,7 @@ def serving(arguments: list[str]) -> Iterator[str]:
 
 
 def check(line: str) -> None:
-    """Check what can be checked of a command that is not run: that what it names exists."""
+    """Check what can be checked without running a command: that everything it names exists."""
     if line.startswith("make "):
         made(line)
         if options := re.findall(r"--[a-z-]+", line):
@@ -311,16 +311,18 @@ def check(line: str) -> None:
             program = words[: 3 if words[1] == "-m" else 2]
             _, shown, _ = outcome(program[-1].removesuffix(".py").replace("/", "."), ["--help"])
             assert [option for option in options if option not in shown] == []
-    elif found := re.search(r"pip install '?\.(?:\[([\w,]+)\])?", line):
+    elif match := re.search(r"pip install '?\.(?:\[([\w,]+)\])?", line):
         extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
-        assert set((found[1] or "train").split(",")) <= set(extras)
+        assert set((match[1] or "train").split(",")) <= set(extras)
     elif line.startswith("torchrun "):
         _, _, overrides = line.partition("-m titleclf.train ")
         run_verb("train", [*shlex.split(overrides), "--cfg", "job"])
     elif "predict_dataset" in line:
         *options, _, _ = shlex.split(line.partition("predict_dataset ")[2])
         _, _, errors = outcome("titleclf", ["predict_dataset", *options, "nowhere.parquet", "predicted"])
-        assert errors.splitlines()[-1].startswith("nowhere.parquet"), errors  # options are right, the file is not there
+        assert errors.splitlines()[-1].startswith("nowhere.parquet"), (
+            errors
+        )  # the options are valid, only the file is missing
 
 
 def documents_with(*languages: str) -> list[str]:
@@ -348,7 +350,7 @@ def test_every_command_of_a_document_runs(name, monkeypatch):
 
 
 def run_on_fresh_outputs(line: str, *, composed_only: bool) -> None:
-    """Run a command, after removing the outputs of others, which it would not overwrite."""
+    """Run a command after removing the outputs of others, which it would refuse to overwrite."""
     for output in [
         *re.findall(r"output=([\w.-]+)", line),
         *(f"outputs/{name}" for name in ("grid", "search", "search_ngram")),
@@ -365,20 +367,20 @@ def run_on_fresh_outputs(line: str, *, composed_only: bool) -> None:
 
 
 def interrupt(run: Path) -> None:
-    """Make the folder of a run that was interrupted from one that has ended: what it ends with is not there."""
+    """Make the folder of an interrupted run from a finished one, by removing its last outputs."""
     shutil.copytree((run.parent / "latest").resolve(), run)
     shutil.rmtree(run / "bundle", ignore_errors=True)
     (run / "embeddings.safetensors").unlink(missing_ok=True)
 
 
 def first_value(override: str) -> str:
-    """Return an override that sweeps over values with the first of them: only that can be composed."""
+    """Return an override that sweeps over values with only the first of them, which can be composed."""
     return re.sub(r"=(?:int\(interval\()?([\w.-]+)(?:,[\w.-]+)+\)*$", r"=\1", override)
 
 
 @pytest.mark.usefixtures("workspace")
 @pytest.mark.parametrize("name", documents_with("python"))
-def test_every_program_of_a_document_prints_what_it_says(name, capsys):
+def test_every_program_of_a_document_prints_its_documented_output(name, capsys):
     if name.endswith("onnx.md"):
         run_verb("train", ["data.path=my.csv", "device=cpu", "model=ngram", "evaluate.robustness_titles=0"])
         run_verb("export", ["format=onnx", "output=model.onnx", "titles=my.csv"])
@@ -395,7 +397,7 @@ def test_every_program_of_a_document_prints_what_it_says(name, capsys):
         ("docs/predict.md", ["predict", "--model", "shipped", "--format", "jsonl", "Match of the Day"]),
     ],
 )
-def test_the_output_that_a_document_shows_is_that_of_the_shipped_model(name, command):
+def test_the_documented_output_is_that_of_the_shipped_model(name, command):
     _, output, _ = outcome("titleclf", command)
     assert output in [block.text for block in blocks(DOCUMENTS[name]) if block.language == "text"]
 
@@ -405,7 +407,7 @@ def test_the_output_that_a_document_shows_is_that_of_the_shipped_model(name, com
     ("name", "command"),
     [("docs/deploy.md", ["output=exported", "fold=false"]), ("docs/onnx.md", ["format=onnx", "output=model.onnx"])],
 )
-def test_the_sentence_of_an_export_is_that_of_its_document(name, command):
+def test_the_documented_sentence_of_an_export_is_up_to_date(name, command):
     _, output, _ = outcome("titleclf", ["export", *command, "titles=my.csv"])
     (shown,) = [block.text for block in blocks(DOCUMENTS[name]) if block.text.startswith("On 10,000 titles: ")]
     shown, printed = (re.sub(r"\d[\d,.e-]*", "N", text.splitlines()[0]) for text in (shown, output))
@@ -413,7 +415,7 @@ def test_the_sentence_of_an_export_is_that_of_its_document(name, command):
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
-def test_links_of_the_repository_lead_somewhere(name):
+def test_links_of_the_repository_are_valid(name):
     text = re.sub(r"^ *```.*?^ *```$", "", DOCUMENTS[name], flags=re.MULTILINE | re.DOTALL)
     links = re.findall(r"\]\(([^)#\s]+)", text)
     generated = ("configuration.md", "command-line.md", "changelog.md", "data/", "results/")

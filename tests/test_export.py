@@ -59,7 +59,7 @@ def test_models_of_tags_are_folded_too(tags_run, tmp_path):
 
 
 @pytest.mark.parametrize("fold", [True, False])
-def test_a_bundle_that_predicts_otherwise_is_not_written(run, tmp_path, monkeypatch, fold):
+def test_a_bundle_that_predicts_differently_is_not_written(run, tmp_path, monkeypatch, fold):
     def hotter(bundle):
         return classifier_of(replace(bundle, contents=replace(bundle.contents, temperature=Temperature(9.0, 0.0))))
 

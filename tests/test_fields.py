@@ -1,4 +1,4 @@
-"""Channel and duration on their whole path: from tables and guides over training to predictions, guides and exports."""
+"""Channel and duration end to end: tables, guides, training, predictions, filled guides and exports."""
 
 import asyncio
 import json

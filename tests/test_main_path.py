@@ -32,7 +32,7 @@ def test_train_predict_evaluate_export(tmp_path, titles_csv):
     alone = command("predict", "--model", "mine", "Match of the Day", "Tagesschau", cwd=tmp_path)
     assert alone.stdout == predicted.stdout
     names = {path.name for path in tmp_path.iterdir()}
-    assert names == {"outputs", "mine"}  # Hydra has left nothing of its own
+    assert names == {"outputs", "mine"}  # Hydra leaves no files of its own
 
 
 def test_several_runs_in_one_command_do_not_collide(tmp_path, titles_csv):
@@ -139,7 +139,7 @@ def test_a_full_disk_in_predicting_is_one_line(run, tmp_path):
     assert len(done.stderr.splitlines()) == 2
 
 
-def test_a_reader_that_leaves_early_is_no_error(run, tmp_path):
+def test_a_closed_pipe_is_not_an_error(run, tmp_path):
     (tmp_path / "t.txt").write_text("Tagesschau\n" * 20_000)
     line = f"{sys.executable} -m titleclf.predict --model {run} --input t.txt | head -n 1"
     done = subprocess.run(["bash", "-c", line], cwd=tmp_path, capture_output=True, text=True, check=False)
@@ -147,7 +147,7 @@ def test_a_reader_that_leaves_early_is_no_error(run, tmp_path):
     assert one_line(done.stderr) == f"model: {run}"
 
 
-def test_predicting_needs_the_bundle_alone(run, tmp_path):
+def test_prediction_needs_only_the_bundle(run, tmp_path):
     program = "import sys; from titleclf.predict.__main__ import main; main(); sys.exit('hydra' in sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", program, "--model", str(run / "bundle"), "Tagesschau"],

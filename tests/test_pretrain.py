@@ -110,7 +110,7 @@ def test_pretrain_then_train_with_the_printed_overrides(tmp_path, titles_txt, ti
     names = {path.name for path in folder.iterdir()}
     assert names == {"config.yaml", "checkpoint.pt", EMBEDDINGS, "pretraining.png"}
     assert imread(folder / "pretraining.png").ndim == 3
-    assert {path.name for path in tmp_path.iterdir()} == {"outputs", "titles.txt"}  # Hydra has left nothing of its own
+    assert {path.name for path in tmp_path.iterdir()} == {"outputs", "titles.txt"}  # Hydra leaves no files of its own
     own = ["device=cpu", f"data.path={titles_csv}", "training.epochs=1", "evaluate.robustness_titles=0"]
     trained = command("train", *own, *printed_overrides(done.stdout), cwd=tmp_path)
     assert trained.returncode == 0, trained.stderr
@@ -136,7 +136,9 @@ def test_the_printed_overrides_give_a_model_that_fits(
     config = compose_train("device=cpu", f"data.path={titles_csv}", *printed_overrides(capsys.readouterr().out))
     new_model(config, read_dataset(config), CPU)
     sentence = one_line(capsys.readouterr().out)
-    rest = "characters" if model == "ngram" else "nothing"  # those beside n-grams would know their places too well
+    rest = (
+        "characters" if model == "ngram" else "nothing"
+    )  # characters beside n-grams would depend too much on their positions
     assert f"ignored {rest}; initialized {rest}." in sentence
 
 
@@ -178,7 +180,7 @@ def test_the_loss_falls(small, model, kind):
     assert np.mean(losses[-3:]) < 0.9 * losses[0]
 
 
-def test_ngrams_that_no_title_has_keep_small_vectors(small):
+def test_ngrams_in_no_title_keep_small_vectors(small):
     many = ["model.buckets=9973", "model.dim=32", "pretraining.epochs=25", "optim.table_lr=0.1"]
     config = small(*many, kind="skipgram")
     folder = pretrain(config)
@@ -220,31 +222,31 @@ class Interrupting:
     ],
 )
 @pytest.mark.parametrize("batch", [8, 10])  # in the third part; in the first part of the second epoch
-def test_a_run_interrupted_and_resumed_gives_the_embeddings_of_an_unbroken_one(
+def test_a_run_interrupted_and_resumed_gives_the_embeddings_of_an_uninterrupted_one(
     small, monkeypatch, tmp_path, model, kind, overrides, batch
 ):
     config = small(*overrides, model=model, kind=kind)
-    unbroken = pretrain(config)
+    uninterrupted = pretrain(config)
     with monkeypatch.context() as patch:
         Interrupting(patch, batch)
         with pytest.raises(KeyboardInterrupt, match=r"Resume with: python -m titleclf.pretrain resume=.*outputs/"):
             pretrain(config)
-    (broken,) = [folder for folder in runs_in(tmp_path / "outputs") if folder != unbroken]
+    (broken,) = [folder for folder in runs_in(tmp_path / "outputs") if folder != uninterrupted]
     assert {path.name for path in broken.iterdir()} == {"config.yaml", "checkpoint.pt"}
     assert len(load_checkpoint(broken)["history"]) == (2 if batch == 8 else 3)
-    assert (tmp_path / "outputs" / "latest").resolve() == unbroken.resolve()
+    assert (tmp_path / "outputs" / "latest").resolve() == uninterrupted.resolve()
     assert pretrain(replace(config, resume=str(broken))) == broken
-    assert written(broken) == written(unbroken)
+    assert written(broken) == written(uninterrupted)
     assert (tmp_path / "outputs" / "latest").resolve() == broken.resolve()
-    histories = [load_checkpoint(folder)["history"] for folder in (broken, unbroken)]
+    histories = [load_checkpoint(folder)["history"] for folder in (broken, uninterrupted)]
     assert histories[0] == histories[1]
 
 
 def test_a_run_interrupted_while_writing_does_not_train_again(small, monkeypatch):
     config = small()
-    unbroken, broken = pretrain(config), interrupted_while_writing(config)
+    uninterrupted, broken = pretrain(config), interrupted_while_writing(config)
     Interrupting(monkeypatch, 1)
-    assert written(pretrain(replace(config, resume=str(broken)))) == written(unbroken)
+    assert written(pretrain(replace(config, resume=str(broken)))) == written(uninterrupted)
 
 
 def test_ctrl_c_before_the_first_checkpoint_leaves_nothing(small, monkeypatch, tmp_path):
@@ -284,7 +286,7 @@ def test_resume_refuses_other_titles(small, titles_txt, titles):
     )
 
 
-def test_resume_takes_an_unfinished_pretraining_alone(small, run, tmp_path):
+def test_only_an_unfinished_pretraining_is_resumed(small, run, tmp_path):
     config = small("pretraining.epochs=1")
     folder = pretrain(config)
     with pytest.raises(InputError) as caught:
@@ -421,14 +423,14 @@ def test_a_file_has_vectors_of_unit_size(small, model, kind):
     embeddings = read_embeddings(pretrain(config) / EMBEDDINGS)
     encoder = random_encoder(config, 1.0)
     load_embeddings(embeddings, encoder, config.model, CHARACTERS, EmbeddingsConfig("", tables=None, freeze=False))
-    assert mean_square(encoder, config) == pytest.approx(1.0, rel=0.2)  # quantized and clipped since
+    assert mean_square(encoder, config) == pytest.approx(1.0, rel=0.2)  # after quantization and clipping
 
 
 def test_a_run_with_dropout_interrupted_while_writing_gives_the_same_bytes(small):
     config = small("model.ngram_dropout=0.5", "pretraining.epochs=1")
-    unbroken, broken = pretrain(config), interrupted_while_writing(config)
+    uninterrupted, broken = pretrain(config), interrupted_while_writing(config)
     torch.rand(99)
-    assert written(pretrain(replace(config, resume=str(broken)))) == written(unbroken)
+    assert written(pretrain(replace(config, resume=str(broken)))) == written(uninterrupted)
 
 
 def test_the_loss_of_a_part_is_its_mean_per_title(small, monkeypatch):

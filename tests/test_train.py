@@ -61,7 +61,7 @@ def test_a_run_leaves_its_inputs_and_all_results(run):
 
 
 @pytest.mark.parametrize("model", ["bag", "ngram", "conv"])
-def test_forty_titles_are_learned_by_heart(small, model):
+def test_forty_titles_are_memorized(small, model):
     sizes = ["model.dim=32"] if model == "ngram" else ["model.dim=64"]
     overrides = [f"model={model}", *sizes, "model.dropout=0", "optim.lr=0.02", "training.epochs=25"]
     config = small(*overrides, "training.patience_epochs=25", "training.label_smoothing=0")
@@ -84,15 +84,15 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(small, tra
 
 
 @pytest.mark.parametrize("model", [["model.ngram_dropout=0.2"], ["noise=none"], ["model=conv"]])
-def test_a_run_killed_after_an_epoch_and_resumed_gives_the_weights_of_an_unbroken_one(small, model):
+def test_a_run_killed_after_an_epoch_and_resumed_gives_the_weights_of_an_uninterrupted_one(small, model):
     config = small(*model, "training.epochs=5", "training.patience_epochs=5")
-    unbroken = train_without_plots(config)
+    uninterrupted = train_without_plots(config)
     broken = killed(config, 2)
     assert not (broken / "bundle").exists()
-    assert (unbroken.parent / "latest").resolve() == unbroken.resolve()
+    assert (uninterrupted.parent / "latest").resolve() == uninterrupted.resolve()
     assert train_without_plots(replace(config, resume=str(broken))) == broken
-    assert same(weights(broken), weights(unbroken))
-    assert (broken / "metrics.json").read_text() == (unbroken / "metrics.json").read_text()
+    assert same(weights(broken), weights(uninterrupted))
+    assert (broken / "metrics.json").read_text() == (uninterrupted / "metrics.json").read_text()
 
 
 def test_a_finished_run_is_not_resumed(run, small):
@@ -335,7 +335,7 @@ def test_every_choice_trains_to_a_bundle_that_predicts(small, choice):
 
 
 @pytest.mark.parametrize("kind", ["none", "exact", "fuzzy"])
-def test_the_memory_holds_the_training_titles_alone(small, trained, kind):
+def test_the_memory_holds_only_the_training_titles(small, trained, kind):
     train = read_dataset(small()).train
     memory = load_trained(trained(f"memory={kind}", "training.epochs=1")).contents.memory
     if kind == "none":

@@ -52,7 +52,7 @@ def test_a_run_leaves_its_inputs_and_all_results(tags_run):
 
 
 @pytest.mark.parametrize("model", ["bag", "ngram", "conv"])
-def test_forty_titles_are_learned_by_heart(several, model):
+def test_forty_titles_are_memorized(several, model):
     overrides = [f"model={model}", "model.dim=64", "model.dropout=0", "optim.lr=0.02", "training.epochs=40"]
     config = several(*overrides, "training.patience_epochs=40", "training.label_smoothing=0")
     data = read_dataset(config)
@@ -64,7 +64,7 @@ def test_forty_titles_are_learned_by_heart(several, model):
     assert summary(logits > 0, data.train.targets.astype(np.bool_))["subset_accuracy"] == 1.0
 
 
-def test_the_network_begins_with_how_often_each_tag_is_true(several):
+def test_the_network_starts_with_the_frequency_of_each_tag(several):
     config = several("model.hidden=7")
     data = read_dataset(config)
     *_, bias = new_model(config, data, CPU).network.head.parameters()
@@ -85,13 +85,13 @@ def test_balance_and_smoothing_change_the_weights(several, trained_tags, choice)
     assert not same(weights(trained_tags()), weights(train_without_plots(several(choice))))
 
 
-def test_a_run_killed_after_an_epoch_and_resumed_gives_the_weights_of_an_unbroken_one(several):
+def test_a_run_killed_after_an_epoch_and_resumed_gives_the_weights_of_an_uninterrupted_one(several):
     config = several("training.epochs=4")
-    unbroken = train_without_plots(config)
+    uninterrupted = train_without_plots(config)
     broken = killed(config, 2)
     assert train_without_plots(replace(config, resume=str(broken))) == broken
-    assert same(weights(broken), weights(unbroken))
-    assert (broken / "metrics.json").read_text() == (unbroken / "metrics.json").read_text()
+    assert same(weights(broken), weights(uninterrupted))
+    assert (broken / "metrics.json").read_text() == (uninterrupted / "metrics.json").read_text()
 
 
 def test_a_saved_bundle_predicts_as_before(tags_run, tmp_path):
@@ -154,7 +154,7 @@ def test_the_model_card_describes_the_model_and_its_scores(tags_run):
 
 
 @pytest.mark.parametrize("kind", ["none", "exact", "fuzzy"])
-def test_the_memory_holds_the_training_titles_alone(trained_tags, kind):
+def test_the_memory_holds_only_the_training_titles(trained_tags, kind):
     contents = load_trained(trained_tags(f"memory={kind}", "training.epochs=1")).contents
     assert (contents.memory is None) == (kind == "none")
     if contents.memory is not None:

@@ -1,4 +1,4 @@
-"""The wheel, compiled or pure, contains conf/, the titles and the model, and works beside few packages."""
+"""The wheel, compiled or pure, contains conf/, the titles and the model, and needs few packages."""
 
 import json
 import os
@@ -65,7 +65,7 @@ def build(folder: Path, kind: str = "wheel", **variables: str) -> tuple[Path, st
 
 
 def build_environment(**variables: str) -> dict[str, str]:
-    """Return this environment without what a user may have set for builds, plus `variables`."""
+    """Return this environment without the user's build settings, plus `variables`."""
     return {name: value for name, value in os.environ.items() if name not in {"TITLECLF_PURE", "CC"}} | variables
 
 
@@ -92,7 +92,7 @@ def installed_pure(pure, tmp_path_factory):
 
 
 def environment_with(wheel: Path, folder: Path) -> Environment:
-    """Install the wheel into an environment with DEPENDENCIES alone, and return a function that runs its programs.
+    """Install the wheel into an environment with only DEPENDENCIES, and return a function that runs its programs.
 
     Tests use no network: the dependencies are linked from this environment, and pip finds them installed. It fails if
     the wheel requires more.
@@ -244,7 +244,7 @@ def build_editable(project: Path, **variables: str) -> str:
     return done.stderr
 
 
-def test_an_editable_install_compiles_beside_the_source_alone(project):
+def test_an_editable_install_compiles_only_beside_the_source(project):
     sources = project / "src"
     package = sources / "titleclf" / "runtime"
     assert "compiler" not in build_editable(project)

@@ -180,7 +180,7 @@ def test_pretraining_adds_no_noise_by_default():
     assert (config.optim.table_lr, config.optim.loaded_lr, config.optim.clip_norm) == (3e-2, 3e-2, 1000)
     assert (config.optim.table_decay, config.optim.loaded_decay) == (0, 0)
     same = compose("pretrain", ["optim.table_lr=0.5", "optim.table_decay=2"]).optim
-    assert (same.loaded_lr, same.loaded_decay) == (0.5, 2)  # all tables start anew
+    assert (same.loaded_lr, same.loaded_decay) == (0.5, 2)  # all tables are new
 
 
 def test_the_unsupervised_term_may_have_its_own_titles():

@@ -1,4 +1,4 @@
-"""Search spaces: which values are searched, and the training that a trial makes of them."""
+"""Search spaces: which values are searched, and the configuration of a trial."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Corrections: their titles are trained on, and never evaluated on."""
+"""Corrections: their titles are used for training, and never for evaluation."""
 
 from dataclasses import replace
 
@@ -96,7 +96,7 @@ def test_patterns_correct_titles_in_their_parts(small, corrections, capsys):
     assert capsys.readouterr().out.endswith("0 added. No title matches line 3.\n")
 
 
-def test_a_row_without_a_category_leaves_its_titles_alone(small, corrections):
+def test_a_row_without_a_category_leaves_its_titles_unchanged(small, corrections):
     before = parts_of(small())
     after = parts_of(small(corrections(("Tagesschau", "", ""), ("Zorgon", "", ""))))
     assert all((new == old).all(axis=None) for old, new in zip(before, after, strict=True))
@@ -170,12 +170,12 @@ def test_bad_corrections_are_refused_before_training(small, corrections, tmp_pat
     assert not (tmp_path / "outputs").exists()
 
 
-def test_a_missing_file_of_corrections_is_named(small):
+def test_a_missing_corrections_file_is_named(small):
     with pytest.raises(InputError, match=r"^none.csv: no such file. Check the path.$"):
         train(small("data.corrections=none.csv"))
 
 
-def test_a_category_without_validation_titles_is_trained_all_the_same(small, corrections):
+def test_a_category_without_validation_titles_is_still_trained(small, corrections):
     validation = parts_of(small()).validation
     music = list(validation["title"][validation["category"] == "Music"])
     folder = train_without_plots(small(corrections(*((title, "", "Music") for title in music)), "training.epochs=1"))

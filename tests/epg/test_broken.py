@@ -168,7 +168,7 @@ def test_in_place_keeps_a_backup_permissions_links_and_compression(tmp_path):
     (tmp_path / "real").mkdir()
     real, link = tmp_path / "real" / "guide.xml", tmp_path / "guide.xml"
     packed = gzip.compress(PLAIN)
-    real.write_bytes(packed)  # in spite of its name
+    real.write_bytes(packed)  # despite its name
     real.chmod(0o640)
     link.symlink_to(real)
     fill(str(link), None, filler_of(with_keywords=True))

@@ -45,7 +45,7 @@ def test_the_first_model_that_is_sure_enough_decides_a_title():
         ["b", "d"],
         ["d"],
     )
-    assert decisions[3].top1 == Genre.movie  # of the third, most confident model
+    assert decisions[3].top1 == Genre.movie  # from the third model, the most confident
     unsure = Decider([(model_of({"a": Genre.news}, 0.3), SURE), (model_of({"a": Genre.arts}, 0.6), SURE)])
     [decision] = unsure.decide(titled("a"))
     assert decision == Decision((), Genre.arts, decision.probability)
@@ -166,7 +166,7 @@ def test_outcomes_are_counted(tmp_path):
     assert outcomes == {Outcome.filled: 1, Outcome.kept: 1, Outcome.unsure: 1, Outcome.untitled: 2}
 
 
-def test_a_title_that_an_override_leaves_alone_counts_as_kept(tmp_path):
+def test_a_title_that_an_override_leaves_unchanged_counts_as_kept(tmp_path):
     (tmp_path / "in.xml").write_text(guide(programme()))
     filler = filler_of()
     filler.decider.overrides = Overrides({"match of the day": Override(2, "", "match of the day")}, [])

@@ -19,16 +19,16 @@ def find(overrides: Overrides, title: str) -> Override | None:
 
 
 def category(overrides: Overrides, title: str) -> str:
-    found = find(overrides, title)
-    assert found is not None, title
-    return found.category
+    row = find(overrides, title)
+    assert row is not None, title
+    return row.category
 
 
 @pytest.mark.parametrize("title", ["Tatort", "TATORT", " tatort ", "Tatort (2019)", "Tatort S02E03", "Tátort"])
 def test_case_accents_and_episodes_of_a_title_do_not_matter(tmp_path, title):
-    found = read(tmp_path, ("Tatort", "", "Movie / Drama"), ("Tagesschau", "", "News"))
-    assert category(found, title) == "Movie / Drama"
-    assert find(found, "Tatortreiniger") is None
+    overrides = read(tmp_path, ("Tatort", "", "Movie / Drama"), ("Tagesschau", "", "News"))
+    assert category(overrides, title) == "Movie / Drama"
+    assert find(overrides, "Tatortreiniger") is None
 
 
 @pytest.mark.parametrize(
@@ -59,10 +59,10 @@ def test_patterns_have_only_two_wildcards(tmp_path, pattern, title, matches):
     ],
 )
 def test_near_copies_follow_the_row_of_a_title(tmp_path, title):
-    found = read(tmp_path, ("Match of the Day", "", "News"), ("Heat", "", "Movie / Drama"))
-    assert find(found, title) == Override(2, "News", "Match of the Day")
-    assert find(found, "Day of the Jackal") is None
-    assert find(found, "") is None
+    overrides = read(tmp_path, ("Match of the Day", "", "News"), ("Heat", "", "Movie / Drama"))
+    assert find(overrides, title) == Override(2, "News", "Match of the Day")
+    assert find(overrides, "Day of the Jackal") is None
+    assert find(overrides, "") is None
 
 
 def test_a_row_with_decorations_applies_to_titles_without(tmp_path):
@@ -70,34 +70,37 @@ def test_a_row_with_decorations_applies_to_titles_without(tmp_path):
 
 
 def test_a_pattern_takes_precedence_over_near_copies(tmp_path):
-    found = read(tmp_path, ("Match of the Day", "", "News"), ("", "* (R)", "Sports"))
-    assert category(found, "Match of teh Day (R)") == "Sports"
-    assert category(found, "MATCH OF THE DAY (2026)") == "News"
+    overrides = read(tmp_path, ("Match of the Day", "", "News"), ("", "* (R)", "Sports"))
+    assert category(overrides, "Match of teh Day (R)") == "Sports"
+    assert category(overrides, "MATCH OF THE DAY (2026)") == "News"
 
 
 def test_many_titles_at_once(tmp_path):
-    found = read(tmp_path, ("Heat", "", "News"), ("", "b*", "Sports"))
-    assert {title: row.line for title, row in found.find(["heat", "bcd", "x", "heat"]).items()} == {"heat": 2, "bcd": 3}
-    assert found.find([]) == {}
+    overrides = read(tmp_path, ("Heat", "", "News"), ("", "b*", "Sports"))
+    assert {title: row.line for title, row in overrides.find(["heat", "bcd", "x", "heat"]).items()} == {
+        "heat": 2,
+        "bcd": 3,
+    }
+    assert overrides.find([]) == {}
 
 
 def test_titles_take_precedence_over_patterns_and_earlier_patterns_over_later_ones(tmp_path):
     rows = [("", "Sport*", "Sports"), ("", "*schau", "News"), ("Sportschau", "", "Movie / Drama")]
-    found = read(tmp_path, *rows)
-    assert category(found, "Sportschau") == "Movie / Drama"
+    overrides = read(tmp_path, *rows)
+    assert category(overrides, "Sportschau") == "Movie / Drama"
     assert category(read(tmp_path, *rows[:2]), "Sportschau") == "Sports"
 
 
-def test_an_empty_category_leaves_a_title_alone(tmp_path):
+def test_an_empty_category_leaves_a_title_unchanged(tmp_path):
     assert category(read(tmp_path, ("Werbung", "", "")), "Werbung") == ""
 
 
 def test_unused_rows_are_listed_by_line(tmp_path):
-    found = read(tmp_path, ("a", "", "News"), ("", "b*", "News"), ("c", "", "News"), ("A", "", "News"))
-    assert found.unused() == [2, 3, 4]
-    find(found, "bcd")
-    find(found, "A (2019)")
-    assert found.unused() == [4]
+    overrides = read(tmp_path, ("a", "", "News"), ("", "b*", "News"), ("c", "", "News"), ("A", "", "News"))
+    assert overrides.unused() == [2, 3, 4]
+    find(overrides, "bcd")
+    find(overrides, "A (2019)")
+    assert overrides.unused() == [4]
 
 
 def test_either_column_may_be_missing_and_other_columns_are_ignored(tmp_path):

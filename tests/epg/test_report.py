@@ -1,4 +1,4 @@
-"""Reports on guides and their page, lint, harvest, and what the terminal shows of them."""
+"""Reports on guides and their page, lint and harvest, and their output on a terminal."""
 
 import csv
 import io
@@ -66,8 +66,8 @@ def test_channels_by_outcome(reported):
 
 def test_with_always_channels_without_gaps_are_listed(tmp_path):
     (tmp_path / "g.xml").write_text(guide(programme("<category>a</category>")))
-    found = report(str(tmp_path / "g.xml"), filler_of(when=When.always))
-    assert [(part.missing, part.attempted) for part in found.gaps()] == [(0, 1)]
+    result = report(str(tmp_path / "g.xml"), filler_of(when=When.always))
+    assert [(part.missing, part.attempted) for part in result.gaps()] == [(0, 1)]
 
 
 def test_unsure_titles_are_sorted_by_airtime(reported):
@@ -130,9 +130,9 @@ def test_the_corrections_of_the_page_are_valid_overrides(tmp_path, reported):
 
 def test_the_page_of_a_guide_without_gaps(tmp_path):
     (tmp_path / "g.xml").write_text(guide(programme("<category>a</category>")))
-    found = report(str(tmp_path / "g.xml"), filler_of())
-    assert "No channel lacks a category." in html_page(found)
-    assert report_summary(found) == (
+    result = report(str(tmp_path / "g.xml"), filler_of())
+    assert "No channel lacks a category." in html_page(result)
+    assert report_summary(result) == (
         "1 programmes, 0 without a category. 0 would be filled (mean confidence –), 0 are unsure (0.0 h)."
     )
 
@@ -162,7 +162,7 @@ def linted(tmp_path, name: str, *programmes: str):
 
 
 def test_lint_counts_categories_and_suggests_better_ones(tmp_path):
-    found = linted(
+    result = linted(
         tmp_path,
         "tvheadend",
         programme("<category>Movie</category>", title=HEAT),
@@ -171,8 +171,8 @@ def test_lint_counts_categories_and_suggests_better_ones(tmp_path):
         programme("<category>zzz</category>"),
         programme(),
     )
-    assert found.understood == {"movie / drama": 1}
-    worst = {text: (finding.count, finding.problem, dict(finding.better)) for text, finding in found.worst()}
+    assert result.understood == {"movie / drama": 1}
+    worst = {text: (finding.count, finding.problem, dict(finding.better)) for text, finding in result.worst()}
     assert worst == {
         "Movie": (2, "unknown to tvheadend", {"Movie / Drama": 2}),
         "Children's / Youth programmes": (
@@ -183,13 +183,13 @@ def test_lint_counts_categories_and_suggests_better_ones(tmp_path):
         "zzz": (1, "unknown to tvheadend", {}),
     }
     assert next(iter(worst)) == "Movie"
-    assert found.findings["Movie"].example == "Heat"
-    assert (found.programmes, found.without, found.blind) == (5, 1, 3)
+    assert result.findings["Movie"].example == "Heat"
+    assert (result.programmes, result.without, result.blind) == (5, 1, 3)
 
 
 def test_a_genre_outside_the_vocabulary_does_not_count_as_blind(tmp_path):
-    found = linted(tmp_path, "jellyfin", programme("<category>Music</category>"))
-    assert (found.blind, found.worst()[0][1].better) == (0, {})
+    result = linted(tmp_path, "jellyfin", programme("<category>Music</category>"))
+    assert (result.blind, result.worst()[0][1].better) == (0, {})
 
 
 def test_a_reader_of_only_the_first_category_is_blind_to_the_second(tmp_path):
@@ -229,7 +229,7 @@ def harvested(tmp_path, *programmes: str) -> Harvest:
 
 def test_titles_get_the_genre_of_most_of_their_programmes(tmp_path):
     news, film = "<category>News</category>", "<category>Movie</category>"
-    found = harvested(
+    result = harvested(
         tmp_path,
         programme(film, title="<title lang='en'>Heat</title>"),
         programme(film, title="<title lang='en'>HEAT (1995)</title>"),
@@ -240,25 +240,25 @@ def test_titles_get_the_genre_of_most_of_their_programmes(tmp_path):
         programme(film, title=""),
         programme(),
     )
-    assert list(found.titles()) == [("Heat", Genre.movie, "en")]
-    assert (found.programmes, found.labelled, found.mapped) == (8, 6, 5)
-    assert found.unknown == {"Nobody knows this": 1}
-    assert str(found) == (
+    assert list(result.titles()) == [("Heat", Genre.movie, "en")]
+    assert (result.programmes, result.labelled, result.mapped) == (8, 6, 5)
+    assert result.unknown == {"Nobody knows this": 1}
+    assert str(result) == (
         "1 titles from 5 of 6 programmes with categories (8 in all); left out: 1 whose programmes disagree"
     )
-    assert re.search(r"^Nobody knows this +1$", harvest_summary(found), re.MULTILINE)
+    assert re.search(r"^Nobody knows this +1$", harvest_summary(result), re.MULTILINE)
 
 
 def test_filled_categories_do_not_vote(tmp_path):
     (tmp_path / "in.xml").write_text(guide(programme("<category>News</category>"), programme(title=HEAT)))
     filler = filler_of(when=When.always, with_keywords=True)
     fill(str(tmp_path / "in.xml"), str(tmp_path / "out.xml"), filler)
-    found = harvest([str(tmp_path / "out.xml")], GenreTable.shipped())
-    assert list(found.titles()) == [("Match of the Day", Genre.news, "")]
+    result = harvest([str(tmp_path / "out.xml")], GenreTable.shipped())
+    assert list(result.titles()) == [("Match of the Day", Genre.news, "")]
 
 
 def test_several_guides_vote_together(tmp_path):
     for name, label in {"a": "News", "b": "Movie", "c": "Movie"}.items():
         (tmp_path / f"{name}.xml").write_text(guide(programme(f"<category>{label}</category>")))
-    found = harvest([str(tmp_path / f"{name}.xml") for name in "abc"], GenreTable.shipped())
-    assert list(found.titles()) == [("Match of the Day", Genre.movie, "")]
+    result = harvest([str(tmp_path / f"{name}.xml") for name in "abc"], GenreTable.shipped())
+    assert list(result.titles()) == [("Match of the Day", Genre.movie, "")]

@@ -1,4 +1,4 @@
-"""How many titles are answered at the thresholds, and how many of these answers are right."""
+"""Coverage and precision at the thresholds of a model."""
 
 from dataclasses import replace
 from typing import Any
@@ -30,21 +30,21 @@ def without(category: str, thresholds: Thresholds) -> Thresholds:
 def test_coverage_is_measured_at_the_thresholds():
     probabilities, labels = calibrated(3)
     thresholds = without("never", fit_thresholds(*calibrated(1), CATEGORIES, wishes={}, target=0.9))
-    found = coverage(probabilities, labels, thresholds, target=0.87)
-    assert list(found["coverage"]) == list(found["coverage_at_precision"]) == REPORTED
+    measured = coverage(probabilities, labels, thresholds, target=0.87)
+    assert list(measured["coverage"]) == list(measured["coverage_at_precision"]) == REPORTED
     precisions, fraction = reached(probabilities, labels, thresholds.at(0.87))
-    assert found["coverage"]["0.87"]["coverage"] == fraction
-    assert found["thresholds"]["film"]["precision"] == precisions[0]
-    assert sum(row["taken"] for row in found["thresholds"].values()) == len(labels)
-    never = found["thresholds"]["never"]
+    assert measured["coverage"]["0.87"]["coverage"] == fraction
+    assert measured["thresholds"]["film"]["precision"] == precisions[0]
+    assert sum(row["taken"] for row in measured["thresholds"].values()) == len(labels)
+    never = measured["thresholds"]["never"]
     assert (never["threshold"], never["answered"], never["coverage"], never["precision"]) == (None, 0, 0.0, None)
 
 
 def test_the_largest_coverage_at_a_precision_by_hand():
     probabilities = np.array([[0.9, 0.1], [0.8, 0.2], [0.7, 0.3], [0.6, 0.4]])
     thresholds = Thresholds([0.99], {"a": [None], "b": [None]}, {})
-    found = coverage(probabilities, np.array([0, 1, 0, 0]), thresholds, target=0.75)
-    assert found["coverage_at_precision"] == {
+    measured = coverage(probabilities, np.array([0, 1, 0, 0]), thresholds, target=0.75)
+    assert measured["coverage_at_precision"] == {
         "0.75": 1.0,
         "0.8": 0.25,
         "0.85": 0.25,
@@ -52,7 +52,7 @@ def test_the_largest_coverage_at_a_precision_by_hand():
         "0.95": 0.25,
         "0.98": 0.25,
     }
-    assert found["coverage"]["0.9"] == {"coverage": 0.0, "precision": None}
+    assert measured["coverage"]["0.9"] == {"coverage": 0.0, "precision": None}
     wrong = coverage(probabilities, np.ones(4, dtype=np.int64), thresholds, target=0.75)
     assert wrong["coverage_at_precision"]["0.8"] == 0.0
 
@@ -74,18 +74,18 @@ def test_the_sentence_on_coverage():
 def test_coverage_of_tags_is_measured_at_the_thresholds():
     probabilities, tags = calibrated_tags(3)
     thresholds = without("never", fit_tag_thresholds(*calibrated_tags(1), CATEGORIES, wishes={}, target=0.9))
-    found = tag_coverage(probabilities, tags, thresholds, target=0.87)
-    assert list(found["coverage"]) == REPORTED
+    measured = tag_coverage(probabilities, tags, thresholds, target=0.87)
+    assert list(measured["coverage"]) == REPORTED
     named = probabilities >= thresholds.at(0.87)
-    row = found["coverage"]["0.87"]
+    row = measured["coverage"]["0.87"]
     assert row["precision"] == pytest.approx(precision_score(tags, named, average="micro"))
     assert row["recall"] == pytest.approx(recall_score(tags, named, average="micro"))
-    film = found["thresholds"]["film"]
+    film = measured["thresholds"]["film"]
     assert film["precision"] == pytest.approx(precision_score(tags[:, 0], named[:, 0]))
     assert (film["wanted"], film["named"]) == (0.87, named[:, 0].sum())
-    assert found["thresholds"]["never"]["threshold"] is None
-    assert found["thresholds"]["never"]["precision"] is None
-    assert found["unasked"] == precision_and_recall(probabilities, tags, thresholds.default())
+    assert measured["thresholds"]["never"]["threshold"] is None
+    assert measured["thresholds"]["never"]["precision"] is None
+    assert measured["unasked"] == precision_and_recall(probabilities, tags, thresholds.default())
 
 
 def test_the_sentence_on_coverage_of_tags():

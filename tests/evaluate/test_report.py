@@ -45,7 +45,7 @@ def test_a_report_has_scores_text_and_plots(tmp_path, metrics):
 
 
 @pytest.mark.usefixtures("no_plots")
-def test_precision_stands_beside_coverage_in_all_and_by_category(tmp_path, metrics):
+def test_precision_and_coverage_are_reported_overall_and_by_category(tmp_path, metrics):
     metrics["coverage"]["0.88"] = {"coverage": 0.25, "precision": 1.0}
     metrics["thresholds"]["$x"] = {
         "wanted": 0.88,
@@ -89,7 +89,7 @@ def test_a_report_without_robustness_has_neither_its_section_nor_its_plot(tmp_pa
     assert (tmp_path / "robustness.png").exists()
     write_report(tmp_path, metrics, TITLES, PROBABILITIES)
     assert "Misspelt" not in (tmp_path / "report.md").read_text()
-    assert not (tmp_path / "robustness.png").exists()  # it would belong to another report
+    assert not (tmp_path / "robustness.png").exists()  # it would be from an earlier report
 
 
 @pytest.mark.usefixtures("no_plots")

@@ -28,14 +28,14 @@ SCORING = Scoring(metrics.summary, metrics.loss)
 
 
 def right(titles: list[str]) -> LabelledTitles:
-    """Return titles whose label is 1, which `by_heart` predicts for titles that it knows."""
+    """Return titles whose label is 1, which `memorized` predicts for the titles of `GROUP`."""
     return titles_with(titles, np.ones(len(titles), dtype=np.int64))
 
 
 GROUP = right([*TITLES, *ACCENTED])
 
 
-def by_heart(programmes: Programmes) -> Labels:
+def memorized(programmes: Programmes) -> Labels:
     """Predict 1 for exactly the titles of `GROUP`, 0 for all others."""
     known = {*TITLES, *ACCENTED}
     return np.array([int(title in known) for title in programmes.titles], dtype=np.int64)
@@ -43,7 +43,7 @@ def by_heart(programmes: Programmes) -> Labels:
 
 @pytest.fixture(scope="module")
 def scores():
-    return robustness(by_heart, {"unseen": GROUP, "known": GROUP}, 1000, SCORING)
+    return robustness(memorized, {"unseen": GROUP, "known": GROUP}, 1000, SCORING)
 
 
 def test_every_misspelling_and_format_is_a_condition_alone_and_mixed(scores):
@@ -68,11 +68,11 @@ def test_accuracy_falls_by_exactly_the_titles_that_change(scores):
 
 def test_noise_that_changes_no_title_has_no_loss():
     group = right(["Tagesschau"])
-    row = robustness(by_heart, {"judged": group}, 5, SCORING)["judged"]["kinds"]["diacritics"]
+    row = robustness(memorized, {"judged": group}, 5, SCORING)["judged"]["kinds"]["diacritics"]
     assert row == {"titles": 1, "accuracy": 1.0, "macro_f1": 1.0, "changed": 0.0, "loss": None}
 
 
-def test_the_loss_is_that_of_changed_titles_alone_and_can_be_a_gain():
+def test_the_loss_is_that_of_changed_titles_only_and_can_be_a_gain():
     def is_short(programmes: Programmes) -> Labels:
         return np.array([int(len(title) < 12) for title in programmes.titles], dtype=np.int64)
 
@@ -80,7 +80,7 @@ def test_the_loss_is_that_of_changed_titles_alone_and_can_be_a_gain():
     article = robustness(is_short, {"judged": group}, 5, SCORING)["judged"]["formats"]["article"]
     assert article == {"titles": 2, "accuracy": 0.5, "macro_f1": pytest.approx(1 / 3 * 2), "changed": 0.5, "loss": 0.0}
     wrong = titles_with(["Tagesschau"], np.zeros(1, dtype=np.int64))
-    assert robustness(by_heart, {"judged": wrong}, 5, SCORING)["judged"]["kinds"]["insert"]["loss"] == -1.0
+    assert robustness(memorized, {"judged": wrong}, 5, SCORING)["judged"]["kinds"]["insert"]["loss"] == -1.0
 
 
 def test_the_same_titles_get_the_same_noise_each_time():
@@ -88,7 +88,7 @@ def test_the_same_titles_get_the_same_noise_each_time():
 
     def predict(programmes: Programmes) -> Labels:
         batches.append(list(programmes.titles))
-        return by_heart(programmes)
+        return memorized(programmes)
 
     first = robustness(predict, {"judged": GROUP}, 20, SCORING)
     count = len(batches)
@@ -104,18 +104,18 @@ def test_unchanged_titles_are_not_predicted_again():
 
     def predict(programmes: Programmes) -> Labels:
         predicted.extend(programmes.titles)
-        return by_heart(programmes)
+        return memorized(programmes)
 
     robustness(predict, {"judged": GROUP}, 1000, SCORING)
     assert Counter(predicted)["Tagesschau"] == 1
 
 
-def test_0_titles_switch_robustness_off_and_empty_groups_are_left_out():
+def test_0_titles_turn_robustness_off_and_empty_groups_are_left_out():
     def never(programmes: Programmes) -> Labels:
         raise AssertionError(programmes)
 
     assert robustness(never, {"judged": GROUP}, 0, SCORING) == {}
-    assert list(robustness(by_heart, {"unseen": right([]), "known": GROUP}, 9, SCORING)) == ["known"]
+    assert list(robustness(memorized, {"unseen": right([]), "known": GROUP}, 9, SCORING)) == ["known"]
 
 
 def test_the_summary_has_a_line_per_group(scores):
@@ -129,7 +129,7 @@ def test_the_summary_has_a_line_per_group(scores):
 
 
 def test_rows_weigh_groups_by_their_titles():
-    groups = robustness(by_heart, {"unseen": right(["Über"]), "known": right(TITLES[:3])}, 9, SCORING)
+    groups = robustness(memorized, {"unseen": right(["Über"]), "known": right(TITLES[:3])}, 9, SCORING)
     row = next(row for row in table_rows(groups, "kinds") if row.label == "diacritics")
     assert row.changed == 0.25
     assert [row.label for row in table_rows(groups, "misspellings")] == [

@@ -22,7 +22,7 @@ GENERATOR = np.random.default_rng(1)
 LOGITS = GENERATOR.normal(size=(301, 5)) * 2 - 1
 PROBABILITIES = expit(LOGITS)
 TAGS = GENERATOR.random((301, 5)) < PROBABILITIES
-TAGS[:, 4] = False  # a tag that no title has
+TAGS[:, 4] = False  # a tag without titles
 LANGUAGES = np.array(["de"] * 100 + ["en"] * 201)
 THRESHOLDS = dict(zip("abcde", [0.3, 0.4, 0.5, 0.6, 0.7], strict=True))
 PREDICTED = np.array(list(THRESHOLDS.values())) <= PROBABILITIES
@@ -54,12 +54,12 @@ def test_the_scores_are_those_of_scikit_learn(metrics):
     assert metrics["expected_calibration_error"] == metrics["uncalibrated_error"]
 
 
-def test_a_tag_that_no_title_has_counts_in_no_mean():
+def test_a_tag_without_titles_is_left_out_of_means():
     assert average_precisions(PROBABILITIES, TAGS)[4] is None
     assert summary(TAGS, TAGS)["macro_f1"] == 1.0
 
 
-def test_predicting_no_tag_at_all_divides_nothing_by_zero():
+def test_predicting_no_tag_at_all_does_not_divide_by_zero():
     nothing = np.zeros_like(TAGS)
     expected = {
         "titles": 301,

@@ -63,7 +63,7 @@ def test_robustness_is_reported_in_micro_f1(tmp_path, metrics):
     assert "`lost` is the loss on the changed ones alone, in points of micro-F1." in text
     assert imread(tmp_path / "robustness.png").ndim == 3
     write_report(tmp_path, metrics, TITLES, PROBABILITIES)
-    assert not (tmp_path / "robustness.png").exists()  # it would belong to another report
+    assert not (tmp_path / "robustness.png").exists()  # it would be from an earlier report
 
 
 def test_the_lines_of_the_table_have_the_same_width_and_a_tag_without_titles_has_no_average_precision(metrics):

@@ -172,7 +172,7 @@ def export_to(run: Path, path: Path, titles: Path) -> ExportConfig:
     return ExportConfig(str(run), ExportFormat.onnx, str(path), True, str(titles))
 
 
-def test_a_network_that_predicts_otherwise_is_not_written(run, titles_csv, tmp_path, monkeypatch):
+def test_a_network_that_predicts_differently_is_not_written(run, titles_csv, tmp_path, monkeypatch):
     bundle = bundle_of(load_trained(run))
     wrong = {**bundle.weights, "head.bias": bundle.weights["head.bias"] + np.array([0, 0.2, 0], dtype=np.float32)}
     monkeypatch.setattr(module, "bundle_of", lambda _: replace(bundle, weights=wrong))

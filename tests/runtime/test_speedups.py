@@ -1,4 +1,4 @@
-"""Compiled functions return what their twins in Python do; all other tests run the compiled ones."""
+"""Compiled functions return the same as their twins in Python; all other tests use the compiled ones."""
 
 import os
 import random
@@ -27,7 +27,7 @@ SPACES = "".join(character for character in map(chr, range(sys.maxunicode)) if c
 
 
 def random_titles() -> list[str]:
-    """Return titles of all lengths from all of Unicode, and from parts of titles."""
+    """Return titles of all lengths of characters from all of Unicode, and of parts of titles."""
     draw = random.Random(3)
     parts = [
         *(title for title, _, _ in rows()),
@@ -60,7 +60,7 @@ def pure(monkeypatch):
     return call
 
 
-def test_functions_are_compiled_unless_the_environment_refuses_them():
+def test_functions_are_compiled_unless_the_environment_turns_it_off():
     assert speedups.compiled is not None
     code = "from titleclf.runtime import speedups; print(speedups.compiled)"
     done = subprocess.run(
@@ -88,7 +88,7 @@ def changed(orders: list[int], *, across_words: bool, casefold: bool, boundary: 
 @pytest.mark.parametrize("casefold", [True, False])
 @pytest.mark.parametrize("boundary", [True, False])
 @pytest.mark.parametrize("orders", [[], [1], [3, 1], [2, 3, 4, 5, 6]])
-def test_logits_are_the_same_to_the_bit(pure, across_words, casefold, boundary, orders):
+def test_logits_are_the_same_bit_for_bit(pure, across_words, casefold, boundary, orders):
     def network() -> FoldedNetwork:
         return changed(orders, across_words=across_words, casefold=casefold, boundary=boundary)
 
@@ -120,25 +120,25 @@ def test_buckets_without_a_row_add_nothing_in_both(pure):
 
 @pytest.mark.parametrize("scale", [0.0, 1.0, 30.0, 1e4])
 @pytest.mark.parametrize("slope", [0.0, 0.4])
-def test_probabilities_are_the_same_but_for_their_last_digits(pure, scale, slope):
+def test_probabilities_are_the_same_except_for_their_last_digits(pure, scale, slope):
     logits = (np.random.default_rng(1).normal(size=(300, 7)) * scale).astype(np.float32)
     temperature = Temperature(1.7, slope)
-    found, expected = temperature.probabilities(logits), pure(lambda: temperature.probabilities(logits))
-    assert np.allclose(found, expected, rtol=1e-11, atol=1e-300)
-    assert np.allclose(found.sum(axis=1), 1)
+    actual, expected = temperature.probabilities(logits), pure(lambda: temperature.probabilities(logits))
+    assert np.allclose(actual, expected, rtol=1e-11, atol=1e-300)
+    assert np.allclose(actual.sum(axis=1), 1)
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.int64])
-def test_probabilities_take_numbers_of_any_kind_as_they_lie(pure, dtype):
+def test_probabilities_accept_any_dtype_and_memory_layout(pure, dtype):
     logits = np.arange(24).reshape(8, 3).astype(dtype)[::2].T
     temperature = Temperature(2.0, 0.1)
-    found, expected = temperature.probabilities(logits), pure(lambda: temperature.probabilities(logits))
-    assert np.allclose(found, expected, rtol=1e-11)
-    assert found.shape == (3, 4)
+    actual, expected = temperature.probabilities(logits), pure(lambda: temperature.probabilities(logits))
+    assert np.allclose(actual, expected, rtol=1e-11)
+    assert actual.shape == (3, 4)
 
 
 @pytest.mark.parametrize("rows", [None, 1, 300])
-def test_the_best_categories_are_the_same_and_of_equal_ones_the_first(pure, rows):
+def test_the_best_categories_are_the_same_and_the_first_on_ties(pure, rows):
     draw = np.random.default_rng(2)
     probabilities = np.round(draw.random((300, 7)), 1)
     thresholds = None if rows is None else np.round(draw.random((rows, 7)), 1)
@@ -147,11 +147,11 @@ def test_the_best_categories_are_the_same_and_of_equal_ones_the_first(pure, rows
     def compute() -> list[Prediction]:
         return top1(titles, probabilities, thresholds, list("abcdefg"), names)
 
-    found = compute()
-    assert found == pure(compute)
-    assert {type(prediction) for prediction in found} == {Prediction}
-    assert sum(prediction.named == () for prediction in found) < 300
-    assert (rows is None) == all(prediction.named for prediction in found)
+    actual = compute()
+    assert actual == pure(compute)
+    assert {type(prediction) for prediction in actual} == {Prediction}
+    assert sum(prediction.named == () for prediction in actual) < 300
+    assert (rows is None) == all(prediction.named for prediction in actual)
 
 
 def test_skeletons_are_the_same(pure):
@@ -163,11 +163,11 @@ def test_skeletons_are_the_same(pure):
 
 def test_predictions_are_the_same(pure):
     titles = [*TITLES, *(title for title, _, _ in rows())]
-    found, expected = Classifier.load(MODEL).predict(titles), pure(lambda: Classifier.load(MODEL).predict(titles))
-    assert [(prediction.title, prediction.named) for prediction in found] == [
+    actual, expected = Classifier.load(MODEL).predict(titles), pure(lambda: Classifier.load(MODEL).predict(titles))
+    assert [(prediction.title, prediction.named) for prediction in actual] == [
         (prediction.title, prediction.named) for prediction in expected
     ]
-    assert [prediction.probability for prediction in found if prediction.candidates] == pytest.approx(
+    assert [prediction.probability for prediction in actual if prediction.candidates] == pytest.approx(
         [prediction.probability for prediction in expected if prediction.candidates], rel=1e-11
     )
 

@@ -75,7 +75,7 @@ def test_a_wish_raises_its_category_and_no_other(request, kind):
 
 
 @pytest.mark.parametrize("kind", ["thresholds", "tag_thresholds"])
-def test_thresholds_travel_as_json(request, kind):
+def test_thresholds_survive_json(request, kind):
     wishing = replace(request.getfixturevalue(kind), wishes={"news": 0.95})
     copy = type(wishing).from_mapping(json.loads(json.dumps(asdict(wishing))), ["film", "news", "never"], "here")
     assert copy == wishing

@@ -121,7 +121,7 @@ def test_coverage_ends_where_precision_falls_below_ninety_percent():
     assert accuracy.coverage(confidence, right) == 1
     right[19] = False
     assert accuracy.coverage(confidence, right) == 0.5
-    assert accuracy.coverage(np.ones(20), right) == 0  # titles of equal confidence are answered together or not at all
+    assert accuracy.coverage(np.ones(20), right) == 0  # equally confident titles are not separated
     assert accuracy.coverage(confidence, np.zeros(20, dtype=bool)) == 0
 
 

@@ -1,4 +1,4 @@
-"""Every script has one identity: `python -m scripts.NAME`."""
+"""Every script is run as `python -m scripts.NAME`."""
 
 import importlib
 import re

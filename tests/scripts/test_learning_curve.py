@@ -56,7 +56,7 @@ def start(patch, *arguments):
 
 @pytest.fixture(scope="module")
 def measured(embeddings, titles_csv, tmp_path_factory):
-    """Run all models except fastText; the command, the report, and the titles that each model was given."""
+    """Run all models except fastText; the command, the report, and the titles that each model received."""
     output = tmp_path_factory.mktemp("curve") / "results" / "curve.md"
     command = [f"data.path={titles_csv}", "--embeddings", embeddings, *SIZES, "--seeds", 2, "--output", output]
     command += ["--models", "not pre", "FROZEN", "tuned", "SVC"]

@@ -12,7 +12,7 @@ def test_titles_are_distinct_and_numbered(tmp_path):
     assert rows["title"].is_unique
 
 
-def test_missing_and_repeated_answers_are_counted(tmp_path):
+def test_missing_and_repeated_predictions_are_counted(tmp_path):
     for name, ids, categories in (("a", [0, 1], ["Sports", None]), ("b", [1, 3], ["News", "News"])):
         parquet.write_table(pyarrow.table({"id": ids, "category": categories}), tmp_path / f"{name}.parquet")
     assert speed_dataset.count_predictions(tmp_path, 5) == (2, 1, 3)

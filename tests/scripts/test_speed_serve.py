@@ -6,7 +6,7 @@ import sys
 from scripts import speed_serve
 
 
-def test_all_clients_get_their_own_answers_while_others_misbehave(tmp_path, monkeypatch, capsys):
+def test_all_clients_get_their_own_predictions_while_others_misbehave(tmp_path, monkeypatch, capsys):
     output = tmp_path / "serve.md"
     titles = tmp_path / "titles.csv"
     titles.write_text("\n".join(["title", *(f"Title {number}" for number in range(300))]), encoding="utf-8")

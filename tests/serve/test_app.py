@@ -34,7 +34,7 @@ def client(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def process_client(tmp_path_factory):
-    """Return a client for a service that fills guides in processes, and has little room."""
+    """Return a client for a service that fills guides in processes, and has low limits."""
     with serving(tmp_path_factory.mktemp("processes"), unpacked_bytes=4 << 20, guides=1) as client:
         yield client
 

@@ -1,4 +1,4 @@
-"""Corrections: one CSV for the service, `epg fill` and an editor; what is confirmed survives a crash."""
+"""Corrections: one CSV file for the service, `epg fill` and an editor; confirmed ones survive a crash."""
 
 import asyncio
 import csv
@@ -97,7 +97,7 @@ def test_edits_of_the_file_take_effect_and_are_not_overwritten(path):
     assert len(corrections) == 0
 
 
-def test_a_broken_file_is_left_alone_and_the_last_good_rows_stay_in_effect(path):
+def test_a_broken_file_is_not_changed_and_the_last_good_rows_stay_in_effect(path):
     corrections = corrected(path, ("Heat", Genre.movie))
     path.write_text("title,category\nHeat,no such thing\n", encoding="utf-8")
     corrections.read()

@@ -1,4 +1,4 @@
-"""`titleclf serve` as a user types it: its messages, its arguments and its end."""
+"""`titleclf serve` as a user types it: its messages, arguments and shutdown."""
 
 import os
 import re
@@ -14,7 +14,7 @@ import pytest
 
 from tests.helpers.commands import command, one_line
 from tests.helpers.guides import guide, programme
-from tests.test_command_line import HIDE, door
+from tests.test_command_line import HIDE, run_titleclf
 from titleclf.serve import __main__ as serve
 
 
@@ -134,7 +134,7 @@ def test_help_has_examples(monkeypatch, capsys):
 
 @pytest.mark.parametrize("missing", ["fastapi", "uvicorn", "httptools", "prometheus_client"])
 def test_a_missing_extra_is_named(tmp_path, missing):
-    hidden = door("serve", cwd=tmp_path, before=HIDE.format(missing))
+    hidden = run_titleclf("serve", cwd=tmp_path, before=HIDE.format(missing))
     (tmp_path / f"{missing}.py").write_text(f"raise ModuleNotFoundError('no', name={missing!r})\n")
     broken = command("serve", cwd=tmp_path)
     for done in (hidden, broken):
@@ -146,5 +146,5 @@ def test_a_missing_extra_is_named(tmp_path, missing):
 
 
 def test_it_does_not_import_the_packages_of_training(tmp_path):
-    done = door("serve", "--help", cwd=tmp_path, before=HIDE.format("torch pandas sklearn scipy hydra"))
+    done = run_titleclf("serve", "--help", cwd=tmp_path, before=HIDE.format("torch pandas sklearn scipy hydra"))
     assert done.returncode == 0, done.stderr

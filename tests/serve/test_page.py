@@ -36,7 +36,7 @@ def browser():
     path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     assert path, "the tests of the page need a browser. Got none. Run scripts/install_browser.sh."
     with sync_playwright() as playwright:
-        sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []  # chromium has no sandbox for root
+        sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []  # chromium can't be sandboxed as root
         chromium = playwright.chromium.launch(executable_path=path, args=sandbox)
         yield chromium
         chromium.close()
@@ -186,7 +186,7 @@ def test_everything_works_by_keyboard(open_page, path):
             page.locator(":focus").set_input_files(path)  # in place of the browser's own dialog
             expect(page.locator("#summary")).to_contain_text("8 programmes")
         elif focused == "doubt-Qwertz zz":
-            page.keyboard.type("Leis")  # selects the first option that starts with this
+            page.keyboard.type("Leis")  # selects the first option with this prefix
             page.keyboard.press("Tab")
             expect(page.locator("#doubts > li").nth(0)).to_contain_text("✓ Leisure hobbies")
             break
@@ -352,7 +352,7 @@ def test_the_page_is_accessible(open_page, path, options):
 
 
 def check_in_light_and_dark(page: Page) -> None:
-    """Assert that the page has no accessibility violations and that nothing is cut off."""
+    """Assert that the page has no accessibility violations and that nothing is clipped."""
     schemes: list[tuple[Literal["light", "dark"], str]] = [
         ("light", "rgb(251, 251, 253)"),
         ("dark", "rgb(20, 23, 29)"),

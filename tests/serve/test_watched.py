@@ -1,4 +1,4 @@
-"""Guides on the disk that are served filled, whatever happens to them."""
+"""Guides on disk, served filled whatever happens to them."""
 
 import asyncio
 import gzip

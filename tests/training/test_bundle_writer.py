@@ -1,4 +1,4 @@
-"""A bundle is written whole or not at all, and only if its model predicts wherever it is read."""
+"""A bundle is written completely or not at all, and only if its model predicts wherever it is read."""
 
 from dataclasses import replace
 

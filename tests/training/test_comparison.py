@@ -1,4 +1,4 @@
-"""The table at the end of a multirun: its runs, and their spread over seeds."""
+"""The table at the end of a multirun: its runs, and their mean and deviation over seeds."""
 
 import json
 import sys
@@ -52,7 +52,7 @@ def test_a_multirun_ends_with_one_table_of_its_runs(multirun, tmp_path):
     assert printed.endswith(f"\n\n{shown}\n\nTable: outputs/runs.md\n")
 
 
-def test_runs_that_differ_in_their_seed_alone_are_summed_up_in_their_mean_and_deviation(multirun, tmp_path):
+def test_runs_that_differ_only_in_their_seed_are_summarized_by_mean_and_deviation(multirun, tmp_path):
     printed = multirun("sweep=grid", "optim.lr=1e-3,2e-2", "seed=1,2")
     folder = tmp_path / "outputs" / "grid"
     table = pd.read_csv(folder / "runs.csv")
@@ -65,7 +65,7 @@ def test_runs_that_differ_in_their_seed_alone_are_summed_up_in_their_mean_and_de
     assert (tmp_path / "outputs" / "grid" / "latest").exists()
 
 
-def test_a_multirun_that_breaks_off_shows_the_runs_before(multirun, tmp_path, capsys):
+def test_an_interrupted_multirun_shows_the_finished_runs(multirun, tmp_path, capsys):
     with pytest.raises(SystemExit) as caught:
         multirun("-m", "optim.lr=1e-3,0")
     assert caught.value.code == 2

@@ -69,7 +69,7 @@ PROGRAM = """
 
 
 def in_two_processes(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    """Run a module or a script in two processes, as a user does."""
+    """Run a module or a script in two processes, like a user."""
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     environment = {**os.environ, "MPLBACKEND": "agg", "OMP_NUM_THREADS": "1"}
     return subprocess.run(
@@ -112,9 +112,9 @@ def test_two_processes_give_the_weights_of_one(overrides_of, monkeypatch, tmp_pa
         assert expected.keys() == got.keys()
         for key in expected:
             torch.testing.assert_close(got[key], expected[key], atol=1e-4, rtol=0, msg=f"{name}: {key}")
-    unbroken = state(tmp_path / "one" / "conv")
+    uninterrupted = state(tmp_path / "one" / "conv")
     for key, tensor in state(tmp_path / "resumed" / "conv").items():
-        torch.testing.assert_close(tensor, unbroken[key], atol=1e-4, rtol=0)
+        torch.testing.assert_close(tensor, uninterrupted[key], atol=1e-4, rtol=0)
 
 
 def test_an_error_is_printed_once_and_ends_all_processes(tmp_path):

@@ -151,7 +151,7 @@ def test_other_files_than_embeddings_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize("freeze", [True, False])
-def test_frozen_embeddings_do_not_move_by_one_bit_and_all_else_does(run, small, tmp_path, capsys, freeze):
+def test_frozen_embeddings_do_not_change_and_everything_else_does(run, small, tmp_path, capsys, freeze):
     source = load_trained(run).network
     path = write(tmp_path / "e.safetensors", source)
     overrides = [f"model.embeddings.path={path}", f"model.embeddings.freeze={str(freeze).lower()}", "seed=7"]
@@ -174,7 +174,7 @@ def test_the_fingerprint_is_that_of_the_content_of_the_file(file):
     assert embeddings_fingerprint(replace(TUNED, path=None)) == {}
 
 
-def test_quantized_tables_are_kept_as_int8_to_the_bit_and_others_as_floats(tmp_path):
+def test_quantized_tables_are_kept_as_int8_bit_for_bit_and_others_as_floats(tmp_path):
     source = new_network("model.buckets=97")
     characters, ngrams = character_table(source), ngram_table(source)
     dtypes = {name: tensor.dtype for name, tensor in load_file(write(tmp_path / "floats", source)).items()}
@@ -242,7 +242,7 @@ def test_a_bundle_holds_a_tuned_table_as_int8_whatever_it_is_in_the_file(run, sm
 
 
 def damaged(path: Path, **changes: torch.Tensor | None) -> Path:
-    """Write a file again with some tensors changed or left out."""
+    """Rewrite a file with some tensors changed or left out."""
     with safe_open(path, framework="pt") as file:
         header = file.metadata()
     tensors = {**load_file(path), **{name.replace("__", "."): tensor for name, tensor in changes.items()}}
@@ -299,7 +299,7 @@ def test_a_truncated_file_is_refused(file):
 def test_under_a_huge_decay_tuned_tables_stay_as_in_the_file_and_new_ones_near_zero(run, small, tmp_path):
     source = load_trained(run).network
     path = write(tmp_path / "e.safetensors", source)
-    # Steps too small to matter, and a decay of 2 % per step: little of a value is left after seventy steps.
+    # Steps too small to matter, and a decay of 2 % per step: little of a value remains after seventy steps.
     still = ["optim.table_decay=2000", "optim.table_lr=1e-5", "optim.loaded_decay=2000", "optim.loaded_lr=1e-5"]
     still += ["training.epochs=2", "training.batch_size=1"]
     tuned = ngram_table(load_trained(train_without_plots(small(f"model.embeddings.path={path}", *still))).network)
@@ -310,12 +310,12 @@ def test_under_a_huge_decay_tuned_tables_stay_as_in_the_file_and_new_ones_near_z
     assert new.abs().max() < 1e-3
 
 
-def test_a_run_with_tuned_tables_killed_and_resumed_gives_the_weights_of_an_unbroken_one(run, small, tmp_path):
+def test_a_run_with_tuned_tables_killed_and_resumed_gives_the_weights_of_an_uninterrupted_one(run, small, tmp_path):
     path = write(tmp_path / "e.safetensors", load_trained(run).network)
     config = small(f"model.embeddings.path={path}", "optim.loaded_decay=30", "training.epochs=4")
-    unbroken, broken = train_without_plots(config), killed(config, 2, KeyboardInterrupt, match="Resume with")
+    uninterrupted, broken = train_without_plots(config), killed(config, 2, KeyboardInterrupt, match="Resume with")
     train_without_plots(replace(config, resume=str(broken)))
-    assert same(weights(broken), weights(unbroken))
+    assert same(weights(broken), weights(uninterrupted))
 
 
 def test_only_the_configured_tables_are_loaded(file):

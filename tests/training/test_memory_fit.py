@@ -38,7 +38,7 @@ def misspelt(titles: list[str], seed: int, times: int = 1) -> list[str]:
     return list(misspell(titles, list(Misspelling), times, np.random.default_rng(seed)))
 
 
-def test_neighbours_that_are_often_right_are_trusted_and_others_are_not():
+def test_neighbours_are_trusted_only_if_they_are_often_right():
     titles = misspelt(TITLES * 9, seed=2)
     logits = np.random.default_rng(3).normal(size=(len(titles), 3))
     trusted = fitted(Sample(titles, logits, np.tile(LABELS, 9), 1.0))
@@ -49,7 +49,7 @@ def test_neighbours_that_are_often_right_are_trusted_and_others_are_not():
     assert doubted.weights[1] >= 0
 
 
-def test_the_tags_of_neighbours_that_are_often_right_are_trusted_and_others_are_not():
+def test_the_tags_of_neighbours_are_trusted_only_if_they_are_often_right():
     logits = np.random.default_rng(3).normal(size=TAGS.shape)
     trusted = fitted(Sample(TITLES, logits, TAGS, 1.0), targets=TAGS)
     doubted = fitted(Sample(TITLES, logits, ~TAGS, 1.0), targets=TAGS)
@@ -67,7 +67,7 @@ def test_an_exact_match_is_never_certain_even_if_all_were_right():
     assert 0.9 < right.mean() < 0.99
 
 
-def test_fitted_weights_make_the_labels_likelier_than_any_near_them():
+def test_fitted_weights_locally_maximize_the_likelihood_of_labels():
     titles = misspelt(TITLES * 5, seed=2, times=2)
     labels = np.where(np.random.default_rng(5).random(len(titles)) < 0.3, 0, np.tile(LABELS, 5))
     logits = np.random.default_rng(4).normal(size=(len(titles), 3))
@@ -84,7 +84,7 @@ def test_fitted_weights_make_the_labels_likelier_than_any_near_them():
         assert loss(memory.weights + step) > best
 
 
-def test_fitted_weights_make_the_tags_likelier_than_any_near_them():
+def test_fitted_weights_locally_maximize_the_likelihood_of_tags():
     generator = np.random.default_rng(4)
     titles = misspell(TITLES * 5, list(Misspelling), 2, generator)
     tags = np.tile(TAGS, (5, 1)) ^ (generator.random((250, 5)) < 0.1)
@@ -116,7 +116,7 @@ def test_fitting_twice_gives_the_same_weights_and_the_weight_of_a_sample_counts(
 
 
 @pytest.mark.parametrize(("targets", "count"), [(LABELS, 2), (TAGS, 4)])
-def test_a_memory_is_fitted_where_no_title_has_a_neighbour(targets, count):
+def test_a_memory_is_fitted_even_if_no_title_has_a_neighbour(targets, count):
     categories = 3 if targets.ndim == 1 else 5
     samples = [
         Sample(titles, np.zeros((len(titles), categories)), targets[: len(titles)], 1.0) for titles in (["zzzz"], [])

@@ -24,7 +24,7 @@ def config(kind: str, *overrides: str) -> ModelConfig:
 def random_network(model: ModelConfig, characters: Characters = CHARACTERS, seed: int = 1) -> TorchNetwork:
     torch.manual_seed(seed)
     network = TorchNetwork(model, characters, CATEGORIES)
-    for parameter in network.parameters():  # zeros, with which n-grams start, would hide mistakes
+    for parameter in network.parameters():  # zeros, as n-grams are initialized, would hide mistakes
         nn.init.normal_(parameter)
     return network.eval()
 
@@ -94,7 +94,7 @@ def test_ngram_dropout_hides_some_in_training_only():
     assert not torch.equal(logits(network, TITLES), logits(network, TITLES))
 
 
-def test_conv_takes_the_maximum_over_places():
+def test_conv_takes_the_maximum_over_positions():
     model = config("conv", "model.widths=[1]", "model.positions=none")
     network = random_network(model)
     assert isinstance(network.encoder, Conv)

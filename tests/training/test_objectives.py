@@ -49,7 +49,7 @@ def new_pair(config: PretrainConfig, characters: Characters = CHARACTERS, seed: 
 
 
 def randomize(*modules: nn.Module) -> None:
-    """Draw all parameters: zeros, with which contexts start, would hide mistakes."""
+    """Draw all parameters: zeros, as contexts are initialized, would hide mistakes."""
     for module in modules:
         for parameter in module.parameters():
             nn.init.normal_(parameter)
@@ -143,7 +143,7 @@ def test_few_and_short_titles_have_finite_losses(model, kind, titles):
     for seed in range(9):
         loss = objective(encoder, titles, seed_everything(seed))
         assert loss.isfinite()
-        assert kind != "views" or len(titles) > 1 or loss.item() == 0  # a single title has none to move away from
+        assert kind != "views" or len(titles) > 1 or loss.item() == 0  # a single title has no others to move away from
         optimizer.step(loss)
     assert all(parameter.isfinite().all() for parameter in modules.parameters())
 
@@ -191,7 +191,7 @@ def test_distinct_words_keep_their_order_in_both_halves():
         assert sorted(left + right) == words
 
 
-def test_a_single_word_is_cut_at_every_place():
+def test_a_single_word_is_split_at_every_position():
     draw = draws(np.random.default_rng(3))
     assert {halved("abcd", draw) for _ in range(200)} == {("a", "bcd"), ("ab", "cd"), ("abc", "d")}
     assert halved("ab", draw) == ("a", "b")
@@ -199,7 +199,7 @@ def test_a_single_word_is_cut_at_every_place():
 
 @pytest.mark.parametrize("across_words", ["true", "false"])
 @pytest.mark.parametrize("model", ["bag", "ngram", "conv"])
-def test_pieces_are_all_characters_and_ngrams_of_each_title_with_their_places(model, across_words):
+def test_pieces_are_all_characters_and_ngrams_of_each_title_with_their_positions(model, across_words):
     overrides = [f"model.across_words={across_words}"] if model == "ngram" else []
     config = configured(model, "skipgram", *overrides).model
     batch = CHARACTERS.batch(["the sky", "ab", "news at ten"])
@@ -224,7 +224,7 @@ def test_pieces_are_all_characters_and_ngrams_of_each_title_with_their_places(mo
         assert np.bincount(pieces.titles).tolist() == counts.tolist()
 
 
-def test_the_same_number_of_pieces_is_drawn_of_each_title_from_all_of_them():
+def test_the_same_number_of_pieces_is_drawn_from_each_title_and_any_may_be_drawn():
     batch = CHARACTERS.batch(["ab", "match of the day", "x"])
     pieces = pieces_of(batch, configured("ngram", "skipgram").model, len(CHARACTERS))
     drawn = objectives._drawn(pieces, 3, 2000, np.random.default_rng(1))

@@ -127,15 +127,15 @@ def test_loaded_tables_decay_to_their_start_at_their_own_rate():
 
 def test_both_kinds_of_tables_resume_where_they_were_saved():
     tables, broken, resumed = TwoTables(), TwoTables(), TwoTables()
-    unbroken, first = (Optimizer(module, optim(skip=[]), steps=40) for module in (tables, broken))
+    uninterrupted, first = (Optimizer(module, optim(skip=[]), steps=40) for module in (tables, broken))
     for _ in range(13):
-        unbroken.step(tables.loss())
+        uninterrupted.step(tables.loss())
         first.step(broken.loss())
-    second = Optimizer(resumed, optim(skip=[]), steps=40)  # before the weights are loaded, to record where they began
+    second = Optimizer(resumed, optim(skip=[]), steps=40)  # before the weights are loaded, to record their start
     resumed.load_state_dict(broken.state_dict())
     second.load_state_dict(first.state_dict())
     for _ in range(27):
-        unbroken.step(tables.loss())
+        uninterrupted.step(tables.loss())
         second.step(resumed.loss())
     for expected, table in zip(tables.parameters(), resumed.parameters(), strict=True):
         assert torch.equal(table, expected)
@@ -177,7 +177,7 @@ def test_a_table_under_a_huge_decay_returns_to_its_start():
     assert torch.allclose(tables.table.weight, start, atol=1e-6)
 
 
-def test_a_table_without_decay_stays_the_same_to_the_bit_where_it_has_no_gradient():
+def test_a_table_without_decay_does_not_change_where_it_has_no_gradient():
     tables = Tables(sparse=True)
     before = tables.table.weight.detach().clone()
     optimizer = row_adamw(tables, torch.linspace(-3, 4, 21).reshape(7, 3), weight_decay=0.0)
@@ -258,17 +258,17 @@ def test_sparse_tables_move_only_where_they_were_used():
     assert moved.tolist() == [True, True, True, False, False, True, False]
 
 
-def test_a_restored_optimizer_continues_as_an_unbroken_one():
+def test_a_restored_optimizer_continues_as_an_uninterrupted_one():
     tables, broken = Tables(sparse=True), Tables(sparse=True)
-    unbroken = Optimizer(tables, optim(skip=[]), steps=8)
+    uninterrupted = Optimizer(tables, optim(skip=[]), steps=8)
     first = Optimizer(broken, optim(skip=[]), steps=8)
     for _ in range(3):
-        unbroken.step(tables.loss())
+        uninterrupted.step(tables.loss())
         first.step(broken.loss())
     second = Optimizer(broken, optim(skip=[]), steps=8)
     second.load_state_dict(first.state_dict())
     for _ in range(5):
-        unbroken.step(tables.loss())
+        uninterrupted.step(tables.loss())
         second.step(broken.loss())
     for expected, parameter in zip(tables.parameters(), broken.parameters(), strict=True):
         assert torch.equal(parameter, expected)
@@ -278,7 +278,7 @@ def test_groups_of_a_network_without_parameters_are_empty():
     assert group_parameters(nn.ReLU(), []) == Groups([], [], [])
 
 
-def test_a_step_leaves_parameters_without_a_gradient_alone():
+def test_a_step_does_not_change_parameters_without_a_gradient():
     tables = Tables(sparse=True)
     tables.unused = nn.Linear(3, 3)
     before = tables.unused.weight.detach().clone()

@@ -1,4 +1,4 @@
-"""An export is compared with its model on titles, and refused if it predicts otherwise."""
+"""An export is compared with its model on titles, and refused if it predicts differently."""
 
 import subprocess
 import sys
@@ -86,7 +86,7 @@ def test_parity_is_printed_in_one_sentence():
         (0.5, 1.0, "50.00% and 1 on 10,000"),
     ],
 )
-def test_an_export_that_predicts_otherwise_is_refused(same, difference, got):
+def test_an_export_that_predicts_differently_is_refused(same, difference, got):
     with pytest.raises(InputError) as caught:
         check(Parity(10_000, same, difference))
     assert str(caught.value) == (

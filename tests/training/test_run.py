@@ -31,7 +31,7 @@ def begun(run: Run, titles: str = "a") -> tuple[torch.nn.Linear, Optimizer]:
     return module, optimizer
 
 
-def test_the_first_of_equally_good_epochs_is_the_best():
+def test_the_first_epoch_is_the_best_on_ties():
     assert run_of([0.2, 0.5, 0.5]).best_epoch == 2
     assert run_of([]).best_epoch == 0
 
@@ -42,7 +42,7 @@ def test_the_best_epoch_of_tags_is_the_one_of_both_f1_on_both_kinds_of_titles():
     assert Run(Path("unused"), is_new=True, history=history).best_epoch == 2
 
 
-def test_the_epochs_left_of_a_resumed_run_end_with_patience():
+def test_patience_limits_the_remaining_epochs_of_a_resumed_run():
     assert list(run_of([0.2, 0.5]).epochs(5, patience=9)) == [3, 4, 5]
     assert list(run_of([0.5, 0.2]).epochs(5, patience=2)) == [3]
     assert list(run_of([0.5, 0.2, 0.1]).epochs(5, patience=2)) == []

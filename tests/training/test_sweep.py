@@ -1,4 +1,4 @@
-"""Sweeps: reproducible trials, scored on validation titles, that resume after a break; and their report."""
+"""Sweeps: reproducible trials, scored on validation titles, that resume after an interruption; and their report."""
 
 import json
 import subprocess
@@ -48,7 +48,7 @@ def overrides(titles_csv, tmp_path):
 
 @pytest.fixture
 def search(overrides, monkeypatch):
-    """Compose a sweep of that kind, without the seconds that plots take."""
+    """Compose such a sweep, without the seconds that plots take."""
     monkeypatch.setattr(noun, "_draw", lambda *_: None)
     return lambda *more: compose("sweep", [*overrides, *more])
 
@@ -108,10 +108,10 @@ def test_a_run_is_scored_by_the_mean_of_accuracy_and_macro_f1_on_unseen_and_know
 
 
 @pytest.mark.parametrize("validations", [2, 3, 5])
-def test_a_sweep_that_is_interrupted_resumes_to_the_trials_of_an_unbroken_one(
+def test_a_sweep_that_is_interrupted_resumes_to_the_trials_of_an_uninterrupted_one(
     search, tmp_path, monkeypatch, validations
 ):
-    unbroken = sweep(search("sweep.trials=4", f"output_dir={tmp_path / 'unbroken'}"))
+    uninterrupted = sweep(search("sweep.trials=4", f"output_dir={tmp_path / 'uninterrupted'}"))
     done: list[None] = []
 
     def interrupted(*arguments):
@@ -127,13 +127,13 @@ def test_a_sweep_that_is_interrupted_resumes_to_the_trials_of_an_unbroken_one(
     finished = validations // 2  # trials of two epochs each
     assert len(table(tmp_path / "search")) == finished
     assert (tmp_path / "search" / f"trial-{finished:03}" / "checkpoint.pt").exists() == (validations % 2 == 1)
-    assert sweep(search("sweep.trials=4")).name == unbroken.name
-    tables = [table(tmp_path / name).drop(columns="run") for name in ("search", "unbroken")]
+    assert sweep(search("sweep.trials=4")).name == uninterrupted.name
+    tables = [table(tmp_path / name).drop(columns="run") for name in ("search", "uninterrupted")]
     assert len(tables[0]) == 4
     assert tables[0].equals(tables[1])
 
 
-def test_more_trials_go_on_with_the_same_study_and_other_seeds_draw_other_values(search, tmp_path, capsys):
+def test_more_trials_continue_the_same_study_and_other_seeds_draw_other_values(search, tmp_path, capsys):
     sweep(search("sweep.trials=2"))
     sweep(search("sweep.trials=3"))
     capsys.readouterr()
@@ -169,7 +169,7 @@ def test_all_trials_of_a_study_have_the_same_titles_and_values(search, tmp_path)
     assert len(table(sweep(search("sweep.trials=2", f"data.path={own}")).parent)) == 2
 
 
-def test_a_file_that_is_no_study_is_one_line(search, tmp_path):
+def test_a_file_that_is_not_a_study_is_refused_in_one_line(search, tmp_path):
     (tmp_path / "search").mkdir()
     (tmp_path / "search" / "study.db").write_text("not a database, but longer than its header of a hundred bytes" * 9)
     with pytest.raises(
@@ -233,14 +233,14 @@ def test_table_report_and_plots_show_all_trials(overrides):
         assert imread(best.parent / name).ndim == 3
 
 
-def test_trials_that_differ_in_their_seed_alone_are_summed_up(search):
+def test_trials_that_differ_only_in_their_seed_are_summarized(search):
     best = sweep(search("sweep.trials=4", "sweep.space.optim=null", "+sweep.space.seed.choices=[1,2]"))
     shown = table(best.parent)
     assert set(shown["seed"]) == {1, 2}
     section = (best.parent / "trials.md").read_text().partition("## Mean and standard deviation over seeds\n")[2]
     assert f" {shown['score'].mean():.4f} ± {shown['score'].std():.4f} |" in section
     splits = {json.loads((Path(run) / "validation.json").read_text())["titles"] for run in shown["run"]}
-    assert len(splits) == 1  # of the same titles, though each seed splits them in its own way
+    assert len(splits) == 1  # the same titles, although each seed splits them differently
 
 
 def test_a_sweep_runs_in_one_process(search, monkeypatch):
@@ -263,7 +263,7 @@ def test_the_command_takes_overrides_and_leaves_with_130_on_ctrl_c(overrides, tm
 
 
 @pytest.mark.parametrize("module", [["titleclf.sweep"], ["titleclf", "sweep"]])
-def test_without_optuna_it_says_what_to_install(tmp_path, module):
+def test_without_optuna_the_error_names_the_extra(tmp_path, module):
     (tmp_path / "optuna.py").write_text("raise ModuleNotFoundError('No module named optuna', name='optuna')\n")
     done = python("-m", *module, cwd=tmp_path)
     assert done.returncode == 2

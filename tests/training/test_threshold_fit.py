@@ -1,4 +1,4 @@
-"""Thresholds keep on other titles what they promise, however few titles they were fitted to."""
+"""Thresholds reach their precision on other titles, however few titles they were fitted to."""
 
 import numpy as np
 import pytest
@@ -43,15 +43,15 @@ def test_thresholds_are_fitted_at_the_same_precisions_and_at_the_target_and_the_
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-def test_categories_are_about_as_precise_as_wanted(fitted, seed):
+def test_categories_reach_about_the_target_precision(fitted, seed):
     for precision in fitted.precisions:
         precisions, coverage = reached(*calibrated(seed), fitted.at(precision))
         assert coverage > 0
         assert min(precisions.values()) > precision - (0.01 if seed == 1 else 0.05)
 
 
-def test_all_predictions_together_are_nearly_as_precise_as_wanted_where_titles_are_few():
-    # Of 60 titles the luckiest threshold promises too much; over many fits, the promise must nearly be kept.
+def test_all_predictions_together_nearly_reach_the_target_precision_with_few_titles():
+    # With 60 titles the luckiest threshold promises too much; over many fits, the precision must nearly be reached.
     right, predictions = np.zeros(len(REPORTED)), np.zeros(len(REPORTED))
     for seed in range(40):
         few = fit(*calibrated(100 + seed, 60), CATEGORIES)
@@ -70,23 +70,23 @@ def test_a_higher_precision_never_lowers_a_threshold(fitted):
     assert (thresholds[1:] >= thresholds[:-1]).all()
 
 
-def test_a_higher_precision_answers_fewer_titles(fitted):
+def test_a_higher_precision_covers_fewer_titles(fitted):
     coverage = [reached(*calibrated(1), fitted.at(precision))[1] for precision in fitted.precisions]
     assert sorted(coverage, reverse=True) == coverage
     assert coverage[0] > coverage[-1]
 
 
 def test_thresholds_by_hand():
-    # "a" is right twice and then wrong; "b" is wrong; "c" is never predicted, and gets what all categories get.
+    # "a" is right twice and then wrong; "b" is wrong; "c" is never predicted, and gets the estimate of all categories.
     probabilities = np.array([[0.9, 0.1, 0], [0.8, 0.2, 0], [0.7, 0.3, 0], [0.05, 0.95, 0]])
-    found = fit(probabilities, np.array([0, 0, 1, 0]), ["a", "b", "c"])
-    overall = {}  # as if 20 predictions more were right as often as these are confident
+    thresholds = fit(probabilities, np.array([0, 0, 1, 0]), ["a", "b", "c"])
+    overall = {}  # with 20 more predictions, right as often as these are confident
     for threshold, right, confidence in [(0.95, 0, [0.95]), (0.9, 1, [0.95, 0.9]), (0.8, 2, [0.95, 0.9, 0.8])]:
         overall[threshold] = (right + 20 * np.mean(confidence)) / (len(confidence) + 20)
     assert overall == pytest.approx({0.95: 0.905, 0.9: 0.886, 0.8: 0.855}, abs=1e-3)
-    assert found.at(0.5).tolist() == [0.7, 0.7, 0.7]
-    assert found.at(0.85).tolist() == [0.8, 0.95, 0.8]  # b: 20 * 0.905 / 21 = 0.862, and 20 * 0.886 / 21 = 0.844
-    assert found.at(0.9).tolist() == [0.95, np.inf, 0.95]  # a from 0.9 on: (1 + 20 * 0.886) / 21 = 0.892
+    assert thresholds.at(0.5).tolist() == [0.7, 0.7, 0.7]
+    assert thresholds.at(0.85).tolist() == [0.8, 0.95, 0.8]  # b: 20 * 0.905 / 21 = 0.862, and 20 * 0.886 / 21 = 0.844
+    assert thresholds.at(0.9).tolist() == [0.95, np.inf, 0.95]  # a from 0.9 on: (1 + 20 * 0.886) / 21 = 0.892
 
 
 def test_a_few_lucky_titles_set_no_threshold():
@@ -140,12 +140,12 @@ def test_a_wish_raises_its_category_and_no_other(fitted):
 
 def test_with_many_titles_each_tag_has_the_threshold_of_its_own_best_f1():
     probabilities, tags = calibrated_tags(1, 50_000)
-    found = best_thresholds(probabilities, tags)
+    thresholds = best_thresholds(probabilities, tags)
     for number in (0, 1):
         precisions, recalls, _ = precision_recall_curve(tags[:, number], probabilities[:, number])
         best = (2 * precisions * recalls / (precisions + recalls)).max()  # at any threshold
-        assert f1_score(tags[:, number], probabilities[:, number] >= found[number]) > best - 0.001
-    assert found[0] != found[1]
+        assert f1_score(tags[:, number], probabilities[:, number] >= thresholds[number]) > best - 0.001
+    assert thresholds[0] != thresholds[1]
 
 
 def test_a_few_titles_do_not_set_the_threshold_of_a_tag():
@@ -153,34 +153,34 @@ def test_a_few_titles_do_not_set_the_threshold_of_a_tag():
     lonely = np.zeros((len(tags), 1), dtype=np.bool_)
     lonely[:3] = True
     faint = np.hstack([probabilities, np.where(lonely, 0.05, 0.04)])
-    found = best_thresholds(faint, np.hstack([tags, lonely]))
+    thresholds = best_thresholds(faint, np.hstack([tags, lonely]))
     for_all = best_threshold_for_all(probabilities, tags)
-    assert found[3] == pytest.approx(for_all, abs=0.05)  # its own best is 0.05, by three titles
+    assert thresholds[3] == pytest.approx(for_all, abs=0.05)  # its own best is 0.05, by three titles
     never = best_thresholds(faint, np.hstack([tags, np.zeros_like(lonely)]))
     assert never[3] == for_all
 
 
-def test_the_one_for_all_tags_has_the_best_micro_f1():
+def test_the_threshold_for_all_tags_has_the_best_micro_f1():
     probabilities, tags = calibrated_tags(2)
     scores = [f1_score(tags, probabilities >= candidate, average="micro") for candidate in CANDIDATES]
-    found = f1_score(tags, probabilities >= best_threshold_for_all(probabilities, tags), average="micro")
-    assert found == pytest.approx(max(scores))
+    score = f1_score(tags, probabilities >= best_threshold_for_all(probabilities, tags), average="micro")
+    assert score == pytest.approx(max(scores))
 
 
-def test_tags_that_no_title_has_get_a_threshold():
+def test_tags_without_titles_get_a_threshold():
     nothing = np.zeros((4, 2), dtype=np.bool_)
     assert np.isfinite(best_thresholds(np.full((4, 2), 0.5), nothing)).all()
 
 
 @pytest.mark.parametrize("precision", [0.6, 0.8, 0.95])
-def test_tags_reach_a_wanted_precision_on_other_titles(fitted_tags, precision):
+def test_tags_reach_a_target_precision_on_other_titles(fitted_tags, precision):
     probabilities, tags = calibrated_tags(2)
     named = probabilities >= fitted_tags.at(precision)
     for number in range(2):
         assert precision_score(tags[:, number], named[:, number]) > precision - 0.05
 
 
-def test_a_wanted_precision_names_no_further_tag(fitted_tags):
+def test_a_target_precision_never_adds_a_tag(fitted_tags):
     before = fitted_tags.default()
     for precision in fitted_tags.precisions:
         assert (fitted_tags.at(precision) >= before).all()

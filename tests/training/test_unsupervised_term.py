@@ -36,14 +36,14 @@ def test_weight_zero_gives_no_term(small):
     assert term_of(small("loss.unsupervised=0")) is None
 
 
-def test_its_titles_are_those_of_training_or_of_a_file_but_no_short_ones(small, tmp_path):
+def test_its_titles_come_from_training_or_a_file_without_short_ones(small, tmp_path):
     (tmp_path / "own.csv").write_text("Name\nSky\nx\n\nHeute\n")
     assert titles_of(small(ON)) == ["Newsnight", "ab", "Tagesschau"]
     own = ["loss.column=Name", f"loss.titles={tmp_path / 'own.csv'}"]
     assert titles_of(small(ON, *own)) == ["Sky", "Heute"]
 
 
-def test_a_batch_draws_different_titles_as_many_as_it_has_or_else_all(small):
+def test_a_batch_draws_distinct_titles_as_many_as_it_has_or_all(small):
     drawn = []
 
     class Recorder(nn.Module):
@@ -62,7 +62,7 @@ def test_a_batch_draws_different_titles_as_many_as_it_has_or_else_all(small):
     assert {title for (title,) in drawn} == set(term.titles)
 
 
-def test_a_pool_smaller_than_a_batch_is_trained_with(small, tmp_path):
+def test_a_pool_smaller_than_a_batch_is_used_for_training(small, tmp_path):
     (tmp_path / "own.txt").write_text("oooo tttt\naaaa nnnn\n")
     overrides = [f"loss.titles={tmp_path / 'own.txt'}", "training.batch_size=64", "training.epochs=1"]
     folder = train_without_plots(small(ON, *overrides))
@@ -92,7 +92,7 @@ def test_a_missing_file_is_named(small):
 def test_the_term_changes_the_weights(small, trained, kind):
     plain = weights(trained("training.epochs=1"))
     with_term = weights(train_without_plots(small("training.epochs=1", ON, f"objective={kind}")))
-    assert plain.keys() == with_term.keys()  # the bundle has none of the objective's own weights
+    assert plain.keys() == with_term.keys()  # the bundle does not contain the objective's own weights
     assert not torch.equal(
         plain["encoder.embedding.characters.weight"], with_term["encoder.embedding.characters.weight"]
     )
@@ -125,15 +125,15 @@ def test_masked_characters_train_with_convolutions(small):
 
 
 @pytest.mark.parametrize("kind", ["views", "skipgram"])
-def test_a_run_killed_with_it_and_resumed_gives_the_weights_of_an_unbroken_one(small, kind):
+def test_a_run_killed_with_it_and_resumed_gives_the_weights_of_an_uninterrupted_one(small, kind):
     config = small(
         ON, f"objective={kind}", "training.epochs=4", "training.patience_epochs=4", "model.ngram_dropout=0.2"
     )
-    unbroken = train_without_plots(config)
+    uninterrupted = train_without_plots(config)
     broken = killed(config, 2, KeyboardInterrupt, match=r"Resume with: python -m titleclf.train resume=")
     assert train_without_plots(replace(config, resume=str(broken))) == broken
-    assert same(weights(broken), weights(unbroken))
-    assert (broken / "metrics.json").read_text() == (unbroken / "metrics.json").read_text()
+    assert same(weights(broken), weights(uninterrupted))
+    assert (broken / "metrics.json").read_text() == (uninterrupted / "metrics.json").read_text()
 
 
 def test_the_loss_of_a_run_includes_the_term(small, monkeypatch):

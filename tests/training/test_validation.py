@@ -1,4 +1,4 @@
-"""Validation: noisy copies of training titles, and the scores that choose an epoch."""
+"""Validation: noisy copies of training titles, and the scores that select an epoch."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from titleclf.training.validation import noisy_copies, score, score_names, score
 
 
 @pytest.mark.parametrize("count", [1, 9, 35, 99])
-def test_noisy_copies_are_other_spellings_of_different_titles_with_their_targets(small, count):
+def test_noisy_copies_are_other_spellings_of_distinct_titles_with_their_targets(small, count):
     train = read_dataset(small()).train
     copies = noisy_copies(train, count, np.random.default_rng(1))
     rows = np.random.default_rng(1).permutation(len(train))[:count]

@@ -75,7 +75,7 @@ def guide() -> NoiseConfig:
     return compose_train("noise=guide").noise
 
 
-def test_noise_depends_on_the_seed_alone(guide):
+def test_noise_depends_only_on_the_seed(guide):
     assert noised(TITLES, guide, generator(1)) == noised(TITLES, guide, generator(1))
     assert noised(TITLES, guide, generator(1)) != noised(TITLES, guide, generator(2))
     changes: list[Callable[[np.random.Generator], list[str]]] = [
@@ -177,7 +177,7 @@ def test_substitute_hits_a_neighbour_in_the_same_case():
         assert right.isupper() == wrong.isupper() or "ß" in (right, wrong)
 
 
-def test_letters_of_no_layout_are_replaced_by_letters_of_the_title():
+def test_letters_in_no_layout_are_replaced_by_letters_of_the_title():
     for title, result in misspelt_pairs(Misspelling.substitute, ["日本沈没", "뉴스"]):
         ((_, wrong),) = differences(title, result)
         assert wrong in title
@@ -235,7 +235,7 @@ def test_most_mojibake_can_be_decoded_again():
 def test_ocr_replaces_one_lookalike():
     for title, result in misspelt_pairs(Misspelling.ocr, TITLES):
         start = next(place for place in range(len(title)) if title[: place + 1] != result[: place + 1])
-        starts = range(max(start - 1, 0), start + 1)  # "in" and "ii" begin alike
+        starts = range(max(start - 1, 0), start + 1)  # "in" and "ii" start with the same letter
         possible = {
             title[:place] + replacement + title[place + len(letters) :]
             for place in starts
@@ -266,7 +266,7 @@ def test_decorations_before_precede_the_title():
     )
 
 
-def test_decorations_do_not_give_the_genre_away():
+def test_decorations_do_not_reveal_the_genre():
     results = reformat(["X"] * 20_000, [Format.mark_before, Format.mark_after], generator())
     genres = re.compile(r"\b(movie|film|cine|película|spielfilm)\b", re.IGNORECASE)
     assert not [result for result in results if genres.search(result)]
@@ -327,7 +327,7 @@ def test_a_title_without_an_article_gets_another_format():
     assert reformat(["Tatort"], [Format.article, Format.year], generator()) != ["Tatort"]
 
 
-def test_truncated_titles_keep_their_beginning():
+def test_truncated_titles_keep_their_start():
     long = "Match of the Day: Manchester United against Liverpool"
     for title, result in formatted_pairs(Format.cut, [*TITLES, long]):
         beginning = result.rstrip(".… ")

@@ -105,7 +105,7 @@ def test_a_folded_bundle_is_read_as_it_was_written(run, tmp_path):
     assert "folded into" in (tmp_path / "folded" / "README.md").read_text()
 
 
-def test_logits_are_the_same_to_the_bit_however_titles_are_batched(run):
+def test_logits_are_the_same_bit_for_bit_however_titles_are_batched(run):
     bundle = folded(load_trained(run))
 
     def logits(classifier: Classifier[LinearNetwork], titles: list[str]) -> Floats:

@@ -75,7 +75,7 @@ def test_quantizing_a_network_twice_changes_nothing(seed):
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_packed_and_unpacked_weights_are_the_same_to_the_bit(seed):
+def test_packed_and_unpacked_weights_are_the_same_bit_for_bit(seed):
     network = network_of("model.buckets=97", seed=seed)
     quantize_table(network)
     state = dict(network.state_dict())
@@ -92,7 +92,7 @@ def test_a_table_that_is_not_quantized_is_not_packed():
 
 
 @pytest.mark.parametrize("model", ["model=bag", "model=conv"])
-def test_models_without_ngrams_stay_as_they_are(model):
+def test_models_without_ngrams_do_not_change(model):
     network = network_of(model)
     state = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     quantize_table(network)
@@ -100,7 +100,7 @@ def test_models_without_ngrams_stay_as_they_are(model):
     assert bits(unpacked_again(state)) == bits(state)
 
 
-def test_a_frozen_table_stays_as_it_is():
+def test_a_frozen_table_does_not_change():
     network = network_of("model.buckets=97")
     network.get_parameter(TABLE).requires_grad = False
     before = table_in(network).clone()
@@ -109,7 +109,7 @@ def test_a_frozen_table_stays_as_it_is():
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_weights_of_a_training_that_diverged_are_refused(value):
+def test_weights_of_a_diverged_training_run_are_refused(value):
     network = network_of("model.buckets=97")
     table_in(network)[3, 2] = value
     with pytest.raises(InputError, match=r"^training must leave finite weights\. Got others\. Train with a smaller"):
@@ -120,7 +120,7 @@ def test_a_trained_bundle_is_packed_and_written_again_to_the_same_bytes(run, tmp
     again = written(load_trained(run), tmp_path) / "weights.safetensors"
     assert load_file(again)[TABLE].dtype == torch.int8
     assert again.read_bytes() == (run / "bundle" / "weights.safetensors").read_bytes()
-    assert load_file(run / "best.safetensors")[TABLE].dtype == torch.float32  # to go on from: at full precision
+    assert load_file(run / "best.safetensors")[TABLE].dtype == torch.float32  # at full precision, to continue training
 
 
 def test_training_evaluates_the_weights_that_the_bundle_holds(small, monkeypatch):
@@ -149,7 +149,7 @@ def random_table(rows: int, dim: int, seed: int = 1) -> Tensor:
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("dim", [1, 2, 5, 6])
 @pytest.mark.parametrize("rows", [1, 2, 97])
-def test_nibbles_are_the_same_to_the_bit_and_take_half_the_size(rows, dim, seed):
+def test_nibbles_are_the_same_bit_for_bit_and_take_half_the_size(rows, dim, seed):
     table = random_table(rows, dim, seed)
     before = table.clone()
     quantize_weights(table, to_nibbles=True)
@@ -180,7 +180,7 @@ def test_a_table_in_nibbles_is_not_changed_by_quantizing_it_to_bytes():
     assert torch.allclose(table, once, rtol=0.01)
 
 
-def test_weights_beyond_two_and_a_half_deviations_are_clipped_in_nibbles_alone():
+def test_weights_beyond_two_and_a_half_deviations_are_clipped_only_in_nibbles():
     table = torch.randn(997, 3, generator=torch.Generator().manual_seed(1))
     table[5, 1], table[6, 1] = 40.0, -40.0
     before = table.clone()
@@ -215,7 +215,7 @@ def test_zeros_stay_zeros():
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_weights_of_a_pretraining_that_diverged_are_refused(value):
+def test_weights_of_a_diverged_pretraining_run_are_refused(value):
     table = random_table(9, 5)
     table[3, 2] = value
     with pytest.raises(InputError, match=r"training must leave finite weights. Got others. Train with a smaller"):

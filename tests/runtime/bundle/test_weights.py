@@ -1,4 +1,4 @@
-"""Weights of a bundle: whole files keep their dtypes and shapes, damaged or hostile ones end in one line."""
+"""Weights of a bundle: intact files keep their dtypes and shapes, damaged or hostile ones give one-line errors."""
 
 import json
 from pathlib import Path
@@ -47,7 +47,7 @@ def test_weights_keep_their_dtype_shape_and_bytes_and_can_be_written_to(path, dt
     path.write_bytes(save({"é": array}, {"about": "é"}))
     (weights,) = read_weights(path, {"é": shape}).values()
     assert (weights.dtype, weights.shape, weights.tobytes()) == (array.dtype, shape, array.tobytes())
-    assert weights.flags.writeable  # as torch demands
+    assert weights.flags.writeable  # as torch requires
     assert weights.flags.c_contiguous
 
 
@@ -116,7 +116,7 @@ def empty(*shape: int) -> bytes:
         empty(0, 2**62, 2**62),
         empty(2**63, 0),
         empty(2**32, 2**32),
-        # What the format has and numpy lacks, or no weights are.
+        # Dtypes of the format that numpy lacks, or that weights never have.
         entry(dtype="BF16", shape=[1]),
         entry(dtype="F8_E4M3"),
         entry(dtype="F4", shape=[4]),

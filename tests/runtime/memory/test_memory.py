@@ -161,14 +161,14 @@ def test_evidence_is_added_to_logits_in_place():
     assert np.allclose(logits, expected)
 
 
-def test_of_several_categories_the_commonest_is_remembered_and_the_first_of_equally_common_ones():
+def test_the_most_common_category_is_remembered_and_the_first_on_ties():
     memory = memory_of(titles=["Heat", "HEAT", "heat (1995)", "Zoo", "zoo"], labels=[0, 2, 2, 1, 0])
     assert memory.known.keys == ["heat", "zoo"]
     assert memory.targets.tolist() == [2, 1]
     assert memory.categories_of(0, CATEGORIES) == ["Sports"]
 
 
-def test_of_several_sets_of_tags_the_commonest_is_remembered_and_the_first_of_equally_common_ones():
+def test_the_most_common_set_of_tags_is_remembered_and_the_first_on_ties():
     first, second, both = [True, False], [False, True], [True, True]
     memory = tag_memory_of(
         titles=["Heat", "HEAT", "heat (1995)", "Zoo", "zoo"], tags=[first, both, both, second, first]
@@ -247,7 +247,7 @@ def load_tags(content: bytes, settings: object) -> Memory:
     return Memory.from_bytes(content, settings, Task.multilabel, TAG_NAMES, "memory.jsonl.gz", "config.json: memory")
 
 
-def test_bytes_bring_the_memory_back_and_are_the_same_each_time():
+def test_bytes_restore_the_memory_and_are_always_the_same():
     titles = [*TITLES, "日本沈没", '"!"', "a\u2028b", "-\n-", "x" * 200_000]
     memory = memory_of(titles=titles, labels=[*LABELS, 0, 1, 2, 0, 1])
     copy = load(memory.to_bytes(CATEGORIES), json.loads(json.dumps({"kind": "fuzzy", "weights": list(WEIGHTS)})))
@@ -259,7 +259,7 @@ def test_bytes_bring_the_memory_back_and_are_the_same_each_time():
     assert asdict(copy.settings()) == {"kind": "fuzzy", "weights": [-1.0, 3.0]}
 
 
-def test_bytes_bring_a_memory_of_tags_back_and_are_the_same_each_time():
+def test_bytes_restore_a_memory_of_tags_and_are_always_the_same():
     memory = tag_memory_of()
     content = memory.to_bytes(TAG_NAMES)
     copy = load_tags(content, json.loads(json.dumps({"kind": "fuzzy", "weights": list(TAG_WEIGHTS)})))
@@ -337,13 +337,13 @@ def test_damaged_titles_with_tags_are_refused(content, sentence):
         ({"kind": "fuzzy", "weights": [1.0, float("nan")]}, "memory.weights must be 2 finite numbers. Got [1.0, nan]."),
     ],
 )
-def test_settings_that_do_not_fit_are_refused(settings, sentence):
+def test_invalid_settings_are_refused(settings, sentence):
     with pytest.raises(InputError) as caught:
         load(WHOLE, settings)
     assert sentence in str(caught.value)
 
 
-def test_settings_that_do_not_fit_tags_are_refused():
+def test_invalid_settings_for_tags_are_refused():
     with pytest.raises(
         InputError, match=r"config.json: memory.weights must be 4 finite numbers. Got \[1.0\]. Train or"
     ):

@@ -63,7 +63,7 @@ def test_titles_of_other_words_are_not_promising(title):
     assert not is_promising(title, "Tagesschau")
 
 
-def test_no_known_title_is_passed_over_whatever_its_characters_are():
+def test_known_titles_of_any_characters_are_promising():
     draw = random.Random(5)
     characters = [chr(draw.randrange(sys.maxunicode + 1)) for _ in range(4000)] + list(map(chr, range(0x20, 0x600)))
     parts = [*PARTS, *characters, *" .-/" * 400]
@@ -72,12 +72,12 @@ def test_no_known_title_is_passed_over_whatever_its_characters_are():
     assert Skeletons.of(keys).promising(titles) == list(range(len(titles)))
 
 
-def test_many_titles_find_what_they_find_alone():
+def test_many_titles_find_the_same_matches_as_single_ones():
     known = KnownTitles(MemoryKind.exact, sorted(set(map(key_of, TITLES))))
     titles = [f"{title}{end}" for title in TITLES for end in ("", " S01E02", " (2019)", " und mehr", "?!") * 20]
     assert len(titles) > 2 * 2048
     together = known.nearest(titles)
-    for same in (known, KnownTitles(MemoryKind.exact, known.keys)):  # the latter has no skeletons for its first titles
+    for same in (known, KnownTitles(MemoryKind.exact, known.keys)):  # the latter computes keys for its first titles
         assert together.places.tolist() == [same.nearest([title]).places[0] for title in titles]
     assert (together.similarity == (together.places >= 0)).all()
     assert 0 < (together.places >= 0).mean() < 1

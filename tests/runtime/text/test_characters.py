@@ -34,7 +34,7 @@ def vocabulary(known="abc", *, casefold=True, boundary=True, length=7) -> Charac
         ("e\N{COMBINING ACUTE ACCENT}", "é"),
         ("  a \t\n b  ", "a b"),
         ("Straße", "strasse"),
-        ("ΰ".upper(), "ΰ"),  # folding takes it apart; NFC puts it together again
+        ("ΰ".upper(), "ΰ"),  # folding decomposes it, NFC composes it again
         ("\N{NO-BREAK SPACE}", ""),
     ],
 )
@@ -86,7 +86,7 @@ def test_longer_titles_are_truncated_and_counted():
 
 
 def random_titles() -> list[str]:
-    """Return titles from all of Unicode, with whatever changes their length when they are normalised."""
+    """Return titles from all of Unicode, with everything that changes their length when they are normalised."""
     draw = random.Random(4)
     growing = [char for char in map(chr, range(sys.maxunicode + 1)) if len(normalise(char, casefold=True)) > 1]
     composing = ["e\u0301", "o\u0328\u0304", "\u1100\u1161\u11a8", "ΰ", "\u0301", "\u0323", "\u1161"]
@@ -97,7 +97,7 @@ def random_titles() -> list[str]:
 @pytest.mark.parametrize("boundary", [True, False])
 @pytest.mark.parametrize("casefold", [True, False])
 @pytest.mark.parametrize("length", [3, 5, 8, 14, 40])
-def test_truncated_titles_are_those_that_are_longer_than_the_room_when_normalised(casefold, boundary, length):
+def test_titles_that_are_too_long_when_normalised_are_truncated(casefold, boundary, length):
     characters = vocabulary(casefold=casefold, boundary=boundary, length=length)
     titles = random_titles()
     lengths = np.array([len(normalise(title, casefold=casefold)) for title in titles])
@@ -132,13 +132,13 @@ def test_an_empty_title_without_boundary_is_one_pad():
     assert (batch.ids.tolist(), batch.mask.tolist()) == ([[PAD]], [[False]])
 
 
-def test_mapping_there_and_back():
+def test_a_mapping_restores_the_characters():
     characters = vocabulary("aé日")
     assert Characters.from_mapping(characters.to_mapping(), "here") == characters
 
 
 @pytest.mark.parametrize("change", [{"length": "7"}, {"more": 1}, {"known": None}])
-def test_a_mapping_that_is_no_vocabulary_is_refused(change):
+def test_a_mapping_that_is_not_a_vocabulary_is_refused(change):
     with pytest.raises(
         InputError, match=r"here must have the keys known, casefold, boundary, length, each of the right type\. Got"
     ):

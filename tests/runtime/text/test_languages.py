@@ -1,4 +1,4 @@
-"""One table of words for all: what noise adds to a title in any language, the other modules recognize."""
+"""One table of words: other modules recognize whatever noise adds to a title in any language."""
 
 from itertools import product
 
@@ -34,7 +34,7 @@ def with_marker(form: str, place: str) -> str:
 
 
 def kept(form: str) -> list[str]:
-    """Return the titles with a form, in all places, that keep it as a part of their base title."""
+    """Return the titles with a form of marker, in all positions, whose base titles keep it."""
     titles = [with_marker(form, suffix) for suffix in dict.fromkeys(additions.EPISODE_SUFFIXES)]
     return [title for title in titles if base_title(title) != base_title(TITLE)]
 

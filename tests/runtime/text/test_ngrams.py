@@ -5,7 +5,7 @@ from titleclf.runtime.text.characters import Characters
 from titleclf.runtime.text.ngrams import located, ngrams
 
 CHARACTERS = Characters("abcdefghijklmnopqrstuvwxyz", casefold=True, boundary=True, length=30)
-MANY = 2**40  # so many buckets that nothing collides
+MANY = 2**40  # enough buckets to avoid collisions
 
 
 def hashed(titles: list[str], orders: list[int], buckets: int = MANY, *, across_words: bool = True) -> list[list[int]]:
@@ -23,10 +23,10 @@ def test_there_is_one_bucket_for_each_ngram_of_a_title():
     titles = ["banana", "an", "bandana", "", "na"]
     orders = [2, 3, 5]
     names: dict[str, int] = {}
-    for title, found in zip(titles, hashed(titles, orders), strict=True):
+    for title, actual in zip(titles, hashed(titles, orders), strict=True):
         expected = written(title, orders)
-        assert len(found) == len(expected)
-        for gram, bucket in zip(expected, found, strict=True):
+        assert len(actual) == len(expected)
+        for gram, bucket in zip(expected, actual, strict=True):
             assert names.setdefault(gram, bucket) == bucket
     assert len(set(names.values())) == len(names)
 
@@ -46,8 +46,8 @@ def test_a_title_has_the_same_ngrams_in_any_batch():
 
 def test_buckets_bound_the_hashes_and_fill_evenly():
     words = [f"{a}{b}{c}" for a in "abcdefghij" for b in "klmnopqrst" for c in "uvwxyzabcd"]
-    found = np.concatenate(hashed(words, [3], buckets=101))
-    counts = np.bincount(found, minlength=101)
+    actual = np.concatenate(hashed(words, [3], buckets=101))
+    counts = np.bincount(actual, minlength=101)
     assert len(counts) == 101
     # 5,000 hashes over 101 buckets: Poisson with mean 50; seven standard deviations either way.
     assert counts.min() > 0
@@ -60,7 +60,7 @@ def test_titles_shorter_than_every_order_have_none(orders):
     assert hashed(["", "abcdef"], orders)[0] == []
 
 
-def test_orders_are_kept_apart():
+def test_orders_do_not_share_hashes():
     pairs, triples = hashed(["aaaa"], [2]), hashed(["aaaa"], [3])
     assert not set(pairs[0]) & set(triples[0])
 
@@ -68,13 +68,13 @@ def test_orders_are_kept_apart():
 @pytest.mark.parametrize("buckets", [7, MANY])
 @pytest.mark.parametrize("across_words", [True, False])
 @pytest.mark.parametrize("orders", [[1], [2, 3, 5], [5, 1, 3], [40]])
-def test_located_ngrams_are_the_same_in_the_same_order_with_their_places(orders, across_words, buckets):
+def test_located_ngrams_are_the_same_in_the_same_order_with_their_positions(orders, across_words, buckets):
     ids, mask = CHARACTERS.batch(["an ox in a den", "", "b", "banana", "match of the day"])
     grams, counts = ngrams(ids, mask, orders, buckets, across_words=across_words)
-    found = located(ids, mask, orders, buckets, across_words=across_words)
-    assert found.buckets.tolist() == grams.tolist()
-    assert np.bincount(found.titles, minlength=len(ids)).tolist() == counts.tolist()
-    for title, bucket, start, order in zip(*found, strict=True):
+    actual = located(ids, mask, orders, buckets, across_words=across_words)
+    assert actual.buckets.tolist() == grams.tolist()
+    assert np.bincount(actual.titles, minlength=len(ids)).tolist() == counts.tolist()
+    for title, bucket, start, order in zip(*actual, strict=True):
         assert mask[title, start : start + order].all()
         alone = ids[title : title + 1, start : start + order]
         assert ngrams(alone, alone > 0, [order], buckets, across_words=True)[0].tolist() == [bucket]

@@ -26,6 +26,6 @@ def test_percentages_have_one_decimal_and_nan_is_a_dash():
     assert [as_percent(fraction) for fraction in (0.12345, 1, float("nan"))] == ["12.3%", "100.0%", "-"]
 
 
-def test_the_shipped_titles_are_named_by_their_place_in_the_repository():
+def test_the_shipped_titles_are_named_by_their_path_in_the_repository():
     assert data_files(compose_train()) == "data/titles.csv"
     assert data_files(compose_train("data.path=a.csv", "data.test_path=b.csv")) == "a.csv and b.csv"
