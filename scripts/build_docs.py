@@ -84,7 +84,7 @@ def results_index() -> str:
     rows = "".join(f"- [{_label(path)}]({path.name}): {title}\n" for path, title in titles.items())
     return (
         "# Results\n\nEach page names the command that produced it, the machine and the versions. "
-        f"Titles of TV guides cannot be redistributed; pages that use them say so.\n\n{rows}"
+        f"Titles of TV guides cannot be redistributed; pages that use them note this.\n\n{rows}"
     )
 
 

@@ -2,7 +2,7 @@
 
 Removes the categories of half of the channels of real guides, fills them in again, and compares with the originals.
 The harvested model is trained on the other channels, as `train data.path=GUIDE` does. The report also
-evaluates programmes whose titles are neither on those channels nor among the titles of --known separately.
+evaluates separately the programmes whose titles are neither on those channels nor among the titles of --known.
 """
 
 import argparse

@@ -13,7 +13,7 @@ _PROVENANCE = "titleclf: "  # prefix of the keyword that names a filled category
 
 
 def rewrite(guide: str, output: str | None, edits: Callable[[Piece], Sequence[Edit]]) -> None:
-    """Write `guide` with its edits to `output`, compressed as its suffix says, or in place (None) with a backup.
+    """Write `guide` with its edits to `output`, compressed according to its suffix, or in place (None) with a backup.
 
     Raises
     ------

@@ -28,7 +28,7 @@ ul.key { list-style: none; padding: 0; display: flex; flex-wrap: wrap; gap: .3re
 ul.key span { display: inline-block; width: .8rem; height: .8rem; border-radius: .2rem; margin-right: .4rem }
 textarea { width: 100%; height: 12rem; font: .85rem/1.4 ui-monospace, monospace; box-sizing: border-box }
 """
-_KEY = '<ul class="key"><li><span class="own"></span>has a category, or is left alone</li><li><span class="filled">\
+_KEY = '<ul class="key"><li><span class="own"></span>has a category, or is left unchanged</li><li><span class="filled">\
 </span>would be filled</li><li><span class="unsure"></span>unsure</li></ul>'
 
 

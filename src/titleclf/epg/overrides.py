@@ -19,7 +19,7 @@ MIN_SIMILARITY = 0.7
 
 
 class Override(NamedTuple):
-    """A row of the file: its line, the category of its titles ("": leave them alone), and its title or pattern."""
+    """A row of the file: its line, the category of its titles ("": leave them unchanged), and its title or pattern."""
 
     line: int
     category: str

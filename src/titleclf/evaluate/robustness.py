@@ -64,7 +64,7 @@ def robustness(predict: Predict, groups: Mapping[str, LabelledTitles], titles: i
 
     The result is `{group: {clean: scores, misspellings: {1: scores, ...}, kinds: {...}, formats: {...}}}`. A condition
     is scored on all titles of a group. `changed` is the fraction of titles that it changes (few have diacritics to
-    lose), and `loss` what the score of these alone loses, None if it changes none.
+    lose), and `loss` the score lost on only these, None if it changes none.
     """
     samples = {name: _sample(group, titles) for name, group in groups.items() if titles and len(group)}
     clean = {name: predict(group.programmes) for name, group in samples.items()}

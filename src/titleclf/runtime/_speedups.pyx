@@ -1,5 +1,5 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
-"""The slowest parts of prediction, compiled; each has a twin in Python with the same results, bit for bit where possible.
+"""The slowest parts of prediction, compiled; each has a twin in Python with the same results, bit for bit if possible.
 
 Indices are not checked here: ids, buckets and rows are checked when a bundle is loaded.
 """

@@ -57,7 +57,7 @@ class Service:
         self.corrections = Corrections(settings.overrides, self.categories)
         self.batcher = Batcher(classifier, min_probability, self.corrections)
         check_served_names(settings.watch)
-        self._folder = Path(tempfile.mkdtemp(prefix="titleclf-"))  # readable by this user alone
+        self._folder = Path(tempfile.mkdtemp(prefix="titleclf-"))  # readable only by this user
         for name in ("uploads", "watched"):
             (self._folder / name).mkdir()
         self.fill_queue = FillQueue(folder, settings.precision, self.corrections, settings.limits, self.registry)

@@ -142,7 +142,7 @@ class Run:
         except KeyboardInterrupt:
             if self.is_new and not (self.folder / CHECKPOINT).exists():
                 if is_rank0():
-                    shutil.rmtree(self.folder)  # of this run alone: it holds only the configuration
+                    shutil.rmtree(self.folder)  # this run created it, and it holds only the configuration
                 raise KeyboardInterrupt("There was no checkpoint yet: the run was removed.") from None
             raise KeyboardInterrupt(f"Resume with: {program(verb)} resume={self.folder}") from None
 
