@@ -95,7 +95,7 @@ def similar_characters(text: str, vectors: Vectors, top: int) -> list[str]:
     """Return lines with the nearest characters of each character of `text`."""
     names, has_vector = [visible(character) for character in vectors.alphabet.known], vectors.characters.any(axis=1)
     indices = {vectors.alphabet.known[index]: index for index in np.flatnonzero(has_vector).tolist()}
-    queries = list(dict.fromkeys(vectors.normalised(text).reindex(" ", "")))
+    queries = list(dict.fromkeys(vectors.normalised(text).replace(" ", "")))
     own = np.array([indices[character] for character in queries if character in indices], dtype=np.int64)
     neighbours = nearest(vectors.characters[own], [vectors.characters], own, top)
     rows = [
@@ -152,7 +152,7 @@ def visible(gram: str) -> str:
 
 
 def printable(text: str) -> str:
-    """Return text with escapes in index of characters that could control a terminal."""
+    """Return text with escapes in place of characters that could control a terminal."""
     return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
 
 

@@ -139,7 +139,7 @@ def test_titles_are_listed_once_in_their_first_spelling_without_the_text_itself(
 
 def test_unknown_characters_are_listed(script, capsys):
     script("a☃")
-    assert section(capsys.readouterr().out, "nearest characters")[-1] == ["nothing", "known", "of", "☃"]
+    assert section(capsys.readouterr().out, "nearest characters")[-1] == ["no", "vector", "for", "☃"]
 
 
 def test_a_character_without_a_vector_is_unknown_and_not_a_neighbour(tmp_path):
@@ -148,7 +148,7 @@ def test_a_character_without_a_vector_is_unknown_and_not_a_neighbour(tmp_path):
     *rows, last = (line.split() for line in neighbours.similar_characters("abc", planted, 99))
     assert [row[0] for row in rows] == ["a", "c"]
     assert not any("b" in row for row in rows)
-    assert last == ["nothing", "known", "of", "b"]
+    assert last == ["no", "vector", "for", "b"]
 
 
 def test_the_only_title_has_no_neighbours(tmp_path):
@@ -171,7 +171,7 @@ def test_an_untrained_ngram_is_listed_and_has_no_neighbours(tmp_path):
     grams = neighbours.Grams.of(fresh, vectors.common_grams(fresh, TITLES, 99))
     lines = [line.split() for line in neighbours.similar_grams("abcd", fresh, table_of(fresh), grams, 3)]
     assert lines[:2] == [["ab", "bc", "1.00"], ["bc", "ab", "1.00"]]
-    assert lines[2] == ["nothing", "known", "of", "⊢a", "cd", "d⊣", "⊢ab", "abc", "bcd", "cd⊣"]
+    assert lines[2] == ["no", "vector", "for", "⊢a", "cd", "d⊣", "⊢ab", "abc", "bcd", "cd⊣"]
     assert neighbours.similar_titles(["gfe"], fresh, {"abc": "abc"}, 3) == [["    no vector for it"]]
 
 
