@@ -151,7 +151,7 @@ def test_evaluation_uses_the_corrected_test_titles_of_the_run(small, corrections
 @pytest.mark.parametrize(
     ("table", "sentence"),
     [
-        ([("Heat", "", "Film")], ":2: category must be empty or one of Music; News; Sports. Got Film. Write it as it"),
+        ([("Heat", "", "Film")], ":2: category must be empty or one of Music; News; Sports. Got Film. Copy its name"),
         ([("", "", "News")], ":2: a row must have a title or a pattern. Got neither. Fill one of them."),
         (
             [(title, "", "News") for title, category, _ in rows() if category == "Music"],

@@ -118,7 +118,7 @@ def test_the_precision_by_category_in_the_command_replaces_that_of_the_bundle(ru
     wishes = [CategoryPrecision("Music", 0.98)]
     metrics = evaluate(config(run, None, tmp_path / "evaluation", target_precision=0.8, category_precision=wishes))
     assert [row["wanted"] for row in metrics["thresholds"].values()] == [0.98, 0.8, 0.8]
-    with pytest.raises(InputError, match=r"must name some of Music; News; Sports. Got Film. Write it as it stands"):
+    with pytest.raises(InputError, match=r"must name some of Music; News; Sports. Got Film. Copy its name from"):
         evaluate(config(run, None, tmp_path / "other", category_precision=[CategoryPrecision("Film", 0.9)]))
 
 
