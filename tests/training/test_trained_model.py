@@ -225,7 +225,7 @@ def test_the_memory_raises_the_categories_of_known_titles(run):
 def test_the_model_card_warns_that_the_bundle_holds_titles(folder):
     card = " ".join((folder / "README.md").read_text().split())
     assert (
-        "known titles, without case, accents and episodes, are in `memory.jsonl.gz` with their categories: everybody"
+        "known titles, without case, accents and episodes, are in `memory.jsonl.gz` with their categories: anyone"
         in card
     )
     assert "A model trained with `memory=none` holds none." in card
