@@ -18,6 +18,7 @@ def test_the_scripts_are_these():
     assert NAMES == [
         "accuracy",
         "build_docs",
+        "channel_list",
         "check_titles",
         "compare_models",
         "corrections",
