@@ -19,6 +19,7 @@ def test_the_scripts_are_these():
         "accuracy",
         "build_docs",
         "channel_list",
+        "channel_matches",
         "check_titles",
         "compare_models",
         "corrections",
@@ -54,7 +55,7 @@ def test_every_report_has_the_command_of_the_script_that_it_is_named_after():
     reports = {path.stem: path.read_text(encoding="utf-8") for path in (FOLDER.parent / "results").glob("*.md")}
     scripts_of = {name: re.findall(r"`python -m scripts\.(\w+)", text)[0] for name, text in reports.items()}
     assert scripts_of.pop("guides") == "accuracy"  # on the titles of guides
-    assert len(scripts_of) == 13
+    assert len(scripts_of) == 14
     assert all(name == script for name, script in scripts_of.items())
 
 
