@@ -20,7 +20,7 @@ CONF = ROOT / "conf"
 COMMANDS = {  # by section; each verb of epg has its own
     "predict": ["predict"],
     "epg": ["epg"],
-    **{f"epg {verb}": ["epg", verb] for verb in ("report", "fill", "undo", "lint", "harvest")},
+    **{f"epg {verb}": ["epg", verb] for verb in ("report", "fill", "undo", "lint", "channels", "harvest")},
     "serve": ["serve"],
     "train": ["train"],
     "evaluate": ["evaluate"],

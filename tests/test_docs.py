@@ -137,6 +137,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "titles.txt").write_text("Match of the Day\nTagesschau\n")
     (folder / "corrections.csv").write_text("title,category\nNewsnight,Sports\n")
     (folder / "overrides.csv").write_text("title,pattern,category\nPawn Stars,,Sports\n,Bundesliga*,Sports\nLive,,\n")
+    (folder / "my_channels.csv").write_text("name,categories\nKino Privat,movies;series\nESPN,\n")
     for name in ("guide.xml", "grabbed.xml"):
         write_guide(folder / name)
     (folder / "data").symlink_to(ROOT / "data")

@@ -29,7 +29,7 @@ _VERBS = {
     ),
     "epg": Verb(
         "titleclf.epg.__main__",
-        "fill the missing categories of a TV guide: fill, undo, lint, harvest, report",
+        "fill the missing categories of a TV guide: fill, undo, lint, channels, harvest, report",
         "epg fill guide.xml.gz -o filled.xml.gz",
     ),
     "serve": Verb(
@@ -47,7 +47,7 @@ _VERBS = {
     ),
     "pretrain": Verb("titleclf.pretrain", "pre-train embeddings on unlabelled titles", "pretrain titles=my.txt"),
 }
-_EPG_VERBS = {verb: f"epg {verb}" for verb in ("fill", "undo", "lint", "harvest", "report")}
+_EPG_VERBS = {verb: f"epg {verb}" for verb in ("fill", "undo", "lint", "channels", "harvest", "report")}
 
 
 @exit_codes

@@ -94,6 +94,18 @@ def test_a_lint_without_findings_is_a_success(epg, tmp_path):
     assert epg("lint", "g.xml", "--profile", "jellyfin")[0] == 0
 
 
+def test_channels_are_listed_with_their_categories(epg, tmp_path):
+    (tmp_path / "g.xml").write_text(guide(programme()).replace("Channel One", "Sky Sports News HD"))
+    code, out, err = epg("channels", "g.xml", "g.xml")
+    assert code == 0
+    assert out.splitlines()[2] == "one      Sky Sports News HD  sky sports news  sports"
+    assert one_line(err) == "1 of 1 channels matched, 1 with a category; 2 of 2 programmes are on these"
+    (tmp_path / "my.csv").write_text("name,categories\nsky sports news,news;sports\n")
+    assert epg("channels", "g.xml", "--channels", "my.csv")[1].endswith("sky sports news  news, sports\n")
+    (tmp_path / "e.xml").write_text("<tv/>")
+    assert epg("channels", "e.xml")[:2] == (0, "")
+
+
 def test_the_genres_of_kodi_are_written_beside_the_guide(epg, tmp_path, genres_run):
     (tmp_path / "g.xml").write_text(guide(SPORTS))
     fill = ["fill", "g.xml", "--profile", "kodi", "--model", str(genres_run)]
@@ -163,6 +175,10 @@ def test_without_a_profile_any_model_is_accepted(epg, tmp_path, run):
             ),
         ),
         (
+            ["channels", "g.xml", "--channels", "mine.csv"],
+            "mine.csv:2: name must have a letter or a digit. Got ''. Fill it, or remove the row.",
+        ),
+        (
             ["fill", "none.xml", "-o", "f.xml"],
             "none.xml: no such file. Check the path.",
         ),
@@ -170,6 +186,7 @@ def test_without_a_profile_any_model_is_accepted(epg, tmp_path, run):
 )
 def test_user_errors_give_one_line_and_exit_code_2(epg, tmp_path, run, arguments, sentence):
     (tmp_path / "g.xml").write_text(guide(programme()))
+    (tmp_path / "mine.csv").write_text("name,categories\n,news\n")
     model = ["--model", str(run)] if arguments[0] in ("fill", "report") else []
     code, out, err = epg(*arguments, *model)
     assert (code, out) == (2, "")
@@ -188,6 +205,7 @@ def test_user_errors_give_one_line_and_exit_code_2(epg, tmp_path, run, arguments
         ["fill", "g.xml", "-o", "f.xml", "--profile", "vlc"],
         ["fill", "g.xml", "-o", "f.xml", "--when", "never"],
         ["lint", "g.xml"],
+        ["channels"],
         ["harvest", "g.xml"],
     ],
 )
@@ -213,7 +231,7 @@ def test_help_shows_examples(epg):
     assert "python -m titleclf.epg fill guide.xml.gz -o filled.xml.gz --profile tvheadend" in out
 
 
-@pytest.mark.parametrize("verb", ["fill", "undo", "lint", "harvest", "report"])
+@pytest.mark.parametrize("verb", ["fill", "undo", "lint", "channels", "harvest", "report"])
 def test_the_help_of_a_verb_shows_its_own_examples(epg, verb):
     code, out, _ = epg(verb, "--help")
     assert code == 0

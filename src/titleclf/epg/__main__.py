@@ -17,6 +17,7 @@ _EXAMPLES = (
     "tv_grab_de | {program} fill - -o - > filled.xml",
     "{program} undo filled.xml.gz -o guide.xml.gz",
     "{program} lint guide.xml.gz --profile jellyfin",
+    "{program} channels guide.xml.gz",
     "{program} harvest guides/*.xml.gz -o titles.csv",
 )
 _GUIDE = "an XMLTV file, plain, gzipped or xz; - is standard input"
@@ -41,11 +42,12 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    verbs = parser.add_subparsers(required=True, metavar="fill|undo|lint|harvest|report")
+    verbs = parser.add_subparsers(required=True, metavar="fill|undo|lint|channels|harvest|report")
     for verb, (add, about) in {
         "fill": (_add_fill, "add missing categories where the model is sure"),
         "undo": (_add_undo, "remove what fill --mark added"),
         "lint": (_add_lint, "list the categories that a reader does not understand"),
+        "channels": (_add_channels, "show what kind of channel each one is"),
         "harvest": (_add_harvest, "write labelled titles to train on"),
         "report": (_add_report, "show what is missing and would be filled"),
     }.items():
@@ -85,6 +87,18 @@ def _add_lint(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=commands.run_lint)
     _add_guide(parser)
     parser.add_argument("--profile", choices=PROFILES, required=True, help="the reader of the guide")
+
+
+def _add_channels(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Show what kind of channel each one of a guide is: its entry in the channel list of titleclf, by its display\n"
+        "name or else by its id, and the categories of that entry."
+    )
+    parser.set_defaults(run=commands.run_channels)
+    parser.add_argument("guides", nargs="+", metavar="GUIDE", help=_GUIDE)
+    parser.add_argument(
+        "--channels", metavar="CSV", help="your own, ahead of the list: columns name, and categories (joined by ;)"
+    )
 
 
 def _add_harvest(parser: argparse.ArgumentParser) -> None:

@@ -5,7 +5,15 @@ import csv
 import sys
 from pathlib import Path
 
-from titleclf.epg.console import fill_summary, harvest_summary, lint_summary, report_summary
+from titleclf.epg.channels import channels
+from titleclf.epg.console import (
+    channels_summary,
+    channels_table,
+    fill_summary,
+    harvest_summary,
+    lint_summary,
+    report_summary,
+)
 from titleclf.epg.edits import undo
 from titleclf.epg.fill import Decider, Filler, When, fill
 from titleclf.epg.genres import GenreTable, check_genres
@@ -21,6 +29,7 @@ from titleclf.runtime.bundle.reader import default_model, model_folder
 from titleclf.runtime.classifier import Classifier
 from titleclf.runtime.errors import InputError
 from titleclf.runtime.files import reconfigure, replacing, write_text
+from titleclf.runtime.text.channels import ChannelList
 
 _FINDINGS = 1  # exit code of `lint` if a guide has programmes that the reader can't place
 _LISTED_LINES = 10
@@ -48,6 +57,17 @@ def run_lint(arguments: argparse.Namespace) -> int:
     result = lint(arguments.guide, PROFILES[arguments.profile], GenreTable.shipped())
     _print_result(lint_summary(result, arguments.profile))
     return _FINDINGS if result.blind else 0
+
+
+def run_channels(arguments: argparse.Namespace) -> None:
+    """Print the channels of guides with their categories in the channel list."""
+    known = ChannelList.shipped()
+    if arguments.channels:
+        known = known.merged(ChannelList.read(Path(arguments.channels)))
+    result = channels(arguments.guides, known)
+    if result.channels:
+        _print_result(channels_table(result))
+    _print_status(channels_summary(result))
 
 
 def run_harvest(arguments: argparse.Namespace) -> None:

@@ -3,10 +3,12 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
+from titleclf.epg.channels import GuideChannels
 from titleclf.epg.fill import Outcome
 from titleclf.epg.harvest import Harvest
 from titleclf.epg.lint import Lint
 from titleclf.epg.report import Part, Report
+from titleclf.runtime.text.channels import Channel
 from titleclf.runtime.text.characters import printable
 
 _MAX_ROWS = 20
@@ -31,6 +33,26 @@ def gap_summary(part: Part) -> str:
         f"{part.programmes:,} programmes, {part.missing:,} without a category. {filled:,} would be filled{overridden} "
         f"(mean confidence {as_percent(part.confidence)}), {unsure:,} are unsure ({as_hours(part.unsure_minutes)})."
     )
+
+
+def channels_summary(guide: GuideChannels) -> str:
+    """Return how many channels the list has, and how many programmes they show."""
+    categorized = guide.categorized
+    shown = sum(channel.programmes for channel in categorized)
+    programmes = sum(channel.programmes for channel in guide.channels)
+    return (
+        f"{len(guide.matched):,} of {len(guide.channels):,} channels matched, {len(categorized):,} with a category; "
+        f"{shown:,} of {programmes:,} programmes are on these"
+    )
+
+
+def channels_table(guide: GuideChannels) -> str:
+    """Return a table of the channels, with their rows of the list."""
+    rows = [
+        (channel.id, channel.name or "-", *(("-", "-") if channel.listed is None else _listed(channel.listed)))
+        for channel in guide.channels
+    ]
+    return table(["channel", "name", "in the list", "categories"], rows)
 
 
 def fill_summary(outcomes: Counter[Outcome]) -> str:
@@ -101,6 +123,10 @@ def table(names: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
         for row in cells
     ]
     return "\n".join([lines[0], "-" * max(map(len, lines)), *lines[1:]])
+
+
+def _listed(channel: Channel) -> tuple[str, str]:
+    return channel.name, ", ".join(channel.categories) or "-"
 
 
 def _cell(text: str) -> str:
