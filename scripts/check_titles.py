@@ -11,7 +11,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from tqdm import tqdm
 
 from scripts.common.arguments import script_parser
-from titleclf.config.schemas import ColumnsConfig
+from titleclf.config.schemas import SHIPPED_COLUMNS
 from titleclf.data.titles import read_titles
 from titleclf.runtime.errors import BAD_INPUT, exit_codes
 from titleclf.runtime.text.title_keys import base_title
@@ -29,7 +29,6 @@ CATEGORIES = (
     "Education / Science / Factual topics",
     "Leisure hobbies",
 )
-COLUMNS = ColumnsConfig("title", "category", "lang", "und", channel=None, duration=None)
 _BATCH = 1000  # titles
 
 
@@ -88,7 +87,7 @@ def main() -> None:
     parser.add_argument("--disagreements", action="store_true", help="list every title on which the files disagree")
     arguments = parser.parse_args()
 
-    titles = read_titles(arguments.titles, COLUMNS)
+    titles = read_titles(arguments.titles, SHIPPED_COLUMNS)
     print(f"{len(titles):,} titles")
     print(pd.crosstab(titles["category"], titles["lang"]).to_string())
     problems = [*unknown_categories(titles), *duplicates(titles)]
@@ -96,7 +95,7 @@ def main() -> None:
     print("\n".join([*problems, *pairs]))
     print(f"{len(problems)} duplicates or unknown categories, {len(pairs)} similar pairs")
     for path in arguments.against:
-        shared = agreement(titles, read_titles(path, COLUMNS))
+        shared = agreement(titles, read_titles(path, SHIPPED_COLUMNS))
         agrees = shared["category"] == shared["other"]
         fraction = f"{agrees.mean():.1%}" if len(shared) else "nothing to compare"
         counts = f"{len(shared):,} shared titles, {np.count_nonzero(agrees):,} in the same category"

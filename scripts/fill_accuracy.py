@@ -18,7 +18,7 @@ from tqdm import tqdm
 from scripts.common.arguments import parse_with_overrides, report_parser
 from scripts.common.report import as_percent, as_table, made_by, stem
 from scripts.common.training import train_quietly
-from titleclf.config.schemas import ColumnsConfig
+from titleclf.config.schemas import SHIPPED_COLUMNS
 from titleclf.data.titles import read_titles
 from titleclf.epg.edits import rewrite
 from titleclf.epg.fill import Decider
@@ -35,14 +35,13 @@ from titleclf.runtime.text.title_keys import key_of
 
 PRECISION = 0.9
 MODELS = SHIPPED_MODEL, HARVESTED, BOTH = "shipped", "harvested", "harvested, then shipped"
-_COLUMNS = ColumnsConfig("title", "category", "lang", "und", channel=None, duration=None)
 
 
 class StrippedGuide(NamedTuple):
     """A guide without the categories of half of its channels, and the programmes of those, with their genres."""
 
     path: Path
-    titles: list[str]
+    programmes: list[Programme]
     genres: list[Genre]
     kept_titles: set[str]  # by `key_of`, the titles on the channels that keep their categories
 
@@ -54,18 +53,17 @@ def strip_categories(guide: Path, path: Path, table: GenreTable, seed: int) -> S
     stripped_channels = {channels[index] for index in drawn}
     stripped = StrippedGuide(path, [], [], set())
 
+    for airing in airings(str(guide), with_texts=True):
+        genre = table.genre_of([category.text for category in airing.categories])
+        if airing.channel not in stripped_channels:
+            stripped.kept_titles.add(key_of(airing.title))
+        elif genre is not None and airing.title:
+            stripped.programmes.append(airing.programme)
+            stripped.genres.append(genre)
+
     def edits(piece: Piece) -> list[Edit]:
-        removals = []
-        for airing in piece.airings:
-            if airing.channel not in stripped_channels:
-                stripped.kept_titles.add(key_of(airing.title))
-                continue
-            genre = table.genre_of([category.text for category in airing.categories])
-            if genre is not None and airing.title:
-                stripped.titles.append(airing.title)
-                stripped.genres.append(genre)
-            removals += [piece.removal(category) for category in airing.categories]
-        return removals
+        stripped_airings = [airing for airing in piece.airings if airing.channel in stripped_channels]
+        return [piece.removal(category) for airing in stripped_airings for category in airing.categories]
 
     rewrite(str(guide), str(path), edits)
     return stripped
@@ -74,8 +72,9 @@ def strip_categories(guide: Path, path: Path, table: GenreTable, seed: int) -> S
 def evaluate(models: Sequence[Classifier[Network]], stripped: StrippedGuide, known: set[str]) -> pd.DataFrame:
     """Return a row for each programme: its genre, the top genre, whether it is filled, and whether its title is new."""
     decider = Decider([(model, model.thresholds_at(PRECISION)) for model in models])
-    decisions = decider.decide(map(Programme, stripped.titles))
-    keys = [key_of(title) for title in stripped.titles]
+    decider.survey(stripped.programmes)
+    decisions = decider.decide(stripped.programmes)
+    keys = [key_of(programme.title) for programme in stripped.programmes]
     return pd.DataFrame(
         {
             "genre": stripped.genres,
@@ -91,7 +90,9 @@ def measure(guide: Path, table: GenreTable, known: set[str], seed: int, override
     """Return the rows of `evaluate` for each model."""
     with tempfile.TemporaryDirectory() as folder:
         stripped = strip_categories(guide, Path(folder) / "stripped.xml", table, seed)
-        run = train_quietly([f"data.path={stripped.path}", f"seed={seed}", *overrides], Path(folder) / "runs")
+        run = train_quietly(
+            [f"data.path={stripped.path}", f"seed={seed}", "training.refit=true", *overrides], Path(folder) / "runs"
+        )
         shipped, harvested = Classifier.load(model_folder(SHIPPED)), Classifier.load(run)
     models = {SHIPPED_MODEL: [shipped], HARVESTED: [harvested], BOTH: [harvested, shipped]}
     frames = [evaluate(classifiers, stripped, known).assign(model=name) for name, classifiers in models.items()]
@@ -151,7 +152,7 @@ def _as_table(scores: Sequence[dict[str, object]]) -> str:
 
 def known_titles(paths: Iterable[Path]) -> set[str]:
     """Return the keys of all titles in tables."""
-    return {key_of(title) for path in paths for title in read_titles(path, _COLUMNS)["title"]}
+    return {key_of(title) for path in paths for title in read_titles(path, SHIPPED_COLUMNS)["title"]}
 
 
 def report(arguments: argparse.Namespace, provenance: str) -> str:

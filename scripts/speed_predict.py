@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -32,7 +33,7 @@ from scripts.common.peers import (
 from scripts.common.processes import run
 from scripts.common.report import as_table, made_by
 from titleclf.config.hydra import compose
-from titleclf.config.schemas import ColumnsConfig, TrainConfig
+from titleclf.config.schemas import SHIPPED_COLUMNS
 from titleclf.data.dataset import read_dataset, read_labelled
 from titleclf.epg.parser import airings
 from titleclf.runtime.arguments import count
@@ -44,8 +45,10 @@ from titleclf.runtime.tables import titles_in
 from titleclf.runtime.text.programmes import Programmes
 from titleclf.training.trained_model import load_trained
 
+if TYPE_CHECKING:
+    from titleclf.config.schemas import TrainConfig
+
 SINGLE_TITLES = 2_000  # predicted one at a time
-_COLUMNS = ColumnsConfig("title", "category", "lang", "und", channel=None, duration=None)
 _NUMPY = "import numpy"
 
 Predict = Callable[[list[str]], object]
@@ -138,7 +141,7 @@ def start_table(model: str, rounds: int) -> str:
 def folding_table(model: Path, trained: Path, test: Path) -> str:
     """Return the accuracy of a folded model and of the model it was folded from, on clean and noisy titles."""
     folded, source = Classifier.load(model), load_trained(trained)
-    titles = read_labelled(str(test), _COLUMNS, source.categories, source.task)
+    titles = read_labelled(str(test), SHIPPED_COLUMNS, source.categories, source.task)
     noisy = clean_and_noisy(titles, seed=1)
     cells = {}
     for condition, copies in tqdm(noisy.conditions.items(), "conditions", leave=False, disable=None):

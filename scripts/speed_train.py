@@ -15,7 +15,7 @@ from tqdm import tqdm
 from scripts.common.arguments import parse_with_overrides, report_parser
 from scripts.common.report import as_table, made_by
 from titleclf.config.hydra import compose
-from titleclf.config.schemas import ColumnsConfig, TrainConfig
+from titleclf.config.schemas import SHIPPED_COLUMNS, TrainConfig
 from titleclf.data.dataset import read_dataset
 from titleclf.data.titles import read_all_titles
 from titleclf.runtime.arguments import count
@@ -36,8 +36,7 @@ def measure(config: TrainConfig, titles: pd.DataFrame, sizes: Sequence[int], see
         with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
             path = Path(folder) / "titles.csv"
             titles.sample(size, random_state=seed).to_csv(path, index=False)
-            columns = ColumnsConfig("title", "category", "lang", "und", channel=None, duration=None)
-            sample = replace(config.data, path=str(path), test_path=None, columns=columns)
+            sample = replace(config.data, path=str(path), test_path=None, columns=SHIPPED_COLUMNS)
             data = read_dataset(replace(config, data=sample))
             model = new_model(config, data, pick_device(config.device))
             started = time.perf_counter()

@@ -22,7 +22,7 @@ from scripts.common.arguments import parse_with_overrides, report_parser
 from scripts.common.peers import fit_titleclf
 from scripts.common.report import as_percent, as_table, made_by, stem
 from titleclf.config.hydra import compose
-from titleclf.config.schemas import ColumnsConfig, TrainConfig
+from titleclf.config.schemas import SHIPPED_COLUMNS, TrainConfig
 from titleclf.data.dataset import Dataset, LabelledTitles, read_dataset
 from titleclf.epg.parser import airings
 from titleclf.evaluate.tag_metrics import average_precisions, summary
@@ -128,11 +128,10 @@ def scores_of(probabilities: Probabilities, data: Dataset) -> Iterator[dict[str,
 
 def measure(config: TrainConfig, titles: pd.DataFrame, block: str) -> tuple[pd.DataFrame, str]:
     """Train both models on the titles; return a row for each model and kind of thresholds, and a line on the data."""
-    columns = ColumnsConfig("title", "category", "lang", "und", channel=None, duration=None)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "titles.csv"
         titles.to_csv(path, index=False)
-        config = replace(config, data=replace(config.data, path=str(path), columns=columns))
+        config = replace(config, data=replace(config.data, path=str(path), columns=SHIPPED_COLUMNS))
         data = read_dataset(config)
     rows: list[dict[str, object]] = []
     settings = []

@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 
-from tests.helpers.titles import CHANNELS, rows, tag_rows, write_csv
-from tests.helpers.training import CONTEXT, compose_small, locked, train_once
+from tests.helpers.titles import FIELDS_HEADER, field_rows, rows, tag_rows, write_csv
+from tests.helpers.training import FIELDS, compose_small, locked, train_once
 from titleclf.config.schemas import TrainConfig
 from titleclf.runtime import files
 
 LONGER = ("training.epochs=8", "evaluate.robustness_titles=1000")
+LEARNED_FIELDS = "training.epochs=20"  # titles are hidden while fields are learned, which takes longer
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
@@ -34,12 +35,15 @@ def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 # `make test-fast` leaves out tests that train, or that start a browser, a service, a build or other processes. They are
 # recognized by their fixtures, the functions they call, and their names, so that they need not be marked by hand.
-SLOW_FIXTURES = {"context_run", "genres_run", "run", "several", "small", "tags_run"}
+SLOW_FIXTURES = {"genres_run", "several", "small", "trained", "trained_tags"}
 SLOW_CALLS = {"Popen", "command", "pretrain", "run_titleclf", "subprocess", "train"}
 SLOW_FILES = (
     "scripts/",
+    "config/test_hydra.py",
+    "config/test_rules.py",
     "data/test_corrections.py",
     "data/test_unlabelled.py",
+    "runtime/test_onnx.py",
     "serve/test_app.py",
     "serve/test_connection.py",
     "serve/test_main.py",
@@ -51,9 +55,12 @@ SLOW_FILES = (
     "test_wheel.py",
     "training/test_comparison.py",
     "training/test_distributed.py",
+    "training/test_objectives.py",
     "training/test_sweep.py",
 )
-SLOW_TESTS = {  # these compose dozens of configurations
+SLOW_TESTS = {  # these compose dozens of configurations, or go through all of Unicode
+    "test_characters_that_stand_alone_have_the_same_ids_beside_others",
+    "test_truncated_titles_are_those_that_are_longer_than_the_room_when_normalised",
     "test_every_yaml_is_composed",
     "test_examples_in_the_help_of_configured_verbs_are_valid",
 }
@@ -98,10 +105,9 @@ def tags_csv(shared_csv: Callable[..., Path]) -> Path:
 
 
 @pytest.fixture(scope="session")
-def contexts_csv(shared_csv: Callable[..., Path]) -> Path:
-    """Write the fifty titles, each category on its own channel and with its own duration."""
-    table = [(*row, channel, str(minutes)) for row in rows() for channel, minutes in [CHANNELS[row[1]]]]
-    return shared_csv("fields.csv", table, ("title", "category", "lang", "channel", "duration"))
+def fields_csv(shared_csv: Callable[..., Path]) -> Path:
+    """Write the fifty titles, those of each category with fields of their own."""
+    return shared_csv("fields.csv", field_rows(), FIELDS_HEADER)
 
 
 @pytest.fixture(scope="session")
@@ -129,9 +135,9 @@ def tags_run(trained_tags: Callable[..., Path]) -> Path:
 
 
 @pytest.fixture(scope="session")
-def context_run(contexts_csv: Path, trained: Callable[..., Path]) -> Path:
-    """Return the folder of a finished run that also uses channels and durations; tests must not change it."""
-    return trained(f"data.path={contexts_csv}", *LONGER, *CONTEXT, plots=True)
+def fields_run(fields_csv: Path, trained: Callable[..., Path]) -> Path:
+    """Return the folder of a finished run that also uses fields; tests must not change it."""
+    return trained(f"data.path={fields_csv}", *LONGER, LEARNED_FIELDS, *FIELDS, plots=True)
 
 
 @pytest.fixture

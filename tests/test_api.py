@@ -60,7 +60,7 @@ def test_truncated_titles_are_predicted_and_can_be_counted(run):
 
 
 def test_a_single_title_in_place_of_a_list_is_refused(run):
-    with pytest.raises(TypeError, match=r"^titles must be a list of titles. Got one title. Pass \['Tagesschau'\].$"):
+    with pytest.raises(TypeError, match=r"^programmes must be a list. Got a single one. Pass \['Tagesschau'\].$"):
         Classifier.load(run).predict("Tagesschau")
 
 

@@ -13,11 +13,13 @@ from tests.helpers.training import FEW_BUCKETS, SMALL
 from titleclf import __main__ as cli
 from titleclf import __version__
 from titleclf.config.hydra import compose
-from titleclf.runtime.arguments import program
+from titleclf.runtime.arguments import called_as, program
 from titleclf.runtime.errors import EXTRAS
 from titleclf.runtime.files import CHECKOUT, PACKAGE
 
-MISSING = "titleclf {} needs the extra train. Got no module named {}. Install it: pip install 'titleclf[train]'."
+MISSING = (
+    "titleclf {} needs the extra train. Got no module named {}. Install it in the checkout: pip install '.[train]'."
+)
 
 
 def run_titleclf(*arguments: str, cwd: Path, before: str = "pass") -> subprocess.CompletedProcess[str]:
@@ -106,12 +108,62 @@ def test_examples_in_the_help_of_configured_verbs_are_valid(titleclf, verb):
         compose(verb, example.split())
 
 
-def test_usage_of_python_m_titleclf_names_the_package(tmp_path):
+def test_errors_of_python_m_titleclf_name_the_package(tmp_path):
     done = subprocess.run(
         [sys.executable, "-m", "titleclf", "epg", "fill"], cwd=tmp_path, capture_output=True, text=True, check=False
     )
     assert done.returncode == 2
-    assert done.stderr.startswith("usage: python -m titleclf epg fill [-h]")
+    assert one_line(done.stderr) == "GUIDE must be given. Got none. See python -m titleclf epg fill --help."
+
+
+PLAYERS = "tvheadend, kodi, jellyfin, plex, mythtv, enigma2, channels"
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        (
+            "predict --wrong",
+            "--wrong must be an option of titleclf predict. Got an unknown one. See titleclf predict --h",
+        ),
+        (
+            "predict --modle=x A",
+            "--modle must be an option of titleclf predict. Got an unknown one. Did you mean --model?",
+        ),
+        ("predict --mod x A", "--mod must be an option of titleclf predict. Got an unknown one. Did you mean --model?"),
+        ("predict --top 0", "--top must be an integer above 0. Got 0. See titleclf predict --help."),
+        ("predict --top", "--top must have a value. Got none. See titleclf predict --help."),
+        ("predict --format json A", "--format must be one of text, jsonl, csv. Got json. Did you mean jsonl?"),
+        ("predict_dataset in out --workers 0", "--workers must be an integer above 0. Got 0. See titleclf predict_dat"),
+        ("epg foo", "VERB must be one of fill, undo, lint, channels, harvest, report. Got foo. Take one of them."),
+        ("epg", "VERB must be given. Got none. See titleclf epg --help."),
+        ("epg fill g.xml", "-o/--output or --in-place must be given. Got neither. See titleclf epg fill --help."),
+        ("epg fill g -o f --in-place", "--in-place must be used without -o/--output. Got both. See titleclf epg fill"),
+        ("epg fill g -o f --profile vlc", f"--profile must be one of {PLAYERS}. Got vlc. Take one of them."),
+        ("epg fill g -o f --when never", "--when must be one of missing, always, unknown-to-profile. Got never. Take"),
+        ("epg fill g -o f --mark=x", "--mark must have no value. Got x. See titleclf epg fill --help."),
+        (
+            "epg fill g -o f --profil kodi",
+            "--profil must be an option of titleclf epg fill. Got an unknown one. Did you",
+        ),
+        ("epg undo a b -o f", "titleclf epg must be given fewer arguments. Got also b. See titleclf epg --help."),
+        ("serve --port abc", "--port must be in [0, 65535]. Got abc. See titleclf serve --help."),
+        (
+            "train --zzz",
+            "--zzz must be an option of titleclf train. Got an unknown one. See titleclf train --help.",
+        ),
+        (
+            "train --mutlirun",
+            "--mutlirun must be an option of titleclf train. Got an unknown one. Did you mean --multirun?",
+        ),
+        ("train --cfg foo", "--cfg/-c must be one of job, hydra, all. Got foo. Take one of them."),
+        ("export -c", "--cfg/-c must have a value. Got none. See titleclf export --help."),
+    ],
+)
+def test_a_wrong_option_is_one_line_with_advice(titleclf, line, sentence):
+    code, out, err = titleclf(*line.split())
+    assert (code, out) == (2, "")
+    assert one_line(err).startswith(sentence)
 
 
 def test_predict_passes_its_arguments_on_and_needs_no_torch(titleclf, run, tmp_path):
@@ -135,9 +187,32 @@ def test_configured_verbs_take_overrides_and_refuse_wrong_ones(titles_csv, tmp_p
 def test_a_command_uses_the_name_it_was_called_by(monkeypatch):
     for name in ("titleclf train", "python -m titleclf train"):
         monkeypatch.setattr(sys, "argv", [name])
-        assert program("train") == name
+        assert called_as("train") == name
     monkeypatch.setattr(sys, "argv", ["/src/titleclf/train.py"])
-    assert program("train") == "python -m titleclf.train"
+    assert called_as("train") == "python -m titleclf.train"
+
+
+@pytest.mark.parametrize(
+    ("called", "found", "hint"),
+    [
+        ("train.py", ["python"], "python -m titleclf.train"),
+        ("train.py", [], ".venv/bin/python -m titleclf.train"),
+        ("python -m titleclf train", ["python"], "python -m titleclf train"),
+        ("python -m titleclf train", ["titleclf"], ".venv/bin/python -m titleclf train"),
+        ("titleclf train", ["titleclf"], "titleclf train"),
+        ("titleclf train", [], ".venv/bin/python -m titleclf.train"),
+    ],
+)
+def test_a_hint_can_be_typed_as_it_is(monkeypatch, tmp_path, called, found, hint):
+    folder = tmp_path / ".venv" / "bin"
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", [called])
+    monkeypatch.setattr(sys, "executable", str(folder / "python"))
+    monkeypatch.setattr("shutil.which", lambda name: str(folder / name) if name in found else None)
+    assert program("train") == hint
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir("elsewhere")
+    assert program("train") == hint.replace(".venv", f"{tmp_path}/.venv")
 
 
 HIDE = "sys.modules.update(dict.fromkeys({!r}.split()))"  # importing None raises ModuleNotFoundError
@@ -172,7 +247,7 @@ def test_a_broken_module_keeps_its_traceback(tmp_path, error):
     for done in (command("train", cwd=tmp_path), run_titleclf("train", cwd=tmp_path)):
         assert done.returncode == 1
         assert "Traceback" in done.stderr
-        assert "titleclf[train]" not in done.stderr
+        assert ".[train]" not in done.stderr
 
 
 @pytest.mark.parametrize("extra", ["train", "serve", "onnx", "ray"])

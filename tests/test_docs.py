@@ -108,15 +108,17 @@ def write_titles(path: Path, *columns: str, more: tuple[str, ...] = ()) -> None:
 
 
 def write_guide(path: Path) -> None:
-    """Write a guide of two channels, each with programmes with and without a category."""
+    """Write a guide of two channels, with all fields, each with programmes with and without a category."""
     titles = [(" ".join(title.split()), kind) for kind, all_of in KINDS.items() for title in all_of.split(",")]
     programmes = "".join(
         f'<programme start="20260101{number % 24:02}0000 +0000" stop="20260101{number % 24:02}4500 +0000" '
         f'channel="{"ab"[number % 2]}"><title lang="en">{title}</title>'
+        f"{'<sub-title>Pilot</sub-title>' if number % 3 else ''}<desc>All about {title}.</desc><date>2026</date>"
         f"{f'<category>{kind}</category>' if number % 4 else ''}</programme>\n"
         for number, (title, kind) in enumerate(titles)
     )
-    text = f'<?xml version="1.0" encoding="UTF-8"?>\n<tv>\n<channel id="a"/><channel id="b"/>\n{programmes}</tv>\n'
+    channels = '<channel id="a"><display-name>ESPN HD</display-name></channel>\n<channel id="b"/>\n'
+    text = f'<?xml version="1.0" encoding="UTF-8"?>\n<tv>\n{channels}{programmes}</tv>\n'
     path.write_text(text, encoding="utf-8")
     path.with_name(f"{path.name}.gz").write_bytes(gzip.compress(text.encode()))
 
@@ -131,7 +133,10 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_titles(folder / "guides" / "unlabelled.csv.gz", "title", "category")
     write_titles(folder / "titles.txt.gz", "title", "category")
     write_titles(folder / "genres.csv", "Name", "Genre")
-    write_titles(folder / "airings.csv", "title", "category", "channel", "minutes", more=("one", "45"))
+    write_titles(folder / "airings.csv", "title", "category", "station", "length", more=("one", "45"))
+    fields = ("channel", "minutes", "description", "sub_title", "year", "language", "kind")
+    values = ("ESPN", "45", "Highlights of the week", "Pilot", "2026", "en", "episode")
+    write_titles(folder / "programmes.csv", "title", "category", *fields, more=values)
     tags = (folder / "my.csv").read_text().replace("Sports", "Sports | Live")
     (folder / "tags.csv").write_text(tags)
     (folder / "titles.txt").write_text("Match of the Day\nTagesschau\n")

@@ -229,7 +229,9 @@ def test_a_run_interrupted_and_resumed_gives_the_embeddings_of_an_uninterrupted_
     uninterrupted = pretrain(config)
     with monkeypatch.context() as patch:
         Interrupting(patch, batch)
-        with pytest.raises(KeyboardInterrupt, match=r"Resume with: python -m titleclf.pretrain resume=.*outputs/"):
+        with pytest.raises(
+            KeyboardInterrupt, match=r"Resume with: \S*python\S* -m titleclf.pretrain resume=.*outputs/"
+        ):
             pretrain(config)
     (broken,) = [folder for folder in runs_in(tmp_path / "outputs") if folder != uninterrupted]
     assert {path.name for path in broken.iterdir()} == {"config.yaml", "checkpoint.pt"}

@@ -128,7 +128,7 @@ def written_embeddings(run: Path, path: Path, added: float = 0.0) -> Path:
     assert isinstance(network.encoder, Ngram)
     with torch.no_grad():
         network.encoder.ngrams.weight[5, 3] += added
-    write_embeddings(path, network.encoder, network.config, network.characters)
+    write_embeddings(path, network.encoder, network.model, network.characters)
     return path
 
 
@@ -210,7 +210,7 @@ def test_a_damaged_configuration_is_refused(run, small, tmp_path):
     with pytest.raises(InputError, match=r"config.yaml must be YAML. Got: .*Repair it or train again."):
         train(small(f"resume={folder}"))
     (folder / "config.yaml").write_text("seed: 1\n")
-    with pytest.raises(InputError, match=r"config.yaml must have the keys .*Missing or unknown: characters, context, "):
+    with pytest.raises(InputError, match=r"config.yaml must have the keys .*Missing or unknown: characters, data, "):
         train(small(f"resume={folder}"))
 
 
@@ -229,7 +229,7 @@ def test_a_run_resumed_through_latest_leaves_latest_pointing_to_a_real_folder(sm
 
 def test_ctrl_c_prints_how_to_resume(small, monkeypatch):
     monkeypatch.setattr(module, "calibrate", interrupted)
-    with pytest.raises(KeyboardInterrupt, match=r"Resume with: python -m titleclf.train resume=.*outputs/"):
+    with pytest.raises(KeyboardInterrupt, match=r"Resume with: \S*python\S* -m titleclf.train resume=.*outputs/"):
         train(small())
 
 

@@ -284,12 +284,12 @@ def test_interrupting_the_compiler_interrupts_the_build(project):
     assert not (project / "built").exists() or not list((project / "built").glob("*.whl"))
 
 
-@pytest.mark.parametrize(("verb", "module"), [("serve", "uvicorn"), ("train", "hydra")])
+@pytest.mark.parametrize(("verb", "module"), [("serve", "uvicorn"), ("train", "torch")])
 def test_a_command_without_its_extra_names_the_extra(installed, tmp_path, verb, module):
     for command in (["titleclf", verb], ["python", "-m", "titleclf", verb], ["python", "-m", f"titleclf.{verb}"]):
         done = installed(*command, cwd=tmp_path)
         assert done.returncode == 2
         assert one_line(done.stderr) == (
             f"titleclf {verb} needs the extra {verb}. Got no module named {module}. "
-            f"Install it: pip install 'titleclf[{verb}]'."
+            f"Install it in the checkout: pip install '.[{verb}]'."
         )

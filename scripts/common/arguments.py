@@ -4,17 +4,13 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from titleclf.runtime.arguments import Parser
 from titleclf.runtime.errors import InputError
 
 
 def script_parser(name: str, description: str) -> argparse.ArgumentParser:
     """Return the parser of `python -m scripts.NAME`."""
-    return argparse.ArgumentParser(
-        prog=f"python -m scripts.{name}",
-        description=description,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    return Parser(prog=f"python -m scripts.{name}", description=description)
 
 
 def report_parser(name: str, description: str) -> argparse.ArgumentParser:

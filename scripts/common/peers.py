@@ -22,10 +22,11 @@ from titleclf.runtime.errors import InputError
 from titleclf.runtime.files import write_text
 from titleclf.runtime.text.programmes import Programmes
 from titleclf.train import evaluate_on_test, fit
+from titleclf.training.bundle_writer import write_bundle
 from titleclf.training.calibration import calibrate
 from titleclf.training.distributed import pick_device
 from titleclf.training.run import Run
-from titleclf.training.trained_model import TrainedModel, load_trained, new_model
+from titleclf.training.trained_model import TrainedModel, bundle_of, load_trained, new_model
 
 Settings = dict[str, int | float]
 Trainer = Callable[[TrainConfig, Dataset, Path], "Model"]
@@ -69,6 +70,7 @@ def train_titleclf(config: TrainConfig, data: Dataset, folder: Path) -> Model:
     model, seconds = fit_titleclf(config, data, run)
     with contextlib.redirect_stdout(io.StringIO()):
         evaluate_on_test(config, data, model, run)
+    write_bundle(bundle_of(model), run.folder / "bundle")
     scores = scores_of(load_trained(run.folder))
     return Model(scores, scores, True, seconds, _megabytes((run.folder / "bundle").iterdir()))
 
@@ -84,7 +86,7 @@ def fit_titleclf(config: TrainConfig, data: Dataset, run: Run) -> tuple[TrainedM
 
 
 def scores_of(model: TrainedModel) -> Callable[[list[str]], Floats]:
-    """Return the function that scores titles, without channels and durations."""
+    """Return the function that scores titles, without what else a guide says."""
 
     def scores(titles: list[str]) -> Floats:
         return model.probabilities(Programmes(titles))

@@ -10,10 +10,12 @@ from titleclf.config.hydra import compose
 from titleclf.config.schemas import TrainConfig
 from titleclf.train import train
 
+NO_REFIT = "training.refit=false"  # comparisons need their validation and test titles untouched
+
 
 def compose_with_files(overrides: Sequence[str], train: str | None, test: str | None) -> TrainConfig:
-    """Return the configuration of a training run with these overrides and, if given, on these files."""
-    config: TrainConfig = compose("train", overrides)
+    """Return the configuration of a training with these overrides, on these files where they are given."""
+    config: TrainConfig = compose("train", [NO_REFIT, *overrides])
     data = replace(config.data, path=train or config.data.path, test_path=test or config.data.test_path)
     return replace(config, data=data)
 
@@ -21,4 +23,4 @@ def compose_with_files(overrides: Sequence[str], train: str | None, test: str | 
 def train_quietly(overrides: Sequence[str], outputs: Path | str) -> Path:
     """Train as `python -m titleclf.train` does, without its output, and return the run's folder."""
     with contextlib.redirect_stdout(io.StringIO()):
-        return train(compose("train", [f"output_dir={outputs}", *overrides]))
+        return train(compose("train", [NO_REFIT, f"output_dir={outputs}", *overrides]))

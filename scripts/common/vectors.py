@@ -88,7 +88,7 @@ def open_vectors(source: str) -> Vectors:
     if not path.is_dir():
         return _of_file(read_embeddings(path, "--embeddings"))
     network = load_trained(path).network
-    embeddings = embeddings_of(network.encoder, network.config, network.characters, source)
+    embeddings = embeddings_of(network.encoder, network.model, network.characters, source)
     return Vectors(network.characters, embeddings, lambda titles: _encoded(network, titles))
 
 
@@ -125,6 +125,6 @@ def _summed(alphabet: Characters, embeddings: Embeddings, titles: Sequence[str])
 def _encoded(network: TorchNetwork, titles: Sequence[str]) -> Floats:
     network.eval()
     with torch.inference_mode():
-        inputs = to_inputs(network.characters.batch(titles), network.config, network.device)
+        inputs = to_inputs(network.characters.batch(titles), network.model, network.device)
         encoded: Floats = network.encoder(inputs).cpu().numpy()
     return encoded

@@ -31,7 +31,7 @@ def export(config: ExportConfig) -> Path:
             _write_bundle(model, config, output)
         case ExportFormat.embeddings:
             network = model.network
-            write_embeddings(output, network.encoder, network.config, network.characters)
+            write_embeddings(output, network.encoder, network.model, network.characters)
         case ExportFormat.onnx:
             _write_onnx(model, config, output)
     print(f"Wrote {output}")
@@ -39,7 +39,7 @@ def export(config: ExportConfig) -> Path:
 
 
 def _write_bundle(model: TrainedModel, config: ExportConfig, output: Path) -> None:
-    bundle, reason = bundle_of(model), why_not(model.network.config)
+    bundle, reason = bundle_of(model), why_not(model.network.model)
     if config.fold and reason is None:
         bundle = replace(bundle, weights=fold(bundle.weights, model.task))
     parity = compare(model, classifier_of(bundle), sample_titles(config.titles))

@@ -1,19 +1,21 @@
 """`python -m titleclf.train`: from titles to a bundle that predicts. The whole loop is in this file."""
 
+import shutil
 import time
 from pathlib import Path
 
 import numpy as np
+import torch
 from tqdm import tqdm
 
 from titleclf.config.hydra import command
 from titleclf.config.schemas import TrainConfig
 from titleclf.data.augmentation.noise import noised
-from titleclf.data.dataset import Dataset, read_dataset
-from titleclf.evaluate.evaluation import evaluate_classifier, outcome
+from titleclf.data.dataset import Dataset, LabelledTitles, read_dataset
+from titleclf.evaluate.evaluation import EVALUATED, REFIT_NOTE, evaluate_classifier, outcome
 from titleclf.runtime.classifier import classifier_of
 from titleclf.training.bundle_writer import write_bundle
-from titleclf.training.calibration import calibrate
+from titleclf.training.calibration import calibrate, keep_calibration
 from titleclf.training.comparison import write_runs
 from titleclf.training.distributed import (
     Sharded,
@@ -36,7 +38,7 @@ from titleclf.training.validation import noisy_copies, validate
 
 
 def train(config: TrainConfig) -> Path:
-    """Train, keep the best epoch, evaluate it once on the test titles, and return the run's folder."""
+    """Train, keep the best epoch, evaluate it once on the test titles, refit, and return the run's folder."""
     config = resumed(config, "bundle")
     device = init_process_group(pick_device(config.device))
     data = read_dataset(config)
@@ -48,6 +50,12 @@ def train(config: TrainConfig) -> Path:
         if is_rank0():
             calibrate(config, data, model)
             evaluate_on_test(config, data, model, run)
+        if config.training.refit:
+            model = refit(config, data, model, run, device)
+        if is_rank0():
+            write_bundle(bundle_of(model), run.folder / "bundle")
+            run.point_latest()
+            print(f"Report: {run.folder / 'report.md'}\nModel:  {run.folder / 'bundle'}")
     return run.folder
 
 
@@ -56,50 +64,86 @@ def fit(config: TrainConfig, data: Dataset, network: TorchNetwork, run: Run) -> 
 
     In the end the network has the best epoch's weights as a bundle holds them; of several processes only process 0's.
     """
-    training, train = config.training, data.train
-    loss, sharded = Loss(config, data, network), Sharded(network)
-    starts = range(0, len(train), training.batch_size)
-    optimizer = Optimizer(loss.modules, config.optim, steps=len(starts) * training.epochs)
+    training, categories = config.training, len(data.categories)
+    loss = Loss(config, data, network)
+    optimizer = Optimizer(loss.modules, config.optim, steps=_steps(config, data.train) * training.epochs)
     files = {"titles": data.fingerprint, **embeddings_fingerprint(config.model.embeddings), **loss.fingerprints}
     run.begin(files, loss.modules, optimizer)
-    noisy_train = noisy_copies(train, len(data.validation), np.random.default_rng([config.seed, 0]))
+    noisy_train = noisy_copies(data.train, len(data.validation), np.random.default_rng([config.seed, 0]))
 
     for epoch in run.epochs(training.epochs, training.patience_epochs):
         started = time.perf_counter()
-        generator = seed_everything(config.seed, epoch)
-        order = generator.permutation(len(train))
-        noisy = train.programmes.with_titles(noised(train.titles, config.noise, generator))
-        if network.fields is not None:
-            noisy = noisy.without_fields(config.context.dropout, generator)
-        network.train()
-        total = 0.0
-        for start in tqdm(starts, f"epoch {epoch}", leave=False, disable=None):
-            rows = order[start : start + training.batch_size]
-            logits = sharded(noisy.take(rows))  # (batch, categories)
-            value = loss(logits, train.targets[rows], generator)
-            optimizer.step(value)
-            total += value.item() * len(rows)
-        scores = broadcast_from_rank0(lambda: validate(data.validation, noisy_train, network, config.task))
-        run.finish_epoch({"epoch": epoch, "training_loss": total / len(train), **scores}, network, started)
+        training_loss = train_epoch(config, data.train, network, loss, optimizer, epoch)
+        scores = broadcast_from_rank0(lambda: validate(data.validation, noisy_train, network, config.task, categories))
+        run.finish_epoch({"epoch": epoch, "training_loss": training_loss, **scores}, network, started)
 
     if is_rank0():
         run.keep_best(network, data.fingerprint)
-        quantize_table(network)  # now, so that calibration and evaluation see what the bundle holds
+        finish(config, data.train, network)  # now, so that calibration and evaluation see what the bundle holds
+
+
+def train_epoch(
+    config: TrainConfig, train: LabelledTitles, network: TorchNetwork, loss: Loss, optimizer: Optimizer, epoch: int
+) -> float:
+    """Train on each title once, with new noise, and return the mean loss."""
+    size, sharded = config.training.batch_size, Sharded(network)
+    generator = seed_everything(config.seed, epoch)
+    order = generator.permutation(len(train))
+    noisy = train.programmes.with_titles(noised(train.titles, config.noise, generator))
+    fields = config.model.fields
+    noisy = noisy.without_fields(fields.dropout, generator).without_titles(fields.title_dropout, generator)
+    network.train()
+    total = 0.0
+    for start in tqdm(range(0, len(train), size), f"epoch {epoch}", leave=False, disable=None):
+        rows = order[start : start + size]
+        logits = sharded(noisy.take(rows))  # (batch, outputs)
+        value = loss(logits, train.targets[rows], train.kinds[rows], generator)
+        optimizer.step(value)
+        total += value.item() * len(rows)
+    return total / len(train)
 
 
 def evaluate_on_test(config: TrainConfig, data: Dataset, model: TrainedModel, run: Run) -> None:
-    """Evaluate on test, write report and bundle, and point `latest` to them."""
-    bundle = bundle_of(model)
+    """Evaluate on test and write the report; before a refit, also keep the model that it is about."""
+    bundle, note = bundle_of(model), REFIT_NOTE if config.training.refit else None
     predictor = classifier_of(bundle)  # the implementation that will predict
-    metrics = evaluate_classifier(predictor, data.test, data.train, run.folder, config.evaluate)
+    metrics = evaluate_classifier(predictor, data.test, data.train, run.folder, config.evaluate, note)
     bundle.contents.info.metrics = metrics
     draw_training(run.folder / "training.png", run.history, run.best_epoch)
-    write_bundle(bundle, run.folder / "bundle")
-    run.point_latest()
+    if config.training.refit:
+        shutil.rmtree(run.folder / EVALUATED, ignore_errors=True)  # of an interrupted run
+        write_bundle(bundle, run.folder / EVALUATED)
     print(
-        f"\nKept epoch {run.best_epoch}. On {metrics['titles']:,} test titles:\n\n{outcome(config.task, metrics)}"
-        f"Report: {run.folder / 'report.md'}\nModel:  {run.folder / 'bundle'}"
+        f"\nKept epoch {run.best_epoch}. On {metrics['titles']:,} test titles:\n\n{outcome(config.task, metrics)}",
+        flush=True,
     )
+
+
+def refit(config: TrainConfig, data: Dataset, model: TrainedModel, run: Run, device: torch.device) -> TrainedModel:
+    """Train once more, on all titles and for as many epochs as the evaluated model, whose calibration is kept."""
+    whole = data.whole()
+    refitted = new_model(config, whole, device)
+    loss = Loss(config, whole, refitted.network)
+    steps = _steps(config, whole.train) * config.training.epochs
+    optimizer = Optimizer(loss.modules, config.optim, steps)
+    print(f"Refit on all {len(whole.train):,} titles, for {run.best_epoch} epochs.", flush=True)
+    for epoch in range(1, run.best_epoch + 1):
+        train_epoch(config, whole.train, refitted.network, loss, optimizer, epoch)
+    if is_rank0():
+        finish(config, whole.train, refitted.network)
+        keep_calibration(whole, model.contents, refitted.contents)
+    return refitted
+
+
+def finish(config: TrainConfig, train: LabelledTitles, network: TorchNetwork) -> None:
+    """Bring the weights to what a bundle holds."""
+    if config.training.prior_exponent:
+        network.temper_prior(np.bincount(train.targets), config.training.prior_exponent)
+    quantize_table(network)
+
+
+def _steps(config: TrainConfig, train: LabelledTitles) -> int:
+    return -(-len(train) // config.training.batch_size)
 
 
 def _sizes(data: Dataset) -> str:

@@ -7,6 +7,7 @@ from tests.helpers.commands import one_line
 from tests.helpers.titles import COLUMNS
 from titleclf import export, pretrain, sweep, train
 from titleclf.config.hydra import SCHEMAS, compose
+from titleclf.config.saved import VALIDATION
 from titleclf.config.schemas import CategoryPrecision, PretrainConfig, SweepConfig, TrainConfig
 from titleclf.evaluate import __main__ as evaluate
 from titleclf.runtime.choices import ModelKind, ObjectiveKind, Task
@@ -14,6 +15,9 @@ from titleclf.runtime.files import shipped
 
 CONF = shipped("conf")
 YAMLS = sorted(CONF.rglob("*.yaml"))
+
+
+READ, QUOTE = "each argument must read key=value", "Quote values with special characters twice"
 
 
 def fails(verb, monkeypatch, capsys, *arguments: str) -> str:
@@ -33,23 +37,49 @@ def fails(verb, monkeypatch, capsys, *arguments: str) -> str:
         (["lr=3"], "lr must be a key of the configuration. Got an unknown one. Did you mean optim.lr?"),
         (["qqqq=3"], "qqqq must be a key of the configuration. Got an unknown one. List all with --cfg job."),
         (["model=ngramm"], "model must be one of bag, conv, ngram, pretrained. Got ngramm. Did you mean ngram?"),
-        (["experiment=x"], "experiment must be one of"),
+        (
+            ["experiment=x"],
+            "experiment must be one of few_labels, founding, guides, harvest, quick, release, tags. Got x. Take",
+        ),
+        (["noise=foo"], "noise must be one of formats, guide, misspelt, none. Got foo. Take one of them."),
+        (["sweep=foo"], "sweep must be one of grid, search, search_ngram. Got foo. Take one of them."),
         (
             ["model=bag", "model.orders=[1]"],
             "model.orders must be used with model=ngram. Got another model. Add model=ngram.",
         ),
-        (["optim.lr=abc"], "optim.lr must have the right type. Got abc: Value 'abc' of type 'str' could not be"),
-        (["seed=null"], "seed must have the right type. Got null: field 'seed' is not Optional."),
-        (["device=gpu"], "device must have the right type. Got gpu: Invalid value 'gpu', expected one of [auto, cpu,"),
+        (["optim.lr=abc"], "optim.lr must be a number. Got abc."),
+        (["seed=2.5"], "seed must be an integer. Got 2.5."),
+        (["seed="], "seed must be an integer. Got nothing."),
+        (["training.refit=x"], "training.refit must be true or false. Got x."),
+        (["seed=null"], "seed must be given. Got null. Name a value, or leave it out."),
+        (["device=gpu"], "device must be one of auto, cpu, cuda, mps. Got gpu. Did you mean cpu?"),
+        (["memory=foo"], "memory must be one of none, exact, fuzzy. Got foo. Take one of them."),
+        (["memory="], "memory must be one of none, exact, fuzzy. Got nothing. Take one of them."),
+        (
+            ["noise.misspellings=[ocd]"],
+            "noise.misspellings[0] must be one of insert, delete, transpose, substitute, dia",
+        ),
+        (
+            ["noise.formats=case"],
+            "noise.formats must be a list. Got case. Write it in brackets: 'noise.formats=[...]'.",
+        ),
+        (["data.path=[1]"], "data.path must be text. Got [1]. Quote it twice: 'data.path=\"...\"'."),
         (["~seed"], "seed must be given. Got nothing. Add seed=VALUE."),
-        (["nonsense"], "each argument must read key=value. Got nonsense: missing EQUAL at '<EOF>'."),
-        (["data.path=[a"], "each argument must read key=value. Got data.path=[a: no viable alternative"),
+        (["nonsense"], "each argument must read key=value. Got nonsense. Name the value, or leave it out."),
+        (
+            ["data.path=[a"],
+            f"{READ}. Got data.path=[a. {QUOTE}: 'key=\"value\"'.",
+        ),
+        (
+            ["data.path=my file's.csv"],
+            f'{READ}. Got data.path=my file\'s.csv. {QUOTE}: "key=\\"value\\"".',
+        ),
         (["output_dir=${oops}"], "the configuration must be valid. Got: Interpolation key 'oops' not found"),
         (["resume=here", "seed=2"], "resume allows no other override. Got also seed=2. Leave that out."),
         (["resume=nowhere"], "nowhere must be the folder of a run. Got no config.yaml there. Check the path."),
         (["training.epochs=0"], "training.epochs must be at least 1. Got 0."),
         (["trial=true"], "trial must be a key of the configuration. Got an unknown one."),
-        (["sweep=search"], "a search must be run by the verb sweep. Got another verb. Use python -m titleclf.sweep."),
+        (["sweep=search"], "a search must be run by the verb sweep. Got another verb. Use "),
         (["data.path=none.csv"], "none.csv: no such file. Check the path."),
     ],
 )
@@ -80,7 +110,7 @@ def test_every_mistake_is_one_line(monkeypatch, capsys, tmp_path, arguments, sen
         (["pretraining.epoch=3"], "pretraining.epoch must be a key of the configuration. Got an unknown one. Did you"),
         (["training.epochs=3"], "training.epochs must be a key of the configuration. Got an unknown one. Did you mean"),
         (["+objective.pears=3"], "+objective.pears must be a key of the configuration. Got an unknown one."),
-        (["titles=null"], "titles must have the right type. Got null: field 'titles' is not Optional."),
+        (["titles=null"], "titles must be given. Got null. Name a value, or leave it out."),
         (["titles=none.txt"], "none.txt: no such file. Check the path."),
         (["titles=*.txt"], "*.txt must match one file or more. Got none. Check the pattern."),
         (["resume=here", "seed=2"], "resume allows no other override. Got also seed=2. Leave that out."),
@@ -101,7 +131,7 @@ def test_every_mistake_in_pretraining_is_one_line(monkeypatch, capsys, tmp_path,
             ["sweep.trial=3"],
             "sweep.trial must be a key of the configuration. Got an unknown one. Did you mean sweep.tr",
         ),
-        (["sweep.trials=x"], "sweep.trials must have the right type. Got x: "),
+        (["sweep.trials=x"], "sweep.trials must be an integer. Got x."),
         (
             ["sweep.space.model.dim.low=1"],
             "sweep.space.model.dim.low must be in the search space. Got a key outside. Add it: +sweep.space.model.dim.",
@@ -128,15 +158,15 @@ PRECISION = "evaluate.category_precision"
         (f"{PRECISION}=[{{category:A}}]", f"{PRECISION}[0].precision must be given. Got nothing. Give it in the list."),
         (
             f"{PRECISION}=[{{name:A}}]",
-            f"{PRECISION} must have the keys of its line in conf/. Got others. Quote it as there.",
+            f"{PRECISION} must have the keys category, precision. Got name. Rename it.",
         ),
         (
             f"{PRECISION}={{A:0.9}}",
-            f"{PRECISION} must have the right type. Got {{A:0.9}}: Cannot merge DictConfig with",
+            f"{PRECISION} must be a list. Got {{A:0.9}}. Write it in brackets: '{PRECISION}=[...]'.",
         ),
         (
             f"{PRECISION}=[{{category:A,precision:x}}]",
-            f"{PRECISION} must have the right type. Got [{{category:A,precision:x}}]: ",
+            f"{PRECISION}: precision must be a number. Got x.",
         ),
         ("evaluate=x", "evaluate must be one of report. Got x."),
         ("evaluate.bins=3", "evaluate.bins must be a key of the configuration. Got an unknown one."),
@@ -158,6 +188,11 @@ def test_every_category_is_accepted_on_the_command_line(name, category):
     assert config.category_precision == [CategoryPrecision(category, 0.95)]
 
 
+def test_a_format_of_exports_is_one_of_three(monkeypatch, capsys):
+    line = fails(export, monkeypatch, capsys, "format=foo", "output=x")
+    assert line == "format must be one of bundle, embeddings, onnx. Got foo. Take one of them."
+
+
 def test_a_required_value(monkeypatch, capsys):
     assert fails(export, monkeypatch, capsys) == "output must be given. Got nothing. Add output=VALUE."
 
@@ -170,6 +205,19 @@ def test_evaluate_suggests_its_own_keys(monkeypatch, capsys):
 def test_an_unwritable_place_is_named(monkeypatch, capsys, titles_csv):
     line = fails(train, monkeypatch, capsys, f"data.path={titles_csv}", "output_dir=/dev/null/x", "device=cpu")
     assert line == "/dev/null/x must be readable and writable. Got: Not a directory. Check permissions and free space."
+
+
+def test_a_trial_that_a_sweep_has_dropped_is_not_resumed(monkeypatch, capsys, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    trial = Path("search/trial-000")
+    trial.mkdir(parents=True)
+    for name in ("config.yaml", "checkpoint.pt", "best.safetensors", VALIDATION):
+        (trial / name).touch()
+    sweep.drop_weights(trial)
+    assert fails(train, monkeypatch, capsys, f"resume={trial}") == (
+        "resume must be a run that has its weights. Got search/trial-000: its sweep kept those of the best trial "
+        "alone. Name that trial."
+    )
 
 
 def test_a_bug_keeps_its_traceback(monkeypatch, titles_csv):

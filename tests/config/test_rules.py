@@ -10,6 +10,8 @@ from titleclf.config.schemas import EvaluateConfig, EvaluationConfig, ExportConf
 from titleclf.runtime.choices import ExportFormat
 from titleclf.runtime.errors import InputError
 
+WHILE_SHIPPED = "while data.path is shipped (name your titles with data.path=FILE)"
+
 
 @pytest.mark.parametrize(
     ("override", "sentence"),
@@ -17,15 +19,38 @@ from titleclf.runtime.errors import InputError
         ("data.validation_fraction=0", "data.validation_fraction must be in (0, 1). Got 0.0."),
         ("data.test_fraction=1", "data.test_fraction must be in (0, 1). Got 1.0."),
         ("characters.min_count=0", "characters.min_count must be at least 1. Got 0."),
-        ("context.min_titles=0", "context.min_titles must be at least 1. Got 0."),
-        ("context.dropout=1", "context.dropout must be in [0, 1). Got 1.0."),
+        ("model.fields.text_buckets=0", "model.fields.text_buckets must be at least 1. Got 0."),
+        ("model.fields.text_length=0", "model.fields.text_length must be at least 1. Got 0."),
+        ("model.fields.channel_buckets=0", "model.fields.channel_buckets must be at least 1. Got 0."),
         (
-            "data.columns.channel=c",
-            "data.columns.channel must be null while data.path is shipped: it has no such column. Got c.",
+            "model.fields.text_orders=[]",
+            "model.fields.text_orders must be one or more distinct integers above 0. Got [].",
         ),
         (
-            "data.columns.duration=d",
-            "data.columns.duration must be null while data.path is shipped: it has no such column. Got d.",
+            "model.fields.channel_orders=[0]",
+            "model.fields.channel_orders must be one or more distinct integers above 0. Got [0].",
+        ),
+        ("model.fields.dropout=1", "model.fields.dropout must be in [0, 1). Got 1.0."),
+        ("model.fields.title_dropout=1", "model.fields.title_dropout must be in [0, 1). Got 1.0."),
+        *(
+            (
+                f"model.fields.text_characters={orders}".replace(" ", ""),
+                f"model.fields.text_characters must be distinct integers above 2. Got {orders}.",
+            )
+            for orders in ([2], [0], [4, 4], [3, 1])
+        ),
+        ("model.fields.feature_dropout=1", "model.fields.feature_dropout must be in [0, 1). Got 1.0."),
+        (
+            "model.fields.use=[channel]",
+            "model.fields.use must be [] while data.path is shipped: it has titles alone. Got ['channel'].",
+        ),
+        (
+            "data.columns.title=Name",
+            f"data.columns.title must stay title {WHILE_SHIPPED}. Got Name.",
+        ),
+        (
+            "data.columns.unnamed_lang=en",
+            f"data.columns.unnamed_lang must stay und {WHILE_SHIPPED}. Got en.",
         ),
         ("model.dim=0", "model.dim must be at least 1. Got 0."),
         ("model.hidden=-1", "model.hidden must be at least 0. Got -1."),
@@ -188,6 +213,11 @@ def test_the_unsupervised_term_may_have_its_own_titles():
     assert (loss.titles, loss.unsupervised, loss.classification) == ("a.txt", 0.1, 2.0)
 
 
+@pytest.mark.parametrize("orders", [[], [3], [5, 3]])
+def test_texts_may_have_characters_or_not(orders):
+    assert compose_train(f"model.fields.text_characters={orders}").model.fields.text_characters == orders
+
+
 def test_all_wrong_values_are_reported_at_once():
     with pytest.raises(InputError) as caught:
         compose_train("optim.lr=0", "training.epochs=0", "model.dim=0")
@@ -205,6 +235,20 @@ def test_other_verbs_are_checked_too():
         check(replace(evaluate, run="shipped", evaluate=replace(bins, calibration_bins=1)))
     assert str(caught.value) == sentence
     check(ExportConfig("outputs/latest", ExportFormat.bundle, "new", True, "shipped"))
+
+
+@pytest.mark.parametrize("own", ["data.path=my.csv", "data.test_path=my.csv", "memory_path=my.csv"])
+def test_columns_may_be_named_for_any_file_of_titles(own):
+    assert compose_train("data.columns.title=Name", own, "memory=exact").data.columns.title == "Name"
+
+
+@pytest.mark.parametrize(("overrides", "path"), [(["run=shipped", "path=shipped"], "shipped"), ([], "null")])
+def test_columns_of_an_evaluation_are_for_its_file(overrides, path):
+    sentence = f"columns.title must stay title while path is {path} (name your titles with path=FILE). Got Name."
+    with pytest.raises(InputError) as caught:
+        compose("evaluate", [*overrides, "columns.title=Name"])
+    assert str(caught.value) == sentence
+    assert compose("evaluate", ["path=my.csv", "columns.title=Name"]).columns.title == "Name"
 
 
 RANGE = "be {low, high} with low < high, the same with log: true and 0 < low, or {choices: [two or more]}"

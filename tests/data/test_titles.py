@@ -115,6 +115,31 @@ def test_a_file_whose_name_looks_like_a_pattern_is_that_file(tmp_path, name):
     assert read_all_titles(str(tmp_path / name), COLUMNS)["title"].to_list() == ["Tatort"]
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "sentence"),
+    [
+        ("gone", None, "{}: no such file. Check the path."),
+        (
+            "a.doc",
+            "",
+            "{} must be one of .xml, .csv, .tsv, .jsonl (also with .gz), .parquet. Got .doc. Convert or rename",
+        ),
+        (
+            "a.csv",
+            "Title,Genre\n",
+            "{} must have the columns title, category. Got Title, Genre. Rename yours, or name",
+        ),
+    ],
+)
+def test_files_that_are_no_tables_of_titles_are_refused(tmp_path, name, content, sentence):
+    path = tmp_path / name
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(InputError) as caught:
+        read_all_titles(str(path), COLUMNS)
+    assert str(caught.value).startswith(sentence.format(path))
+
+
 def test_a_pattern_that_matches_nothing_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"/none_\*.csv must match one file or more. Got none. Check the pattern.$"):
         read_all_titles(str(tmp_path / "none_*.csv"), COLUMNS)

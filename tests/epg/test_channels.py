@@ -56,6 +56,16 @@ def test_guides_are_counted_together_and_the_first_name_is_kept(guide, tmp_path)
     assert found["x"].name == "Never heard of"
 
 
+def test_a_channel_has_its_first_name_that_is_not_empty(tmp_path):
+    path = tmp_path / "guide.xml"
+    names = "".join(f"<display-name>{name}</display-name>" for name in ("", "MTV", "", "Another"))
+    path.write_text(f'<tv><channel id="m">{names}</channel><channel id="n"><display-name/></channel></tv>')
+    assert channels([str(path)], LISTED).channels == [
+        GuideChannel("m", "MTV", Channel("mtv", ()), 0),
+        GuideChannel("n", "", None, 0),
+    ]
+
+
 def test_the_table_and_the_summary_of_a_guide(guide):
     result = channels([guide], LISTED)
     assert channels_table(result).splitlines() == [

@@ -5,6 +5,7 @@ import gzip
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -13,11 +14,12 @@ from tests.helpers.guides import GUIDES, PRETTY, guide, programme
 from tests.helpers.training import compose_train
 from titleclf.data.titles import read_all_titles
 from titleclf.epg import __main__ as module
+from titleclf.epg import commands
 from titleclf.epg.genres import Genre
 from titleclf.runtime.errors import InputError
 from titleclf.train import train
 
-COLUMNS = compose_train("data.columns.unnamed_lang=xx").data.columns
+COLUMNS = compose_train("data.path=own.csv", "data.columns.unnamed_lang=xx").data.columns
 HEAVY = {"torch", "pandas", "sklearn", "hydra", "omegaconf", "matplotlib", "lxml"}
 NO_GENRES = (
     "a model for --profile plex must have categories of the ten genres. Got Music; News. Take another model, or leave "
@@ -89,6 +91,40 @@ def test_fill_lint_undo_report_and_harvest_work_together(epg, tmp_path, genres_r
         assert list(csv.reader(file)) == [["title", "category", "lang"], ["Match of the Day", "Sports", ""]]
 
 
+def read_csv(path: Path) -> list[list[str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.reader(file))
+
+
+def test_titles_are_harvested_with_the_fields_that_are_named(epg, tmp_path):
+    news, texts = "<category>News</category>", "<sub-title>Part 1</sub-title><desc>Ein Tag, zwei.</desc>"
+    showings = [
+        programme(news, title="<title lang='de'>Heute</title>"),
+        programme(texts, news, "<date>2019</date>", title="<title lang='de'>Heute</title>"),
+        programme("<category>Sport</category>", title="<title>Heute</title>").replace('"one"', '"two"'),
+    ]
+    (tmp_path / "g.xml").write_text(guide(*showings))
+    fields = ["year", "channel", "minutes", "description", "sub_title"]
+    code, out, err = epg("harvest", "g.xml", "-o", "t.csv", "--fields", *fields)
+    assert (code, out) == (0, "")
+    assert err.startswith("2 titles by channel from 3 of 3 programmes with categories (3 in all); left out: 0")
+    assert read_csv(tmp_path / "t.csv") == [
+        ["title", "category", "lang", *fields],
+        ["Heute", "News / Current affairs", "de", "2019", "Channel One", "90.0", "Ein Tag, zwei.", "Part 1"],
+        ["Heute", "Sports", "", "", "two", "90.0", "", ""],
+    ]
+    titles = read_all_titles(str(tmp_path / "t.csv"), COLUMNS, fields=[*fields, "language"])
+    assert titles.iloc[0].tolist() == [
+        *("Heute", "News / Current affairs", "de"),
+        *("Channel One", 90.0, "Ein Tag, zwei.", "Part 1", 2019.0, "de"),
+    ]
+    assert epg("harvest", "g.xml", "-o", "t.csv", "--fields", "minutes")[0] == 0
+    assert read_csv(tmp_path / "t.csv") == [
+        ["title", "category", "lang", "minutes"],
+        ["Heute", "News / Current affairs", "de", "90.0"],
+    ]
+
+
 def test_a_lint_without_findings_is_a_success(epg, tmp_path):
     (tmp_path / "g.xml").write_text(guide(programme("<category>sports</category>")))
     assert epg("lint", "g.xml", "--profile", "jellyfin")[0] == 0
@@ -108,6 +144,7 @@ def test_channels_are_listed_with_their_categories(epg, tmp_path):
 
 def test_the_genres_of_kodi_are_written_beside_the_guide(epg, tmp_path, genres_run):
     (tmp_path / "g.xml").write_text(guide(SPORTS))
+    (tmp_path / "out").mkdir()
     fill = ["fill", "g.xml", "--profile", "kodi", "--model", str(genres_run)]
     code, _, err = epg(*fill, "-o", "out/f.xml")
     assert code == 0
@@ -121,6 +158,28 @@ def test_the_genres_of_kodi_are_written_beside_the_guide(epg, tmp_path, genres_r
     assert code == 2
     assert err.splitlines()[-1].startswith("mine.xml must be the genres.xml that titleclf writes.")
     assert not (tmp_path / "late.xml").exists()
+
+
+@pytest.mark.parametrize(
+    ("failure", "code", "line"),
+    [
+        (InputError("g.xml must be whole. Got: half. Fetch it again."), 2, "g.xml must be whole. Got: half. Fetch"),
+        (KeyboardInterrupt, 130, "Interrupted."),
+    ],
+)
+def test_the_genres_of_kodi_are_written_only_once_the_guide_is_filled(
+    epg, monkeypatch, tmp_path, genres_run, failure, code, line
+):
+    def failed(*_: object) -> None:
+        raise failure
+
+    (tmp_path / "g.xml").write_text(guide(SPORTS))
+    monkeypatch.setattr(commands, "fill", failed)
+    left, _, err = epg("fill", "g.xml", "-o", "f.xml", "--profile", "kodi", "--model", str(genres_run))
+    assert left == code
+    assert err.splitlines()[-1].startswith(line)
+    assert "genres" not in err.removeprefix(f"model: {genres_run}\n")
+    assert [path.name for path in tmp_path.iterdir()] == ["g.xml"]
 
 
 def test_in_place_keeps_a_backup(epg, tmp_path, genres_run):
@@ -153,11 +212,27 @@ def test_without_a_profile_any_model_is_accepted(epg, tmp_path, run):
 
 
 @pytest.mark.parametrize(
+    "line",
+    [
+        "fill g.xml -o gone/f.xml",
+        "fill g.xml -o f.xml --profile kodi --genres gone/genres.xml",
+        "undo g.xml -o gone/f.xml",
+        "harvest g.xml -o gone/t.csv",
+        "report g.xml --html gone/r.html",
+    ],
+)
+def test_a_missing_folder_is_not_created(epg, tmp_path, line):
+    (tmp_path / "g.xml").write_text(guide(SPORTS))
+    assert epg(*line.split()) == (2, "", "gone: no such folder. Create it, or check the path.\n")
+    assert [path.name for path in tmp_path.iterdir()] == ["g.xml"]
+
+
+@pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
         (
             ["fill", "g.xml", "-o", "f.xml", "--when", "unknown-to-profile"],
-            "--when unknown-to-profile must have a --profile. Got none. Name the reader of the guide.",
+            "--when unknown-to-profile must have a --profile. Got none. Name your player.",
         ),
         (
             ["fill", "g.xml", "-o", "f.xml", "--genres", "x.xml"],
@@ -207,12 +282,14 @@ def test_user_errors_give_one_line_and_exit_code_2(epg, tmp_path, run, arguments
         ["lint", "g.xml"],
         ["channels"],
         ["harvest", "g.xml"],
+        ["harvest", "g.xml", "-o", "t.csv", "--fields"],
+        ["harvest", "g.xml", "-o", "t.csv", "--fields", "plot"],
     ],
 )
 def test_invalid_options_are_refused(epg, arguments):
     code, _, err = epg(*arguments)
     assert code == 2
-    assert "usage: python -m titleclf.epg" in err
+    assert one_line(err).endswith((".", "?"))
 
 
 @pytest.mark.parametrize("arguments", ["lint g.xml --profile kodi", "fill g.xml -o - --model {run}", "undo g.xml -o -"])

@@ -171,3 +171,93 @@ def test_a_title_that_an_override_leaves_unchanged_counts_as_kept(tmp_path):
     filler = filler_of()
     filler.decider.overrides = Overrides({"match of the day": Override(2, "", "match of the day")}, [])
     assert fill(str(tmp_path / "in.xml"), str(tmp_path / "out.xml"), filler) == {Outcome.kept: 1}
+
+
+# Models that use fields
+
+CRIME, SHOW = Programme("Live", "one", description="A murder."), Programme("Live", "one", description="Guests.")
+DESCRIBED = {"A murder.": Genre.movie, "Guests.": Genre.show, "Goals.": Genre.sports}
+
+
+def described(probability: float = 0.95):
+    return model_of(DESCRIBED, probability, ["description"])
+
+
+def genres(decisions: list[Decision]) -> list[tuple[str, ...]]:
+    return [decision.categories for decision in decisions]
+
+
+def test_all_showings_of_a_title_on_a_channel_get_the_same_genre():
+    unknown = [Programme("Live", "one"), Programme("Live", "one", description="Who knows.")]
+    there = CRIME._replace(channel="two")
+    decider = Decider([(described(), np.full(10, 0.2))])
+    listed = [CRIME, CRIME, CRIME, SHOW, *unknown, there]
+    decider.survey(listed[:3])
+    decider.survey(iter(listed[3:]))
+    for listing in listed:  # in any piece of the guide
+        assert genres(decider.decide([listing])) == [(Genre.movie,)]
+    assert genres(decider.decide([SHOW, Programme("Live", "three")])) == [(Genre.movie,), ()]
+    assert len(decider._decisions) == 3
+
+
+def test_without_a_survey_the_evidence_is_that_of_the_programmes_to_decide():
+    decider = Decider([(described(), np.full(10, 0.2))])
+    assert genres(decider.decide([SHOW, CRIME, SHOW])) == [(Genre.show,)] * 3
+    assert genres(decider.decide([CRIME])) == [(Genre.show,)]  # the same decision in every guide
+
+
+def test_evidence_is_a_mean_of_logits():
+    decider = Decider([(described(), np.full(10, 0.9))])
+    [alone] = Decider([(described(), np.full(10, 0.9))]).decide([CRIME])
+    decider.survey([CRIME, SHOW])
+    [decision] = decider.decide([CRIME])
+    assert alone.probability == pytest.approx(0.95)
+    assert decision.categories == ()
+    assert decision.probability < 0.5
+    decider = Decider([(described(), np.full(10, 0.9))])
+    decider.survey([CRIME] * 5)
+    assert decider.decide([CRIME])[0].probability == pytest.approx(0.95)
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_a_survey_counts_beside_models_that_use_titles_alone(before):
+    titles_alone = model_of({"Heat": Genre.movie}), SURE
+    with_fields = described(), np.full(10, 0.2)
+    decider = Decider([titles_alone, with_fields] if before else [with_fields, titles_alone])
+    decider.survey([CRIME, CRIME, SHOW])
+    assert genres(decider.decide([SHOW])) == [(Genre.movie,)]
+    assert genres(decider.decide([Programme("Heat", "one"), Programme("Heat", "two")])) == [(Genre.movie,)] * 2
+
+
+def test_programmes_of_a_survey_are_bounded(monkeypatch):
+    monkeypatch.setattr("titleclf.epg.fill._CACHE_SIZE", 3)
+    for models in ([(described(), SURE)], [(model_of({}), SURE), (described(), SURE)]):
+        decider = Decider(models)
+        for number in range(20):
+            decider.survey([Programme(f"Title {number}", "one")])
+        assert max(map(len, decider._pools)) <= 4
+
+
+def test_models_of_titles_alone_survey_nothing():
+    model = model_of(KNOWN)
+    decider = Decider([(model, SURE)])
+    decider.survey([CRIME, SHOW])
+    assert model.network.queried == []
+    assert decider.columns == set()
+    assert genres(decider.decide([Programme("Heat", "one"), Programme("Heat", "two")])) == [(Genre.movie,)] * 2
+    assert model.network.queried == ["Heat"]
+
+
+def test_an_override_applies_on_every_channel_without_any_evidence():
+    model = described()
+    overrides = Overrides({"live": Override(2, Genre.news, "live")}, [])
+    decider = Decider([(model, np.full(10, 0.2))], overrides)
+    assert genres(decider.decide([CRIME, SHOW._replace(channel="two")])) == [(Genre.news,)] * 2
+    assert model.network.queried == []
+
+
+def test_titles_without_fields_have_thresholds_of_their_own():
+    model = described()
+    thresholds = np.stack([np.full(10, 0.2), np.full(10, 1.1)])
+    decider = Decider([(model, thresholds)])
+    assert genres(decider.decide([CRIME, Programme("Goals.", "one")])) == [(Genre.movie,), ()]

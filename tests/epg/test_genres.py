@@ -171,7 +171,7 @@ def test_spaces_around_cells_do_not_matter(tmp_path):
         ("Film,movie,4,en", "weight must be 1, 2 or 3. Got '4'. Take 3 if the label decides, 1 if it only hints."),
         ("Film,movie,,en", "weight must be 1, 2 or 3. Got ''. Take 3 if the label decides, 1 if it only hints."),
         ("Series,,2,en", "weight must be empty where genre is. Got '2'. Empty it, or name a genre."),
-        ("Film,movie,3", "must have 4 columns. Got 3. Quote cells that contain the delimiter."),
+        ("Film,movie,3", "must have 4 cells, like the first line. Got 3. Add the missing cells."),
         (
             "MÓVIE,news,3,en",
             "label must have the genre and the weight that it has in line 2. Got 'MÓVIE' with others. Make them alike",

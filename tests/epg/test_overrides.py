@@ -151,5 +151,5 @@ def test_ten_bad_rows_are_named_and_the_rest_counted(tmp_path):
 
 
 def test_a_table_without_categories_is_refused(tmp_path):
-    with pytest.raises(InputError, match=r"my\.csv must have the columns category\. Got title\."):
+    with pytest.raises(InputError, match=r"my\.csv must have the column category\. Got title\. Rename yours\."):
         read(tmp_path, ("Heat",), header=("title",))

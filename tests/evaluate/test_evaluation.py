@@ -73,7 +73,7 @@ def test_titles_are_divided_into_those_that_training_saw_and_others():
     groups = seen_and_unseen(titles, None, memory)
     assert list(groups["unseen"].titles) == ["Heat"]
     assert list(groups["known"].titles) == ["Él", "EL S01E02", "Tagesschau (2019)"]
-    assert list(seen_and_unseen(titles, None, None)) == ["judged"]
+    assert list(seen_and_unseen(titles, None, None)) == ["all"]
 
 
 def test_a_memory_of_other_titles_is_no_evidence_of_training(run, tmp_path):
@@ -83,8 +83,8 @@ def test_a_memory_of_other_titles_is_no_evidence_of_training(run, tmp_path):
     reseal(copy)
     own = write_csv(tmp_path / "own.csv", rows()[:7])
     groups = evaluate(config(run / "bundle", own, tmp_path / "own", robustness_titles=5))["robustness"]
-    assert "judged" not in groups
-    assert list(evaluate(config(copy, own, tmp_path / "other", robustness_titles=5))["robustness"]) == ["judged"]
+    assert "all" not in groups
+    assert list(evaluate(config(copy, own, tmp_path / "other", robustness_titles=5))["robustness"]) == ["all"]
 
 
 def test_the_report_goes_into_the_folder_of_the_model_by_default(run, tmp_path):
@@ -118,7 +118,7 @@ def test_the_precision_by_category_in_the_command_replaces_that_of_the_bundle(ru
     wishes = [CategoryPrecision("Music", 0.98)]
     metrics = evaluate(config(run, None, tmp_path / "evaluation", target_precision=0.8, category_precision=wishes))
     assert [row["wanted"] for row in metrics["thresholds"].values()] == [0.98, 0.8, 0.8]
-    with pytest.raises(InputError, match=r"must name some of Music; News; Sports. Got Film. Copy its name from"):
+    with pytest.raises(InputError, match=r"must name some of Music; News; Sports. Got Film. Copy its name from there"):
         evaluate(config(run, None, tmp_path / "other", category_precision=[CategoryPrecision("Film", 0.9)]))
 
 

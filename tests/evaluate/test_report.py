@@ -27,6 +27,8 @@ def metrics():
         **measure(LOGITS, LABELS, TITLES.languages, contents, bins=5),
         **coverage(PROBABILITIES, LABELS, thresholds, target=0.88),
         "cut": 7,
+        "note": None,
+        "fields": {},
         "robustness": {},
     }
 
@@ -63,14 +65,14 @@ def test_precision_and_coverage_are_reported_overall_and_by_category(tmp_path, m
     assert "| y | 88.0% | none | none | 0.0% | 0 of 2 |" in text
 
 
-@pytest.mark.parametrize("names", [["unseen", "known"], ["judged"]])
+@pytest.mark.parametrize("names", [["unseen", "known"], ["all"]])
 def test_robustness_is_reported_by_condition_and_group(tmp_path, metrics, names):
     metrics["robustness"] = {name: robustness_of(0.5 + 0.25 * number) for number, name in enumerate(names)}
     write_report(tmp_path, metrics, TITLES, PROBABILITIES)
     section = (tmp_path / "report.md").read_text().split("## Misspelt and reformatted titles")[1].split("\n## ")[0]
     described = {
-        "unseen": "8 unseen (not in training) and 8 known (from training).",
-        "judged": "8 judged (from the evaluated file).",
+        "unseen": "8 titles not in training and 8 titles from training.",
+        "all": "8 titles of the evaluated file.",
     }
     assert f"The same titles, clean and noisy: {described[names[0]]}\n" in section
     lines = [line for line in section.splitlines() if line.startswith("|")]
@@ -85,11 +87,36 @@ def test_robustness_is_reported_by_condition_and_group(tmp_path, metrics, names)
 
 @pytest.mark.usefixtures("no_plots")
 def test_a_report_without_robustness_has_neither_its_section_nor_its_plot(tmp_path, metrics):
-    write_report(tmp_path, {**metrics, "robustness": {"judged": robustness_of(0.5)}}, TITLES, PROBABILITIES)
+    write_report(tmp_path, {**metrics, "robustness": {"all": robustness_of(0.5)}}, TITLES, PROBABILITIES)
     assert (tmp_path / "robustness.png").exists()
     write_report(tmp_path, metrics, TITLES, PROBABILITIES)
     assert "Misspelt" not in (tmp_path / "report.md").read_text()
     assert not (tmp_path / "robustness.png").exists()  # it would be from an earlier report
+
+
+@pytest.mark.usefixtures("no_plots")
+def test_a_model_with_fields_is_reported_with_some_of_them(tmp_path, metrics):
+    fields = {"title": {"titles": 4, "accuracy": 0.5, "macro_f1": 0.25}}
+    fields["title + channel"] = {"titles": 4, "accuracy": 0.75, "macro_f1": 0.625}
+    write_report(tmp_path, {**metrics, "fields": fields}, TITLES, PROBABILITIES)
+    section = (tmp_path / "report.md").read_text().split("\n## Fields\n")[1].split("\n## ")[0]
+    assert [line for line in section.splitlines() if line.startswith("|")] == [
+        "| known | accuracy | macro-F1 |",
+        "| --- | ---: | ---: |",
+        "| title | 50.0% | 25.0% |",
+        "| title + channel | 75.0% | 62.5% |",
+    ]
+    write_report(tmp_path, metrics, TITLES, PROBABILITIES)
+    assert "## Fields" not in (tmp_path / "report.md").read_text()
+
+
+@pytest.mark.usefixtures("no_plots")
+def test_a_report_has_the_note_on_its_model(tmp_path, metrics):
+    write_report(tmp_path, {**metrics, "note": "An earlier model."}, TITLES, PROBABILITIES)
+    overview = (tmp_path / "report.md").read_text().split("\n## ")[0]
+    assert overview.endswith("were truncated.\n- An earlier model.\n")
+    write_report(tmp_path, metrics, TITLES, PROBABILITIES)
+    assert (tmp_path / "report.md").read_text().split("\n## ")[0].endswith("were truncated.\n")
 
 
 @pytest.mark.usefixtures("no_plots")
@@ -111,3 +138,11 @@ def test_the_lines_of_the_table_have_the_same_width(metrics):
     lines = table(metrics).splitlines()
     assert len({len(line) for line in lines}) == 1
     assert lines[-1].split("|")[1].strip() == "accuracy / macro-F1"
+
+
+def test_a_category_without_titles_has_no_scores(metrics):
+    name, row = next(iter(metrics["categories"].items()))
+    metrics["categories"][name] = {**row, "support": 0}
+    lines = table(metrics).splitlines()
+    assert [cell.strip() for cell in lines[2].split("|")[2:-1]] == ["-", "-", "-", "0"]
+    assert len({len(line) for line in lines}) == 1

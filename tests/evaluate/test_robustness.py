@@ -68,7 +68,7 @@ def test_accuracy_falls_by_exactly_the_titles_that_change(scores):
 
 def test_noise_that_changes_no_title_has_no_loss():
     group = right(["Tagesschau"])
-    row = robustness(memorized, {"judged": group}, 5, SCORING)["judged"]["kinds"]["diacritics"]
+    row = robustness(memorized, {"all": group}, 5, SCORING)["all"]["kinds"]["diacritics"]
     assert row == {"titles": 1, "accuracy": 1.0, "macro_f1": 1.0, "changed": 0.0, "loss": None}
 
 
@@ -77,10 +77,10 @@ def test_the_loss_is_that_of_changed_titles_only_and_can_be_a_gain():
         return np.array([int(len(title) < 12) for title in programmes.titles], dtype=np.int64)
 
     group = right(["Das lange Kissen", "Short"])
-    article = robustness(is_short, {"judged": group}, 5, SCORING)["judged"]["formats"]["article"]
+    article = robustness(is_short, {"all": group}, 5, SCORING)["all"]["formats"]["article"]
     assert article == {"titles": 2, "accuracy": 0.5, "macro_f1": pytest.approx(1 / 3 * 2), "changed": 0.5, "loss": 0.0}
     wrong = titles_with(["Tagesschau"], np.zeros(1, dtype=np.int64))
-    assert robustness(memorized, {"judged": wrong}, 5, SCORING)["judged"]["kinds"]["insert"]["loss"] == -1.0
+    assert robustness(memorized, {"all": wrong}, 5, SCORING)["all"]["kinds"]["insert"]["loss"] == -1.0
 
 
 def test_the_same_titles_get_the_same_noise_each_time():
@@ -90,9 +90,9 @@ def test_the_same_titles_get_the_same_noise_each_time():
         batches.append(list(programmes.titles))
         return memorized(programmes)
 
-    first = robustness(predict, {"judged": GROUP}, 20, SCORING)
+    first = robustness(predict, {"all": GROUP}, 20, SCORING)
     count = len(batches)
-    assert robustness(predict, {"judged": GROUP}, 20, SCORING) == first
+    assert robustness(predict, {"all": GROUP}, 20, SCORING) == first
     assert batches[:count] == batches[count:]
     assert count == 1 + len(conditions())  # one batch per condition
     assert len(batches[0]) == 20
@@ -106,7 +106,7 @@ def test_unchanged_titles_are_not_predicted_again():
         predicted.extend(programmes.titles)
         return memorized(programmes)
 
-    robustness(predict, {"judged": GROUP}, 1000, SCORING)
+    robustness(predict, {"all": GROUP}, 1000, SCORING)
     assert Counter(predicted)["Tagesschau"] == 1
 
 
@@ -114,7 +114,7 @@ def test_0_titles_turn_robustness_off_and_empty_groups_are_left_out():
     def never(programmes: Programmes) -> Labels:
         raise AssertionError(programmes)
 
-    assert robustness(never, {"judged": GROUP}, 0, SCORING) == {}
+    assert robustness(never, {"all": GROUP}, 0, SCORING) == {}
     assert list(robustness(memorized, {"unseen": right([]), "known": GROUP}, 9, SCORING)) == ["known"]
 
 

@@ -29,6 +29,8 @@ def metrics():
         **measure(LOGITS, TAGS, TITLES.languages, contents_of(NAMES, TEMPERATURE, thresholds), bins=5),
         **tag_coverage(PROBABILITIES, TAGS, thresholds, 0.88),
         "cut": 7,
+        "note": None,
+        "fields": {},
         "robustness": {},
     }
 
@@ -66,10 +68,19 @@ def test_robustness_is_reported_in_micro_f1(tmp_path, metrics):
     assert not (tmp_path / "robustness.png").exists()  # it would be from an earlier report
 
 
-def test_the_lines_of_the_table_have_the_same_width_and_a_tag_without_titles_has_no_average_precision(metrics):
+@pytest.mark.usefixtures("no_plots")
+def test_a_model_with_fields_is_reported_with_some_of_them(tmp_path, metrics):
+    fields = {name: {"titles": 4, "micro_f1": 0.5, "macro_f1": 0.25} for name in ("title", "title + year")}
+    write_report(tmp_path, {**metrics, "fields": fields}, TITLES, PROBABILITIES)
+    section = (tmp_path / "report.md").read_text().split("\n## Fields\n")[1].split("\n## ")[0]
+    assert "| known | micro-F1 | macro-F1 |\n" in section
+    assert "| title | 50.0% | 25.0% |\n| title + year | 50.0% | 25.0% |\n" in section
+
+
+def test_the_lines_of_the_table_have_the_same_width_and_a_tag_without_titles_has_no_scores(metrics):
     lines = table(metrics).splitlines()
     assert len({len(line) for line in lines}) == 1
-    assert [cell.strip() for cell in lines[4].split("|")[1:-1]] == ["z", "0%", "0%", "0%", "-", "50%", "0"]
+    assert [cell.strip() for cell in lines[4].split("|")[1:-1]] == ["z", "-", "-", "-", "-", "50%", "0"]
 
 
 def test_a_model_that_predicts_nothing_has_a_report(tmp_path, metrics):

@@ -14,7 +14,8 @@ from titleclf.runtime.thresholds import TagThresholds, Thresholds
 
 def titles_with(titles: list[str], targets: Targets, languages: list[str] | None = None) -> LabelledTitles:
     """Return titles with their targets, in English unless `languages` are given."""
-    return LabelledTitles(Programmes(titles), targets, np.array(languages or ["en"] * len(titles), dtype=str))
+    kinds = np.full(len(titles), -1)
+    return LabelledTitles(Programmes(titles), targets, np.array(languages or ["en"] * len(titles), dtype=str), kinds)
 
 
 def contents_of(
@@ -22,7 +23,7 @@ def contents_of(
 ) -> BundleContents:
     """Return bundle contents in which only these three matter."""
     task = Task.multilabel if isinstance(thresholds, TagThresholds) else Task.single
-    info = ModelInfo(None, 0, remembers_training=False, languages=[], seed=1, fingerprint="", metrics={})
+    info = ModelInfo(None, 0, False, languages=[], seed=1, fingerprint="", metrics={}, is_refitted=False)
     characters = Characters("", casefold=True, boundary=True, length=9)
     return BundleContents(task, characters, categories, temperature, thresholds, None, info)
 

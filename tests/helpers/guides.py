@@ -1,10 +1,11 @@
 """Small guides, and a classifier with fixed predictions."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from tests.helpers.networks import compose_model
 from titleclf.epg.fill import Decider, Filler, When
 from titleclf.epg.genres import Genre
 from titleclf.runtime.bundle.contents import BundleContents, ModelInfo
@@ -25,26 +26,34 @@ KNOWN = {
 
 
 class FixedNetwork:
-    """A network that gives each title of `genre_by_title` its genre at one probability, and is unsure of all others."""
+    """A network that gives each title of `genre_by_title` its genre at one probability, and is unsure of all others.
+
+    If it uses fields, it does the same for a description.
+    """
 
     batch_size = 256
 
-    def __init__(self, genre_by_title: Mapping[str, Genre], probability: float) -> None:
+    def __init__(self, genre_by_title: Mapping[str, Genre], probability: float, fields: Sequence[str] = ()) -> None:
         self.genre_by_title, self.probability = genre_by_title, probability
+        self.model = compose_model("ngram", fields=fields)
         self.queried: list[str] = []
 
     def logits(self, programmes: Programmes) -> Any:
         self.queried += programmes.titles
         genres = sorted(Genre)
         rows = np.full((len(programmes), len(genres)), 1 / len(genres))
-        for row, title in zip(rows, programmes.titles, strict=True):
-            if title in self.genre_by_title:
+        for row, programme in zip(rows, programmes, strict=True):
+            texts = (programme.description, programme.title)
+            known = next((text for text in texts if text in self.genre_by_title), None)
+            if known is not None:
                 row[:] = (1 - self.probability) / (len(genres) - 1)
-                row[genres.index(self.genre_by_title[title])] = self.probability
+                row[genres.index(self.genre_by_title[known])] = self.probability
         return np.log(rows)
 
 
-def model_of(genre_by_title: Mapping[str, Genre], probability: float = 0.95) -> Classifier[FixedNetwork]:
+def model_of(
+    genre_by_title: Mapping[str, Genre], probability: float = 0.95, fields: Sequence[str] = ()
+) -> Classifier[FixedNetwork]:
     contents = BundleContents(
         task=Task.single,
         characters=Characters("", casefold=True, boundary=True, length=100),
@@ -52,9 +61,9 @@ def model_of(genre_by_title: Mapping[str, Genre], probability: float = 0.95) -> 
         temperature=NO_TEMPERATURE,
         thresholds=Thresholds(precisions=[], least={}, wishes={}),
         memory=None,
-        info=ModelInfo(None, 0, False, [], 0, "", {}),
+        info=ModelInfo(None, 0, False, [], 0, "", {}, is_refitted=False),
     )
-    return Classifier(contents, FixedNetwork(genre_by_title, probability))
+    return Classifier(contents, FixedNetwork(genre_by_title, probability, fields))
 
 
 def filler_of(

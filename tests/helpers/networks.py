@@ -1,20 +1,24 @@
 """Models of every architecture with random weights, and programmes on which implementations are compared."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
-from tests.helpers.training import compose_train
+from tests.helpers.training import FEW_FEATURES, compose_train
 from titleclf.runtime.architecture import ModelConfig, NgramConfig
 from titleclf.runtime.arrays import Floats
 from titleclf.runtime.bundle.contents import Bundle
-from titleclf.runtime.bundle.folding import LEVELS, SCALES
+from titleclf.runtime.bundle.folding import LEVELS, NGRAMS, SCALES, field_prefix
+from titleclf.runtime.choices import Field
 from titleclf.runtime.classifier import Classifier
 from titleclf.runtime.files import CHECKOUT
-from titleclf.runtime.text.programmes import EDGES, FieldVocabulary, Programmes
+from titleclf.runtime.text.fields import FieldEncoder
+from titleclf.runtime.text.programmes import Programmes
 from titleclf.training.bundle_writer import write_bundle
 from titleclf.training.fold import fold
 from titleclf.training.network import TorchNetwork
@@ -36,30 +40,58 @@ TITLES = [
 ]
 LENGTH = 101  # longer than any title of the runs
 SIZES = {"bag": [], "ngram": ["model.buckets=997"], "conv": ["model.channels=11"]}
-FIELDS = FieldVocabulary(["news.24", "sport.one"], list(map(float, EDGES)))
+FIELDS = tuple(Field)
+CHANNELS = ["news.24", "Sport One HD", "日本テレビ", "x", "  ", "Россия 1"]
+TEXTS = [
+    "Headlines and reports of the day.",
+    "",
+    "LIVE: all goals",
+    "समाचार की सुर्खियाँ",
+    "日本沈没 2",
+    "word " * 200,
+    "!?",
+]
 
 
 def with_network(
-    run: Path, kind: str, *overrides: str, boundary: bool = True, fields: FieldVocabulary | None = None
+    run: Path, kind: str, *overrides: str, boundary: bool = True, fields: Sequence[str] = ()
 ) -> TrainedModel:
     """Return a run's model with a network of another architecture and random weights, those of fields included."""
     model = load_trained(run)
-    config = compose_train(f"model={kind}", "model.dim=7", *SIZES[kind], *overrides).model
+    config = compose_model(kind, *overrides, fields=fields)
     characters = replace(model.contents.characters, length=LENGTH, boundary=boundary)
-    network = TorchNetwork(config, characters, len(model.categories), fields)
+    network = TorchNetwork(config, characters, len(model.categories))
     torch.manual_seed(1)
-    for name, parameter in network.named_parameters():
+    for parameter in network.parameters():
         nn.init.normal_(parameter, std=0.3)
-        if name.startswith("context."):
-            parameter.data[0] = 0  # as in training, unknown fields add nothing
-    title_thresholds = None if fields is None else model.thresholds
-    contents = replace(model.contents, characters=characters, fields=fields, title_thresholds=title_thresholds)
+    title_thresholds = model.thresholds if fields else None
+    contents = replace(model.contents, characters=characters, title_thresholds=title_thresholds)
     return Classifier(contents, network)
 
 
-def with_random_fields(titles: list[str]) -> Programmes:
-    """Return programmes with random fields among `FIELDS`, always the same; some are unknown."""
-    return FIELDS.with_random_fields(titles, np.random.default_rng(1))
+def compose_model(kind: str, *overrides: str, fields: Sequence[str] = ()) -> ModelConfig:
+    """Return a small architecture that uses these fields."""
+    used = f"model.fields.use=[{','.join(fields)}]"
+    own = "data.path=own.csv"  # models of the shipped titles have no fields
+    return compose_train(f"model={kind}", "model.dim=7", *SIZES[kind], *FEW_FEATURES, own, used, *overrides).model
+
+
+def with_random_fields(titles: list[str], seed: int = 1) -> Programmes:
+    """Return programmes with random fields, the same each time; about a third of each field is unknown."""
+    draw = np.random.default_rng(seed)
+
+    def some(values: Sequence[Any]) -> list[Any]:
+        return [values[place] if draw.random() < 0.7 else None for place in draw.integers(0, len(values), len(titles))]
+
+    columns = {
+        "channel": some(CHANNELS),
+        "minutes": some([0.0, 4.9, 5.0, 60.5, 1440.0]),
+        "description": some(TEXTS),
+        "sub_title": some(TEXTS),
+        "year": some([0, 1899, 1975, 2024, 99_999]),
+        "language": some(["de", "en_GB", "EN", "pt-BR"]),
+    }
+    return Programmes(titles, columns)
 
 
 def table_of(model: TrainedModel) -> torch.Tensor:
@@ -86,20 +118,23 @@ def centred(logits: Floats) -> Floats:
     return differences
 
 
-def rounding_errors(bundle: Bundle, titles: list[str]) -> Floats:
-    """Return a bound (titles,) on the change of logits by folding: half of the largest step for each feature.
+def rounding_errors(bundle: Bundle, programmes: Programmes) -> Floats:
+    """Return a bound (programmes,) on what folding may change a logit by: half of the largest step for each feature.
 
     A title has at most six features for each character. All may be rounded the same way, as in a title of one letter,
     and centring doubles the error.
     """
-    features = 6 * np.array([min(len(title), bundle.contents.characters.length) + 2 for title in titles])
+    length = bundle.contents.characters.length
+    features = 6 * np.array([min(len(title), length) + 2 for title in programmes.titles])
     bound: Floats = np.sqrt(features) * largest_step(bundle)
+    for name, bags in FieldEncoder(bundle.model.fields).encode(programmes).items():
+        bound += np.sqrt(bags.counts) * largest_step(bundle, field_prefix(name))
     return bound
 
 
-def largest_step(bundle: Bundle) -> float:
-    """Return the largest difference between neighbouring scores of a folded bundle."""
-    return float(bundle.weights[SCALES].max() * (LEVELS[127] - LEVELS[126]))
+def largest_step(bundle: Bundle, table: str = NGRAMS) -> float:
+    """Return the largest difference between neighbouring scores of a folded table."""
+    return float(bundle.weights[f"{table}{SCALES}"].max() * (LEVELS[127] - LEVELS[126]))
 
 
 @dataclass

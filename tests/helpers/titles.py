@@ -1,4 +1,4 @@
-"""Fifty titles of three categories, with tags, channels and durations, as tables."""
+"""Fifty titles of three categories, with tags and with what guides say beside them, as tables."""
 
 import csv
 from collections.abc import Sequence
@@ -6,7 +6,9 @@ from pathlib import Path
 
 from titleclf.config.schemas import ColumnsConfig
 
-COLUMNS = ColumnsConfig("title", "category", "lang", "und", channel=None, duration=None)
+COLUMNS = ColumnsConfig(
+    "title", "category", "lang", "und", "channel", "minutes", "description", "sub_title", "year", "kind"
+)
 
 # Twenty real titles each of two categories, ten of a third: enough to memorize in a second.
 SPORTS = """Match of the Day, Monday Night Football, Snooker World Championship, Tour de France, Ryder Cup Golf,
@@ -19,7 +21,13 @@ Newsround Report, News Hour, Business Report, Midday News, World Service News"""
 MUSIC = """Top of the Pops, Eurovision Song Contest, Later... with Jools Holland, MTV Unplugged, Jazz Club,
 The Old Grey Whistle Test, Opera Gala, Swan Lake Ballet, Country Songs, Proms Concert"""
 
-CHANNELS = {"Sports": ("sport.one", 100), "News": ("news.24", 15), "Music": ("music.tv", 60)}
+# What guides say about the titles of a category: channel, minutes, description, sub-title and year.
+FIELDS = {
+    "Sports": ("sport.one", "100", "All goals of the match, live from the stadium.", "The final", "2019"),
+    "News": ("news.24", "15", "Headlines and reports of the day.", "", "2024"),
+    "Music": ("music.tv", "60", "An orchestra plays songs.", "Live in concert", "1975"),
+}
+FIELDS_HEADER = ("title", "category", "lang", "channel", "minutes", "description", "sub_title", "year")
 
 
 def rows() -> list[tuple[str, str, str]]:
@@ -30,6 +38,11 @@ def rows() -> list[tuple[str, str, str]]:
         for category, titles in titles_by_category.items()
         for title in titles.split(",")
     ]
+
+
+def field_rows() -> list[tuple[str, ...]]:
+    """Return the fifty titles with their fields, as in FIELDS_HEADER."""
+    return [(title, category, lang, *FIELDS[category]) for title, category, lang in rows()]
 
 
 def tag_rows() -> list[tuple[str, str, str]]:

@@ -28,9 +28,17 @@ from titleclf.training.calibration import calibrate
 from titleclf.training.run import Run
 from titleclf.training.trained_model import TrainedModel
 
-SMALL = ("device=cpu", "model.dim=9", "training.epochs=3", "training.batch_size=7", "evaluate.robustness_titles=0")
+SMALL = (
+    "device=cpu",
+    "model.dim=9",
+    "training.epochs=3",
+    "training.batch_size=7",
+    "evaluate.robustness_titles=0",
+    "training.refit=false",
+)
 FEW_BUCKETS = "model.buckets=997"
-CONTEXT = ("data.columns.channel=channel", "data.columns.duration=duration", "context.min_titles=2")
+FEW_FEATURES = ("model.fields.text_buckets=4999", "model.fields.channel_buckets=1024")
+FIELDS = ("model.fields.use=[description,sub_title,channel,channel_kind,minutes,language,year]", *FEW_FEATURES)
 
 
 def composed(verb: str, *overrides: str) -> Any:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pyarrow
 import pytest
 from pyarrow import parquet
@@ -241,7 +242,10 @@ def test_every_error_is_one_line(data, run, tmp_path, refusal, here):
         ((text, out), f"{text} must be a Parquet file. Got: Parquet magic bytes not found"),
         ((data, out, "--column", "name"), f"{data / 'a.parquet'} must have the column name. Got id, title. Name the"),
         ((data, out, "--column", "id"), f"{data / 'a.parquet'} must have text in id. Got int64. Name the column"),
-        ((labelled, out), f"{labelled} must not have columns that are added. Got category, probability. Rename them."),
+        (
+            (labelled, out),
+            f"{labelled} must not have columns with the names that predictions get. Got category, probab",
+        ),
         ((data, full), f"{full} must be empty, or hold shards of the same data. Got other files. Name another folder."),
         ((data, text), f"{text} must be a folder. Got a file. Name another one."),
         (
@@ -251,44 +255,54 @@ def test_every_error_is_one_line(data, run, tmp_path, refusal, here):
     ]
     for arguments, sentence in cases:
         assert refusal(*arguments, *model).startswith(sentence)
-    assert refusal(data, out, "--model", empty).startswith(f"{empty} has no config.json.")
+    assert refusal(data, out, "--model", empty).startswith(
+        f"{empty} must be a folder with a model. Got no config.json there."
+    )
     assert not out.exists()
     assert here == []
 
 
-def test_a_model_with_fields_uses_the_columns_of_channels_and_durations(context_run, tmp_path, report, here):
-    channels, durations = ["sport.one", "news.24", None], [59, 15, None]
-    write(tmp_path / "a.parquet", ["Qwertz"] * 3, channel=channels, duration=durations)
+def test_a_model_uses_the_columns_of_its_fields(fields_run, tmp_path, report, here):
+    fields: dict[str, list[Any]] = {
+        "channel": ["sport.one", "news.24", None],
+        "minutes": [100, 15, None],
+        "description": ["All goals, live", None, ""],
+        "year": [None, 2024, None],
+    }
+    write(tmp_path / "a.parquet", ["Qwertz"] * 3, 7, **fields)
     write(tmp_path / "alone.parquet", ["Qwertz"])
     for name in ("a", "alone"):
-        report(tmp_path / f"{name}.parquet", tmp_path / name, "--model", context_run, "--precision", "0.8")
-    model = Classifier.load(context_run)
-    expected = model.predict(["Qwertz"] * 3, 1, model.thresholds_at(0.8), channels=channels, durations=durations)
+        report(tmp_path / f"{name}.parquet", tmp_path / name, "--model", fields_run, "--precision", "0.8")
+    model = Classifier.load(fields_run)
+    programmes = pd.DataFrame({"title": ["Qwertz"] * 3, **fields})
+    expected = model.predict(programmes, 1, model.thresholds_at(0.8))
     assert [prediction.category for prediction in expected[:2]] == ["Sports", "News"]
     found = predictions(tmp_path / "a")
     assert [row["category"] for row in found] == [prediction.category for prediction in expected]
     assert [row["probability"] for row in found] == pytest.approx([prediction.probability for prediction in expected])
     (alone,) = predictions(tmp_path / "alone")
-    assert (alone["category"], alone["probability"]) == (found[2]["category"], found[2]["probability"])
+    assert (alone["category"], alone["probability"]) == (found[2]["category"], pytest.approx(found[2]["probability"]))
     assert len(here) == 2
 
 
 @pytest.mark.parametrize(
     ("columns", "problem"),
     [
+        ({"minutes": [60, -5]}, "minutes must be minutes, 0 or more, or empty. Got -5. Write a number."),
+        ({"channel": [1, 2]}, "channel must be UTF-8 text. Got 1. Put it in quotes, or leave it empty."),
+        ({"year": ["1999", "soon"]}, "year must be a year, 0 or more, or empty. Got 'soon'. Write a number."),
         (
-            {"duration": [60, -5]},
-            "duration must be minutes, 0 or more, or empty. Got -5. Write the duration in minutes.",
+            {"description": [["a"], ["b"]]},
+            "description must be UTF-8 text. Got ['a']. Put it in quotes, or leave it empty.",
         ),
-        ({"channel": [1, 2]}, "channel must be text. Got 1. Put it in quotes."),
     ],
 )
 @pytest.mark.usefixtures("here")
-def test_an_invalid_channel_or_duration_is_refused(context_run, run, tmp_path, report, refusal, columns, problem):
+def test_an_invalid_field_is_refused(fields_run, run, tmp_path, report, refusal, columns, problem):
     path = write(tmp_path / "a.parquet", ["Qwertz", "Live"], **columns)
-    assert refusal(path, tmp_path / "out", "--model", context_run) == f"{path}, row group 0: {problem}"
+    assert refusal(path, tmp_path / "out", "--model", fields_run) == f"{path}, row group 0: {problem}"
     assert predictions(tmp_path / "out") == []
-    report(path, tmp_path / "other", "--model", run)  # which uses neither
+    report(path, tmp_path / "other", "--model", run)  # which uses none of them
 
 
 def test_a_damaged_block_ends_with_its_sentence(run, tmp_path, data):
@@ -337,5 +351,5 @@ def test_the_error_without_a_package_names_the_extra(monkeypatch, refusal, tmp_p
     for own in ("blocks", "worker"):
         monkeypatch.delitem(sys.modules, f"titleclf.predict.{own}", raising=False)
         monkeypatch.delattr(titleclf.predict, own, raising=False)
-    sentence = f"titleclf needs the extra ray. Got no module named {name}. Install it: "
-    assert refusal(tmp_path, tmp_path / "out") == f"{sentence}pip install 'titleclf[ray]'."
+    sentence = f"titleclf needs the extra ray. Got no module named {name}. Install it in the checkout: "
+    assert refusal(tmp_path, tmp_path / "out") == f"{sentence}pip install '.[ray]'."

@@ -1,15 +1,18 @@
 """Predictions of programmes, with few imports and little memory."""
 
+import math
 import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from tests.helpers.commands import one_line
 from tests.helpers.networks import TITLES
+from tests.helpers.titles import FIELDS, FIELDS_HEADER
 from titleclf.runtime import classifier as module
 from titleclf.runtime.arrays import Floats
 from titleclf.runtime.bundle.reader import read_bundle
@@ -19,15 +22,15 @@ from titleclf.runtime.errors import InputError
 from titleclf.runtime.network import LinearNetwork
 from titleclf.runtime.text.programmes import Programme, Programmes
 
-# Five programmes, of which a model that was trained on `context_run`'s data can't tell the first two apart.
-SAME: dict[str, Any] = {"channels": ["news.24", "news.24", "sport.one", "x", "y"], "durations": [14, 15, 15, None, 0.0]}
+# Five programmes, of which two are the same.
+SAME = Programmes(["a"] * 5, {"channel": ["news.24", "news.24", "x", None, "x"], "minutes": [15, 15, 15, None, 0.0]})
 
 
 def test_no_titles_have_no_probabilities_and_no_predictions(run):
     classifier = Classifier.load(run)
     assert classifier.probabilities(Programmes([])).shape == (0, 3)
     assert classifier.predict([]) == []
-    assert classifier.predict([], 2, channels=[], durations=[]) == []
+    assert classifier.predict(Programmes([], {"channel": []}), 2) == []
 
 
 def test_a_bundle_that_was_read_predicts_as_the_classifier_that_is_loaded(run):
@@ -38,7 +41,7 @@ def test_a_bundle_that_was_read_predicts_as_the_classifier_that_is_loaded(run):
 
 
 @pytest.mark.parametrize("top", [1, 2, 9])
-@pytest.mark.parametrize("model", ["run", "tags_run", "context_run"])
+@pytest.mark.parametrize("model", ["run", "tags_run", "fields_run"])
 def test_predictions_rank_the_probabilities(request, model, top):
     classifier = Classifier.load(request.getfixturevalue(model))
     thresholds = classifier.thresholds.default()
@@ -75,33 +78,68 @@ def test_titles_have_the_same_predictions_in_batches_of_any_size(run, monkeypatc
 # Fields
 
 
-def test_the_same_title_on_another_channel_may_have_another_category(context_run):
-    classifier = Classifier.load(context_run)
-    found = classifier.predict(["Qwertz"] * 4, channels=["sport.one", "news.24", "sport.one", None])
+def test_the_same_title_on_another_channel_may_have_another_category(fields_run):
+    classifier = Classifier.load(fields_run)
+    channels = ["sport.one", "news.24", "sport.one", None]
+    found = classifier.predict([Programme("Qwertz", channel) for channel in channels])
     assert [prediction.category for prediction in found[:3]] == ["Sports", "News", "Sports"]
-    assert found[3] == classifier.predict(["Qwertz"])[0]
-    by_length = classifier.predict(["Qwertz"] * 2, durations=[100, 15])
+    (alone,) = classifier.predict(["Qwertz"])
+    assert found[3].named == alone.named
+    assert found[3].probability == pytest.approx(alone.probability)
+    by_length = classifier.predict([Programme("Qwertz", minutes=100), Programme("Qwertz", minutes=15)])
     assert [prediction.category for prediction in by_length] == ["Sports", "News"]
 
 
-def test_programmes_are_predicted_as_lists_are(context_run):
-    classifier = Classifier.load(context_run)
-    rows = [Programme("Qwertz", "sport.one"), Programme("Qwertz", None, 15), Programme("Qwertz")]
-    lists: dict[str, Any] = {"channels": ["sport.one", None, None], "durations": [None, 15, None]}
-    assert classifier.predict_programmes(Programmes.of(rows), 2) == classifier.predict(["Qwertz"] * 3, 2, **lists)
+@pytest.mark.parametrize("field", ["channel", "minutes", "description", "sub_title", "year"])
+def test_each_field_speaks_for_its_category(fields_run, field):
+    classifier = Classifier.load(fields_run)
+    column = FIELDS_HEADER.index(field) - 3
+    for category, values in FIELDS.items():
+        (alone, programme) = classifier.logits(
+            Programmes.checked(["Qwertz", {"title": "Qwertz", field: values[column]}])
+        )
+        place = classifier.categories.index(category)
+        if values[column]:
+            assert (programme - alone)[place] == (programme - alone).max() > 0
 
 
-def test_programmes_that_lack_a_field_have_thresholds_of_their_own(context_run):
-    classifier = Classifier.load(context_run)
-    for_all_fields, for_others = classifier.thresholds_at(0.9)
-    assert np.array_equal(for_all_fields, classifier.thresholds.at(0.9))
+def test_programmes_are_predicted_however_they_are_passed(fields_run):
+    classifier = Classifier.load(fields_run)
+    rows = [Programme("Qwertz", "sport.one"), Programme("Qwertz", None, 15.0), Programme("Qwertz")]
+    expected = classifier.predict_programmes(Programmes.of(rows), 2)
+    mappings = [{"title": "Qwertz", "channel": " sport.one ", "other": 5}, {"title": "Qwertz", "minutes": "15"}]
+    nothing = {"title": "Qwertz", "channel": None, "minutes": math.nan, "description": " "}
+    frame = pd.DataFrame(rows).assign(more=[1, 2, 3])
+    for programmes in (
+        rows,
+        tuple(rows),
+        iter(rows),
+        Programmes.of(rows),
+        [*mappings, nothing],
+        [rows[0], mappings[1], "Qwertz"],
+        frame,
+        frame[["minutes", "channel", "title"]],
+    ):
+        assert classifier.predict(programmes, 2) == expected
+
+
+def test_the_names_of_languages_have_no_country(fields_run):
+    classifier = Classifier.load(fields_run)
+    languages = [Programme("Qwertz", language=language) for language in ("de", "DE", "de-AT", "de_CH")]
+    assert len({prediction.candidates for prediction in classifier.predict(languages, 3)}) == 1
+
+
+def test_titles_alone_have_thresholds_of_their_own(fields_run):
+    classifier = Classifier.load(fields_run)
+    with_fields, for_titles = classifier.thresholds_at(0.9)
+    assert np.array_equal(with_fields, classifier.thresholds.at(0.9))
     title_thresholds = classifier.contents.title_thresholds
     assert title_thresholds is not None
-    assert np.array_equal(for_others, title_thresholds.at(0.9))
+    assert np.array_equal(for_titles, title_thresholds.at(0.9))
     apart = np.stack([np.zeros(3), np.full(3, 1.1)])  # all are named, or none
-    fields: dict[str, Any] = {"channels": ["news.24", "news.24", "x", None], "durations": [15, None, 15, 15]}
-    found = classifier.predict(["Qwertz"] * 4, 1, apart, **fields)
-    assert [prediction.category is not None for prediction in found] == [True, False, False, False]
+    rows = [Programme("Qwertz", "x"), Programme("Qwertz", minutes=15), Programme("Qwertz"), Programme("Qwertz", year=0)]
+    found = classifier.predict(rows, 1, apart)
+    assert [prediction.category is not None for prediction in found] == [True, True, False, True]
     assert classifier.predict(["Qwertz"], 3, apart)[0].named == ()
     assert classifier.predict(["Qwertz"], 1, 0.0)[0].named
 
@@ -124,7 +162,7 @@ class Recording:
     """A network that keeps the batches that it was given."""
 
     def __init__(self, network: LinearNetwork) -> None:
-        self.network, self.batch_size = network, network.batch_size
+        self.network, self.model, self.batch_size = network, network.model, network.batch_size
         self.batches: list[Programmes] = []
 
     def logits(self, programmes: Programmes) -> Floats:
@@ -132,44 +170,46 @@ class Recording:
         return self.network.logits(programmes)
 
 
-def test_what_is_the_same_input_to_the_network_is_predicted_once(context_run):
-    classifier = Classifier.load(context_run)
-    fields = classifier.contents.fields
-    assert fields is not None
+def test_the_same_programmes_are_predicted_once(fields_run):
+    classifier = Classifier.load(fields_run)
     network = Recording(classifier.network)
-    found = Classifier(classifier.contents, network).predict(["a"] * 5, **SAME)
+    found = Classifier(classifier.contents, network).predict(SAME)
     (batch,) = network.batches
-    assert batch.titles == ["a"] * 4
-    ids = fields.ids(batch)
-    assert ids is not None
-    assert ids.tolist() == [[2, 3], [3, 3], [0, 0], [0, 1]]
-    for prediction, channel, minutes in zip(found, *SAME.values(), strict=True):
-        (alone,) = classifier.predict(["a"], channels=[channel], durations=[minutes])
+    assert list(batch) == [SAME[row] for row in (0, 2, 3, 4)]
+    for prediction, programme in zip(found, SAME, strict=True):
+        (alone,) = classifier.predict([programme])
         assert prediction.named == alone.named
         assert prediction.probability == pytest.approx(alone.probability)
 
 
 def test_a_model_without_fields_ignores_them(run):
     classifier = Classifier.load(run)
-    assert classifier.contents.fields is None
-    assert classifier.predict(["Qwertz"], channels=["news.24"], durations=[5]) == classifier.predict(["Qwertz"])
+    assert classifier.columns == set()
+    assert classifier.predict([Programme("Qwertz", "news.24", 5)]) == classifier.predict(["Qwertz"])
     network = Recording(classifier.network)
-    Classifier(classifier.contents, network).predict(["a"] * 5, **SAME)
+    Classifier(classifier.contents, network).predict(SAME)
     assert network.batches == [Programmes(["a"])]
 
 
 @pytest.mark.parametrize(
-    ("fields", "sentence"),
+    ("programme", "sentence"),
     [
-        ({"channels": ["a"]}, "channels must be as many as titles. Got 1 for 2. Pass None for unknown ones."),
-        ({"durations": [1, True]}, "durations must be minutes, 0 or more. Got True. Pass None for unknown ones."),
+        (5, "programmes[1] must be a title, or a programme with a title. Got 5. Pass text."),
+        (
+            {"title": "a", "minutes": True},
+            "programmes[1]: minutes must be minutes, 0 or more, or empty. Got True. Write a number.",
+        ),
+        (
+            {"title": "a", "channel": 5},
+            "programmes[1]: channel must be UTF-8 text. Got 5. Put it in quotes, or leave it empty.",
+        ),
     ],
 )
-def test_invalid_fields_are_refused_by_every_model(run, context_run, fields, sentence):
-    for folder in (run, context_run):
+def test_invalid_programmes_are_refused_by_every_model(run, fields_run, programme, sentence):
+    for folder in (run, fields_run):
         with pytest.raises(InputError) as caught:
-            Classifier.load(folder).predict(["a", "b"], **fields)
-        assert str(caught.value) == sentence
+            Classifier.load(folder).predict(["a", programme])
+        assert one_line(str(caught.value)) == sentence
 
 
 # Imports and memory

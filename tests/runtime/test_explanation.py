@@ -12,7 +12,7 @@ import pytest
 
 from tests.helpers.commands import one_line
 from tests.helpers.explanations import TITLES, assert_adds_up, explained
-from tests.helpers.networks import MODEL, folded, table_of, with_network, written
+from tests.helpers.networks import MODEL, folded, table_of, with_network, with_random_fields, written
 from tests.helpers.titles import write_csv
 from titleclf.predict import __main__ as module
 from titleclf.predict.output import coloured
@@ -76,20 +76,56 @@ def test_terms_of_a_tag_add_up_to_its_own_logit(tags_run):
 
 
 @pytest.mark.parametrize("is_folded", [False, True])
-def test_contributions_of_channel_and_duration_are_terms_too(context_run, is_folded):
-    model = load_trained(context_run)
+def test_contributions_of_fields_are_terms_too(fields_run, is_folded):
+    model = load_trained(fields_run)
     classifier = classifier_of(folded(model) if is_folded else bundle_of(model))
-    programme = Programme("Snooker", "sport.one", 100)
+    programme = Programme("Snooker", "sport.one", 100, "All goals live.", "", 2019, "en")
     logits = classifier.logits(Programmes.of([programme]))[0]
     explanation = explain(classifier, programme)
     assert explanation is not None
-    assert set(explanation.fields) == {"channel", "duration"}
+    assert set(explanation.fields) == {"channel", "channel_kind", "minutes", "description", "year", "language"}
     assert explanation.fields["channel"] > 0
     assert explanation.lead == pytest.approx(logits.max() - logits.mean(), abs=1e-3)
     assert explained(classifier, "Snooker").fields == {}
+    nothing_known = explain(classifier, Programme("Snooker", "", description="Qqqq xxxx", sub_title="!?"))
+    assert nothing_known is not None
+    assert nothing_known.fields == {}
     channel_alone = explain(classifier, Programme("Snooker", "sport.one"))
     assert channel_alone is not None
-    assert channel_alone.fields == {"channel": pytest.approx(explanation.fields["channel"])}
+    of_channel = ("channel", "channel_kind")
+    assert channel_alone.fields == {name: pytest.approx(explanation.fields[name]) for name in of_channel}
+
+
+@pytest.mark.parametrize("is_folded", [False, True])
+def test_words_add_up_to_the_contribution_of_their_field(fields_run, is_folded):
+    model = load_trained(fields_run)
+    classifier = classifier_of(folded(model) if is_folded else bundle_of(model))
+    for programme in with_random_fields(["Snooker", "a", "日本"] * 9):
+        for category in range(len(classifier.categories)):
+            explanation = explain(classifier, programme, category)
+            assert explanation is not None
+            texts = {"description": programme.description, "sub_title": programme.sub_title}
+            expected = {name for name, text in texts.items() if re.search(r"\w", text or "")}
+            assert set(explanation.words) == expected
+            for name, words in explanation.words.items():
+                contributions = [word.contribution for word in words]
+                assert sum(contributions) == pytest.approx(explanation.fields.get(name, 0), abs=1e-4)
+                assert contributions == sorted(contributions, reverse=True)
+                assert len({word.text for word in words}) == len(words)
+
+
+def test_words_are_shown_as_the_model_reads_them(fields_run):
+    classifier = Classifier.load(fields_run)
+    sports = classifier.categories.index("Sports")
+    explanation = explain(classifier, Programme("Qwertz", description="All GOALS, all goals"), sports)
+    assert explanation is not None
+    contributions = {word.text: word.contribution for word in explanation.words["description"]}
+    assert contributions.keys() == {"all", "goals", "_all", "all_", "_goa", "goal", "oals", "als_"}
+    assert contributions["goals"] > 0
+    cut = "word " * 60  # 300 characters, all that is read
+    long = explain(classifier, Programme("Qwertz", description=f"{cut}goals"), sports)
+    assert long is not None
+    assert {word.text for word in long.words["description"]} == {"word", "_wor", "ord_"}
 
 
 def test_by_default_the_best_category_is_explained(run):
@@ -198,10 +234,11 @@ def test_json_lines_have_all_terms(monkeypatch, capsys, request, model):
     for prediction, title in zip(predictions, TITLES, strict=True):
         assert list(prediction)[-1] == "explanation"
         found, known = prediction["explanation"], explained(classifier, title)
-        assert list(found) == ["category", "bias", "memory", "characters", "ngrams"]
+        assert list(found) == ["category", "bias", "memory", "characters", "ngrams", "words"]
         assert found["category"] == prediction["top"][0]["category"] == known.category
         assert found["bias"] == round(known.bias, 4)
         assert found["characters"] == [[char, round(value, 4)] for char, value in known.characters]
+        assert found["words"] == {}
         assert [list(piece) for piece in found["ngrams"]] == [["text", "place", "contribution"]] * len(known.ngrams)
         assert (found["memory"] is None) == (known.memory is None)
         if known.memory:
@@ -211,13 +248,29 @@ def test_json_lines_have_all_terms(monkeypatch, capsys, request, model):
     assert empty["explanation"] is None
 
 
-def test_explanations_name_channel_and_duration(monkeypatch, capsys, context_run, tmp_path):
-    path = write_csv(tmp_path / "a.csv", [("Qwertz", "sport.one", "100")], ("title", "channel", "duration"))
+def test_explanations_name_fields(monkeypatch, capsys, fields_run, tmp_path):
+    path = write_csv(tmp_path / "a.csv", [("Qwertz", "sport.one", "100")], ("title", "channel", "minutes"))
     capsys.readouterr()
-    arguments = ("--model", context_run, "--input", path)
+    arguments = ("--model", fields_run, "--input", path)
     assert "channel +" in printed(monkeypatch, capsys, *arguments)
     explanation = json.loads(printed(monkeypatch, capsys, *arguments, "--format", "jsonl"))["explanation"]
-    assert list(explanation) == ["category", "bias", "channel", "duration", "memory", "characters", "ngrams"]
+    fields = ["channel", "channel_kind", "minutes"]
+    assert list(explanation) == ["category", "bias", *fields, "memory", "characters", "ngrams", "words"]
+    assert explanation["words"] == {}
+
+
+def test_explanations_name_the_strongest_words_of_texts(monkeypatch, capsys, fields_run, tmp_path):
+    path = write_csv(tmp_path / "a.csv", [("Qwertz", "All goals of the match")], ("title", "description"))
+    capsys.readouterr()
+    arguments = ("--model", fields_run, "--input", path)
+    (line,) = re.findall(r"^ +description: (.*)$", printed(monkeypatch, capsys, *arguments), re.MULTILINE)
+    explanation = json.loads(printed(monkeypatch, capsys, *arguments, "--format", "jsonl"))["explanation"]
+    words = dict(explanation["words"]["description"])
+    assert sum(words.values()) == pytest.approx(explanation["description"], abs=1e-2)
+    strongest = sorted(words, key=lambda text: -abs(words[text]))[:5]
+    shown = re.findall(r'"([^"]+)" ([+-][\d.]+)', line)
+    assert sorted(text for text, _ in shown) == sorted(strongest)
+    assert [float(value) for _, value in shown] == sorted((float(value) for _, value in shown), reverse=True)
 
 
 def test_nothing_is_explained_without_the_option(monkeypatch, capsys, run):

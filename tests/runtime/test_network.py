@@ -14,7 +14,9 @@ from tests.helpers.networks import (
     UnknownConfig,
     UnknownNgramConfig,
     centred,
+    compose_model,
     folded,
+    largest_step,
     rounding_errors,
     table_of,
     unknown_model,
@@ -22,19 +24,21 @@ from tests.helpers.networks import (
     with_random_fields,
     written,
 )
-from tests.helpers.training import compose_train
 from titleclf.runtime.architecture import known_model
 from titleclf.runtime.arrays import Floats
+from titleclf.runtime.bundle.contents import Bundle
+from titleclf.runtime.bundle.folding import field_prefix
 from titleclf.runtime.bundle.packing import SCALE, TABLE
 from titleclf.runtime.bundle.reader import shapes_of
-from titleclf.runtime.choices import Combine, MemoryKind, Positions, Task
+from titleclf.runtime.choices import Combine, Field, MemoryKind, Positions, Task
 from titleclf.runtime.classifier import Classifier, classifier_of
 from titleclf.runtime.errors import InputError
 from titleclf.runtime.folded_network import FoldedNetwork
 from titleclf.runtime.network import Network, NumpyNetwork, codes_of, logits_of
 from titleclf.runtime.onnx_network import OnnxNetwork, parse_onnx
 from titleclf.runtime.text.characters import Characters
-from titleclf.runtime.text.programmes import Programme, Programmes
+from titleclf.runtime.text.fields import FieldEncoder
+from titleclf.runtime.text.programmes import COLUMNS, Programme, Programmes
 from titleclf.training.network import TorchNetwork, encoder_of
 from titleclf.training.onnx_graph import onnx_model
 from titleclf.training.positions import alternating, sinusoidal
@@ -117,7 +121,7 @@ class Implementations:
     numpy: NumpyNetwork
     folded: FoldedNetwork
     onnx: OnnxNetwork
-    rounding: Floats  # (titles,): a bound on the rounding errors of the folded one
+    bundle: Bundle  # of the folded one
 
     @classmethod
     def of(cls, model: TrainedModel) -> "Implementations":
@@ -125,24 +129,28 @@ class Implementations:
         assert isinstance(in_numpy, NumpyNetwork)
         assert isinstance(in_eight_bits, FoldedNetwork)
         contents, onnx = parse_onnx(onnx_model(bundle_of(model)).SerializeToString(), "model.onnx")
-        assert contents.fields == model.contents.fields
-        return cls(model.network, in_numpy, in_eight_bits, onnx, rounding_errors(folded(model), TITLES))
+        assert contents.title_thresholds == model.contents.title_thresholds
+        return cls(model.network, in_numpy, in_eight_bits, onnx, folded(model))
 
     def __iter__(self):
         return iter((self.torch, self.numpy, self.folded, self.onnx))
 
 
-CHANNELS_ALONE = Programmes(TITLES, [None, "news.24", "sport.one", "no such channel"] * 2 + ["news.24"] * 3)
-BARE = {"titles": PROGRAMMES, "unknown fields": Programmes(TITLES, ["no such channel"] * 11, [None] * 11)}
+NOTHING = [None] * len(TITLES)
+BARE = {
+    "titles": PROGRAMMES,
+    "empty fields": Programmes(TITLES, dict.fromkeys(COLUMNS, NOTHING)),
+    "fields without features": Programmes(TITLES, {"description": ["", "!?", " \n", *NOTHING[3:]]}),
+}
 WITH_FIELDS = {
-    "fields": with_random_fields(TITLES),
-    "channels": CHANNELS_ALONE,
-    "durations": Programmes(TITLES, None, [0, 4.9, 5, 60.5, 1440, None] + [15] * 5),
+    **{f"random fields {seed}": with_random_fields(TITLES, seed) for seed in range(1, 4)},
+    **{f"{name} alone": with_random_fields(TITLES).only([name]) for name in COLUMNS},
+    "fields of one": Programmes(TITLES, {"description": [*NOTHING[1:], "word"], "year": [1999, *NOTHING[1:]]}),
 }
 
 
 @pytest.mark.parametrize("programmes", [*BARE, *WITH_FIELDS])
-@pytest.mark.parametrize(("task", "fields"), [("run", None), ("run", FIELDS), ("tags_run", None), ("tags_run", FIELDS)])
+@pytest.mark.parametrize(("task", "fields"), [("run", ()), ("run", FIELDS), ("tags_run", ()), ("tags_run", FIELDS)])
 def test_all_four_implementations_agree_with_and_without_fields(request, task, fields, programmes):
     model = with_network(request.getfixturevalue(task), "ngram", fields=fields)
     networks = Implementations.of(model)
@@ -154,12 +162,14 @@ def test_all_four_implementations_agree_with_and_without_fields(request, task, f
     differences: Floats = networks.folded.logits(rows) - expected
     if model.task is Task.single:
         differences = centred(differences)
-    assert (np.abs(differences).max(axis=1) <= networks.rounding).all()
+    assert (np.abs(differences).max(axis=1) <= rounding_errors(networks.bundle, rows)).all()
     for network in networks:
         in_turn = np.concatenate([network.logits(rows[row : row + 1]) for row in range(len(rows))])
         assert np.abs(in_turn - network.logits(rows)).max() < 1e-4
+        if network is networks.folded:
+            assert np.array_equal(in_turn, network.logits(rows))
         bare = network.logits(PROGRAMMES)
-        if fields is None or programmes in BARE:
+        if not fields or programmes in BARE:
             assert np.array_equal(network.logits(rows), bare)
         else:
             assert np.abs(network.logits(rows) - bare).max() > 0.1
@@ -171,43 +181,70 @@ def test_every_network_computes_fields_in_numpy_and_onnx_as_in_torch(run, tmp_pa
     model = with_network(run, kind, f"model.hidden={hidden}", fields=FIELDS)
     programmes = with_random_fields(TITLES)
     trained, classifier = load_trained(written(model, tmp_path)), Classifier.load(tmp_path / "written")
-    assert trained.contents.fields == classifier.contents.fields == FIELDS
+    assert trained.columns == classifier.columns == set(COLUMNS)
     expected = model.network.logits(programmes)
     assert np.array_equal(trained.network.logits(programmes), expected)
     assert np.abs(classifier.network.logits(programmes) - expected).max() < 1e-4
     assert np.abs(model.network.logits(PROGRAMMES) - expected).max() > 0.1
-    contents, onnx = parse_onnx(onnx_model(bundle_of(model)).SerializeToString(), "model.onnx")
-    assert contents.fields == FIELDS
+    _, onnx = parse_onnx(onnx_model(bundle_of(model)).SerializeToString(), "model.onnx")
     assert np.abs(onnx.logits(programmes) - expected).max() < 1e-4
     assert np.abs(onnx.logits(PROGRAMMES) - model.network.logits(PROGRAMMES)).max() < 1e-4
+
+
+@pytest.mark.parametrize("fields", [("channel",), ("minutes", "description"), ("year", "sub_title", "language")])
+def test_a_network_reads_no_other_fields_than_it_uses(run, fields):
+    networks = Implementations.of(with_network(run, "ngram", fields=fields))
+    programmes = with_random_fields(TITLES)
+    for network in networks:
+        assert np.array_equal(network.logits(programmes), network.logits(programmes.only(fields)))
+        assert np.abs(network.logits(programmes) - network.logits(PROGRAMMES)).max() > 0.1
 
 
 def test_a_folded_network_adds_for_fields_what_the_network_adds(run):
     networks = Implementations.of(with_network(run, "ngram", fields=FIELDS))
     programmes = with_random_fields(TITLES)
-    added, expected = (
-        network.logits(programmes) - network.logits(PROGRAMMES) for network in (networks.folded, networks.numpy)
-    )
-    assert np.abs(centred(added) - centred(expected)).max() < 1e-4
-    alone = [networks.folded.logits(Programmes.of([programme]))[0] for programme in programmes]
-    assert np.array_equal(np.array(alone), networks.folded.logits(programmes))
+    exact, rounded = networks.numpy.field_logits(programmes), networks.folded.field_logits(programmes)
+    assert set(exact) == set(rounded) == set(FIELDS)
+    for name, bags in networks.numpy.encoder.encode(programmes).items():
+        errors = np.abs(centred(rounded[name]) - centred(exact[name])).max(axis=1)
+        bound = largest_step(networks.bundle, field_prefix(name)) * np.sqrt(bags.counts)
+        assert (errors <= bound + 1e-5).all()
+    for network in (networks.numpy, networks.folded):
+        added = sum(network.field_logits(programmes).values())
+        assert np.abs(network.logits(programmes) - network.logits(PROGRAMMES) - added).max() < 1e-4
 
 
-def test_unknown_fields_add_nothing(run):
+def test_folded_networks_give_programmes_with_fields_the_same_bits_in_any_batch_cold_and_warm(run):
+    bundle = folded(with_network(run, "ngram", fields=FIELDS))
+    programmes = with_random_fields([*TITLES, *(f"Title {number}" for number in range(3000))])
+    together = logits_of(classifier_of(bundle).network, programmes)
+    cold, warm = classifier_of(bundle).network, classifier_of(bundle).network
+    assert isinstance(warm, FoldedNetwork)
+    for name, table in warm.fields.items():
+        assert table.table.any() == (name != Field.channel_kind or table.scores.any())
+    for network in (cold, warm):
+        alone = np.concatenate([network.logits(programmes[row : row + 1]) for row in range(50)])
+        assert np.array_equal(alone, together[:50])
+        assert np.array_equal(logits_of(network, programmes[50:]), together[50:])
+
+
+def test_missing_fields_add_nothing(run):
     model = with_network(run, "ngram", fields=FIELDS)
-    unknown = Programmes.of([Programme("a"), Programme("b", "no such channel")])
-    for classifier in (model, classifier_of(bundle_of(model))):
+    unknown = Programmes.of([Programme("a"), Programme("b", None, None, "", "...")])
+    for classifier in (model, classifier_of(bundle_of(model)), classifier_of(folded(model))):
         assert np.array_equal(classifier.logits(unknown), classifier.logits(Programmes(["a", "b"])))
 
 
-def test_only_programmes_with_fields_have_their_ids_among_the_inputs_of_a_network_with_fields(run):
-    plain, with_fields = (with_network(run, "ngram", fields=fields).network for fields in (None, FIELDS))
+def test_only_programmes_with_fields_have_their_features_among_the_inputs_of_a_network_with_fields(run):
+    plain, with_fields = (with_network(run, "ngram", fields=fields).network for fields in ((), FIELDS))
     programmes = with_random_fields(TITLES)
-    assert plain.inputs(programmes).field_ids is None
-    assert with_fields.inputs(PROGRAMMES).field_ids is None
-    ids = with_fields.inputs(programmes).field_ids
-    assert ids is not None
-    assert ids.tolist() == np.asarray(FIELDS.ids(programmes)).tolist()
+    assert plain.inputs(programmes).fields == {}
+    assert with_fields.inputs(PROGRAMMES).fields == {}
+    inputs, bags = with_fields.inputs(programmes).fields, with_fields.field_encoder.encode(programmes)
+    assert set(inputs) == set(bags) == set(FIELDS)
+    for name, (buckets, counts) in bags.items():
+        assert inputs[name].buckets.tolist() == buckets.tolist()
+        assert inputs[name].counts.tolist() == counts.tolist()
 
 
 def test_more_programmes_than_a_batch_have_the_logits_that_they_have_in_one(run):
@@ -215,7 +252,7 @@ def test_more_programmes_than_a_batch_have_the_logits_that_they_have_in_one(run)
         batch_size = 3
 
         def __init__(self, network: Network) -> None:
-            self.network = network
+            self.network, self.model = network, network.model
             self.batches: list[int] = []
 
         def logits(self, programmes: Programmes) -> Floats:
@@ -231,14 +268,12 @@ def test_more_programmes_than_a_batch_have_the_logits_that_they_have_in_one(run)
 
 @pytest.mark.parametrize("positions", list(Positions))
 @pytest.mark.parametrize("hidden", [0, 13])
-@pytest.mark.parametrize("fields", [None, FIELDS])
+@pytest.mark.parametrize("fields", [(), ("channel",), FIELDS])
 @pytest.mark.parametrize("kind", list(SIZES))
 def test_the_expected_shapes_are_those_of_the_network(kind, fields, hidden, positions):
-    model = compose_train(
-        f"model={kind}", "model.dim=7", *SIZES[kind], f"model.hidden={hidden}", f"model.positions={positions}"
-    ).model
-    state = TorchNetwork(model, CHARACTERS, 3, fields).state_dict()
-    assert shapes_of(model, CHARACTERS, 3, fields) == {name: tuple(tensor.shape) for name, tensor in state.items()}
+    model = compose_model(kind, f"model.hidden={hidden}", f"model.positions={positions}", fields=fields)
+    state = TorchNetwork(model, CHARACTERS, 3).state_dict()
+    assert shapes_of(model, CHARACTERS, 3) == {name: tuple(tensor.shape) for name, tensor in state.items()}
 
 
 @pytest.mark.parametrize("dim", [1, 7, 12])
@@ -259,7 +294,7 @@ def test_no_implementation_computes_an_unknown_model_as_another_one(run, config)
     implementations = [
         lambda: known_model(model),
         lambda: encoder_of(model, CHARACTERS),
-        lambda: NumpyNetwork.of(model, in_floats.weights, CHARACTERS, None).logits(PROGRAMMES),
+        lambda: NumpyNetwork.of(model, in_floats.weights, CHARACTERS, FieldEncoder(model.fields)).logits(PROGRAMMES),
         lambda: classifier_of(in_floats),
         lambda: classifier_of(in_eight_bits),
         lambda: onnx_model(in_floats),

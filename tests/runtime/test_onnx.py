@@ -34,7 +34,7 @@ from titleclf.training.onnx_graph import onnx_model
 from titleclf.training.quantization import quantize_weights
 from titleclf.training.trained_model import TrainedModel, bundle_of, load_trained
 
-LACK = "titleclf needs the extra onnx. Got no module named {}. Install it: pip install 'titleclf[onnx]'."
+LACK = "titleclf needs the extra onnx. Got no module named {}. Install it in the checkout: pip install '.[onnx]'."
 
 
 def checked(bundle: Bundle) -> onnx.ModelProto:
@@ -98,7 +98,7 @@ def test_a_table_of_integers_stays_one(run, dim, to_nibbles, kind):
 
 
 @pytest.mark.parametrize("kind", list(SIZES))
-@pytest.mark.parametrize("fields", [None, FIELDS])
+@pytest.mark.parametrize("fields", [(), ("channel",), FIELDS])
 def test_its_inputs_are_ids_in_batches_of_any_size(run, kind, fields):
     graph = checked(bundle_of(with_network(run, kind, fields=fields))).graph
     sizes = {
@@ -106,8 +106,8 @@ def test_its_inputs_are_ids_in_batches_of_any_size(run, kind, fields):
         for value in [*graph.input, *graph.output]
     }
     ngrams = {"ngrams": ["batch", "most"]} if kind == "ngram" else {}
-    ids_of_fields = {} if fields is None else {"channels": ["batch"], "durations": ["batch"]}
-    assert sizes == {"ids": ["batch", "length"], **ngrams, **ids_of_fields, "logits": ["batch", 3]}
+    of_fields = {str(name): ["batch", f"most of {name}"] for name in fields}
+    assert sizes == {"ids": ["batch", "length"], **ngrams, **of_fields, "logits": ["batch", 3]}
 
 
 def test_the_network_can_be_run_on_ids_without_titleclf(run):
@@ -132,16 +132,17 @@ def test_the_metadata_hold_all_that_prediction_needs(run, tmp_path):
     assert {name: metadata[name] for name in shared} == {name: config[name] for name in shared}
     assert metadata["characters"] == json.loads((folder / "characters.json").read_text())
     assert {"orders", "buckets", "across_words"} < set(metadata["model"])
-    assert set(metadata) == {*shared, "characters"}
+    assert set(metadata) == {*shared, "characters", "alone", "kinds", "kind_temperature"}
+    assert (metadata["alone"], metadata["kinds"]) == (None, [])
 
 
-def test_the_metadata_of_a_network_with_fields_hold_these_too(context_run, tmp_path):
-    model = load_trained(context_run)
+def test_the_metadata_of_a_network_with_fields_hold_these_too(fields_run, tmp_path):
+    model = load_trained(fields_run)
     (metadata,) = (json.loads(entry.value) for entry in checked(bundle_of(model)).metadata_props)
     config = json.loads((written(model, tmp_path) / "config.json").read_text())
-    assert {name: metadata[name] for name in ("contexts", "alone")} == {
-        name: config[name] for name in ("contexts", "alone")
-    }
+    assert metadata["alone"] == config["alone"] is not None
+    assert metadata["model"]["fields"] == config["model"]["fields"]
+    assert metadata["model"]["fields"]["use"] == list(FIELDS)
     contents, _ = parse_onnx(onnx_model(bundle_of(model)).SerializeToString(), "model.onnx")
     assert contents == replace(model.contents, memory=None)
 
@@ -205,6 +206,7 @@ def with_metadata(text: str) -> Callable[[bytes], bytes]:
     [
         (lambda _: b"nonsense", " must be a whole ONNX file. Got: [ONNXRuntimeError] : 7 : INVALID_PROTOBUF"),
         (lambda _: b"", " must be a whole ONNX file. Got: [ONNXRuntimeError] : 2 : INVALID_ARGUMENT : No graph was"),
+        (lambda _: b"title\nHeat\n", " must be a whole ONNX file. Got: [ONNXRuntimeError] : 7 : INVALID_PROTOBUF"),
         (lambda content: content[:-900], " must be a whole ONNX file. Got: [ONNXRuntimeError] : "),
         (lambda content: content.replace(b"ReduceSum", b"ReduceTum"), " must be a whole ONNX file. Got: [ONNXRuntime"),
         (lambda _: foreign(), " must be a network of titleclf. Got another one. Export one with format=onnx."),
@@ -212,7 +214,7 @@ def with_metadata(text: str) -> Callable[[bytes], bytes]:
         (with_metadata("[]"), ": metadata must be a mapping. Got []."),
         (
             with_metadata("{}"),
-            ": metadata must have the keys alone, categories, characters, contexts, facts, model, task,",
+            ": metadata must have the keys alone, categories, characters, facts, kind_temperature, kinds, model, task,",
         ),
     ],
 )

@@ -79,9 +79,9 @@ def changed(orders: list[int], *, across_words: bool, casefold: bool, boundary: 
     """Return the shipped network with 997 of its buckets, and with other n-grams and characters."""
     network = shipped_network()
     model = replace(network.model, orders=orders, across_words=across_words, buckets=997)
-    rows = np.append(np.arange(997) * 3, len(network.scores)).astype(np.int32)
+    rows = np.append(np.arange(997) * 3, len(network.ngrams.scores)).astype(np.int32)
     vocabulary = Characters(network.vocabulary.known, casefold, boundary, network.vocabulary.length)
-    return replace(network, model=model, rows=rows, vocabulary=vocabulary)
+    return replace(network, model=model, ngrams=replace(network.ngrams, rows=rows), vocabulary=vocabulary)
 
 
 @pytest.mark.parametrize("across_words", [True, False])
@@ -109,11 +109,13 @@ def test_logits_of_the_shipped_model_are_the_same_in_batches_and_alone(pure):
 def test_buckets_without_a_row_add_nothing_in_both(pure):
     def compute() -> Floats:
         network = shipped_network()
-        third = slice(0, len(network.scores), 3)
-        scores, coarse = network.scores[third].copy(), network.coarse[third].copy()
-        rows = np.full(len(network.rows), len(scores), dtype=np.int32)
+        table = network.ngrams
+        third = slice(0, len(table.scores), 3)
+        scores, coarse = table.scores[third].copy(), table.coarse[third].copy()
+        rows = np.full(len(table.rows), len(scores), dtype=np.int32)
         rows[:-1][third] = np.arange(len(scores))
-        return replace(network, scores=scores, coarse=coarse, rows=rows).logits(Programmes(TITLES))
+        ngrams = replace(table, scores=scores, coarse=coarse, rows=rows)
+        return replace(network, ngrams=ngrams).logits(Programmes(TITLES))
 
     assert np.array_equal(compute(), pure(compute))
 

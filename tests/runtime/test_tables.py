@@ -53,18 +53,19 @@ def test_a_byte_order_mark_and_windows_line_ends_are_accepted(tmp_path):
 
 def test_bad_rows_have_a_line_and_a_problem_and_reading_continues(tmp_path):
     path = tmp_path / "a.csv"
-    path.write_text("title,category\nA,B,C\nTatort,Film\n")
-    ragged, fine = read_records(path, ["title"])
+    path.write_text("title,category\nA,B,C\nA\nTatort,Film\n")
+    ragged, short, fine = read_records(path, ["title"])
     assert ragged.line == 2
-    assert ragged.problem == "must have 2 columns. Got 3. Quote cells that contain the delimiter."
+    assert ragged.problem == "must have 2 cells, like the first line. Got 3. Quote cells that contain the delimiter."
+    assert short.problem == "must have 2 cells, like the first line. Got 1. Add the missing cells."
     assert fine.problem is None
     path = tmp_path / "a.jsonl"
     path.write_text('{"title": "A"}\n[1]\n{"name": "B"}\nnonsense\n')
     problems = [record.problem or "" for record in read_records(path, ["title"])]
     assert problems[0] == ""
     assert problems[1] == problems[2].replace('{"name": "B"}', "[1]")
-    assert problems[1] == "must be one JSON object with the keys title. Got [1]. Fix the line."
-    assert problems[3].startswith("must be one JSON object. Got: Expecting value")
+    assert problems[1] == "must be one JSON object with the key title. Got [1]. Fix the line."
+    assert problems[3] == problems[1].replace("[1]", "nonsense")
 
 
 @pytest.mark.parametrize(
@@ -73,16 +74,30 @@ def test_bad_rows_have_a_line_and_a_problem_and_reading_continues(tmp_path):
         (
             "a.xlsx",
             b"",
-            "a.xlsx must be one of .csv, .tsv, .jsonl, .parquet (the first three also with .gz). Got .xlsx.",
+            "a.xlsx must be one of .csv, .tsv, .jsonl (also with .gz), .parquet. Got .xlsx. Convert or rename it.",
         ),
-        ("a", b"", "Got no extension. Convert or rename it."),
-        ("a.csv", b"", "a.csv must have the columns title. Got none. Rename them, or name the columns to read."),
-        ("a.csv", b"name,genre\n", "must have the columns title. Got name, genre."),
+        ("a", b"", "Got no ending. Convert or rename it."),
+        ("a.csv", b"", "a.csv is empty. Give it a first line with the column title."),
+        ("a.csv.gz", gzip.compress(b""), "a.csv.gz is empty. Give it a first line with the column title."),
+        ("a.csv", b"\nA\n", "a.csv must have the column title. Got none. Rename yours."),
+        ("a.csv", b"name,genre\n", "a.csv must have the column title. Got name, genre. Rename yours."),
+        (
+            "a.csv",
+            b"title;genre\nA;B\n",
+            "a.csv must have commas between its columns. Got semicolons. Save it with commas.",
+        ),
+        ("a.csv", b"title\tgenre\n", "a.csv must have commas between its columns. Got tabs. Save it with commas."),
+        ("a.tsv", b"title,genre\n", "a.tsv must have tabs between its columns. Got commas. Save it with tabs."),
         ("a.csv", "title\nÄ".encode("utf-16"), "must be UTF-8. Got other bytes in its first line."),
         ("a.csv", b'title\n"open', "a.csv:2: must be well-formed CSV. Got: unexpected end of data. Check the quotes."),
-        ("a.csv.gz", b"plain", "a.csv.gz must be a complete gzip file. Got Not a gzipped file"),
-        ("a.csv.gz", gzip.compress(b"title\nA\n" * 99)[:-9], "a.csv.gz must be a complete gzip file."),
+        ("a.csv.gz", b"plain", "a.csv.gz must be a complete gzip file. Got another kind of file. Download or"),
+        (
+            "a.csv.gz",
+            gzip.compress(b"title\nA\n" * 99)[:-9],
+            "a.csv.gz must be a complete gzip file. Got a damaged or truncated one.",
+        ),
         ("a.parquet", b"PAR", "a.parquet must be a Parquet file. Got: "),
+        ("a.parquet", b"", "a.parquet must be a Parquet file. Got: Parquet file size is 0 bytes. Write it again."),
     ],
 )
 def test_unreadable_files_are_refused_in_one_line(tmp_path, name, content, sentence):
@@ -94,22 +109,23 @@ def test_unreadable_files_are_refused_in_one_line(tmp_path, name, content, sente
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["a.csv", "a.parquet"])
+@pytest.mark.parametrize("name", ["a.csv", "a.parquet", "a"])
 def test_missing_files_are_refused(tmp_path, name):
     with pytest.raises(InputError, match=rf"{name}: no such file. Check the path."):
         list(read_records(tmp_path / name, ["title"]))
 
 
-def test_a_folder_is_refused(tmp_path):
-    (tmp_path / "a.csv").mkdir()
+@pytest.mark.parametrize("name", ["a.csv", "a.parquet", "a"])
+def test_a_folder_is_refused(tmp_path, name):
+    (tmp_path / name).mkdir()
     with pytest.raises(InputError, match=r"must be a file. Got a folder. Name a file in it."):
-        list(read_records(tmp_path / "a.csv", ["title"]))
+        list(read_records(tmp_path / name, ["title"]))
 
 
 def test_parquet_without_pyarrow_names_the_extra_to_install(tmp_path, monkeypatch):
     path = write(tmp_path / "a.parquet", "parquet")
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(InputError, match=r"Install it: pip install 'titleclf\[parquet\]'."):
+    with pytest.raises(InputError, match=r"Install it in the checkout: pip install '.\[parquet\]'."):
         list(read_records(path, ["title"]))
 
 

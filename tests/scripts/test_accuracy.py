@@ -134,7 +134,7 @@ def test_confidence_is_a_probability_or_a_distance():
 def test_the_number_of_titles_is_at_least_one(capsys):
     with pytest.raises(SystemExit):
         accuracy.parse(["--titles", "0"])
-    assert "argument --titles: must be an integer above 0. Got 0." in capsys.readouterr().err
+    assert "--titles must be an integer above 0. Got 0." in capsys.readouterr().err
 
 
 def test_settings_of_fasttext_keep_their_type_and_unknown_ones_are_rejected():

@@ -17,7 +17,9 @@ def test_half_of_the_channels_lose_their_categories(tmp_path):
     assert path.read_text().count("<category>Movie</category>") == 3
     assert stripped.genres == [Genre.movie] * 3
     assert len(stripped.kept_titles) == 3
-    assert all(f"<title>{title}</title></programme>" in path.read_text() for title in stripped.titles)
+    assert len(stripped.programmes) == 3
+    titles = [programme.title for programme in stripped.programmes]
+    assert all(f"<title>{title}</title></programme>" in path.read_text() for title in titles)
 
 
 @pytest.fixture

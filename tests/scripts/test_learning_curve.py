@@ -33,7 +33,7 @@ DRAWS = [(20, 1), (20, 2), (40, 1)]
 def embeddings(run, tmp_path_factory):
     path = tmp_path_factory.mktemp("embeddings") / "a = b, c.safetensors"  # Hydra needs quotes
     network = load_trained(run).network
-    write_embeddings(path, network.encoder, network.config, network.characters)
+    write_embeddings(path, network.encoder, network.model, network.characters)
     return path
 
 

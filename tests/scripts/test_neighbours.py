@@ -26,8 +26,8 @@ from titleclf.training.trained_model import load_trained
 ALPHABET = Characters("abcdefg日", casefold=True, boundary=True, length=13)
 TITLES = ["abc", "Abc", "abcd", "cab", "gfe", "日日 ab", "", "fade"]
 REMEDIES = {
+    "OTHER": "Name another folder, or shipped for the model that comes with titleclf.",
     "MAKE": "Make one with: python -m titleclf.pretrain",
-    "RENAME": "Rename them, or name the columns to read.",
 }
 NGRAMS = ("model.orders=[2,3]", "model.buckets=997", "model.boundary=true")
 
@@ -36,14 +36,14 @@ def network(*overrides: str) -> TorchNetwork:
     """Return a network with random vectors for all of its n-grams."""
     torch.manual_seed(1)
     config = compose_train("model.dim=5", *overrides).model
-    random = TorchNetwork(config, ALPHABET, categories=3)
+    random = TorchNetwork(config, ALPHABET, outputs=3)
     if isinstance(random.encoder, Ngram):
         torch.nn.init.normal_(random.encoder.ngrams.weight)
     return random
 
 
 def write(path: Path, source: TorchNetwork, alphabet: Characters = ALPHABET) -> None:
-    write_embeddings(path, source.encoder, source.config, alphabet)
+    write_embeddings(path, source.encoder, source.model, alphabet)
 
 
 def opened(tmp_path, *overrides: str, alphabet: Characters = ALPHABET) -> vectors.Vectors:
@@ -222,7 +222,7 @@ def test_titles_encoded_from_a_file_have_the_direction_of_the_model(tmp_path):
         source.encoder.embedding.characters.weight[:] = 0  # a file has no positions of characters
     write(tmp_path / "e.safetensors", source)
     encoded = vectors.open_vectors(str(tmp_path / "e.safetensors")).encode(TITLES)
-    inputs = to_inputs(ALPHABET.batch(TITLES), source.config, torch.device("cpu"))
+    inputs = to_inputs(ALPHABET.batch(TITLES), source.model, torch.device("cpu"))
     expected = source.encoder(inputs).detach().numpy()
     cosines = (encoded * expected).sum(axis=1) / np.linalg.norm(encoded, axis=1) / np.linalg.norm(expected, axis=1)
     assert cosines == pytest.approx(1, abs=1e-5)
@@ -230,7 +230,7 @@ def test_titles_encoded_from_a_file_have_the_direction_of_the_model(tmp_path):
 
 def test_a_model_encodes_titles_itself(run):
     network, titles = load_trained(run).network, ["Newsnight", "Ski Sunday ☃"]
-    inputs = to_inputs(network.characters.batch(titles), network.config, network.device)
+    inputs = to_inputs(network.characters.batch(titles), network.model, network.device)
     expected = network.eval().encoder(inputs).detach().numpy()
     for folder in (run, run / "bundle"):
         assert np.array_equal(vectors.open_vectors(str(folder)).encode(titles), expected)
@@ -294,9 +294,9 @@ def invalid_files(tmp_path):
         ("a\udcff", r"a text must be UTF-8. Got 'a\udcff'. Convert it, for example with iconv."),
         ("a --embeddings {}/none", "--embeddings must be a file that exists. Got {}/none. Check the path."),
         ("a --embeddings {}/other", "--embeddings must be a file of titleclf embeddings. Got {}/other: 'known'. MAKE"),
-        ("a --embeddings {}/run", "{}/run has no config.json. Train again or pass --model."),
+        ("a --embeddings {}/run", "{}/run must be a folder with a model. Got no config.json there. OTHER"),
         ("a --titles {}/none.csv", "{}/none.csv: no such file. Check the path."),
-        ("a --titles {}/names.csv", "{}/names.csv must have the columns title. Got name. RENAME"),
+        ("a --titles {}/names.csv", "{}/names.csv must have the column title. Got name. Rename yours."),
         ("a --titles {}/empty.csv", "{}/empty.csv must have at least one title. Got none. Add rows below the header."),
     ],
 )
@@ -315,7 +315,7 @@ def test_the_count_is_at_least_one(script, capsys):
     with pytest.raises(SystemExit) as exited:
         script("a", "--count", 0)
     assert exited.value.code == 2
-    assert "argument --count: must be an integer above 0. Got 0." in capsys.readouterr().err
+    assert "--count must be an integer above 0. Got 0." in capsys.readouterr().err
 
 
 def test_the_shipped_embeddings_are_a_source():

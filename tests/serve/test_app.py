@@ -2,6 +2,7 @@
 
 import errno
 import gzip
+import json
 import lzma
 import os
 import re
@@ -18,9 +19,16 @@ from titleclf.epg.fill import Decider, Filler, When, fill
 from titleclf.epg.kodi import genres_xml
 from titleclf.epg.profiles import PROFILES
 from titleclf.runtime.errors import InputError
+from titleclf.runtime.files import CHECKOUT
 from titleclf.serve import batcher, guides, security, service
 
 TITLES = ["Match of the Day", "", "tagesshau", "Qwertz", "日本沈没", "<b>Heat</b>", "x" * 1000]
+PROGRAMMES: list[dict[str, Any]] = [
+    {"title": "Qwertz", "channel": "sport.one", "minutes": 100, "description": "All goals of the match"},
+    {"title": "Qwertz", "channel": "Sky News", "minutes": "15", "description": "Headlines of the day", "year": 2024},
+    {"title": "Top of the Pops"},
+    {"title": "", "channel": "Sky News"},
+]
 PLAIN = guide(programme(), programme("<category>News</category>"), programme(title="<title>Qwertz zz</title>"))
 LARGE = guide(*(programme(title=f"<title>Title {number} {number * 7}</title>") for number in range(20_000))).encode()
 NOT_JSON = (b'{"titles": ["\xff"]}', b"[" * 100_000, b'{"titles": [], "top": %b}' % (b"9" * 5000))
@@ -29,6 +37,20 @@ NOT_JSON = (b'{"titles": ["\xff"]}', b"[" * 100_000, b'{"titles": [], "top": %b}
 @pytest.fixture(scope="module")
 def client(tmp_path_factory):
     with serving(tmp_path_factory.mktemp("service"), in_process=True) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def kinds_client(tmp_path_factory, kinds_run):
+    """Return a client for a service with a model that uses fields and has kinds."""
+    with serving(tmp_path_factory.mktemp("kinds"), in_process=True, model=str(kinds_run), precision=0.5) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def titles_client(tmp_path_factory, run):
+    """Return a client for a service with a model of titles alone."""
+    with serving(tmp_path_factory.mktemp("titles"), model=str(run), precision=0.5) as client:
         yield client
 
 
@@ -42,6 +64,11 @@ def process_client(tmp_path_factory):
 @pytest.fixture(scope="module")
 def classifier():
     return Classifier.load()
+
+
+@pytest.fixture(scope="module")
+def kinds_classifier(kinds_run):
+    return Classifier.load(kinds_run / "bundle")
 
 
 def filler(classifier, *, profile=None, is_marked=False) -> Filler:
@@ -77,15 +104,124 @@ def test_predictions_are_those_of_the_classifier_in_order(client, classifier):
         assert row["correction"] is None
 
 
-def test_channels_and_durations_must_be_as_many_as_titles(client):
-    body = {"titles": ["Match of the Day", "Heat"], "channels": ["one", None], "durations": [100, 5.5]}
-    assert len(predictions(client, **body)) == 2
-    sentence = error_sentence(client.post("/api/predict", json=body | {"channels": ["one"]}), 422)
-    assert "channels" in sentence
-    assert "Got 1 " in sentence
-    sentence = error_sentence(client.post("/api/predict", json=body | {"durations": [-5, 5]}), 422)
-    assert "durations" in sentence
-    assert "Got -5.0." in sentence
+def test_programmes_are_predicted_from_their_fields(kinds_client, kinds_classifier):
+    received = predictions(kinds_client, programmes=PROGRAMMES, kinds=True)
+    expected = kinds_classifier.predict(PROGRAMMES, 3, kinds_classifier.thresholds_at(0.5), kinds=True)
+    assert [row["title"] for row in received] == [programme["title"] for programme in PROGRAMMES]
+    for row, prediction in zip(received, expected, strict=True):
+        assert row["categories"] == list(prediction.named)
+        assert [top["category"] for top in row["top"]] == [category for category, _ in prediction.candidates]
+        assert row["probability"] == pytest.approx(prediction.probability, abs=1e-4)
+        if prediction.kind is None:
+            assert (row["title"], row["kind"]) == ("", None)
+        else:
+            name, probability = prediction.kind
+            assert row["kind"] == {"name": name, "probability": pytest.approx(probability, abs=1e-4)}
+    leaders = [row["top"][0]["category"] for row in received[:2]]
+    assert leaders == ["Sports", "News"]  # of one title
+
+
+def test_a_programme_without_fields_is_a_title(kinds_client):
+    known_by_title = predictions(kinds_client, titles=["Qwertz"])
+    nothing = {"title": "Qwertz", "channel": None, "minutes": "", "description": " ", "sub_title": None, "year": None}
+    assert predictions(kinds_client, programmes=[nothing, {"title": "Qwertz"}]) == known_by_title * 2
+    assert "kind" not in known_by_title[0]
+
+
+def test_explanations_say_what_each_field_adds(kinds_client):
+    titled, complete = predictions(kinds_client, programmes=[{"title": "Qwertz"}, PROGRAMMES[1]], explain=True)
+    added = {"description", "channel", "channel_kind", "minutes"}
+    assert not added & titled["explanation"].keys()
+    assert all(isinstance(complete["explanation"][name], float) for name in added)
+
+
+def test_about_says_which_fields_and_kinds_a_model_has(kinds_client, titles_client):
+    about = kinds_client.get("/api/about").json()
+    assert about["fields"] == ["channel", "description", "minutes"]
+    assert about["kinds"] == ["film", "episode", "other"]
+    assert about["limits"]["description"] == 5000
+    about = titles_client.get("/api/about").json()
+    assert (about["fields"], about["kinds"]) == ([], [])
+
+
+def test_a_model_without_kinds_refuses_to_name_them(titles_client):
+    body = {"titles": ["Heat"], "kinds": True}
+    sentence = error_sentence(titles_client.post("/api/predict", json=body), 422)
+    assert sentence == "kinds must be false: the model has learned none. Got true. Leave it out."
+
+
+def test_a_model_ignores_fields_that_it_does_not_use(titles_client):
+    titled = predictions(titles_client, titles=["Heat"])
+    assert predictions(titles_client, programmes=[{"title": "Heat", "channel": "Sky News", "minutes": 15}]) == titled
+
+
+def test_the_documented_requests_are_answered(kinds_client):
+    text = (CHECKOUT / "docs" / "service.md").read_text(encoding="utf-8")
+    requests = re.findall(r"^```json\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    assert requests
+    for request in requests:
+        received = predictions(kinds_client, **json.loads(request))
+        assert all({"kind", "explanation"} <= row.keys() for row in received)
+
+
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [
+        (
+            {"minutes": "1:30"},
+            "programmes[0]: minutes must be minutes, 0 or more, or empty. Got '1:30'. Write a number.",
+        ),
+        ({"minutes": -5}, "programmes[0]: minutes must be minutes, 0 or more, or empty. Got -5.0. Write a number."),
+        ({"minutes": True}, "programmes.0.minutes must be a valid number. Got True. See /openapi.json."),
+        ({"minutes": [5]}, "programmes.0.minutes must be a valid number. Got [5]. See /openapi.json."),
+        ({"year": -1}, "programmes[0]: year must be a year, 0 or more, or empty. Got -1. Write a number."),
+        ({"channel": 5}, "programmes.0.channel must be a valid string. Got 5. See /openapi.json."),
+        (
+            {"description": "x" * 5001},
+            f"programmes.0.description must have at most 5000 characters. Got {'x' * 60}…. See /openapi.json.",
+        ),
+        *(
+            (
+                {name: "x" * 1001},
+                f"programmes.0.{name} must have at most 1000 characters. Got {'x' * 60}…. See /openapi.json.",
+            )
+            for name in ("title", "channel", "sub_title", "language")
+        ),
+    ],
+)
+def test_invalid_programmes_are_refused(kinds_client, more, expected):
+    response = kinds_client.post("/api/predict", json={"programmes": [{"title": "Heat"} | more]})
+    assert error_sentence(response, 422) == expected
+
+
+def test_the_longest_texts_and_the_most_programmes_are_accepted(kinds_client):
+    longest = dict.fromkeys(("title", "channel", "sub_title", "language"), "x" * 1000)
+    assert len(predictions(kinds_client, programmes=[longest | {"description": "x" * 5000}])) == 1
+    many = [{"title": f"Title {number}", "minutes": number} for number in range(1000)]
+    assert [row["title"] for row in predictions(kinds_client, programmes=many)] == [row["title"] for row in many]
+    sentence = error_sentence(kinds_client.post("/api/predict", json={"programmes": [*many, many[0]]}), 422)
+    assert sentence.startswith("programmes must have at most 1000 items after validation")
+    sentence = error_sentence(kinds_client.post("/api/predict", json={"programmes": many[:51], "explain": True}), 422)
+    assert sentence == "programmes must have at most 50 items with explain. Got 51. Send fewer at once."
+
+
+def test_an_own_list_of_channels_goes_before_the_shipped_one(tmp_path, kinds_run, kinds_client, monkeypatch):
+    (tmp_path / "my.csv").write_text("name,categories\nQwertz Kanal,news\nSky News,\n")
+    run_job = AsyncMock(side_effect=InputError("filled elsewhere"))
+    monkeypatch.setattr(guides, "run_job", run_job)
+
+    def known_kinds(client) -> list[bool]:
+        programmes = [{"title": "Heat", "channel": channel} for channel in ("Qwertz Kanal", "Sky News")]
+        received = predictions(client, programmes=programmes, explain=True)
+        return ["channel_kind" in row["explanation"] for row in received]
+
+    assert known_kinds(kinds_client) == [False, True]
+    with serving(tmp_path, model=str(kinds_run), precision=0.5, channels=tmp_path / "my.csv") as client:
+        assert known_kinds(client) == [True, False]
+        content = (tmp_path / "my.csv").read_text()
+        (tmp_path / "my.csv").unlink()  # it is read once, at the start
+        assert error_sentence(client.post("/api/fill", content=PLAIN), 422) == "filled elsewhere"
+        assert Path(run_job.call_args.args[0].channels).read_text() == content
 
 
 def test_a_large_request_is_complete(client):
@@ -128,7 +264,13 @@ def test_a_multilabel_model_lists_all_categories(tmp_path, tags_run):
             "the request body must be JSON. Got: Expecting property name enclosed in double quotes. Fix the body.",
         ),
         *((body, 400, security._SENTENCES[400]) for body in NOT_JSON),
-        (b"{}", 422, "titles is required. Got none. See /openapi.json."),
+        (b"{}", 422, "titles or programmes must be given. Got neither. Send one of them."),
+        (
+            b'{"titles": [], "programmes": []}',
+            422,
+            "titles or programmes must be given. Got both. Send one of them.",
+        ),
+        (b'{"programmes": [{}]}', 422, "programmes.0.title is required. Got none. See /openapi.json."),
         (b'{"titles": "Heat"}', 422, "titles must be a valid list. Got Heat. See /openapi.json."),
         (b'{"titles": ["a", 1]}', 422, "titles.1 must be a valid string. Got 1. See /openapi.json."),
         (b'{"titles": [], "top": 0}', 422, "top must be greater than or equal to 1. Got 0. See /openapi.json."),
@@ -392,7 +534,7 @@ CONTENT_TYPES = {"/": "text/html", "/page.css": "text/css"} | SCRIPTS
 
 
 def test_the_page_is_complete_and_loads_nothing_from_elsewhere(client):
-    assert len(SCRIPTS) == 5
+    assert len(SCRIPTS) == 6
     for url, content_type in CONTENT_TYPES.items():
         response = client.get(url)
         assert response.status_code == 200

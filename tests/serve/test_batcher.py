@@ -1,6 +1,8 @@
 """Titles of concurrent requests, predicted together."""
 
 import asyncio
+from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -9,7 +11,8 @@ from tests.helpers.guides import KNOWN, FixedNetwork, model_of
 from titleclf import Classifier
 from titleclf.epg.genres import Genre
 from titleclf.runtime import speedups
-from titleclf.runtime.text.programmes import Programmes
+from titleclf.runtime.text.channels import ChannelList
+from titleclf.runtime.text.programmes import Programme, Programmes
 from titleclf.serve.batcher import Batcher
 from titleclf.serve.corrections import Corrections
 
@@ -78,6 +81,20 @@ def test_small_requests_do_not_wait_for_large_ones(batcher, network):
     assert sum(network.batch_sizes) == 801
 
 
+def test_only_the_requests_that_ask_for_kinds_get_them(kinds_run, tmp_path):
+    classifier = Classifier.load(kinds_run / "bundle")
+    batcher = Batcher(classifier, classifier.thresholds_at(0.5), Corrections(tmp_path / "my.csv", list(Genre)))
+
+    async def request_both():
+        programmes = Programmes(["Match of the Day"])
+        return await asyncio.gather(batcher.predict(programmes, 1), batcher.predict(programmes, 2, kinds=True))
+
+    (plain,), (complete,) = asyncio.run(request_both())
+    assert "kind" not in plain
+    assert complete["kind"]["name"] in ("film", "episode", "other")
+    assert (len(plain["top"]), len(complete["top"])) == (1, 2)
+
+
 def test_cancelled_requests_are_not_predicted(batcher, network):
     async def request():
         cancelled = asyncio.create_task(batcher.predict(Programmes(["Heat"]), 1))
@@ -100,11 +117,23 @@ def test_an_error_reaches_the_requests_of_its_batch_only(batcher):
     assert predictions[0]["category"] == Genre.movie
 
 
-@pytest.mark.parametrize(("is_compiled", "cache"), [(True, "_scorer"), (False, "_table")])
-def test_caches_are_built_before_the_first_request(monkeypatch, tmp_path, is_compiled, cache):
+@pytest.mark.parametrize("is_compiled", [True, False])
+def test_caches_are_built_before_the_first_request(monkeypatch, tmp_path, is_compiled):
     if not is_compiled:
         monkeypatch.setattr(speedups, "compiled", None)
     classifier = Classifier.load()
-    assert cache not in vars(classifier.network)
+    network: Any = classifier.network
+
+    def is_warm() -> bool:
+        return "_scorer" in vars(network) if is_compiled else network.ngrams.is_warm
+
+    assert not is_warm()
     Batcher(classifier, np.full(len(Genre), 0.9), Corrections(tmp_path / "my.csv", list(Genre)))
-    assert vars(classifier.network)[cache] is not None
+    assert is_warm()
+
+
+def test_the_list_of_channels_is_read_before_the_first_request(kinds_run, tmp_path, monkeypatch):
+    classifier = Classifier.load(kinds_run / "bundle")
+    Batcher(classifier, classifier.thresholds_at(0.5), Corrections(tmp_path / "my.csv", list(Genre)))
+    monkeypatch.setattr(ChannelList, "shipped", Mock(side_effect=AssertionError))
+    assert classifier.predict([Programme("Heat", "Sky News")])

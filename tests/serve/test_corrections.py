@@ -118,6 +118,12 @@ def test_a_file_that_is_broken_at_the_start_is_refused(path):
         Corrections(path, CATEGORIES)
 
 
+def test_a_file_in_a_missing_folder_is_refused(tmp_path):
+    with pytest.raises(InputError) as caught:
+        Corrections(tmp_path / "gone" / "my.csv", CATEGORIES)
+    assert str(caught.value) == f"{tmp_path / 'gone'}: no such folder. Create it, or check the path."
+
+
 def test_other_file_types_are_refused(tmp_path):
     path = tmp_path / "my.tsv"
     with pytest.raises(InputError) as caught:

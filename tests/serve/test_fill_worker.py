@@ -6,11 +6,13 @@ import os
 import signal
 import sys
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
 from tests.helpers.commands import one_line
 from tests.helpers.guides import guide, programme
+from titleclf.runtime.classifier import Classifier
 from titleclf.runtime.errors import InputError
 from titleclf.runtime.files import CHECKOUT
 from titleclf.serve import fill_worker
@@ -26,6 +28,7 @@ def make_job(tmp_path):
             "guide": str(tmp_path / "g.xml"),
             "output": str(tmp_path / "f.xml"),
             "model": str(CHECKOUT / "data" / "model"),
+            "channels": None,
             "precision": 0.9,
             "overrides": str(tmp_path / "my.csv"),
             "profile": "plex",
@@ -53,6 +56,24 @@ def test_it_prints_its_progress_and_a_report(make_job, tmp_path, monkeypatch, ca
     assert progress[-1] == 2
     assert (report["whole"]["filled"], report["whole"]["overridden"], report["doubts"]) == (1, 1, [])
     assert len(report["digest"]) == 64
+
+
+def test_it_reads_the_users_own_channels(make_job, tmp_path, monkeypatch, capsys):
+    (tmp_path / "channels.csv").write_text("name,categories\nQwertz Kanal,movies;series\n")
+    load = Mock(side_effect=Classifier.load)
+    monkeypatch.setattr(Classifier, "load", load)
+    job = make_job(channels=str(tmp_path / "channels.csv"))
+    assert fill_worker.fill_guide(job, lambda _: None)["whole"]["filled"] == 1
+    model, channels = load.call_args.args
+    assert model == job.model
+    assert channels.categories_of("Qwertz Kanal HD") == ("movies", "series")
+
+    (tmp_path / "channels.csv").write_text("name\nQwertz Kanal\n")
+    monkeypatch.setattr(sys, "argv", ["fill_worker", json.dumps(vars(job))])
+    with pytest.raises(SystemExit) as caught:
+        fill_worker.main()
+    assert caught.value.code == 2
+    assert "channels.csv" in one_line(capsys.readouterr().err)
 
 
 def test_a_guide_that_is_too_large_is_an_input_error(make_job, monkeypatch, capsys):

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from unittest.mock import Mock
 
 import httpx
 import pytest
@@ -76,6 +77,20 @@ def test_it_listens_on_the_given_address(tmp_path):
         process.communicate(timeout=30)
 
 
+def test_the_console_names_guides_that_cannot_be_filled(tmp_path):
+    (tmp_path / "empty.xml").touch()
+    process, _ = started(tmp_path, "--watch", "gone.xml", "--watch", "empty.xml")
+    with process:
+        assert process.stderr
+        lines = [process.stderr.readline() for _ in range(2)]
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=30)
+    assert lines == [
+        "gone.xml must be a readable file. Got: No such file or directory. Check the path.\n",
+        "empty.xml:1: must be whole, well-formed XML. Got: no element found. Fetch it again.\n",
+    ]
+
+
 @pytest.mark.parametrize(
     ("host", "shown", "is_open"),
     [("127.0.0.1", "127.0.0.1", False), ("::1", "[::1]", False), ("0.0.0.0", "0.0.0.0", True), ("::", "[::]", True)],
@@ -99,9 +114,32 @@ def test_errors_are_one_line(error_of, tmp_path, monkeypatch):
             "Address already in use. Choose others."
         )
     assert one_line(error_of("--watch", "a/g.xml", "--watch", "b/g.xml")).startswith("--watch guides must have ")
+    assert one_line(error_of("--watch", ".")) == "--watch . must be a file. Got a folder. Name a guide in it."
     assert "nothing" in one_line(error_of("--model", "nothing"))
     assert "0.999" in one_line(error_of("--precision", "0.999"))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_bad_list_of_channels_is_named(error_of, tmp_path):
+    assert "nowhere.csv" in one_line(error_of("--channels", "nowhere.csv"))
+    (tmp_path / "my.csv").write_text("name,categories\n!,movies\n")
+    assert one_line(error_of("--channels", str(tmp_path / "my.csv"))).startswith(f"{tmp_path / 'my.csv'}:2: name must ")
+
+
+def test_a_note_says_that_a_model_does_not_use_the_list_of_channels(tmp_path, run, kinds_run, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my.csv").write_text("name,categories\nKino Privat,movies\n")
+    monkeypatch.setattr(serve, "server", Mock())
+    monkeypatch.setattr("gc.freeze", Mock())
+
+    def notes(model: Path) -> list[str]:
+        arguments = ["--port", "0", "--precision", "0.5", "--channels", "my.csv", "--model", str(model)]
+        monkeypatch.setattr(sys, "argv", ["titleclf serve", *arguments])
+        serve.main()
+        return [line for line in capsys.readouterr().err.splitlines() if line.startswith("note: ")]
+
+    assert notes(run) == ["note: --channels changes nothing: the model does not use what kind of channel it is"]
+    assert notes(kinds_run) == []
 
 
 def test_a_profile_requires_a_model_of_the_ten_genres(error_of, run):
@@ -114,8 +152,9 @@ def test_a_profile_requires_a_model_of_the_ten_genres(error_of, run):
     "arguments", [["--port", "65536"], ["--port", "x"], ["--timeout", "0"], ["--max-upload", "-1"]]
 )
 def test_invalid_numbers_are_refused(error_of, arguments):
-    assert f"argument {arguments[0]}" in error_of(*arguments)
-    assert f"Got {arguments[1]}." in error_of(*arguments)
+    line = one_line(error_of(*arguments))
+    assert re.match(rf"{arguments[0]}(/--patience)? must be ", line)
+    assert f" Got {arguments[1]}. " in line
 
 
 @pytest.mark.parametrize("option", ["--timeout", "--patience"])
@@ -142,7 +181,7 @@ def test_a_missing_extra_is_named(tmp_path, missing):
         line = one_line(done.stderr)
         assert line.startswith("titleclf serve ")
         assert f"no module named {missing}. " in line
-        assert line.endswith("pip install 'titleclf[serve]'.")
+        assert line.endswith("pip install '.[serve]'.")
 
 
 def test_it_does_not_import_the_packages_of_training(tmp_path):

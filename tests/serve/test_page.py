@@ -62,27 +62,41 @@ def client(service):
         service.delete("/api/corrections", params={"title": row["title"]}).raise_for_status()
 
 
+@pytest.fixture(scope="module")
+def kinds_client(tmp_path_factory, kinds_run):
+    """Return a client for a service with a model that uses fields."""
+    with serving(tmp_path_factory.mktemp("kinds"), in_process=True, model=str(kinds_run), precision=0.5) as client:
+        yield client
+
+
 @pytest.fixture
 def open_page(browser, client):
-    """Open the page; at the end, assert that it logged no error and made no request to another site."""
+    """Open the page; at the end, assert that it logged no error and made no request to another site.
+
+    Pages of a model that uses fields may be refused their fields.
+    """
     contexts, errors = [], []
+    base_urls = [str(client.base_url)]
+    refused = "the server responded with a status of 422"
 
     def record_message(message) -> None:
-        if message.type in ("error", "warning"):
+        if message.type in ("error", "warning") and (len(base_urls) == 1 or refused not in message.text):
             errors.append(message.text)
 
     def record_request(request) -> None:
-        if not request.url.startswith((str(client.base_url), f"blob:{client.base_url}")):
+        if not request.url.removeprefix("blob:").startswith(tuple(base_urls)):
             errors.append(request.url)
 
-    def open_it(**options) -> Page:
+    def open_it(of=client, **options) -> Page:
+        if of is not client:
+            base_urls.append(str(of.base_url))
         context = browser.new_context(**options)
         contexts.append(context)
         page = context.new_page()
         page.on("console", record_message)
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.on("request", record_request)
-        page.goto(str(client.base_url))
+        page.goto(str(of.base_url))
         expect(page.locator("#about")).to_contain_text("titleclf")
         return page
 
@@ -116,6 +130,113 @@ def test_titles_are_predicted_and_explained_while_typing(open_page):
     expect(rows.nth(0).locator("details")).to_have_attribute("open", "")
     page.get_by_label(TITLES).fill("")
     expect(rows).to_have_count(0)
+
+
+def test_fields_apply_to_all_titles_and_are_explained(open_page, kinds_client):
+    page = open_page(kinds_client)
+    expect(page.locator("#corrections-status")).not_to_be_empty()  # else the page predicts once more when it is
+    requests = []
+    page.on("request", lambda request: requests.append(request.post_data_json) if request.post_data else None)
+    page.get_by_label(TITLES).fill("Qwertz\nHeat")
+    rows = page.locator("#predictions > li")
+    expect(rows.locator("details")).to_have_count(2)
+    assert requests == [{"titles": ["Qwertz", "Heat"], "explain": flag} for flag in (False, True)]
+    expect(page.get_by_label("Channel", exact=True)).to_be_hidden()
+    page.get_by_text("More", exact=True).click()
+    expect(page.locator("#fields-hint")).to_contain_text("With several titles, it applies to all of them.")
+
+    requests.clear()
+    page.get_by_label("Channel", exact=True).fill(" sport.one ")
+    rows.nth(1).get_by_text("Why?").click()
+    terms = rows.nth(1).locator("dt")
+    expect(terms.get_by_text("channel", exact=True)).to_be_visible()
+    fields = {"channel": "sport.one"}
+    programmes = [{"title": title, **fields} for title in ("Qwertz", "Heat")]
+    assert requests == [{"programmes": programmes, "explain": flag} for flag in (False, True)]
+
+    page.get_by_label("Description").fill("All goals of the match")
+    page.get_by_label("Minutes").fill("100")
+    for name in ("description", "channel", "minutes"):
+        expect(terms.get_by_text(name, exact=True)).to_be_visible()
+    expect(rows.nth(0).locator(".facts")).to_have_text(re.compile(r"^Sports \d\d+%$"))
+    page.locator("#fields-summary").click()
+    expect(page.locator("#fields-summary")).to_have_text("More: description, channel, minutes")
+    page.locator("#fields-summary").click()
+    for name in ("Description", "Channel", "Minutes"):
+        page.get_by_label(name, exact=True).fill("")
+    expect(terms.get_by_text("channel", exact=True)).to_have_count(0)
+    assert requests[-1] == {"titles": ["Qwertz", "Heat"], "explain": True}
+
+
+def test_a_wrong_field_is_reported_beside_it(open_page, kinds_client):
+    page = open_page(kinds_client)
+    page.get_by_text("More", exact=True).click()
+    page.get_by_label(TITLES).fill("Qwertz")
+    minutes = page.get_by_label("Minutes")
+    minutes.fill("1:30")
+    problem = page.get_by_role("alert")
+    expect(problem).to_have_text("minutes must be minutes, 0 or more, or empty. Got '1:30'. Write a number.")
+    expect(problem).to_have_id("minutes-problem")
+    expect(minutes).to_have_attribute("aria-invalid", "true")
+    expect(minutes).to_be_focused()
+    expect(page.locator("#predictions > li")).to_have_count(0)
+    page.locator("#fields-summary").click()
+    page.get_by_label(TITLES).fill("Qwertz!")
+    expect(minutes).to_be_visible()  # folded out again, since nothing is predicted until it is right
+    minutes.fill("90")
+    expect(page.locator("#predictions > li")).to_have_count(1)
+    expect(problem).to_be_hidden()
+    expect(minutes).to_have_attribute("aria-invalid", "false")
+    page.get_by_label("Description").fill("x" * 5001)
+    expect(problem).to_have_id("description-problem")
+    expect(problem).to_contain_text("description must have at most 5000 characters.")
+
+
+def test_fields_are_filled_in_by_keyboard(open_page, kinds_client):
+    page = open_page(kinds_client)
+    page.get_by_label(TITLES).focus()
+    page.keyboard.type("Qwertz")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    for name, text in (("description", "All goals of the match"), ("channel", "sport.one"), ("minutes", "100")):
+        page.keyboard.press("Tab")
+        expect(page.locator(":focus")).to_have_id(name)
+        assert page.evaluate("parseFloat(getComputedStyle(document.activeElement).outlineWidth)") >= 2
+        page.keyboard.type(text)
+    expect(page.locator("#predictions .facts")).to_have_text(re.compile(r"^Sports \d\d+%$"))
+    expect(page.locator("#minutes")).to_be_focused()
+
+
+def test_fields_that_the_model_does_not_use_are_hidden(open_page, kinds_client):
+    page = open_page(kinds_client)
+
+    def use(*names: str) -> None:
+        about = kinds_client.get("/api/about").json() | {"fields": list(names)}
+        page.route("**/api/about", lambda route: route.fulfill(json=about))
+        page.reload()
+        expect(page.locator("#about")).to_contain_text("titleclf")
+
+    use("channel", "year")
+    page.get_by_text("More", exact=True).click()
+    expect(page.get_by_label("Channel", exact=True)).to_be_visible()
+    expect(page.get_by_label("Description")).to_be_hidden()
+    expect(page.get_by_label("Minutes")).to_be_hidden()
+    for names in ((), ("year",)):
+        use(*names)
+        expect(page.get_by_text("More", exact=True)).to_be_hidden()
+
+
+@pytest.mark.parametrize("options", [{"viewport": {"width": 1000, "height": 800}}, PHONE], ids=["desktop", "phone"])
+def test_the_fields_are_accessible(open_page, kinds_client, options):
+    page = open_page(kinds_client, **options)
+    page.get_by_label(TITLES).fill("Qwertz")
+    page.get_by_text("More", exact=True).click()
+    page.get_by_label("Description").fill("All goals of the match")
+    page.locator("#predictions summary").click()
+    check_in_light_and_dark(page)
+    page.get_by_label("Minutes").fill("1:30")
+    expect(page.get_by_role("alert")).to_be_visible()
+    check_in_light_and_dark(page)
 
 
 def test_many_titles_can_be_pasted(open_page):
@@ -181,7 +302,8 @@ def test_everything_works_by_keyboard(open_page, path):
         reached.append(focused)
         if focused == "titles" and len(reached) < 5:
             page.keyboard.type("Qwertz zz")
-            expect(page.locator("#predictions select")).to_be_visible()
+            # Not that of a part of the title, which the next prediction replaces.
+            expect(page.locator("#predictions").get_by_label("Correct “Qwertz zz”")).to_be_visible()
         elif focused == "file" and page.locator("#guide").is_hidden():
             page.locator(":focus").set_input_files(path)  # in place of the browser's own dialog
             expect(page.locator("#summary")).to_contain_text("8 programmes")

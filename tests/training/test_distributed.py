@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from tests.helpers.commands import one_line
 from tests.helpers.titles import rows
-from tests.helpers.training import CONTEXT, FEW_BUCKETS, SMALL, composed, killed
+from tests.helpers.training import FEW_BUCKETS, FIELDS, SMALL, composed, killed
 from titleclf.pretrain import pretrain
 from titleclf.runtime.choices import Device
 from titleclf.runtime.errors import InputError
@@ -46,7 +46,7 @@ RUNS = {
     "ngram": ("train", "model=ngram", FEW_BUCKETS, "training.class_balance=1", "loss.unsupervised=0.1"),
     "conv": ("train", "model=conv", "model.dropout=0", "model.hidden=5", "model.positions=learned"),
     "tags": ("train", "model=ngram", FEW_BUCKETS, "task=multilabel"),
-    "fields": ("train", "model=ngram", FEW_BUCKETS, *CONTEXT),
+    "fields": ("train", "model=ngram", FEW_BUCKETS, *FIELDS),
     "views": ("pretrain", "model=ngram", FEW_BUCKETS, "objective=views"),
     "skipgram": ("pretrain", "model=ngram", FEW_BUCKETS, "objective=skipgram"),
     "cbow": ("pretrain", "model=bag", "objective=cbow"),
@@ -83,10 +83,10 @@ def state(outputs: Path) -> dict[str, torch.Tensor]:
 
 
 @pytest.fixture
-def overrides_of(titles_csv: Path, tags_csv: Path, contexts_csv: Path, tmp_path: Path) -> Callable[..., list[str]]:
+def overrides_of(titles_csv: Path, tags_csv: Path, fields_csv: Path, tmp_path: Path) -> Callable[..., list[str]]:
     titles = tmp_path / "titles.txt"
     titles.write_text("".join(f"{title}\n" for title, _, _ in rows()))
-    tables = {"tags": tags_csv, "fields": contexts_csv}
+    tables = {"tags": tags_csv, "fields": fields_csv}
 
     def make(name: str, folder: str) -> list[str]:
         verb, *overrides = RUNS[name]
@@ -179,7 +179,7 @@ def test_shards_are_all_items_in_their_order(monkeypatch):
 def test_a_sharded_network_computes_its_shard_and_returns_the_logits_of_all(monkeypatch):
     torch.manual_seed(1)
     characters = Characters("abc", casefold=True, boundary=True, length=13)
-    network = TorchNetwork(composed("train", "model=bag", "model.dim=5").model, characters, categories=3).eval()
+    network = TorchNetwork(composed("train", "model=bag", "model.dim=5").model, characters, outputs=3).eval()
     programmes = Programmes.of([Programme(title) for title in ("a", "bb", "abc", "", "cab", "b c", "ba")])
     whole = network(network.inputs(programmes))
     assert torch.equal(Sharded(network)(programmes), whole)

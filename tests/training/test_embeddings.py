@@ -30,7 +30,7 @@ TUNED, FROZEN = (EmbeddingsConfig("unused", tables=None, freeze=freeze) for free
 
 def new_network(*overrides: str, seed: int = 1) -> TorchNetwork:
     torch.manual_seed(seed)
-    network = TorchNetwork(compose_train("model.dim=5", *overrides).model, CHARACTERS, categories=3)
+    network = TorchNetwork(compose_train("model.dim=5", *overrides).model, CHARACTERS, outputs=3)
     if isinstance(network.encoder, Ngram):
         torch.nn.init.normal_(network.encoder.ngrams.weight)
     return network
@@ -46,14 +46,14 @@ def character_table(network: TorchNetwork) -> torch.Tensor:
 
 
 def write(path: Path, source: TorchNetwork) -> Path:
-    write_embeddings(path, source.encoder, source.config, source.characters)
+    write_embeddings(path, source.encoder, source.model, source.characters)
     return path
 
 
 def load(
     embeddings: Embeddings, target: TorchNetwork, config: EmbeddingsConfig, characters: Characters = CHARACTERS
 ) -> str:
-    return load_embeddings(embeddings, target.encoder, target.config, characters, config)
+    return load_embeddings(embeddings, target.encoder, target.model, characters, config)
 
 
 @pytest.fixture

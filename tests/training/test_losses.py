@@ -10,6 +10,7 @@ from titleclf.training.trained_model import new_model
 
 LOGITS = torch.tensor([[2.0, 0.5, -1.0], [0.0, -0.5, 3.0]])
 EVEN = torch.ones(3)
+UNKNOWN = np.full(3, -1)  # kinds
 UNSUPERVISED = "loss.unsupervised=0.1"
 
 
@@ -64,7 +65,7 @@ def test_the_loss_is_the_weighted_classification_loss(request, task):
     logits, targets = torch.randn(2, len(data.categories)), data.train.targets[:2]
     weights = class_weights(data.train.targets, len(data.categories), 1.0)
     expected = 3 * classification_loss(logits, torch.from_numpy(targets), weights, 0.2)
-    assert torch.equal(loss(logits, targets, np.random.default_rng(1)), expected)
+    assert torch.equal(loss(logits, targets, UNKNOWN[:2], np.random.default_rng(1)), expected)
 
 
 def test_the_loss_adds_the_unsupervised_term_of_as_many_titles_as_the_batch_has(small):
@@ -73,8 +74,8 @@ def test_the_loss_adds_the_unsupervised_term_of_as_many_titles_as_the_batch_has(
     plain, _ = new_loss(small())
     assert loss.unsupervised is not None
     term = loss.unsupervised(loss.network.encoder, 3, np.random.default_rng(1))
-    expected = plain(logits, targets, np.random.default_rng(1)) + 0.1 * term
-    assert torch.allclose(loss(logits, targets, np.random.default_rng(1)), expected)
+    expected = plain(logits, targets, UNKNOWN, np.random.default_rng(1)) + 0.1 * term
+    assert torch.allclose(loss(logits, targets, UNKNOWN, np.random.default_rng(1)), expected)
 
 
 def test_the_trained_modules_are_the_network_and_what_the_unsupervised_term_learns(small):

@@ -3,11 +3,12 @@ import pytest
 import torch
 from torch import nn
 
+from tests.helpers.networks import FIELDS, compose_model, with_random_fields
 from tests.helpers.training import compose_train
 from titleclf.runtime.architecture import BagConfig, ModelConfig
 from titleclf.runtime.text.characters import FIRST_CHARACTER, UNK, Characters
 from titleclf.runtime.text.programmes import Programmes
-from titleclf.training.network import Conv, Ngram, TorchNetwork, to_inputs
+from titleclf.training.network import Conv, Ngram, TorchNetwork, _drop, to_inputs
 from titleclf.training.positions import alternating
 
 CATEGORIES = 3
@@ -82,16 +83,24 @@ def test_ngrams_start_at_zero():
 
 def test_ngram_dropout_hides_some_in_training_only():
     network = random_network(config("ngram", "model.ngram_dropout=0.5"))
-    inputs = to_inputs(CHARACTERS.batch(TITLES), network.config, torch.device("cpu"))
-    assert isinstance(network.encoder, Ngram)
+    inputs = to_inputs(CHARACTERS.batch(TITLES), network.model, torch.device("cpu"))
     torch.manual_seed(1)
-    grams, counts = network.encoder._drop(inputs.grams, inputs.gram_counts)
+    grams, counts = _drop(inputs.grams, inputs.gram_counts, 0.5)
     assert counts.sum() == len(grams)
     assert 0.3 < len(grams) / len(inputs.grams) < 0.7
     assert counts.shape == inputs.gram_counts.shape
     assert torch.equal(logits(network, TITLES), logits(network, TITLES))
     network.train()
     assert not torch.equal(logits(network, TITLES), logits(network, TITLES))
+
+
+def test_feature_dropout_hides_some_features_of_fields_in_training_only():
+    network = random_network(compose_model("bag", "model.fields.feature_dropout=0.5", fields=FIELDS))
+    with_fields, bare = (network.inputs(programmes) for programmes in (with_random_fields(TITLES), Programmes(TITLES)))
+    assert torch.equal(network(with_fields), network(with_fields))
+    network.train()
+    assert not torch.equal(network(with_fields), network(with_fields))
+    assert torch.equal(network(bare), network(bare))
 
 
 def test_conv_takes_the_maximum_over_positions():

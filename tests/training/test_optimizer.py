@@ -4,8 +4,11 @@ import pytest
 import torch
 from torch import nn
 
-from tests.helpers.training import compose_train
+from tests.helpers.networks import with_random_fields
+from tests.helpers.training import FEW_FEATURES, compose_train
 from titleclf.config.schemas import OptimConfig
+from titleclf.runtime.bundle.folding import field_table
+from titleclf.runtime.choices import Field
 from titleclf.runtime.errors import InputError
 from titleclf.runtime.text.characters import Characters
 from titleclf.training.network import TorchNetwork
@@ -15,7 +18,7 @@ CHARACTERS = Characters("abcdefg", casefold=True, boundary=True, length=13)
 
 
 def new_network(*overrides: str) -> TorchNetwork:
-    return TorchNetwork(compose_train("model.dim=5", *overrides).model, CHARACTERS, categories=3)
+    return TorchNetwork(compose_train("model.dim=5", *overrides).model, CHARACTERS, outputs=3)
 
 
 def optim(**changes) -> OptimConfig:
@@ -25,6 +28,7 @@ def optim(**changes) -> OptimConfig:
         "loaded_lr": 0.3,
         "weight_decay": 0.5,
         "table_decay": 0.25,
+        "field_decay": 0.125,
         "loaded_decay": 0.75,
         "betas": [0.9, 0.999],
         "warmup_fraction": 0.2,
@@ -55,6 +59,53 @@ def test_only_matrices_outside_skip_decay():
     assert names(network, groups.matrices) == {"encoder.embedding.positions.table", "head.0.weight", "head.2.weight"}
     assert names(network, groups.undecayed) == {"encoder.embedding.characters.weight", "head.0.bias", "head.2.bias"}
     assert names(network, groups.tables) == {"encoder.ngrams.weight"}
+
+
+def with_fields() -> TorchNetwork:
+    used = f"model.fields.use=[{','.join(Field)}]"
+    return new_network("model=ngram", "model.buckets=97", "data.path=own.csv", used, *FEW_FEATURES)
+
+
+@pytest.mark.parametrize("beside", [False, True])
+def test_tables_of_fields_are_open_or_closed(beside):
+    network = with_fields()
+    # As in `Loss.modules`, where something else is trained beside the network.
+    module: nn.Module = nn.ModuleDict({"network": network, "regulariser": nn.Linear(2, 3)}) if beside else network
+    groups = group_parameters(module, ["characters"])
+    assert names(network, groups.tables) == {"encoder.ngrams.weight"}
+    opened = {Field.description, Field.sub_title, Field.channel, Field.language}
+    assert names(network, groups.open_tables) == {field_table(name) for name in opened}
+    assert names(network, groups.closed_tables) == {field_table(name) for name in set(Field) - opened}
+    assert len(list(groups)) == len(list(module.parameters()))
+
+
+def test_open_tables_of_fields_decay_and_closed_ones_do_not():
+    network = with_fields()
+    optimizer = Optimizer(network, optim(warmup_fraction=0.0, lr=1e-9), steps=10**9)
+    groups, steps = group_parameters(network, ["characters"]), RowAdamW.DECAY_STEPS
+    with torch.no_grad():
+        for table in (*groups.tables, *groups.open_tables, *groups.closed_tables):
+            table.fill_(1.0)
+    for _ in range(steps):
+        optimizer.step(torch.zeros((), requires_grad=True))
+    for tables, decay in ((groups.tables, 0.25), (groups.open_tables, 0.125), (groups.closed_tables, 0.0)):
+        assert tables
+        for table in tables:
+            assert torch.allclose(table, torch.tensor((1 - 0.2 * decay) ** steps), atol=1e-6)
+
+
+def test_tables_of_fields_move_by_the_learning_rate_of_tables():
+    network = with_fields()
+    programmes = with_random_fields(["a", "b"] * 9)
+    buckets = network.field_encoder.encode(programmes)
+    Optimizer(network, optim(warmup_fraction=0.0, clip_norm=1e6), steps=5).step(
+        network(network.inputs(programmes))[:, 0].sum()
+    )
+    for name in Field:
+        rows = sorted(set(buckets[name].buckets.tolist()))
+        table = network.get_parameter(field_table(name)).detach()
+        assert torch.allclose(table[rows].abs(), torch.tensor(0.2), atol=1e-4), name
+        assert table.any(dim=1).nonzero().flatten().tolist() == rows
 
 
 def test_tables_have_a_decay_of_their_own():
@@ -275,7 +326,7 @@ def test_a_restored_optimizer_continues_as_an_uninterrupted_one():
 
 
 def test_groups_of_a_network_without_parameters_are_empty():
-    assert group_parameters(nn.ReLU(), []) == Groups([], [], [])
+    assert group_parameters(nn.ReLU(), []) == Groups([], [], [], [], [])
 
 
 def test_a_step_does_not_change_parameters_without_a_gradient():

@@ -19,6 +19,7 @@ from titleclf.config.hydra import compose
 from titleclf.config.saved import load_config
 from titleclf.config.schemas import TrainConfig
 from titleclf.runtime.architecture import NgramConfig
+from titleclf.runtime.arguments import program
 from titleclf.runtime.errors import InputError
 from titleclf.sweep import sweep
 from titleclf.train import train
@@ -79,7 +80,7 @@ def test_trials_never_see_the_test_titles_and_only_the_best_keeps_its_weights(se
         assert names(path) == {"config.yaml", "validation.json"} | kept
     assert capsys.readouterr().out.endswith(
         f"Best: {best}. Report: {folder}/trials.md\n"
-        f"Make it a model, measured on the test titles: python -m titleclf.train resume={best}\n"
+        f"Make it a model, measured on the test titles: {program('train')} resume={best}\n"
     )
 
 
@@ -224,7 +225,7 @@ def test_table_report_and_plots_show_all_trials(overrides):
     assert list(shown["optim.lr"]) == [config.optim.lr for config in configs]
     report = (best.parent / "trials.md").read_text()
     assert report.startswith("# 3 trials, best first\n")
-    assert f"\n    python -m titleclf.train resume={best}\n" in report
+    assert f"\n    {program('train')} resume={best}\n" in report
     assert "With fewer than 20 trials they are unreliable." in report
     importances = report.partition("## Importances")[2]
     assert all(f" {key} |" in importances for key in SEARCHED)
@@ -268,4 +269,4 @@ def test_without_optuna_the_error_names_the_extra(tmp_path, module):
     done = python("-m", *module, cwd=tmp_path)
     assert done.returncode == 2
     line = "titleclf sweep needs the extra sweep. Got no module named optuna. "
-    assert one_line(done.stderr) == f"{line}Install it: pip install 'titleclf[sweep]'."
+    assert one_line(done.stderr) == f"{line}Install it in the checkout: pip install '.[sweep]'."

@@ -92,7 +92,9 @@ def test_a_failed_write_leaves_nothing(run, tmp_path, monkeypatch):
 )
 def test_a_missing_file_is_named(folder, name):
     (folder / name).unlink()
-    with pytest.raises(InputError, match=f"bundle has no {name}. Train again or pass --model."):
+    with pytest.raises(
+        InputError, match=f"bundle must be a folder with a model. Got no {name} there. Name another folder, or shipped"
+    ):
         load_trained(folder)
 
 
@@ -116,11 +118,13 @@ def test_the_model_card_may_be_edited(run, folder):
     assert load_trained(folder).categories == load_trained(run).categories
 
 
-def test_the_error_for_a_missing_folder_names_the_command_to_train(tmp_path):
-    with pytest.raises(
-        InputError, match=r"none must be a folder with a model. Got nothing there. Train one with: make"
-    ):
+def test_the_error_for_a_missing_folder_names_the_model_that_comes_with_the_package(tmp_path):
+    with pytest.raises(InputError) as caught:
         load_trained(tmp_path / "none")
+    assert str(caught.value) == (
+        f"{tmp_path / 'none'} must be a folder with a model. Got nothing there. Name another folder, or shipped for "
+        "the model that comes with titleclf."
+    )
 
 
 @pytest.mark.parametrize(
@@ -129,7 +133,7 @@ def test_the_error_for_a_missing_folder_names_the_command_to_train(tmp_path):
         ("config.json", b"{", "config.json must be JSON. Got: "),
         ("config.json", b"\xff", "config.json must be JSON. Got: "),
         ("config.json", b"[]", "config.json must be a JSON object. Got list. Train or copy it again."),
-        ("config.json", b"{}", "config.json must be of format 3 or 4. Got None. Install the titleclf that wrote it"),
+        ("config.json", b"{}", "config.json must be of format 3 or 5. Got None. Install the titleclf that wrote it"),
         (
             "characters.json",
             b"{}",
@@ -150,8 +154,9 @@ def test_damaged_files_are_refused(folder, name, content, sentence):
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"format": 1}, "must be of format 3 or 4. Got 1. Install the titleclf that wrote it, or train again."),
-        ({"format": 5}, "must be of format 3 or 4. Got 5. Install the titleclf that wrote it, or train again."),
+        ({"format": 1}, "must be of format 3 or 5. Got 1. Install the titleclf that wrote it, or train again."),
+        ({"format": 4}, "must be of format 3 or 5. Got 4. Install the titleclf that wrote it, or train again."),
+        ({"format": 6}, "must be of format 3 or 5. Got 6. Install the titleclf that wrote it, or train again."),
         ({"task": None}, "config.json: task must be one of single, multilabel. Got None. Train or copy it again."),
         ({"categories": ["one"]}, "must have categories and a temperature above 0. Train again."),
         ({"temperature": {"value": 0.0, "slope": 0.0}}, "must have categories and a temperature above 0. Train again."),
@@ -162,7 +167,7 @@ def test_damaged_files_are_refused(folder, name, content, sentence):
         ),
         (
             {"facts": {}},
-            "config.json: facts must have the keys about, fingerprint, languages, metrics, remembers_training, seed,",
+            "config.json: facts must have the keys about, fingerprint, is_refitted, languages, metrics, remembers",
         ),
         (
             {"memory": {"kind": "fuzzy", "weights": []}},

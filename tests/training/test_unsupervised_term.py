@@ -130,7 +130,7 @@ def test_a_run_killed_with_it_and_resumed_gives_the_weights_of_an_uninterrupted_
         ON, f"objective={kind}", "training.epochs=4", "training.patience_epochs=4", "model.ngram_dropout=0.2"
     )
     uninterrupted = train_without_plots(config)
-    broken = killed(config, 2, KeyboardInterrupt, match=r"Resume with: python -m titleclf.train resume=")
+    broken = killed(config, 2, KeyboardInterrupt, match=r"Resume with: \S*python\S* -m titleclf.train resume=")
     assert train_without_plots(replace(config, resume=str(broken))) == broken
     assert same(weights(broken), weights(uninterrupted))
     assert (broken / "metrics.json").read_text() == (uninterrupted / "metrics.json").read_text()

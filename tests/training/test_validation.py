@@ -31,7 +31,7 @@ def test_a_validated_epoch_has_the_loss_of_unseen_titles_and_scores_of_both_kind
     data = read_dataset(config)
     network = new_model(config, data, torch.device("cpu")).network
     noisy = noisy_copies(data.train, len(data.validation), np.random.default_rng(1))
-    row = validate(data.validation, noisy, network, config.task)
+    row = validate(data.validation, noisy, network, config.task, len(data.categories))
     module, main = (metrics, "accuracy") if task == "small" else (tag_metrics, "micro_f1")
     logits = network.logits(data.validation.programmes)
     assert row["validation_loss"] == module.negative_log_likelihood(logits, data.validation.targets)

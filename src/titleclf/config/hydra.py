@@ -1,14 +1,15 @@
 """The Hydra layer: turns a verb into a command that takes overrides and reports mistakes in one line."""
 
-import difflib
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import fields, is_dataclass
-from typing import Any, NamedTuple, get_type_hints
+from pathlib import Path
+from typing import Any, NamedTuple, get_args, get_type_hints
 
 import hydra
+from hydra._internal.utils import get_args_parser
 from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException, OverrideParseException
@@ -17,6 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigTypeError, OmegaConfBaseException, ValidationError
 
 from titleclf.config.rules import check
+from titleclf.config.saved import check_resumable
 from titleclf.config.schemas import (
     EvaluateConfig,
     ExportConfig,
@@ -27,7 +29,8 @@ from titleclf.config.schemas import (
 )
 from titleclf.config.space import fix
 from titleclf.runtime.architecture import KINDS, ModelConfig
-from titleclf.runtime.errors import InputError, exit_codes
+from titleclf.runtime.arguments import called_as, did_you_mean, program, sentence
+from titleclf.runtime.errors import BAD_INPUT, InputError, exit_codes
 from titleclf.runtime.files import shipped
 
 SCHEMAS: dict[str, type[Any]] = {
@@ -37,6 +40,7 @@ SCHEMAS: dict[str, type[Any]] = {
     "evaluate": EvaluateConfig,
     "export": ExportConfig,
 }
+_TYPES = {"Integer": "an integer", "Float": "a number", "bool": "true or false"}  # as OmegaConf names them
 _GROUPS = {"model": ModelConfig, "objective": ObjectiveConfig}  # their schema depends on the chosen file
 
 
@@ -72,9 +76,11 @@ def command(
         _check_keys(config, schema)
         overrides = list(HydraConfig.get().overrides.task)
         plain = _plain(config, overrides)
-        if alone and getattr(plain, alone) is not None and len(overrides) > 1:
+        if alone and getattr(plain, alone) is not None:
             rest = [override for override in overrides if not override.startswith(f"{alone}=")]
-            raise InputError(f"{alone} allows no other override. Got also {' '.join(rest)}. Leave that out.")
+            if rest:
+                raise InputError(f"{alone} allows no other override. Got also {' '.join(rest)}. Leave that out.")
+            check_resumable(Path(getattr(plain, alone)))
         result = verb(plain)
         if HydraConfig.get().mode is RunMode.MULTIRUN:
             jobs.append(Job(overrides, result))
@@ -83,6 +89,7 @@ def command(
     def main() -> None:
         jobs.clear()
         register_schemas()
+        _check_options(name)
         os.environ["HYDRA_FULL_ERROR"] = "1"  # else Hydra prints errors itself and exits with 1
         with wrap():
             try:
@@ -113,6 +120,14 @@ def _plain(config: DictConfig, overrides: Sequence[str]) -> Any:
         fix(plain.sweep.space, overrides)
     check(plain)
     return plain
+
+
+def _check_options(name: str) -> None:
+    """Refuse wrong options; Hydra would print several lines of usage."""
+    parser = get_args_parser()
+    parser.prog = called_as(name)
+    parser.error = lambda message: parser.exit(BAD_INPUT, f"{sentence(parser, message)}\n")  # type: ignore[method-assign]
+    parser.parse_args()
 
 
 class _ThroughHydra(BaseException):
@@ -161,26 +176,45 @@ def _sentence(error: Exception, schema: type[Any]) -> str:
     cause = error.__cause__ if isinstance(error, ConfigCompositionException) else error
     first = str(error).splitlines()[0]
     if isinstance(error, OverrideParseException):
-        reason = next(line for line in str(error).splitlines() if not line.startswith("Error parsing"))
-        return (
-            f"each argument must read key=value. Got {error.override}: {reason}. "
-            f"Quote values with special characters twice: 'key=\"value\"'."
-        )
+        quoted = '"key=\\"value\\""' if "'" in str(error.override) else "'key=\"value\"'"
+        advice = f"Quote values with special characters twice: {quoted}."
+        if "=" not in str(error.override):
+            advice = "Name the value, or leave it out."
+        return f"each argument must read key=value. Got {error.override}. {advice}"
     if isinstance(error, MissingConfigException) and error.options is not None and error.missing_cfg_file:
         group, _, got = error.missing_cfg_file.rpartition("/")
-        return f"{group} must be one of {', '.join(error.options)}. Got {got}.{_did_you_mean(got, error.options)}"
+        return _not_one_of(group, error.options, got)
     if isinstance(cause, ValidationError | ConfigTypeError) and cause.full_key:
         merged = re.match(r"Error merging override \+*([^=]+)=(.*)", first)
         key, given = merged.groups() if merged else (cause.full_key, "another")
-        return f"{key} must have the right type. Got {given}: {str(cause).splitlines()[0]}."
+        where = cause.full_key if cause.full_key.startswith(key) else f"{key}: {cause.full_key}"
+        return _wrong_value(where, given, str(cause).splitlines()[0])
     if "Key 'sweep' not in" in str(error):
-        return "a search must be run by the verb sweep. Got another verb. Use python -m titleclf.sweep."
+        return f"a search must be run by the verb sweep. Got another verb. Use {program('sweep')}."
     if match := re.match(r"Could not override '([^']*)'", first):
-        return _unknown_key(match.group(1), "", schema)
+        return _unknown_key(match.group(1), "", schema, getattr(cause, "key", None))
     return f"the configuration must be valid. Got: {' '.join(str(error).split())}."
 
 
-def _unknown_key(key: str, sign: str, schema: type[Any]) -> str:
+def _wrong_value(key: str, given: str, reason: str) -> str:
+    """Return what OmegaConf means by `reason`."""
+    if match := re.fullmatch(r"Invalid value '(.*)', expected one of \[(.*)\]", reason):
+        return _not_one_of(key, match[2].split(", "), match[1])
+    if match := re.fullmatch(r"Value '(.*)' (?:of|is) .*(Integer|Float|bool)\b.*", reason):
+        return f"{key} must be {_TYPES[match[2]]}. Got {match[1] or 'nothing'}."
+    if reason.endswith("is not Optional"):
+        return f"{key} must be given. Got null. Name a value, or leave it out."
+    if "ListConfig" in reason:
+        return f"{key} must be a list. Got {given}. Write it in brackets: '{key}=[...]'."
+    return f"{key} must be text. Got {given}. Quote it twice: '{key}=\"...\"'."
+
+
+def _not_one_of(key: str, options: Sequence[str], got: str) -> str:
+    advice = did_you_mean(got, options, "Take one of them.")
+    return f"{key} must be one of {', '.join(options)}. Got {got or 'nothing'}. {advice}"
+
+
+def _unknown_key(key: str, sign: str, schema: type[Any], nested: str | None = None) -> str:
     keys = dict(_keys(schema, ""))
     if not sign and key.startswith("sweep.space."):
         return f"{key} must be in the search space. Got a key outside. Add it: +{key}=..."
@@ -189,16 +223,17 @@ def _unknown_key(key: str, sign: str, schema: type[Any]) -> str:
         kinds = KINDS[_GROUPS[group]] if group in _GROUPS else {}
         owners = " or ".join(kind for kind, owner in kinds.items() if name in _names(owner))
         if not owners:  # a list of mappings, the only value with keys
-            return f"{key} must have the keys of its line in conf/. Got others. Quote it as there."
+            (row,) = get_args(get_type_hints(keys[key])[key.rpartition(".")[2]])
+            names = ", ".join(field.name for field in fields(row))
+            return f"{key} must have the keys {names}. Got {nested}. Rename it."
         return f"{key} must be used with {group}={owners}. Got another {group}. Add {group}={owners}."
-    return f"{sign}{key} must be a key of the configuration. Got an unknown one.{_did_you_mean(key, list(keys))}"
+    return f"{sign}{key} must be a key of the configuration. Got an unknown one. {_similar_key(key, list(keys))}"
 
 
-def _did_you_mean(got: str, options: Sequence[str]) -> str:
-    close = difflib.get_close_matches(got, options, n=1)
-    if not close:  # the right name in the wrong place
-        close = [option for option in options if option.rpartition(".")[2] == got.rpartition(".")[2]]
-    return f" Did you mean {close[0]}?" if close else " List all with --cfg job."
+def _similar_key(got: str, options: Sequence[str]) -> str:
+    # The right name in the wrong place is less similar.
+    same = [option for option in options if option.rpartition(".")[2] == got.rpartition(".")[2]]
+    return did_you_mean(got, options, f"Did you mean {same[0]}?" if same else "List all with --cfg job.")
 
 
 def _names(kind: type[Any]) -> set[str]:

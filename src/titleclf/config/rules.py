@@ -1,11 +1,14 @@
 """The rules for configured values, checked all at once."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from typing import Any
 
 from titleclf.config.schemas import (
     OBJECTIVES,
+    SHIPPED_COLUMNS,
     CbowConfig,
+    ColumnsConfig,
     DataConfig,
     EvaluateConfig,
     EvaluationConfig,
@@ -50,7 +53,8 @@ def check(config: PretrainConfig | TrainConfig | SweepConfig | EvaluateConfig | 
         case EvaluateConfig():
             rule = "name labelled titles: run=shipped has none of its own"
             is_named = config.run != SHIPPED or config.path is not None
-            rules = [("path", config.path, is_named, rule), *_evaluation_rules(config.evaluate)]
+            columns = _columns_rules("", config.columns, config.path)
+            rules = [("path", config.path, is_named, rule), *columns, *_evaluation_rules(config.evaluate)]
         case ExportConfig():
             rules = []
     broken = [f"{where} must {rule}. Got {value}." for where, value, holds, rule in rules if not holds]
@@ -62,8 +66,9 @@ def check(config: PretrainConfig | TrainConfig | SweepConfig | EvaluateConfig | 
 
 def _train_rules(config: TrainConfig) -> Iterator[Rule]:
     yield from _data_rules(config.data)
+    yield from _columns_rules("data.", config.data.columns, config.data.path, config.data.test_path, config.memory_path)
     yield _corrections_rule(config)
-    yield from _context_rules(config)
+    yield from _field_rules(config)
     yield from _model_rules(config.model)
     yield from _objective_rules(config.objective, config.model)
     yield from _noise_rules(config.noise)
@@ -117,13 +122,32 @@ def _data_rules(data: DataConfig) -> Iterator[Rule]:
         yield "data", f"{both:g}", both < 1 or not in_range, rule
 
 
-def _context_rules(config: TrainConfig) -> Iterator[Rule]:
-    for name in ("channel", "duration"):
-        column = getattr(config.data.columns, name)
-        has_columns = column is None or config.data.path != SHIPPED
-        yield f"data.columns.{name}", column, has_columns, "be null while data.path is shipped: it has no such column"
-    yield _at_least("context.min_titles", config.context.min_titles, 1)
-    yield _from_to("context.dropout", config.context.dropout, 0, 1)
+def _columns_rules(where: str, columns: ColumnsConfig, path: str | None, *others: str | None) -> Iterator[Rule]:
+    if any(one not in (None, SHIPPED) for one in (path, *others)):
+        return
+    for name, own in asdict(SHIPPED_COLUMNS).items():
+        value = getattr(columns, name)
+        rule = f"stay {own} while {where}path is {path or 'null'} (name your titles with {where}path=FILE)"
+        yield f"{where}columns.{name}", value, value == own, rule
+
+
+def _field_rules(config: TrainConfig) -> Iterator[Rule]:
+    fields = config.model.fields
+    used, have_columns = list(map(str, fields.use)), not fields.use or config.data.path != SHIPPED
+    yield "model.fields.use", used, have_columns, "be [] while data.path is shipped: it has titles alone"
+    yield "model.fields.use", used, len(set(used)) == len(used), "name each field once"
+    has_kinds = config.loss.kind <= 0 or config.data.path != SHIPPED
+    yield "loss.kind", config.loss.kind, has_kinds, "be 0 while data.path is shipped: it has no kinds"
+    yield _orders("model.fields.text_orders", fields.text_orders)
+    characters = fields.text_characters
+    valid = all(order > 2 for order in characters) and len(set(characters)) == len(characters)
+    # Shorter ones could be gaps alone, which texts without words have, too.
+    yield "model.fields.text_characters", characters, valid, "be distinct integers above 2"
+    yield _orders("model.fields.channel_orders", fields.channel_orders)
+    for name in ("text_buckets", "text_length", "channel_buckets"):
+        yield _at_least(f"model.fields.{name}", getattr(fields, name), 1)
+    for name in ("dropout", "title_dropout", "feature_dropout"):
+        yield _from_to(f"model.fields.{name}", getattr(fields, name), 0, 1)
 
 
 def _corrections_rule(config: TrainConfig) -> Rule:
@@ -206,6 +230,7 @@ def _pretraining_rules(config: PretrainConfig) -> Iterator[Rule]:
 
 def _loss_rules(loss: LossConfig) -> Iterator[Rule]:
     yield "loss.classification", loss.classification, loss.classification > 0, "be above 0"
+    yield "loss.kind", loss.kind, loss.kind >= 0, "be 0 or more"
     yield "loss.unsupervised", loss.unsupervised, loss.unsupervised >= 0, "be 0 or more"
     is_used = loss.titles is None or loss.unsupervised != 0
     yield "loss.titles", loss.titles, is_used, "be null while loss.unsupervised is 0"
@@ -217,6 +242,7 @@ def _optim_rules(optim: OptimConfig) -> Iterator[Rule]:
     yield "optim.loaded_lr", optim.loaded_lr, optim.loaded_lr > 0, "be above 0"
     yield "optim.weight_decay", optim.weight_decay, optim.weight_decay >= 0, "be 0 or more"
     yield "optim.table_decay", optim.table_decay, optim.table_decay >= 0, "be 0 or more"
+    yield "optim.field_decay", optim.field_decay, optim.field_decay >= 0, "be 0 or more"
     yield "optim.loaded_decay", optim.loaded_decay, optim.loaded_decay >= 0, "be 0 or more"
     in_range = len(optim.betas) == 2 and all(0 <= beta < 1 for beta in optim.betas)
     yield "optim.betas", optim.betas, in_range, "be two numbers in [0, 1)"
@@ -233,6 +259,10 @@ def _training_rules(config: TrainConfig) -> Iterator[Rule]:
     balanced = 0 <= training.class_balance <= 1
     yield "training.class_balance", training.class_balance, balanced, "be in [0, 1]"
     yield _from_to("training.label_smoothing", training.label_smoothing, 0, 1)
+    exponent = training.prior_exponent
+    fits = config.task is Task.single or exponent == 0
+    yield "training.prior_exponent", exponent, fits, "be 0 while task is multilabel: tags have no common prior"
+    yield "training.prior_exponent", exponent, 0 <= exponent <= 1, "be in [0, 1]"
     remembers = config.memory is not MemoryKind.none or config.memory_path is None
     yield "memory_path", config.memory_path, remembers, "be null while memory is none"
     yield _at_least("seed", config.seed, 0)

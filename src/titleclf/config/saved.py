@@ -10,10 +10,12 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from titleclf.runtime.architecture import from_mapping
+from titleclf.runtime.bundle.reader import RUN
 from titleclf.runtime.errors import InputError
 from titleclf.runtime.files import write_text
 
-CONFIG, CHECKPOINT, BEST = "config.yaml", "checkpoint.pt", "best.safetensors"
+CONFIG, CHECKPOINT, BEST = RUN, "checkpoint.pt", "best.safetensors"
+VALIDATION = "validation.json"  # of the best epoch, once training has ended
 Config = TypeVar("Config")
 
 
@@ -26,6 +28,21 @@ def as_plain(config: Any) -> dict[str, Any]:
     """Return a configuration as nested plain values; enums become their names."""
     plain: dict[str, Any] = json.loads(json.dumps(asdict(config)))
     return plain
+
+
+def check_resumable(folder: Path) -> None:
+    """Refuse a trial that a sweep has dropped: only the best one keeps its weights.
+
+    Raises
+    ------
+    InputError
+        If `folder` is one.
+    """
+    if (folder / VALIDATION).exists() and not any((folder / name).exists() for name in (CHECKPOINT, BEST, "bundle")):
+        raise InputError(
+            f"resume must be a run that has its weights. Got {folder}: its sweep kept those of the best trial alone. "
+            "Name that trial."
+        )
 
 
 def load_config(folder: Path, schema: type[Config]) -> Config:

@@ -11,15 +11,24 @@ from titleclf.runtime.choices import Device, ExportFormat, Format, MemoryKind, M
 class ColumnsConfig:
     """Column names in a user's file, and the language of titles without one.
 
-    `channel` and `duration` (in minutes) are None for a model of titles alone.
+    Those of `channel` and of what follows it are read if the model uses them, that of `kind` if the loss does.
     """
 
     title: str
     category: str
     lang: str
     unnamed_lang: str
-    channel: str | None
-    duration: str | None
+    channel: str
+    minutes: str
+    description: str
+    sub_title: str
+    year: str
+    kind: str
+
+
+SHIPPED_COLUMNS = ColumnsConfig(
+    "title", "category", "lang", "und", "channel", "minutes", "description", "sub_title", "year", "kind"
+)
 
 
 @dataclass
@@ -41,14 +50,6 @@ class CharactersConfig:
 
     casefold: bool
     min_count: int
-
-
-@dataclass
-class ContextConfig:
-    """How often a channel must occur to get an id, and how often training hides channel or duration."""
-
-    min_titles: int
-    dropout: float
 
 
 @dataclass
@@ -100,12 +101,13 @@ KINDS[ObjectiveConfig] = OBJECTIVES
 
 @dataclass
 class LossConfig:
-    """The terms of the loss and their weights: classification, and an objective on unlabelled titles.
+    """The terms of the loss and their weights: classification, kinds, and an objective on unlabelled titles.
 
     `titles` is a file with unlabelled titles in `column`; None: the training titles.
     """
 
     classification: float
+    kind: float
     unsupervised: float
     titles: str | None
     column: str
@@ -126,8 +128,9 @@ class NoiseConfig:
 class OptimConfig:
     """AdamW with warm-up and cosine decay; `skip` names modules whose matrices get no weight decay.
 
-    N-gram tables have their own values: a row is seldom in a batch and needs large steps, and without decay a rare
-    n-gram memorizes its titles. A loaded table decays to its loaded values.
+    Tables have their own values: a row is seldom in a batch and needs large steps, and without decay a rare feature
+    memorizes its titles. A loaded table decays to its loaded values; tables of minutes, years and kinds of channels,
+    which have few features, don't decay.
     """
 
     lr: float
@@ -135,6 +138,7 @@ class OptimConfig:
     loaded_lr: float
     weight_decay: float
     table_decay: float
+    field_decay: float
     loaded_decay: float
     betas: list[float]
     warmup_fraction: float
@@ -151,6 +155,8 @@ class TrainingConfig:
     patience_epochs: int
     class_balance: float
     label_smoothing: float
+    prior_exponent: float
+    refit: bool
 
 
 @dataclass
@@ -208,7 +214,6 @@ class TrainConfig:
     task: Task
     data: DataConfig
     characters: CharactersConfig
-    context: ContextConfig
     model: ModelConfig
     noise: NoiseConfig
     objective: ObjectiveConfig

@@ -1,7 +1,7 @@
 """Training, validation and test titles, split so that no programme is in two parts and each category is in all."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
 from typing import NamedTuple
 
@@ -28,17 +28,20 @@ class Split(NamedTuple):
     test: pd.DataFrame
 
 
-def split(titles: pd.DataFrame, config: DataConfig, seed: int, task: Task = Task.single) -> Split:
+def split(
+    titles: pd.DataFrame, config: DataConfig, seed: int, task: Task = Task.single, fields: Collection[str] = ()
+) -> Split:
     """Split by base title, seeded and stratified by category.
 
-    With `config.test_path`, the test titles are read from there, and `titles` are split into the other two parts.
+    With `config.test_path`, the test titles are read from there, with these fields, and `titles` are split into the
+    other two parts.
 
     Raises
     ------
     InputError
         If there are fewer than two categories, or one has too few programmes to be in every part.
     """
-    test = None if config.test_path is None else read_all_titles(config.test_path, config.columns, task)
+    test = None if config.test_path is None else read_all_titles(config.test_path, config.columns, task, fields)
     return split_with_test(titles, test, config, seed, task)
 
 

@@ -4,24 +4,26 @@ import glob
 import hashlib
 import json
 import sys
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from titleclf.config.schemas import ColumnsConfig
+from titleclf.config.schemas import SHIPPED_COLUMNS, ColumnsConfig
 from titleclf.epg.genres import GenreTable
 from titleclf.epg.harvest import harvest
 from titleclf.epg.streams import is_guide
-from titleclf.runtime.choices import Task
+from titleclf.runtime.choices import ProgrammeKind, Task
 from titleclf.runtime.errors import InputError
 from titleclf.runtime.files import SHIPPED, shipped
 from titleclf.runtime.tables import Record, read_records, refuse, text_problem
 from titleclf.runtime.text import tags
-from titleclf.runtime.text.programmes import FieldColumns
+from titleclf.runtime.text.programmes import COLUMNS, Programme, programme_of
 
+UNDETERMINED = "und"  # the language of titles whose language is unknown (ISO 639-2)
+KIND = "kind"  # the column of what a programme is, beside those of programmes
 MIN_PROGRAMMES = 3  # in a category: one for each part of the split
-_SHIPPED_COLUMNS = ColumnsConfig("title", "category", "lang", "und", channel=None, duration=None)
 
 
 def titles_path(path: str) -> Path:
@@ -29,11 +31,13 @@ def titles_path(path: str) -> Path:
     return shipped("data/titles.csv") if path == SHIPPED else Path(path)
 
 
-def read_all_titles(path: str, columns: ColumnsConfig, task: Task = Task.single) -> pd.DataFrame:
+def read_all_titles(
+    path: str, columns: ColumnsConfig, task: Task = Task.single, fields: Collection[str] = ()
+) -> pd.DataFrame:
     """Read the titles in the file of `data.path`, or in all files that match the pattern, in sorted order.
 
-    A title that an earlier file has with the same category (channel, duration) is left out. Guides are harvested
-    together, as if they were the last file.
+    A title that an earlier file has with the same category and fields is left out. Guides are harvested together, as if
+    they were the last file.
 
     Raises
     ------
@@ -41,12 +45,12 @@ def read_all_titles(path: str, columns: ColumnsConfig, task: Task = Task.single)
         If no file matches the pattern, or `read_titles` refuses one of them.
     """
     if path == SHIPPED:
-        columns = _SHIPPED_COLUMNS
+        columns = SHIPPED_COLUMNS
     files = files_of(titles_path(path))
     guides = [file for file in files if is_guide(file)]
-    frames = [read_titles(file, columns, task) for file in files if file not in guides]
+    frames = [read_titles(file, columns, task, fields) for file in files if file not in guides]
     if guides:
-        frames.append(_read_guides(guides, columns))
+        frames.append(_read_guides(guides, columns, fields))
     titles = pd.concat([frame.assign(file=number) for number, frame in enumerate(frames)])
     key_columns = list(titles.columns.difference(["lang", "file"]))
     first_file = titles.groupby(key_columns, dropna=False)["file"].transform("min")
@@ -70,8 +74,10 @@ def files_of(path: Path) -> list[Path]:
     return files
 
 
-def read_titles(path: Path, columns: ColumnsConfig, task: Task = Task.single) -> pd.DataFrame:
-    """Read labelled titles into a frame of `title, category, lang` and, if `columns` names them, `channel, minutes`.
+def read_titles(
+    path: Path, columns: ColumnsConfig, task: Task = Task.single, fields: Collection[str] = ()
+) -> pd.DataFrame:
+    """Read labelled titles into a frame of `title, category, lang` and of `fields`, some of a programme's columns.
 
     Several tags are joined into one sorted category.
 
@@ -82,33 +88,46 @@ def read_titles(path: Path, columns: ColumnsConfig, task: Task = Task.single) ->
     """
     rows: list[tuple[Any, ...]] = []
     problems: list[tuple[int, str]] = []
-    fields = FieldColumns(columns.channel, columns.duration)
-    for record in read_records(path, [columns.title, columns.category, *fields.names]):
-        problem = record.problem or _problem(record, columns, task) or fields.problem(record.cells)
-        if problem:
+    sources = _sources(columns, fields)
+    advice = "Rename yours, or name them with (data.)columns."
+    for record in read_records(path, [columns.title, columns.category], ".xml, ", advice):
+        cells = record.cells
+        if problem := record.problem or _problem(record, columns, task):
             problems.append((record.line, problem))
-        else:
-            cells = record.cells
-            lang = cells.get(columns.lang) or columns.unnamed_lang
-            category = cells[columns.category].strip()
-            if task is Task.multilabel:
-                category = tags.joined(tags.tags_in(category))
-            programme = fields.programme(cells[columns.title].strip(), cells)
-            rows.append((programme.title, category, lang.strip(), programme.channel, programme.minutes))
+            continue
+        try:
+            known = {name: cells[column] for name, column in sources.items() if column in cells}
+            programme = programme_of(cells[columns.title].strip(), known)
+        except ValueError as error:
+            problems.append((record.line, str(error)))
+            continue
+        if problem := _kind_problem(cells, columns, fields):
+            problems.append((record.line, problem))
+            continue
+        category = cells[columns.category].strip()
+        if task is Task.multilabel:
+            category = tags.joined(tags.tags_in(category))
+        lang = cells.get(columns.lang) or columns.unnamed_lang
+        kind = cells.get(columns.kind) or None
+        rows.append((programme.title, category, lang.strip(), *_values(programme, kind, columns, fields)))
     refuse(path, problems)
     if not rows:
         raise InputError(f"{path} must have at least one title. Got none. Add rows below the header.")
-    return _frame(rows, columns)
+    return _frame(rows, fields)
 
 
-def _read_guides(guides: list[Path], columns: ColumnsConfig) -> pd.DataFrame:
-    by_channel, with_minutes = columns.channel is not None, columns.duration is not None
-    harvested = harvest(map(str, guides), GenreTable.shipped(), by_channel=by_channel, with_minutes=with_minutes)
+def _read_guides(guides: list[Path], columns: ColumnsConfig, fields: Collection[str]) -> pd.DataFrame:
+    harvested = harvest(map(str, guides), GenreTable.shipped(), fields=fields)
     rows = [
-        (row.programme.title, row.genre.value, row.lang or columns.unnamed_lang, *row.programme[1:])
+        (
+            row.programme.title,
+            row.genre.value,
+            row.lang or columns.unnamed_lang,
+            *_values(row.programme, row.kind, columns, fields),
+        )
         for row in harvested.rows()
     ]
-    titles = _frame(rows, columns)
+    titles = _frame(rows, fields)
     is_frequent = titles.groupby("category")["title"].transform("nunique") >= MIN_PROGRAMMES
     rare = f"; {(~is_frequent).sum():,} more, of genres with fewer than {MIN_PROGRAMMES}"
     print(f"{harvested}{'' if is_frequent.all() else rare}", file=sys.stderr)
@@ -118,11 +137,51 @@ def _read_guides(guides: list[Path], columns: ColumnsConfig) -> pd.DataFrame:
     return titles[is_frequent]
 
 
-def _frame(rows: list[tuple[Any, ...]], columns: ColumnsConfig) -> pd.DataFrame:
-    """Return rows of `title, category, lang, channel, minutes` as a frame, the last two if `columns` names them."""
-    optional = {"channel": columns.channel, "minutes": columns.duration}
-    titles = pd.DataFrame(rows, columns=["title", "category", "lang", *optional])
-    return titles.drop(columns=[name for name, column in optional.items() if column is None])
+def _sources(columns: ColumnsConfig, fields: Collection[str]) -> dict[str, str]:
+    """Return the column of a table for each field that is read."""
+    names = _ordered(fields)
+    return {name: columns.lang if name == "language" else getattr(columns, name) for name in names}
+
+
+def _ordered(fields: Collection[str]) -> list[str]:
+    return [name for name in (*COLUMNS, KIND) if name in fields]
+
+
+def _values(programme: Programme, kind: str | None, columns: ColumnsConfig, fields: Collection[str]) -> list[Any]:
+    known = {**programme._asdict(), KIND: kind}
+    language = programme.language or columns.unnamed_lang
+    known["language"] = None if language == UNDETERMINED else language
+    return [known[name] for name in _ordered(fields)]
+
+
+def _kind_problem(cells: dict[str, Any], columns: ColumnsConfig, fields: Collection[str]) -> str | None:
+    kind = cells.get(columns.kind)
+    if KIND not in fields or not kind or kind in list(ProgrammeKind):
+        return None
+    return f"{columns.kind} must be one of {', '.join(ProgrammeKind)}, or empty. Got {kind!r}. Rename it."
+
+
+def _frame(rows: list[tuple[Any, ...]], fields: Collection[str]) -> pd.DataFrame:
+    """Return rows of `title, category, lang` and of fields, in their order, as a frame."""
+    return pd.DataFrame(rows, columns=["title", "category", "lang", *_ordered(fields)])
+
+
+def check_fields(titles: pd.DataFrame, path: str, columns: ColumnsConfig, fields: Collection[str]) -> None:
+    """Refuse to train on titles of which none has a field that the model uses.
+
+    Raises
+    ------
+    InputError
+        If there is such a field.
+    """
+    unknown = [name for name in _ordered(fields) if titles[name].isna().all()]
+    if unknown:
+        sources = _sources(columns, unknown)
+        raise InputError(
+            f"{titles_path(path)} must have the columns of the fields that the model uses. Got nothing in "
+            f"{', '.join(sources.values())}. Name others with data.columns, or leave them out of model.fields.use "
+            "(kind: set loss.kind=0)."
+        )
 
 
 def fingerprint(titles: pd.DataFrame) -> str:

@@ -3,12 +3,14 @@
 import argparse
 import signal
 import sys
+from pathlib import Path
 
 from titleclf.epg import commands
 from titleclf.epg.fill import When
 from titleclf.epg.profiles import PROFILES
-from titleclf.runtime.arguments import precision, program
+from titleclf.runtime.arguments import Parser, called_as, precision
 from titleclf.runtime.errors import exit_codes
+from titleclf.runtime.files import check_parent
 
 _EXAMPLES = (
     "{program} report guide.xml.gz --html report.html",
@@ -20,6 +22,7 @@ _EXAMPLES = (
     "{program} channels guide.xml.gz",
     "{program} harvest guides/*.xml.gz -o titles.csv",
 )
+_HARVESTED = ("channel", "minutes", "description", "sub_title", "year")
 _GUIDE = "an XMLTV file, plain, gzipped or xz; - is standard input"
 
 
@@ -29,37 +32,36 @@ def main() -> None:
     # Temporary files must go when a service is stopped, as after Ctrl-C.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     arguments = _parser().parse_args()
+    for name in ("output", "genres", "html"):
+        check_parent(Path(getattr(arguments, name, None) or ""))
     code = arguments.run(arguments)
     sys.stdout.flush()  # here, where `exit_codes` handles a closed pipe
     sys.exit(code)
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog=program("epg"),
+    parser = Parser(
+        prog=called_as("epg"),
         description="Add the categories that an XMLTV guide lacks; every other byte stays as it is.",
         epilog=_examples(),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
-    verbs = parser.add_subparsers(required=True, metavar="fill|undo|lint|channels|harvest|report")
+    verbs = parser.add_subparsers(required=True, metavar="VERB")
     for verb, (add, about) in {
         "fill": (_add_fill, "add missing categories where the model is sure"),
         "undo": (_add_undo, "remove what fill --mark added"),
-        "lint": (_add_lint, "list the categories that a reader does not understand"),
+        "lint": (_add_lint, "list the categories that a player does not understand"),
         "channels": (_add_channels, "show what kind of channel each one is"),
         "harvest": (_add_harvest, "write labelled titles to train on"),
         "report": (_add_report, "show what is missing and would be filled"),
     }.items():
-        epilog, formatter = _examples(verb), argparse.RawDescriptionHelpFormatter
-        add(verbs.add_parser(verb, help=about, allow_abbrev=False, epilog=epilog, formatter_class=formatter))
+        add(verbs.add_parser(verb, help=about, epilog=_examples(verb)))
     return parser
 
 
 def _examples(verb: str = "") -> str:
     """Return the examples of a verb; by default of all."""
     examples = [line for line in _EXAMPLES if f"{{program}} {verb}" in line]
-    return "\n  ".join(["examples:", *examples]).format(program=program("epg")) + "\n"
+    return "\n  ".join(["examples:", *examples]).format(program=called_as("epg")) + "\n"
 
 
 def _add_fill(parser: argparse.ArgumentParser) -> None:
@@ -81,12 +83,12 @@ def _add_undo(parser: argparse.ArgumentParser) -> None:
 
 def _add_lint(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "List the categories that a reader does not understand. The exit code is 1 if it understands none of a\n"
-        "programme's categories although it has a text for their genre."
+        "List the categories that a player does not understand. The exit code is 1 if it understands none of a\n"
+        "programme's categories, but knows their genre by another name."
     )
     parser.set_defaults(run=commands.run_lint)
     _add_guide(parser)
-    parser.add_argument("--profile", choices=PROFILES, required=True, help="the reader of the guide")
+    parser.add_argument("--profile", choices=PROFILES, required=True, help="the player that reads the guide")
 
 
 def _add_channels(parser: argparse.ArgumentParser) -> None:
@@ -96,6 +98,10 @@ def _add_channels(parser: argparse.ArgumentParser) -> None:
     )
     parser.set_defaults(run=commands.run_channels)
     parser.add_argument("guides", nargs="+", metavar="GUIDE", help=_GUIDE)
+    _add_channel_list(parser)
+
+
+def _add_channel_list(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--channels", metavar="CSV", help="your own, ahead of the list: columns name, and categories (joined by ;)"
     )
@@ -105,6 +111,14 @@ def _add_harvest(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=commands.run_harvest)
     parser.add_argument("guides", nargs="+", metavar="GUIDE", help=_GUIDE)
     parser.add_argument("-o", "--output", metavar="CSV", required=True, help="the file to write: title, category, lang")
+    parser.add_argument(
+        "--fields",
+        nargs="+",
+        choices=_HARVESTED,
+        default=[],
+        metavar="NAME",
+        help=f"more columns, a row for each title on each channel if channel is one: {', '.join(_HARVESTED)}",
+    )
     parser.add_argument("--labels", metavar="CSV", help="the genres of labels (default: titleclf's own table)")
 
 
@@ -141,15 +155,19 @@ def _add_decisions(parser: argparse.ArgumentParser) -> None:
         metavar="P",
         help="fill only where a fraction P of such answers is correct (default: 0.9)",
     )
-    parser.add_argument("--profile", choices=PROFILES, help="write category texts that this reader understands")
+    parser.add_argument("--profile", choices=PROFILES, help="write category texts that this player understands")
     parser.add_argument(
         "--when",
-        type=When,
-        choices=list(When),
-        default=When.missing,
-        help="fill programmes without a category (the default), all, or those that the reader understands none of",
+        choices=list(map(str, When)),
+        default="missing",
+        help="fill programmes without a category (the default), all, or those that the player understands none of",
     )
-    parser.add_argument("--overrides", metavar="CSV", help="your own: columns title or pattern, and category")
+    parser.add_argument(
+        "--overrides",
+        metavar="CSV",
+        help="a table of your own decisions, with the columns title or pattern, and category",
+    )
+    _add_channel_list(parser)
 
 
 if __name__ == "__main__":

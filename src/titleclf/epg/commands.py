@@ -19,7 +19,7 @@ from titleclf.epg.fill import Decider, Filler, When, fill
 from titleclf.epg.genres import GenreTable, check_genres
 from titleclf.epg.harvest import harvest
 from titleclf.epg.html_report import html_page
-from titleclf.epg.kodi import write_genres
+from titleclf.epg.kodi import has_genres, write_genres
 from titleclf.epg.lint import lint
 from titleclf.epg.overrides import Overrides
 from titleclf.epg.profiles import PROFILES, Profile
@@ -31,7 +31,7 @@ from titleclf.runtime.errors import InputError
 from titleclf.runtime.files import reconfigure, replacing, write_text
 from titleclf.runtime.text.channels import ChannelList
 
-_FINDINGS = 1  # exit code of `lint` if a guide has programmes that the reader can't place
+_FINDINGS = 1  # exit code of `lint` if a guide has programmes that the player can't place
 _LISTED_LINES = 10
 
 
@@ -39,8 +39,10 @@ def run_fill(arguments: argparse.Namespace) -> None:
     """Fill a guide."""
     filler = _filler(arguments, with_keywords=arguments.mark)
     output = None if arguments.in_place else arguments.output
-    _write_genres(arguments, output or arguments.guide)
+    genres = _genres_path(arguments, output or arguments.guide)
     outcomes = fill(arguments.guide, output, filler)
+    if genres is not None:
+        _write_genres(genres)
     _print_status(fill_summary(outcomes))
     if filler.decider.overrides is not None:
         _print_unused(filler.decider.overrides.unused(), arguments.overrides)
@@ -53,7 +55,7 @@ def run_undo(arguments: argparse.Namespace) -> None:
 
 
 def run_lint(arguments: argparse.Namespace) -> int:
-    """Print the categories that a reader does not understand; return 1 if there are programmes that it can't place."""
+    """Print the categories that a player does not understand; return 1 if there are programmes that it can't place."""
     result = lint(arguments.guide, PROFILES[arguments.profile], GenreTable.shipped())
     _print_result(lint_summary(result, arguments.profile))
     return _FINDINGS if result.blind else 0
@@ -73,15 +75,18 @@ def run_channels(arguments: argparse.Namespace) -> None:
 def run_harvest(arguments: argparse.Namespace) -> None:
     """Write the titles of guides with the genres of their categories."""
     table = GenreTable.read(Path(arguments.labels)) if arguments.labels else GenreTable.shipped()
-    result = harvest(arguments.guides, table)
-    rows = list(result.titles())
+    result = harvest(arguments.guides, table, arguments.fields)
+    rows = [
+        (row.programme.title, row.genre, row.lang, *(getattr(row.programme, name) for name in arguments.fields))
+        for row in result.rows()
+    ]
     if not rows:
         raise InputError(
             f"{', '.join(arguments.guides)} must have programmes with categories in the table of labels. Got none. "
             "Name other guides, or pass --labels."
         )
     with replacing(Path(arguments.output)) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file, lineterminator="\n").writerows([("title", "category", "lang"), *rows])
+        csv.writer(file, lineterminator="\n").writerows([("title", "category", "lang", *arguments.fields), *rows])
     _print_status(harvest_summary(result))
 
 
@@ -96,14 +101,15 @@ def run_report(arguments: argparse.Namespace) -> None:
 
 def _filler(arguments: argparse.Namespace, *, with_keywords: bool) -> Filler:
     profile = PROFILES[arguments.profile] if arguments.profile else None
-    if arguments.when is When.unknown and profile is None:
-        raise InputError(f"--when {When.unknown} must have a --profile. Got none. Name the reader of the guide.")
-    return Filler(_decider(arguments, profile), profile, arguments.when, with_keywords)
+    if arguments.when == When.unknown and profile is None:
+        raise InputError(f"--when {When.unknown} must have a --profile. Got none. Name your player.")
+    return Filler(_decider(arguments, profile), profile, When(arguments.when), with_keywords)
 
 
 def _decider(arguments: argparse.Namespace, profile: Profile | None) -> Decider:
     names = arguments.model or [default_model()]
-    models = [Classifier.load(model_folder(name)) for name in names]
+    channels = None if arguments.channels is None else ChannelList.read(Path(arguments.channels))
+    models = [Classifier.load(model_folder(name), channels) for name in names]
     _print_status(f"model: {', then '.join(names)}")
     categories = list(dict.fromkeys(category for model in models for category in model.categories))
     if profile is not None:
@@ -112,17 +118,24 @@ def _decider(arguments: argparse.Namespace, profile: Profile | None) -> Decider:
     return Decider([(model, model.thresholds_at(arguments.precision)) for model in models], overrides)
 
 
-def _write_genres(arguments: argparse.Namespace, output: str) -> None:
+def _genres_path(arguments: argparse.Namespace, output: str) -> Path | None:
+    """Return the genres.xml to write once the guide is filled, if any; another file there is refused now."""
     if arguments.profile != "kodi":
         if arguments.genres:
             raise InputError("--genres must be used with --profile kodi. Got another profile, or none. Leave it out.")
-        return
-    if arguments.genres or output != STANDARD:
-        path = Path(arguments.genres) if arguments.genres else Path(output).resolve().with_name("genres.xml")
-        state = "written" if write_genres(path) else "there already"
-        _print_status(
-            f"genres: {path} {state}. Name it in the settings of Kodi's add-on for guides (PVR IPTV Simple Client)."
-        )
+        return None
+    if not arguments.genres and output == STANDARD:
+        return None
+    path = Path(arguments.genres) if arguments.genres else Path(output).resolve().with_name("genres.xml")
+    has_genres(path)
+    return path
+
+
+def _write_genres(path: Path) -> None:
+    state = "written" if write_genres(path) else "there already"
+    _print_status(
+        f"genres: {path} {state}. Name it in the settings of Kodi's add-on for guides (PVR IPTV Simple Client)."
+    )
 
 
 def _print_result(text: str) -> None:

@@ -70,12 +70,12 @@ def harvest_summary(harvest: Harvest) -> str:
 
 
 def lint_summary(lint: Lint, profile: str) -> str:
-    """Return a table of the categories that a reader does not understand, and the totals."""
+    """Return a table of the categories that a player does not understand, and the totals."""
     worst = lint.worst()
     missed, understood = sum(finding.count for _, finding in worst), lint.understood.total()
     summary = (
-        f"{profile} understands {understood:,} of {understood + missed:,} categories. Of {lint.programmes:,} "
-        f"programmes {lint.without:,} have no category, and {lint.blind:,} none that it understands."
+        f"{profile} understands {understood:,} of {understood + missed:,} categories. Programmes: "
+        f"{lint.programmes:,}; without a category: {lint.without:,}; genre under other names: {lint.blind:,}."
     )
     if not worst:
         return summary

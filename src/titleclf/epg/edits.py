@@ -20,7 +20,7 @@ def rewrite(guide: str, output: str | None, edits: Callable[[Piece], Sequence[Ed
     InputError
         If the guide can't be read, or is the output. The output then stays as it was.
     """
-    _check(guide, output)
+    check_output(guide, output)
     count = 0
     with reading(guide) as source:
         compression = source.compression if output is None else Compression.of_name(output)
@@ -76,7 +76,14 @@ def _filled(airing: Airing) -> Iterator[TextElement]:
                 yield named[-1]
 
 
-def _check(guide: str, output: str | None) -> None:
+def check_output(guide: str, output: str | None) -> None:
+    """Refuse an output that is the guide, and standard input in place.
+
+    Raises
+    ------
+    InputError
+        If it is one of them.
+    """
     if output is None and guide == STANDARD:
         raise InputError("--in-place must be used with a file. Got standard input. Name the guide, or pass -o OUT.")
     if output is None or STANDARD in (guide, output):

@@ -1,17 +1,21 @@
-"""Filling guides: each title is decided once, and its airings get the categories that their reader understands."""
+"""Filling guides: airings of decided titles get the categories that their player understands."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import compress
 from typing import NamedTuple
 
-from titleclf.epg.edits import provenance_keywords, rewrite
+from titleclf.epg.edits import check_output, provenance_keywords, rewrite
 from titleclf.epg.genres import Genre
 from titleclf.epg.overrides import Overrides
+from titleclf.epg.parser import pieces
+from titleclf.epg.pooling import Pool, Showing
 from titleclf.epg.profiles import Facts, Profile
+from titleclf.epg.streams import reading, rereadable
 from titleclf.epg.xmltv import Airing, Edit, Piece
 from titleclf.runtime.arrays import Floats
 from titleclf.runtime.classifier import Classifier
@@ -24,7 +28,7 @@ _CACHE_SIZE = 500_000  # decisions, more than any real guide needs; bounds the m
 
 
 class When(StrEnum):
-    """The airings to fill: those without a category, all, or those that the reader understands none of."""
+    """The airings to fill: those without a category, all, or those that the player understands none of."""
 
     missing = "missing"
     always = "always"
@@ -54,54 +58,98 @@ class Decision(NamedTuple):
 
 @dataclass
 class Decider:
-    """Overrides, then models with their minimum probability (categories,), in the order in which they are tried.
+    """Overrides, then models with their minimum probability, in the order in which they are tried.
 
-    A title gets the same decision in every place and every guide; if a model uses channels or durations, in every place
-    where these are the same.
+    A title gets the same decision in every place and every guide. If a model uses fields, it gets one on each channel,
+    from the pooled evidence of all its showings there that were surveyed.
     """
 
     models: Sequence[tuple[Classifier[Network], Floats]]
     overrides: Overrides | None = None
-    _decisions: dict[Programme, Decision] = field(default_factory=dict)
+    _decisions: dict[Showing, Decision] = field(default_factory=dict)
+    _pools: list[Pool] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Begin without any evidence."""
+        self._pools = self._new_pools()
 
     @cached_property
-    def uses_fields(self) -> bool:
-        """Whether a model uses channels or durations."""
-        return any(model.contents.fields is not None for model, _ in self.models)
+    def columns(self) -> frozenset[str]:
+        """The columns of programmes that the models use beside the title."""
+        return frozenset().union(*(model.columns for model, _ in self.models))
+
+    def survey(self, programmes: Iterable[Programme]) -> None:
+        """Pool the evidence of programmes that are decided later; without fields there is nothing to pool."""
+        if self.columns and len(self._surveyed) < _CACHE_SIZE:
+            self._add(self._pools, [_shortened(programme) for programme in programmes])
 
     def decide(self, programmes: Iterable[Programme]) -> list[Decision]:
-        """Return a decision for each programme, in their order; fields matter only if a model uses them."""
-        queries = [self._query(programme) for programme in programmes]
+        """Return a decision for each programme, in their order; evidence that was not surveyed is that of these."""
+        queries = [_shortened(programme) for programme in programmes]
+        showings = [self._showing(query) for query in queries]
         if len(self._decisions) > _CACHE_SIZE:
             self._decisions.clear()
-        new = [query for query in dict.fromkeys(queries) if query not in self._decisions]
-        self._decisions.update(self._decide(new))
-        return [self._decisions[query] for query in queries]
+        new = {showing for showing in showings if showing not in self._decisions}
+        rows = [row for row, showing in enumerate(showings) if showing in new]
+        self._decisions.update(self._decide([queries[row] for row in rows], [showings[row] for row in rows]))
+        return [self._decisions[showing] for showing in showings]
 
-    def _query(self, programme: Programme) -> Programme:
-        title = programme.title[:_MAX_LENGTH]
-        return Programme(title, programme.channel, programme.minutes) if self.uses_fields else Programme(title)
+    def _showing(self, programme: Programme) -> Showing:
+        return programme.title, programme.channel if self.columns else None
 
-    def _decide(self, queries: Sequence[Programme]) -> dict[Programme, Decision]:
-        decisions = self._from_overrides(queries)
-        unsure = [query for query in queries if query not in decisions]
-        for model, min_probability in self.models:
-            predictions = model.predict_programmes(Programmes.of(unsure), min_probability=min_probability)
-            for query, prediction in zip(unsure, predictions, strict=True):
-                decision, earlier = _decision(prediction), decisions.get(query)
+    def _decide(self, queries: Sequence[Programme], showings: Sequence[Showing]) -> dict[Showing, Decision]:
+        """Return the decision for each different showing."""
+        decisions = self._from_overrides(showings)
+        unsure = [showing for showing in dict.fromkeys(showings) if showing not in decisions]
+        pools = self._pools
+        if self.columns and not all(showing in self._surveyed for showing in unsure):
+            pools = self._new_pools()
+            self._add(pools, queries)
+        for (model, min_probability), pool in zip(self.models, pools, strict=True):
+            for showing, prediction in zip(unsure, _predicted(model, min_probability, pool, unsure), strict=True):
+                decision, earlier = _decision(prediction), decisions.get(showing)
                 if earlier is None or decision.categories or decision.probability > earlier.probability:
-                    decisions[query] = decision
-            unsure = [query for query in unsure if not decisions[query].categories]
+                    decisions[showing] = decision
+            unsure = [showing for showing in unsure if not decisions[showing].categories]
         return decisions
 
-    def _from_overrides(self, queries: Sequence[Programme]) -> dict[Programme, Decision]:
+    @property
+    def _surveyed(self) -> Pool:
+        """The pool of a model that uses fields: those of the others stay empty."""
+        pairs = zip(self.models, self._pools, strict=True)
+        return next(pool for (model, _), pool in pairs if model.columns)
+
+    def _new_pools(self) -> list[Pool]:
+        return [Pool(model.contents.outputs) for model, _ in self.models]
+
+    def _add(self, pools: Sequence[Pool], programmes: Sequence[Programme]) -> None:
+        columns, showings = Programmes.of(programmes), [self._showing(programme) for programme in programmes]
+        for (model, _), pool in zip(self.models, pools, strict=True):
+            if programmes and model.columns:
+                used = columns.only(model.columns)
+                pool.add(showings, model.outputs(used), used.has_fields())
+
+    def _from_overrides(self, showings: Sequence[Showing]) -> dict[Showing, Decision]:
         # An override applies on every channel.
-        rows = {} if self.overrides is None else self.overrides.find(query.title for query in queries)
+        rows = {} if self.overrides is None else self.overrides.find(title for title, _ in showings)
         return {
-            query: Decision((row.category,) if row.category else (), row.category, 1.0, is_override=True)
-            for query in queries
-            if (row := rows.get(query.title))
+            showing: Decision((row.category,) if row.category else (), row.category, 1.0, is_override=True)
+            for showing in showings
+            if (row := rows.get(showing[0]))
         }
+
+
+def _predicted(
+    model: Classifier[Network], min_probability: Floats, pool: Pool, showings: Sequence[Showing]
+) -> list[Prediction]:
+    titles = [title for title, _ in showings]
+    if not model.columns:
+        return model.predict_programmes(Programmes(titles), min_probability=min_probability)
+    return model.predict_outputs(titles, *pool.means(showings), min_probability=min_probability)
+
+
+def _shortened(programme: Programme) -> Programme:
+    return programme._replace(title=programme.title[:_MAX_LENGTH])
 
 
 class Settled(NamedTuple):
@@ -115,7 +163,7 @@ class Settled(NamedTuple):
 
 @dataclass(frozen=True)
 class Filler:
-    """The settings of a fill: the decider, the reader (None: the standard's texts), and the airings to fill.
+    """The settings of a fill: the decider, the player (None: the standard's texts), and the airings to fill.
 
     If `with_keywords`, each added category gets a provenance keyword, which `undo` finds.
     """
@@ -127,14 +175,11 @@ class Filler:
 
     def settle(self, airings: Sequence[Airing]) -> Iterator[Settled]:
         """Yield the outcome for each airing, in their order."""
-        eligible = [self._is_eligible(airing) for airing in airings]
+        eligible = [self.is_eligible(airing) for airing in airings]
         queried = list(compress(airings, eligible))
-        # Parsing the times of every airing takes longer than most decisions.
-        uses_fields = self.decider.uses_fields
-        programmes = [airing.programme if uses_fields else Programme(airing.title) for airing in queried]
-        decisions = iter(self.decider.decide(programmes))
-        for airing, is_eligible in zip(airings, eligible, strict=True):
-            if is_eligible:
+        decisions = iter(self.decider.decide(self._programme(airing) for airing in queried))
+        for airing, is_queried in zip(airings, eligible, strict=True):
+            if is_queried:
                 yield self._settled(airing, next(decisions))
             else:
                 yield Settled(airing, Outcome.kept if airing.title else Outcome.untitled)
@@ -153,7 +198,8 @@ class Filler:
             else:
                 yield piece.addition(airing, categories + keywords)
 
-    def _is_eligible(self, airing: Airing) -> bool:
+    def is_eligible(self, airing: Airing) -> bool:
+        """Return whether an airing is to be filled."""
         if not airing.title:
             return False
         if self.when is When.always or not airing.categories:
@@ -161,6 +207,10 @@ class Filler:
         if self.when is When.missing or self.profile is None:
             return False
         return not self.profile.understands_any([category.text for category in airing.categories])
+
+    def _programme(self, airing: Airing) -> Programme:
+        # Parsing the times of every airing takes longer than most decisions.
+        return airing.programme if self.decider.columns else Programme(airing.title)
 
     def _settled(self, airing: Airing, decision: Decision) -> Settled:
         if not decision.categories:
@@ -186,14 +236,39 @@ def fill(guide: str, output: str | None, filler: Filler) -> Counter[Outcome]:
         If the guide can't be read, or is the output. The output then stays as it was.
     """
     outcomes: Counter[Outcome] = Counter()
-
-    def edits(piece: Piece) -> list[Edit]:
-        settled = list(filler.settle(piece.airings))
-        outcomes.update(outcome for _, outcome, _, _ in settled)
-        return list(filler.edits(piece, settled))
-
-    rewrite(guide, output, edits)
+    check_output(guide, output)  # before a pipe is read to its end
+    with surveyed(guide, filler):
+        rewrite(guide, output, partial(_fill_piece, filler, outcomes))
     return outcomes
+
+
+@contextmanager
+def surveyed(guide: str, filler: Filler, check: Callable[[Piece], object] | None = None) -> Iterator[None]:
+    """Pool the evidence of a guide's showings, if a model uses more than titles.
+
+    The guide is then read twice, also one that comes through a pipe; `check` may refuse a piece of it.
+
+    Raises
+    ------
+    InputError
+        If the guide can't be read.
+    """
+    if not filler.decider.columns:
+        yield
+        return
+    with rereadable(guide):
+        with reading(guide) as source:
+            for piece in pieces(source.chunks, guide, with_texts=True):
+                if check is not None:
+                    check(piece)
+                filler.decider.survey(airing.programme for airing in piece.airings if filler.is_eligible(airing))
+        yield
+
+
+def _fill_piece(filler: Filler, outcomes: Counter[Outcome], piece: Piece) -> list[Edit]:
+    settled = list(filler.settle(piece.airings))
+    outcomes.update(outcome for _, outcome, _, _ in settled)
+    return list(filler.edits(piece, settled))
 
 
 def _decision(prediction: Prediction) -> Decision:

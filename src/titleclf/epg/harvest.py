@@ -1,15 +1,18 @@
 """Labelled titles from guides that have categories: a title's programmes vote on its genre."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from operator import itemgetter
+from typing import Any, NamedTuple
 
 from titleclf.epg.edits import own_categories
 from titleclf.epg.genres import Genre, GenreTable
+from titleclf.epg.kinds import kind_of
 from titleclf.epg.parser import airings
 from titleclf.epg.xmltv import Airing
-from titleclf.runtime.text.programmes import Programme
+from titleclf.runtime.choices import ProgrammeKind
+from titleclf.runtime.text.programmes import COLUMNS, Programme
 from titleclf.runtime.text.title_keys import key_of
 
 _MAJORITY = 0.5  # of a title's programmes, to be exceeded
@@ -20,6 +23,8 @@ class _Ballot:
     genres: Counter[Genre] = field(default_factory=Counter)
     spellings: Counter[tuple[str, str]] = field(default_factory=Counter)  # title and language
     minutes: Counter[float | None] = field(default_factory=Counter)
+    kinds: Counter[ProgrammeKind | None] = field(default_factory=Counter)
+    first: dict[str, Any] = field(default_factory=dict)  # the first value of each other field
 
 
 class HarvestedTitle(NamedTuple):
@@ -28,18 +33,18 @@ class HarvestedTitle(NamedTuple):
     programme: Programme
     genre: Genre
     lang: str
+    kind: ProgrammeKind | None
 
 
 @dataclass
 class Harvest:
     """The votes of guides, the number of programmes, and the labels that the table lacks, by frequency.
 
-    If `by_channel`, each channel votes on its own, because "Live" depends on the channel. If `with_minutes`, titles
-    have their commonest duration.
+    `fields` are columns of programmes. With `channel`, each channel votes on its own, because "Live" depends on the
+    channel. With `minutes`, titles have their commonest duration; with others, the first value that is given.
     """
 
-    by_channel: bool = False
-    with_minutes: bool = False
+    fields: Collection[str] = ()
     votes: dict[tuple[str, str], _Ballot] = field(default_factory=lambda: defaultdict(_Ballot))  # by `key_of`, channel
     unknown: Counter[str] = field(default_factory=Counter)
     programmes: int = 0
@@ -58,39 +63,41 @@ class Harvest:
         if genre is None:
             return
         self.mapped += 1
-        ballot = self.votes[key_of(airing.title), airing.channel if self.by_channel else ""]
+        ballot = self.votes[key_of(airing.title), airing.channel if "channel" in self.fields else ""]
         ballot.genres[genre] += 1
         ballot.spellings[airing.title, airing.lang or ""] += 1
-        if self.with_minutes:
-            ballot.minutes[airing.minutes] += 1
+        if "kind" in self.fields:
+            ballot.kinds[kind_of(airing, categories)] += 1
+        if self.fields:
+            self._add_fields(ballot, airing.programme)
+
+    def _add_fields(self, ballot: _Ballot, programme: Programme) -> None:
+        for name, value in zip(COLUMNS, programme[1:], strict=True):
+            if name == "minutes" and name in self.fields:
+                ballot.minutes[programme.minutes] += 1
+            elif name in self.fields and value is not None:
+                ballot.first.setdefault(name, value)
 
     def rows(self) -> Iterator[HarvestedTitle]:
         """Yield each title once, or once for each channel."""
-        for key, channel in sorted(self.votes):
-            ballot = self.votes[key, channel]
+        for _, ballot in sorted(self.votes.items(), key=itemgetter(0)):
             (genre, count), *_ = ballot.genres.most_common(1)
             if count > _MAJORITY * ballot.genres.total():
                 title, lang = min(ballot.spellings, key=lambda spelling: (-ballot.spellings[spelling], spelling))
                 minutes = min(ballot.minutes, key=lambda length: (-ballot.minutes[length], length or 0.0), default=None)
-                yield HarvestedTitle(Programme(title, channel or None, minutes), genre, lang)
-
-    def titles(self) -> Iterator[tuple[str, Genre, str]]:
-        """Yield each title with its genre and its language."""
-        for row in self.rows():
-            yield row.programme.title, row.genre, row.lang
+                kind = max(ballot.kinds, key=ballot.kinds.__getitem__, default=None)
+                yield HarvestedTitle(Programme(title, minutes=minutes, **ballot.first), genre, lang, kind)
 
     def __str__(self) -> str:
         titles = sum(1 for _ in self.rows())
-        of_channels = " by channel" if self.by_channel else ""
+        of_channels = " by channel" if "channel" in self.fields else ""
         return (
             f"{titles:,} titles{of_channels} from {self.mapped:,} of {self.labelled:,} programmes with categories "
             f"({self.programmes:,} in all); left out: {len(self.votes) - titles:,} whose programmes disagree"
         )
 
 
-def harvest(
-    guides: Iterable[str], table: GenreTable, *, by_channel: bool = False, with_minutes: bool = False
-) -> Harvest:
+def harvest(guides: Iterable[str], table: GenreTable, fields: Collection[str] = ()) -> Harvest:
     """Read guides and let their programmes vote together.
 
     Raises
@@ -98,8 +105,8 @@ def harvest(
     InputError
         If a guide can't be read.
     """
-    result = Harvest(by_channel, with_minutes)
+    result = Harvest(fields)
     for guide in guides:
-        for airing in airings(guide):
+        for airing in airings(guide, with_texts=bool(fields)):
             result.add(airing, table)
     return result

@@ -27,15 +27,28 @@ def write_genres(path: Path) -> bool:
     Raises
     ------
     InputError
+        If `path` is another file.
+    """
+    if has_genres(path):
+        return False
+    write_text(path, genres_xml())
+    return True
+
+
+def has_genres(path: Path) -> bool:
+    """Return whether `path` is a genres.xml that was written before.
+
+    Raises
+    ------
+    InputError
         If `path` is another file: it may be the user's own work.
     """
     if not path.exists():
-        write_text(path, genres_xml())
-        return True
+        return False
     # Universal newlines accept a copy from Windows; a file that is not UTF-8 is another one anyway.
     if path.read_text(encoding="utf-8", errors="replace") != genres_xml():
         raise InputError(
             f"{path} must be the genres.xml that titleclf writes. Got another one. Move it away, or name another path "
             "with --genres."
         )
-    return False
+    return True

@@ -1,4 +1,4 @@
-"""The categories of a guide that its reader does not understand, and what they should be."""
+"""The categories of a guide that its player does not understand, and what they should be."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from titleclf.epg.xmltv import Airing
 
 @dataclass
 class Finding:
-    """A category that the reader does not understand: why, the title of an example, and better texts by frequency."""
+    """A category that the player does not understand: why, the title of an example, and better texts by frequency."""
 
     problem: str
     example: str
@@ -21,9 +21,9 @@ class Finding:
 
 @dataclass
 class Lint:
-    """The categories of a guide by whether its reader understands them.
+    """The categories of a guide by whether its player understands them.
 
-    `without` counts programmes without a category, `blind` those that have categories, but none that the reader
+    `without` counts programmes without a category, `blind` those that have categories, but none that the player
     understands although its vocabulary has a text for their genre.
     """
 
@@ -57,7 +57,7 @@ class Lint:
 
 
 def lint(guide: str, profile: Profile, table: GenreTable) -> Lint:
-    """Read a guide and sort its categories by whether the reader understands them.
+    """Read a guide and sort its categories by whether the player understands them.
 
     Raises
     ------
@@ -71,7 +71,7 @@ def lint(guide: str, profile: Profile, table: GenreTable) -> Lint:
 
 
 def _better(genre: Genre | None, profile: Profile, facts: Facts) -> list[str] | None:
-    """Return the texts for a genre that the reader understands; None if the genre is unknown."""
+    """Return the texts for a genre that the player understands; None if the genre is unknown."""
     if genre is None:
         return None
     return [word for word in profile.words(genre, facts) if profile.understands(word)]

@@ -14,37 +14,40 @@ _CHILDREN = (
     *("subtitles", "rating", "star-rating", "review", "image"),
 )
 _FOLLOWS_CATEGORY = frozenset(_CHILDREN[_CHILDREN.index("category") + 1 :])
-_READ = frozenset(("title", "category", "keyword"))  # children whose text is read
+_READ = frozenset(("title", "category", "keyword"))  # children whose text is always read
+_TEXTS = {"sub-title": "sub_title", "desc": "description", "date": "date"}  # those for models that use fields
 _OF_EPISODES = frozenset(("sub-title", "episode-num"))
 _BUFFER_LIMIT = 32 << 20  # bytes
 
 
-def pieces(content: Iterator[bytes], guide: str) -> Iterator[Piece]:
+def pieces(content: Iterator[bytes], guide: str, *, with_texts: bool = False) -> Iterator[Piece]:
     """Yield a guide in pieces that together are all of its content; errors name it by `guide`.
+
+    Only `with_texts` do airings have descriptions, sub-titles and dates.
 
     Raises
     ------
     InputError
         If it is not XMLTV, is cut off, declares entities, or has a programme of more than 32 MB.
     """
-    parser = _Parser(guide)
+    parser = _Parser(guide, _READ | _TEXTS.keys() if with_texts else _READ)
     for chunk in content:
         yield parser.feed(chunk)
     yield parser.close()
 
 
-def airings(guide: str) -> Iterator[Airing]:
-    """Yield the airings of a guide as it is read."""
+def airings(guide: str, *, with_texts: bool = False) -> Iterator[Airing]:
+    """Yield the airings of a guide as it is read, as `pieces` does."""
     with reading(guide) as source:
-        for piece in pieces(source.chunks, guide):
+        for piece in pieces(source.chunks, guide, with_texts=with_texts):
             yield from piece.airings
 
 
 class _Parser:
     """Turns Expat's events into airings; between calls it buffers the bytes from `_done` on."""
 
-    def __init__(self, guide: str) -> None:
-        self._guide = display_name(guide)
+    def __init__(self, guide: str, read: frozenset[str]) -> None:
+        self._guide, self._read = display_name(guide), read
         self._expat = expat.ParserCreate("utf-8")  # whatever the guide declares: `reading` yields UTF-8
         self._expat.buffer_text = True
         self._expat.StartElementHandler = self._start
@@ -56,7 +59,8 @@ class _Parser:
         self._airing: Airing | None = None
         self._airings: list[Airing] = []
         self._channel: str | None = None
-        self._channels: dict[str, str] = {}
+        self._channels: dict[str, str] = {}  # of the piece
+        self._names: dict[str, str] = {}  # of all channels so far
         self._child, self._child_start = "", -1  # the last one of the open programme
         self._lang: str | None = None
         self._text: list[str] = []
@@ -104,6 +108,7 @@ class _Parser:
             if name == "programme":
                 get = attributes.get
                 self._airing = Airing(get("channel", ""), get("start", ""), get("stop", ""))
+                self._airing.channel_name = self._names.get(self._airing.channel)
                 self._child, self._child_start = "", -1
             elif name == "channel":
                 self._channel = attributes.get("id", "")
@@ -114,10 +119,10 @@ class _Parser:
         place = self._expat.CurrentByteIndex
         self._place_categories(airing, place, is_after=name in _FOLLOWS_CATEGORY)
         self._child, self._child_start = name, place
-        if name in _READ:
+        if name in self._read:
             self._lang = attributes.get("lang")
             self._start_text()
-        elif name in _OF_EPISODES:
+        if name in _OF_EPISODES:
             airing.is_episode = True
 
     def _place_categories(self, airing: Airing, place: int, *, is_after: bool) -> None:
@@ -127,7 +132,7 @@ class _Parser:
 
     def _end(self, name: str) -> None:
         if self._airing is not None:
-            if self._depth == 3 and name in _READ:
+            if self._depth == 3 and name in self._read:
                 self._end_child(self._airing, name)
             elif self._depth == 2:
                 self._done = self._expat.CurrentByteIndex
@@ -136,7 +141,7 @@ class _Parser:
                 self._airing = None
         elif self._channel is not None:
             if self._depth == 3 and name == "display-name":
-                self._channels.setdefault(self._channel, self._end_text())
+                self._add_name(self._channel, self._end_text())
             elif self._depth == 2:
                 self._channel = None
         self._depth -= 1
@@ -149,8 +154,16 @@ class _Parser:
             if not airing.title:
                 airing.title, airing.lang = text, self._lang
             return
+        if attribute := _TEXTS.get(name):
+            if getattr(airing, attribute) is None:
+                setattr(airing, attribute, text)
+            return
         elements = airing.categories if name == "category" else airing.keywords
         elements.append(TextElement(text, self._child_start, self._expat.CurrentByteIndex))
+
+    def _add_name(self, channel: str, name: str) -> None:
+        if not self._names.get(channel):
+            self._names[channel] = self._channels[channel] = name
 
     def _start_text(self) -> None:
         self._text = []

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from titleclf.epg.genres import Genre
 
-_LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)  # ASCII only, as the readers do
+_LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)  # ASCII only, as the players do
 
 # Only length distinguishes a film from an episode: an hour that overruns is shorter, and nearly all films are longer.
 # An episode labelled as a film may lose its number; a film labelled as a series loses nothing.
@@ -30,13 +30,13 @@ class Facts(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Profile:
-    """A reader of guides: the texts to write for it, and the texts that it understands."""
+    """A player of guides: the texts to write for it, and the texts that it understands."""
 
     name: str
     genres: Mapping[Genre, tuple[str, ...]]  # texts to write, most important first
     film: tuple[str, ...]  # texts to write for a film; empty if films and series share one
-    vocabulary: tuple[str, ...]  # texts that the reader understands
-    normalize: Callable[[str], str]  # maps texts that the reader treats as equal to the same text
+    vocabulary: tuple[str, ...]  # texts that the player understands
+    normalize: Callable[[str], str]  # maps texts that the player treats as equal to the same text
     splits_at_commas: bool = False
     reads_first_only: bool = False
 
@@ -47,16 +47,16 @@ class Profile:
         return list(self.genres[genre])
 
     def understands(self, category: str) -> bool:
-        """Return whether the reader maps this text to a kind of programme."""
+        """Return whether the player maps this text to a kind of programme."""
         parts = category.split(",") if self.splits_at_commas else [category]
         return any(self.normalize(part) in self._normalized for part in parts)
 
     def understands_any(self, categories: Sequence[str]) -> bool:
-        """Return whether the reader understands an airing with these categories, in this order."""
+        """Return whether the player understands an airing with these categories, in this order."""
         return any(map(self.understands, categories[:1] if self.reads_first_only else categories))
 
     def problem(self, category: str) -> str | None:
-        """Return in a few words why the reader does not understand this text; None if it does."""
+        """Return in a few words why the player does not understand this text; None if it does."""
         if self.understands(category):
             return None
         if not category.strip():
@@ -69,7 +69,7 @@ class Profile:
 
     @cached_property
     def written(self) -> frozenset[str]:
-        """All texts that `words` may return; the reader may show one without understanding it."""
+        """All texts that `words` may return; the player may show one without understanding it."""
         return frozenset(self.film).union(*self.genres.values())
 
     @cached_property  # once, not per airing
@@ -87,7 +87,7 @@ class Profile:
         if category.lower() == understood:
             return "upper case"
         got, expected = _first_difference(category, understood)
-        return f"spelt {got!r} where the reader expects {expected!r}"
+        return f"spelt {got!r} where the player expects {expected!r}"
 
 
 def _exactly(text: str) -> str:
@@ -123,7 +123,7 @@ def _first_difference(got: str, expected: str) -> tuple[str, str]:
     return got, expected
 
 
-# Texts to show. No reader takes one of them for another genre, as Jellyfin takes "Documentary" for news. MythTV has
+# Texts to show. No player takes one of them for another genre, as Jellyfin takes "Documentary" for news. MythTV has
 # colours for all of them except Society.
 READABLE = {
     Genre.movie: "Drama",

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from titleclf.epg.fill import Filler, Outcome, Settled
+from titleclf.epg.fill import Filler, Outcome, Settled, surveyed
 from titleclf.epg.parser import pieces
 from titleclf.epg.streams import reading
 
@@ -111,7 +111,7 @@ def report(guide: str, filler: Filler) -> Report:
     """
     result = Report(Part(Path(guide).name))
     names: dict[str, str] = {}
-    with reading(guide) as source:
+    with surveyed(guide, filler), reading(guide) as source:
         for piece in pieces(source.chunks, guide):
             names.update(piece.channels)
             for settled in filler.settle(piece.airings):

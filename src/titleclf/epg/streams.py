@@ -27,6 +27,8 @@ _BYTE_ORDER_MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-l
 _WITHOUT_MARK = ((b"<\x00", "utf-16-le"), (b"\x00<", "utf-16-be"))
 _DECLARED = re.compile(rb"""\s*<\?xml[^>]*?\sencoding\s*=\s*["']([A-Za-z0-9._:-]+)["']""")
 
+_COPIES: dict[str, Path] = {}  # of guides that come through a pipe, while they are read more than once
+
 
 class Compression(StrEnum):
     """The compression of a file, as the suffix of its name."""
@@ -58,6 +60,22 @@ def is_guide(path: Path) -> bool:
 def display_name(guide: str) -> str:
     """Return the name of a guide in errors."""
     return "standard input" if guide == STANDARD else guide
+
+
+@contextmanager
+def rereadable(guide: str) -> Iterator[None]:
+    """Let a guide that comes through a pipe be read more than once: its bytes are kept in a temporary file."""
+    if guide != STANDARD and (not Path(guide).exists() or Path(guide).is_file() or Path(guide).is_dir()):
+        yield
+        return
+    with tempfile.NamedTemporaryFile(prefix="titleclf.") as copy, _opened(guide) as pipe:
+        shutil.copyfileobj(pipe, copy, _CHUNK)
+        copy.flush()
+        _COPIES[guide] = Path(copy.name)
+        try:
+            yield
+        finally:
+            del _COPIES[guide]
 
 
 @contextmanager
@@ -102,6 +120,8 @@ def writing(guide: str, encoding: str, compression: Compression) -> Iterator[Cal
 
 
 def _opened(guide: str) -> IO[bytes]:
+    if guide in _COPIES:
+        return _COPIES[guide].open("rb")
     if guide == STANDARD:
         return sys.stdin.buffer
     path = Path(guide)

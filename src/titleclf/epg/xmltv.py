@@ -25,9 +25,10 @@ class TextElement(NamedTuple):
 
 @dataclass(slots=True)
 class Airing:
-    """A programme as a guide lists it; the title is the first that is not empty, `lang` its language.
+    """A programme as a guide lists it; title, sub-title and description are the first of each that is not empty.
 
-    New categories go to `insertion`, and are indented like the child element at `sibling` (-1: there is none).
+    `lang` is the title's language, `channel_name` the first name of the channel if the guide gave it before. New
+    categories go to `insertion`, and are indented like the child element at `sibling` (-1: there is none).
     """
 
     channel: str
@@ -36,6 +37,10 @@ class Airing:
     title: str = ""
     lang: str | None = None
     is_episode: bool = False
+    channel_name: str | None = None
+    sub_title: str | None = None
+    description: str | None = None
+    date: str | None = None
     categories: list[TextElement] = field(default_factory=list)  # without empty ones
     keywords: list[TextElement] = field(default_factory=list)
     sibling: int = -1
@@ -56,7 +61,15 @@ class Airing:
     @property
     def programme(self) -> Programme:
         """What a model may use of it."""
-        return Programme(self.title, self.channel or None, self.minutes)
+        return Programme(
+            self.title,
+            self.channel_name or self.channel or None,
+            self.minutes,
+            self.description,
+            self.sub_title,
+            _year(self.date),
+            self.lang,
+        )
 
 
 class Piece(NamedTuple):
@@ -99,6 +112,11 @@ class Piece(NamedTuple):
         while begin and self.content[begin - 1] in _WHITESPACE:
             begin -= 1
         return self.content[begin:end]
+
+
+def _year(date: str | None) -> int | None:
+    digits = (date or "")[:4]
+    return int(digits) if len(digits) == 4 and digits.isascii() and digits.isdigit() else None
 
 
 def _time(digits: str, zone: str = "+0000") -> datetime:

@@ -37,6 +37,9 @@ class Evaluation(NamedTuple):
     write_report: Callable[..., None]
 
 
+EVALUATED = "evaluated"  # the folder of a run with the model from before the refit
+REFIT_NOTE = f"These are the figures of {EVALUATED}/, trained without test titles; bundle/ was trained on all titles."
+
 EVALUATIONS = {
     Task.single: Evaluation(
         single.measure, coverage, Scoring(single.summary, single.loss), report.table, report.write_report
@@ -48,9 +51,13 @@ EVALUATIONS = {
 
 
 def evaluate(config: EvaluateConfig) -> Metrics:
-    """Evaluate a model on a file, or on the test titles of its own run if none is given, and write the report."""
+    """Evaluate a model on a file, or on the test titles of its own run if none is given, and write the report.
+
+    A refitted model knows its run's test titles; on these, the model from before the refit is evaluated.
+    """
     model = model_folder(config.run)
-    classifier = Classifier.load(model)
+    evaluated = model / EVALUATED if config.path is None else model
+    classifier = Classifier.load(evaluated if evaluated.is_dir() else model)
     contents = classifier.contents
     if config.evaluate.category_precision:
         wishes = precision_by_category(config.evaluate.category_precision, contents.categories)
@@ -58,7 +65,7 @@ def evaluate(config: EvaluateConfig) -> Metrics:
     contents.thresholds.at(config.evaluate.target_precision)  # rejects too high a target before titles are read
     train = None
     if config.path is not None:
-        titles = read_labelled(config.path, config.columns, contents.categories, contents.task)
+        titles = read_labelled(config.path, config.columns, contents.categories, contents.task, classifier.columns)
     else:
         train, titles = _own_titles(model, classifier)
     folder = _report_folder(config)
@@ -78,8 +85,9 @@ def evaluate_classifier(
     train: LabelledTitles | None,
     folder: Path,
     config: EvaluationConfig,
+    note: str | None = None,
 ) -> Metrics:
-    """Measure the classifier on titles and write metrics, report and plots to `folder`.
+    """Measure the classifier on titles and write metrics, report and plots to `folder`, with a note on the model.
 
     Robustness is also measured on `train`, the classifier's training titles, if they are available.
     """
@@ -91,6 +99,8 @@ def evaluate_classifier(
         **evaluation.measure(logits, titles.targets, titles.languages, contents, config.calibration_bins),
         **evaluation.coverage(probabilities, titles.targets, contents.thresholds, config.target_precision),
         "cut": truncated,
+        "note": note,
+        "fields": _fields(classifier, titles),
         "robustness": _robustness(classifier, titles, train, config.robustness_titles),
     }
     if truncated:
@@ -99,19 +109,30 @@ def evaluate_classifier(
     return metrics
 
 
+def _fields(classifier: Classifier[Network], titles: LabelledTitles) -> Metrics:
+    """Return the scores for titles alone, with each other column that the model uses, and with all of them."""
+    present = sorted(classifier.columns & titles.programmes.columns.keys())
+    subsets = [(), *((column,) for column in present), *([tuple(present)] if len(present) > 1 else [])]
+    summary = EVALUATIONS[classifier.task].scoring.summary
+    return {
+        " + ".join(["title", *subset]): summary(classifier.targets(titles.programmes.only(subset)), titles.targets)
+        for subset in (subsets if present else [])
+    }
+
+
 def seen_and_unseen(
     titles: LabelledTitles, train: LabelledTitles | None, memory: Memory | None
 ) -> dict[str, LabelledTitles]:
     """Return the titles that are not in training as `unseen`, and those that are as `known`.
 
-    `known` are all titles of `train`, if given. Without `train` and `memory`, all titles are `judged`.
+    `known` are all titles of `train`, if given. Without `train` and `memory`, all titles are `all`.
     """
     if memory is not None:
         keys = set(memory.known.keys)
     elif train is not None:
         keys = set(map(key_of, train.titles))
     else:
-        return {"judged": titles}
+        return {"all": titles}
     is_known = np.array([key_of(title) in keys for title in titles.titles], dtype=np.bool_)
     known = titles.take(np.flatnonzero(is_known)) if train is None else train
     return {"unseen": titles.take(np.flatnonzero(~is_known)), "known": known}

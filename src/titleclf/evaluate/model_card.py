@@ -24,6 +24,7 @@ def model_card(contents: BundleContents, model: str) -> str:
     memory = "none." if contents.memory is None else _memory(len(contents.memory.known.keys))
     about = "" if info.about is None else f"\n  {info.about}."
     error, temperature = metrics["expected_calibration_error"], metrics["temperature"]["value"]
+    refit = "\n  Measured before the model was trained once more on all titles." if info.is_refitted else ""
     robustness = "".join(f"\n- {line}" for line in robustness_summary(metrics["robustness"]).splitlines())
     return f"""# A titleclf model
 
@@ -36,7 +37,7 @@ Predicts the {wording.predicts} of a TV programme from its title. Made with titl
   SHA-256 of all its labelled titles: {info.fingerprint}.{about}
 - Memory: {memory}
 - On {metrics["titles"]:,} held-out titles: {wording.scores(metrics)},
-  expected calibration error {error:.3f} (temperature {temperature:.2f}).
+  expected calibration error {error:.3f} (temperature {temperature:.2f}).{refit}
 - {wording.coverage(metrics)}{robustness}
 
 {by_language(metrics)}

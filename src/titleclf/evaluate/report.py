@@ -37,10 +37,12 @@ def write_sections(folder: Path, metrics: Metrics, overview: str, scores: Sequen
     """
     write_text(folder / "metrics.json", json.dumps(metrics, indent=2, ensure_ascii=False) + "\n")
     truncated = f"- {metrics['cut']:,} titles were longer than the longest training title and were truncated.\n"
+    note = f"- {metrics['note']}\n" if metrics["note"] else ""
     sections = [
-        f"{overview}{truncated}\n## Categories\n",
+        f"{overview}{truncated}{note}\n## Categories\n",
         *scores,
         f"## Languages\n\n{by_language(metrics)}",
+        *([_fields_section(metrics["fields"])] if metrics["fields"] else []),
         *([_noise_section(metrics["robustness"])] if metrics["robustness"] else []),
         mistakes,
     ]
@@ -57,6 +59,8 @@ def table(metrics: Metrics) -> str:
     ]
     for category, row in metrics["categories"].items():
         scores = f"{row['precision']:>9.0%} | {row['recall']:>6.0%} | {row['f1']:>4.0%} | {row['support']:>6}"
+        if not row["support"]:
+            scores = f"{'-':>9} | {'-':>6} | {'-':>4} | {0:>6}"
         lines.append(f"| {category:<{width}} | {scores} |")
     both = f"{metrics['accuracy']:.1%} / {metrics['macro_f1']:.1%}"
     lines.append(f"| {'accuracy / macro-F1':<{width}} | {both:>25} | {metrics['titles']:>6} |")
@@ -114,10 +118,25 @@ def as_percent(value: float | None) -> str:
     return "none" if value is None else f"{value:.1%}"
 
 
+def _fields_section(fields: Metrics) -> str:
+    """Return the section on what the model answers with some of the fields only."""
+    score = SCORES[main_score(next(iter(fields.values())))]
+    lines = [
+        "## Fields",
+        "",
+        "The same programmes with some of their fields; a programme may lack one.",
+        "",
+        f"| known | {score} | macro-F1 |",
+        "| --- | ---: | ---: |",
+        *(f"| {known} | {_scores(row)} |" for known, row in fields.items()),
+    ]
+    return "\n".join(lines) + "\n"
+
+
 def _noise_section(groups: Metrics) -> str:
     """Return the section on robustness: a table of the scores of each group in each condition."""
     score = SCORES[main_score(next(iter(groups.values()))["clean"])]
-    sizes = [f"{group['clean']['titles']:,} {name} ({GROUPS[name]})" for name, group in groups.items()]
+    sizes = [f"{group['clean']['titles']:,} titles {GROUPS[name]}" for name, group in groups.items()]
     lines = [
         "## Misspelt and reformatted titles",
         "",

@@ -15,7 +15,7 @@ from titleclf.runtime.bundle.contents import Metrics
 from titleclf.runtime.choices import Format, Misspelling
 from titleclf.runtime.text.programmes import Programmes
 
-GROUPS = {"unseen": "not in training", "known": "from training", "judged": "from the evaluated file"}
+GROUPS = {"unseen": "not in training", "known": "from training", "all": "of the evaluated file"}
 PARTS = {"misspellings": "Misspellings", "kinds": "One misspelling, by kind", "formats": "Channel formats"}
 ANY = "any"  # all formats mixed
 EDITS = (1, 2, 3)

@@ -32,6 +32,8 @@ def table(metrics: Metrics) -> str:
     for category, row in metrics["categories"].items():
         average = "-" if row["average_precision"] is None else f"{row['average_precision']:.0%}"
         scores = f"{row['precision']:>9.0%} | {row['recall']:>6.0%} | {row['f1']:>4.0%} | {average:>4}"
+        if not row["support"]:
+            scores = f"{'-':>9} | {'-':>6} | {'-':>4} | {'-':>4}"
         lines.append(f"| {category:<{width}} | {scores} | {row['threshold']:>9.0%} | {row['support']:>6} |")
     both = f"{metrics['micro_f1']:.1%} / {metrics['macro_f1']:.1%}"
     average = f"{metrics['mean_average_precision']:.0%}"

@@ -2,14 +2,14 @@
 
 import argparse
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import numpy as np
 
 from titleclf import __version__
 from titleclf.predict.output import writer
-from titleclf.runtime.arguments import count, fraction, precision, program
+from titleclf.runtime.arguments import Parser, called_as, count, fraction, precision
 from titleclf.runtime.bundle.reader import LATEST, default_model, model_folder
 from titleclf.runtime.classifier import Classifier
 from titleclf.runtime.errors import InputError, exit_codes
@@ -18,8 +18,9 @@ from titleclf.runtime.files import SHIPPED, reconfigure
 from titleclf.runtime.network import LinearNetwork
 from titleclf.runtime.prediction import Prediction
 from titleclf.runtime.tables import checked_lines, is_plain, titles_in
+from titleclf.runtime.text.channels import ChannelList
 from titleclf.runtime.text.characters import chunked
-from titleclf.runtime.text.programmes import FieldVocabulary, Programme, Programmes, programmes_in
+from titleclf.runtime.text.programmes import Programme, Programmes, programmes_in
 
 _CHUNK = 16_384
 _EXAMPLES = """examples:
@@ -37,20 +38,22 @@ def main() -> None:
     arguments = _parser().parse_args()
     titles = _titles(arguments)
     model = arguments.model or default_model()
-    classifier = Classifier.load(model_folder(model))
+    channels = None if arguments.channels is None else ChannelList.read(Path(arguments.channels))
+    classifier = Classifier.load(model_folder(model), channels)
     shown = f"{model} (titleclf {__version__})" if model == SHIPPED else model
     sys.stderr.write(f"model: {shown}\n")  # one write, so that Ctrl-C can't split it
     wanted = arguments.precision
     thresholds = classifier.thresholds.default() if wanted is None else classifier.thresholds_at(wanted)
     min_probability = np.maximum(arguments.min_confidence, thresholds)
     top = min(arguments.top, len(classifier.categories))
-    write = writer(arguments.format, classifier.task, top, classifier.categories, explains=arguments.explain)
+    shows = {"explains": arguments.explain, "kinds": arguments.kinds}
+    write = writer(arguments.format, classifier.task, top, classifier.categories, **shows)
     if arguments.explain:
         check_linear(classifier.network.model)
     truncated = 0
-    for programmes in _chunks(arguments, titles, classifier.contents.fields):
+    for programmes in _chunks(arguments, titles, classifier.columns):
         truncated += classifier.contents.characters.count_truncated(set(programmes.titles))
-        predictions = classifier.predict_programmes(programmes, top, min_probability)
+        predictions = classifier.predict_programmes(programmes, top, min_probability, kinds=arguments.kinds)
         if arguments.explain:
             predictions = [_explained(*pair, classifier) for pair in zip(predictions, programmes, strict=True)]
         for prediction in predictions:
@@ -60,20 +63,18 @@ def main() -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog=program("predict"),
+    parser = Parser(
+        prog=called_as("predict"),
         description="Predict the categories of titles: given as arguments, in a file, or on standard input. A model of "
         "several tags (task=multilabel) predicts every tag above a threshold of its own, most probable first.",
-        epilog=_EXAMPLES.format(program=program("predict")),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
+        epilog=_EXAMPLES.format(program=called_as("predict")),
     )
     parser.add_argument("titles", nargs="*", metavar="TITLE", help="a title; after -- also one that begins with a dash")
     parser.add_argument(
         "--input",
         metavar="FILE",
-        help="a .txt file with one title per line, a table with a column `title` (and `channel` and `duration`, in "
-        "minutes, for models that use them), or - for standard input",
+        help="a .txt file with one title per line, a table with a column `title` (and any of `channel`, `minutes`, "
+        "`description`, `sub_title`, `year` and `language`, for models that use them), or - for standard input",
     )
     parser.add_argument(
         "--model",
@@ -96,6 +97,12 @@ def _parser() -> argparse.ArgumentParser:
         "--min-confidence", type=fraction, default=0.0, metavar="P", help="predict no category less probable than P"
     )
     parser.add_argument(
+        "--kinds", action="store_true", help="also say whether it is a film, an episode or something else"
+    )
+    parser.add_argument(
+        "--channels", metavar="CSV", help="what kind of channel each is, ahead of titleclf's list: name, categories"
+    )
+    parser.add_argument(
         "--explain",
         action="store_true",
         help="show what speaks for and against the best category: characters (on a terminal in green and red), "
@@ -111,14 +118,12 @@ def _explained(prediction: Prediction, programme: Programme, classifier: Classif
     return prediction._replace(explanation=explain(classifier, programme, category))
 
 
-def _chunks(
-    arguments: argparse.Namespace, titles: Iterator[str], fields: FieldVocabulary | None
-) -> Iterator[Programmes]:
-    """Yield some programmes at a time, with fields if they come from a table and the model uses them."""
-    if fields is None or arguments.input in (None, "-") or is_plain(Path(arguments.input)):
+def _chunks(arguments: argparse.Namespace, titles: Iterator[str], columns: Collection[str]) -> Iterator[Programmes]:
+    """Yield some programmes at a time, with the columns that the model uses if they come from a table."""
+    if not columns or arguments.input in (None, "-") or is_plain(Path(arguments.input)):
         yield from map(Programmes, chunked(titles, _CHUNK))
     else:
-        yield from map(Programmes.of, chunked(programmes_in(Path(arguments.input), fields), _CHUNK))
+        yield from map(Programmes.of, chunked(programmes_in(Path(arguments.input), columns), _CHUNK))
 
 
 def _titles(arguments: argparse.Namespace) -> Iterator[str]:

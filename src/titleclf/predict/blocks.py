@@ -142,7 +142,9 @@ def _check_columns(file: Path, schema: Any, column: str, added: list[str]) -> No
         )
     taken = sorted({*added} & {*schema.names})
     if taken:
-        raise InputError(f"{file} must not have columns that are added. Got {', '.join(taken)}. Rename them.")
+        raise InputError(
+            f"{file} must not have columns with the names that predictions get. Got {', '.join(taken)}. Rename them."
+        )
     kind = schema.field(column).type
     kind = kind.value_type if types.is_dictionary(kind) else kind
     if not (types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind)):

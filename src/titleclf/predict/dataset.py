@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from tqdm import tqdm
 
 from titleclf import __version__
-from titleclf.runtime.arguments import count, precision
+from titleclf.runtime.arguments import Parser, count, precision
 from titleclf.runtime.bundle.reader import LATEST, default_model
 from titleclf.runtime.errors import InputError, exit_codes, require_extra
 from titleclf.runtime.files import SHIPPED
@@ -128,14 +128,13 @@ def _only_python_on_standard_error() -> Iterator[None]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="titleclf predict_dataset",
         description="Predict the categories of the titles of a Parquet data set of any size: each row group becomes a "
         "shard with its rows in their order and the columns category (or categories, for a model of several tags) and "
-        "probability. Models that use them also read the columns channel and duration (in minutes).",
+        "probability. Models that use them also read the columns channel, minutes, description, sub_title, "
+        "year and language.",
         epilog=_EXAMPLES.format(program="titleclf predict_dataset"),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     parser.add_argument("input", metavar="IN", help="a Parquet file, or a folder of Parquet files and folders")
     parser.add_argument(

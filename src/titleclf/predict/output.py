@@ -25,9 +25,9 @@ _FOR, _AGAINST = (194, 157, 120, 83), (224, 217, 210, 203)
 
 
 def writer(
-    kind: str, task: Task, top: int, categories: list[str], *, explains: bool = False
+    form: str, task: Task, top: int, categories: list[str], *, explains: bool = False, kinds: bool = False
 ) -> Callable[[Prediction], None]:
-    """Return a function that prints predictions with their `top` candidates as `kind`: text, jsonl or csv.
+    """Return a function that prints predictions with their `top` candidates as `form`: text, jsonl or csv.
 
     If it `explains`, JSON lines have an explanation, null for an empty title; text has those that exist.
 
@@ -36,12 +36,12 @@ def writer(
     InputError
         If it should explain in CSV.
     """
-    if explains and kind == "csv":
+    if explains and form == "csv":
         raise InputError("--explain must go with --format text or jsonl. Got csv. Leave one out.")
     # Output is UTF-8 like the titles, whatever the terminal's locale.
     reconfigure(sys.stdout, encoding="utf-8", newline="\n")
     width = max(map(len, categories))
-    match kind, task:
+    match form, task:
         case "jsonl", _:
             return lambda prediction: print(
                 json.dumps(_as_object(prediction, task) | _explained(prediction, explains=explains), ensure_ascii=False)
@@ -52,6 +52,7 @@ def writer(
             return lambda prediction: print(_as_tags(prediction, max(width, _TAGS_WIDTH), top))
     table = csv.writer(sys.stdout, lineterminator="\n")
     more = [name for rank in range(2, top + 1) for name in (f"candidate_{rank}", f"probability_{rank}")]
+    more += ["kind", "kind_probability"] if kinds else []
     table.writerow(["title", "category", "candidate", "probability", *more])
     return lambda prediction: table.writerow(_as_cells(prediction, top))
 
@@ -78,6 +79,9 @@ def explanation_text(explanation: Explanation, indent: str) -> str:
     negative = [piece for piece in pieces[::-1] if piece.contribution < 0][:_STRONGEST]
     lines = [f"{explanation.category} {explanation.lead:+.2f}: {', '.join(terms)}"]
     lines += [f"{name}: {_listed(group)}" for name, group in (("for", positive), ("against", negative)) if group]
+    for field, words in explanation.words.items():
+        strongest = sorted(words, key=lambda piece: -abs(piece.contribution))[:_STRONGEST]
+        lines.append(f"{field}: {_listed(strongest_first(strongest))}")
     if memory:
         names = f" {BAR} ".join(memory.categories)
         lines.append(f'remembered: "{printable(memory.title)}" ({names}), {memory.similarity:.0%} similar')
@@ -86,6 +90,11 @@ def explanation_text(explanation: Explanation, indent: str) -> str:
 
 def _as_object(prediction: Prediction, task: Task) -> dict[str, Any]:
     named = {"category": prediction.category} if task is Task.single else {"categories": prediction.named}
+    kind = (
+        {}
+        if prediction.kind is None
+        else {"kind": prediction.kind[0], "kind_probability": _rounded(prediction.kind[1])}
+    )
     return {
         "title": prediction.title,
         **named,
@@ -94,12 +103,14 @@ def _as_object(prediction: Prediction, task: Task) -> dict[str, Any]:
             {"category": category, "probability": _rounded(probability)}
             for category, probability in prediction.candidates
         ],
+        **kind,
     }
 
 
 def _as_cells(prediction: Prediction, top: int) -> list[Any]:
     candidates = [value for name, probability in prediction.candidates[:top] for value in (name, _rounded(probability))]
-    return [prediction.title, BAR.join(prediction.named), *candidates]
+    kind = [] if prediction.kind is None else [prediction.kind[0], _rounded(prediction.kind[1])]
+    return [prediction.title, BAR.join(prediction.named), *candidates, *kind]
 
 
 def _as_text(prediction: Prediction, width: int) -> str:
@@ -126,7 +137,8 @@ def _with_title(lines: list[str], prediction: Prediction) -> str:
     explanation = prediction.explanation
     title = coloured(explanation) if explanation and _has_colours() else printable(prediction.title)
     explained = [explanation_text(explanation, _INDENT)] if explanation else []
-    return "\n".join([f"{lines[0]}  {title}", *lines[1:], *explained])
+    kind = f"  ({prediction.kind[0]} {prediction.kind[1]:.0%})" if prediction.kind else ""
+    return "\n".join([f"{lines[0]}  {title}{kind}", *lines[1:], *explained])
 
 
 def _has_colours() -> bool:

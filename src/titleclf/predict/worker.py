@@ -1,6 +1,7 @@
 """The worker of a data set: it predicts the titles of one block and writes its shard."""
 
 import hashlib
+from collections.abc import Collection
 from typing import Any, NamedTuple
 
 import pyarrow
@@ -14,7 +15,7 @@ from titleclf.runtime.classifier import Classifier
 from titleclf.runtime.errors import InputError
 from titleclf.runtime.files import replacing
 from titleclf.runtime.prediction import Prediction
-from titleclf.runtime.text.programmes import FieldVocabulary, Programmes
+from titleclf.runtime.text.programmes import Programmes, programme_of
 
 _BUFFER_BYTES = 2**20  # read of a column at a time, not all of a row group
 
@@ -56,8 +57,7 @@ class Worker:
 
     def _with_predictions(self, rows: Table, block: Block) -> Table:
         titles = [title or "" for title in rows[self.request.column].to_pylist()]
-        fields, where = self.classifier.contents.fields, f"{block.file}, row group {block.group}"
-        programmes = Programmes(titles) if fields is None else _programmes(rows, titles, fields, where)
+        programmes = _programmes(rows, titles, self.classifier.columns, f"{block.file}, row group {block.group}")
         predictions = self.classifier.predict_programmes(programmes, self.request.top, self.thresholds)
         for field in self.added:
             cells = [_cell(field.name, prediction, self.request.top) for prediction in predictions]
@@ -65,23 +65,21 @@ class Worker:
         return rows
 
 
-def _programmes(rows: Table, titles: list[str], fields: FieldVocabulary, where: str) -> Programmes:
-    """Return the titles with the columns `channel` and `duration` of their rows, as far as there are any.
+def _programmes(rows: Table, titles: list[str], columns: Collection[str], where: str) -> Programmes:
+    """Return the titles with those of `columns` that their rows have.
 
     Raises
     ------
     InputError
         If a cell is not valid.
     """
-    columns = fields.columns
-    present = [name for name in columns.names if name in rows.column_names]
+    present = [name for name in columns if name in rows.column_names]
     if not present:
         return Programmes(titles)
-    cells = rows.select(present).to_pylist()
-    problem = next(filter(None, map(columns.problem, cells)), None)
-    if problem:
-        raise InputError(f"{where}: {problem}")
-    return Programmes.of(map(columns.programme, titles, cells))
+    try:
+        return Programmes.of(map(programme_of, titles, rows.select(present).to_pylist()))
+    except ValueError as error:
+        raise InputError(f"{where}: {error}") from error
 
 
 def _added(task: Task, top: int) -> list[Any]:

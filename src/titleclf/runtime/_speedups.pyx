@@ -38,6 +38,8 @@ cdef enum:
     GAP = 1
     DIGIT = 2
     AMBIGUOUS = 3
+    LETTER = 2  # as in text.words
+    ALONE = 3
     WIDE = 256
     NO_ID = 0  # of characters not looked up yet
     PREFIX_BITS = 16  # the first bits of a hash, which distinguish most of them
@@ -223,6 +225,97 @@ cdef inline uint64_t mix(uint64_t value) noexcept nogil:
     return value ^ (value >> 32)
 
 
+def hash_texts(texts, uint8_t[::1] kinds, kind_of, word_orders, character_orders, uint64_t buckets):
+    """Hash the word and character n-grams of case-folded texts: twin of text.words.hash_texts."""
+    cdef uint8_t[::1] is_word_order = order_flags(word_orders), is_character_order = order_flags(character_orders)
+    cdef int64_t[::1] counts, found
+    cdef uint64_t[::1] words, characters
+    cdef int64_t row = 0, place = 0, first, count
+    cdef uint64_t hashed, power
+    cdef uint8_t kind
+    cdef Py_UCS4 character
+    cdef Py_ssize_t start, longest = 0, total = 0
+    cdef bint is_open
+    for text_like in texts:
+        total += len(text_like) + 2
+        longest = max(longest, len(text_like))
+    counts = np.zeros(len(texts), dtype=np.int64)
+    found = np.empty(total * (len(word_orders) + len(character_orders)), dtype=np.int64)
+    words, characters = np.empty(longest + 1, dtype=np.uint64), np.empty(longest + 2, dtype=np.uint64)
+    characters[0] = SPACE
+    for text_like in texts:
+        hashed, power, count, first, start, is_open = 0, 1, 0, place, 1, False
+        for character in text(text_like):
+            kind = kinds[character]
+            if kind == UNSEEN:
+                kind = kinds[character] = kind_of(character)
+            characters[start] = <uint64_t>character if kind == LETTER else SPACE
+            start += 1
+            if is_open and kind != LETTER:
+                words[count] = hashed
+                count += 1
+                is_open = False
+            if kind == GAP:
+                continue
+            if not is_open:
+                hashed, power, is_open = 0, 1, True
+            hashed += <uint64_t>character * power
+            power *= FACTOR
+            if kind == ALONE:
+                words[count] = hashed
+                count += 1
+                is_open = False
+        if is_open:
+            words[count] = hashed
+            count += 1
+        characters[start] = SPACE
+        place = hash_ngrams(words, count, is_word_order, buckets, True, found, place)
+        place = hash_ngrams(characters, start + 1, is_character_order, buckets, False, found, place)
+        counts[row] = place - first
+        row += 1
+    return np.asarray(found)[:place].copy(), np.asarray(counts)
+
+
+cdef order_flags(orders):
+    flags = np.zeros(max(orders, default=0) + 1, dtype=np.uint8)
+    flags[list(orders)] = 1
+    return flags
+
+
+cdef int64_t hash_ngrams(
+    const uint64_t[::1] ids, int64_t count, const uint8_t[::1] is_order, uint64_t buckets, bint across_words,
+    int64_t[::1] found, int64_t place,
+) noexcept nogil:
+    """Write the buckets of a sequence's n-grams to `found` from `place` on, and return the place after the last."""
+    cdef int64_t start, order, orders = is_order.shape[0] - 1
+    cdef uint64_t rolled, hashed
+    cdef bint is_power = buckets & (buckets - 1) == 0  # as in Scorer.hash
+    for start in range(count):
+        rolled = 0
+        for order in range(1, min(orders, count - start) + 1):
+            if order > 2 and not across_words and ids[start + order - 2] == SPACE:
+                break
+            rolled = mix(rolled ^ ids[start + order - 1])
+            if is_order[order]:
+                hashed = mix(rolled + <uint64_t>order) >> 32
+                found[place] = hashed & (buckets - 1) if is_power else hashed % buckets
+                place += 1
+    return place
+
+
+def row_sums(const int16_t[:, ::1] table, const int64_t[::1] rows, const int64_t[::1] counts, int64_t most):
+    """Return the sums (sets, width) of rows of a table, `counts` (sets,) each: twin of score_table's."""
+    cdef Py_ssize_t index, width = table.shape[1]
+    cdef int64_t start = 0
+    result = np.zeros((counts.shape[0], width), dtype=np.int32)
+    cdef int32_t[:, ::1] sums = result
+    for index in range(counts.shape[0]):
+        if counts[index]:
+            add(&table[0, 0], width, &rows[start], counts[index], most, &sums[index, 0])
+            start += counts[index]
+    return result
+
+
 def probabilities(logits, double value, double slope):
     """Return calibrated probabilities for logits (titles, categories): twin of `calibration.probabilities`."""
     result = np.empty(logits.shape)
@@ -268,7 +361,8 @@ def top1(prediction, titles, const double[:, ::1] probabilities, const double[:,
                 best = category
         is_named = not has_thresholds or probabilities[row, best] >= thresholds[row if is_per_title else 0, best]
         named = named_by_category[best if is_named else columns]
-        predictions.append(new(prediction, (title, ((category_names[best], probabilities[row, best]),), named, None)))
+        candidates = ((category_names[best], probabilities[row, best]),)
+        predictions.append(new(prediction, (title, candidates, named, None, None)))
         row += 1
     return predictions
 

@@ -6,7 +6,7 @@ from enum import StrEnum
 from types import UnionType
 from typing import Any, Union, cast, get_args, get_origin, get_type_hints
 
-from titleclf.runtime.choices import Combine, ModelKind, Positions
+from titleclf.runtime.choices import Combine, Field, ModelKind, Positions
 from titleclf.runtime.errors import InputError
 
 
@@ -17,6 +17,42 @@ class EmbeddingsConfig:
     path: str | None
     tables: list[str] | None
     freeze: bool
+
+
+@dataclass
+class FieldsConfig:
+    """The fields beside the title that a model uses, and how they become features.
+
+    Texts become hashed n-grams of words and of characters inside words, channels hashed n-grams of characters;
+    `text_length` is in characters. Training hides each field of a fraction `dropout` of the programmes, the title of
+    `title_dropout` of those that have fields left, and `feature_dropout` of the fields' n-grams.
+    """
+
+    use: list[Field]
+    text_orders: list[int]
+    text_characters: list[int]
+    text_buckets: int
+    text_length: int
+    channel_orders: list[int]
+    channel_buckets: int
+    dropout: float
+    title_dropout: float
+    feature_dropout: float
+
+
+# Of bundles that were written before fields were part of the configuration.
+NO_FIELDS = {
+    "use": [],
+    "text_orders": [1],
+    "text_characters": [],
+    "text_buckets": 1,
+    "text_length": 1,
+    "channel_orders": [1],
+    "channel_buckets": 1,
+    "dropout": 0.0,
+    "title_dropout": 0.0,
+    "feature_dropout": 0.0,
+}
 
 
 @dataclass
@@ -31,6 +67,7 @@ class ModelConfig:
     hidden: int
     dropout: float
     embeddings: EmbeddingsConfig
+    fields: FieldsConfig
 
 
 @dataclass

@@ -43,6 +43,36 @@ class ModelKind(StrEnum):
     conv = "conv"
 
 
+class Field(StrEnum):
+    """What a model can use beside the title; `channel_kind` is what a public list says about the channel."""
+
+    description = "description"
+    sub_title = "sub_title"
+    channel = "channel"
+    channel_kind = "channel_kind"
+    minutes = "minutes"
+    language = "language"
+    year = "year"
+
+    @property
+    def column(self) -> str:
+        """The column of programmes that it is computed from."""
+        return "channel" if self is Field.channel_kind else self.value
+
+    @property
+    def is_open(self) -> bool:
+        """Whether its values are as good as endless, so that most features are rare."""
+        return self in (Field.description, Field.sub_title, Field.channel, Field.language)
+
+
+class ProgrammeKind(StrEnum):
+    """What a programme is, whatever its category: players treat films and episodes of series differently."""
+
+    film = "film"
+    episode = "episode"
+    other = "other"
+
+
 class ObjectiveKind(StrEnum):
     """The objectives of pre-training."""
 

@@ -1,12 +1,12 @@
 """The classifier: a network, a memory of known titles, and what makes their sum calibrated predictions."""
 
 import gc
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
 
@@ -16,16 +16,21 @@ from titleclf.runtime.bundle.contents import Bundle, BundleContents
 from titleclf.runtime.bundle.folding import is_folded
 from titleclf.runtime.bundle.reader import model_folder, read_bundle
 from titleclf.runtime.choices import Task
+from titleclf.runtime.errors import InputError
 from titleclf.runtime.files import SHIPPED
 from titleclf.runtime.folded_network import FoldedNetwork
 from titleclf.runtime.network import LinearNetwork, Network, NumpyNetwork, logits_of
-from titleclf.runtime.prediction import Prediction, ranked, ranked_tags, top1
-from titleclf.runtime.text.programmes import Programmes
+from titleclf.runtime.prediction import Prediction, ranked, ranked_tags, top1, with_kinds
+from titleclf.runtime.text.channels import ChannelList
+from titleclf.runtime.text.fields import FieldEncoder
+from titleclf.runtime.text.programmes import Programme, Programmes
 from titleclf.runtime.thresholds import Thresholds
 
 if TYPE_CHECKING:
     from titleclf.runtime.onnx_network import OnnxNetwork
 
+# Titles, programmes or mappings in any mixture; or a DataFrame of pandas, which need not be installed.
+ProgrammesLike = Sequence[str | Programme | Mapping[str, Any]] | Programmes | Any
 AnyNetwork = TypeVar("AnyNetwork", bound=Network, covariant=True)
 
 _CHUNK = 2048  # titles: their arrays stay in the processor's cache from one step to the next
@@ -39,15 +44,17 @@ class Classifier(Generic[AnyNetwork]):
     network: AnyNetwork
 
     @classmethod
-    def load(cls, folder: Path | str | None = None) -> "Classifier[LinearNetwork]":
+    def load(cls, folder: Path | str | None = None, channels: ChannelList | None = None) -> "Classifier[LinearNetwork]":
         """Read a bundle, or the one in a run's folder; without a folder, the model that comes with the package.
+
+        `channels` says what kind of channel each is, before the list that comes with the package.
 
         Raises
         ------
         InputError
             If the folder or one of its files is missing, damaged, of another format, or does not fit the others.
         """
-        return classifier_of(read_bundle(model_folder(SHIPPED) if folder is None else Path(folder)))
+        return classifier_of(read_bundle(model_folder(SHIPPED) if folder is None else Path(folder)), channels)
 
     @classmethod
     def load_onnx(cls, path: Path | str) -> "Classifier[OnnxNetwork]":
@@ -79,43 +86,50 @@ class Classifier(Generic[AnyNetwork]):
 
     def predict(
         self,
-        titles: Sequence[str],
+        programmes: ProgrammesLike,
         top: int = 1,
         min_probability: float | Floats | None = None,
         *,
-        channels: Sequence[str | None] | None = None,
-        durations: Sequence[float | None] | None = None,
+        kinds: bool = False,
     ) -> list[Prediction]:
-        """Return the predictions of `titles` in their order, each with its `top` candidates.
+        """Return the predictions of titles or programmes in their order, each with its `top` candidates.
+
+        Programmes are `Programme`s, or mappings or a DataFrame with a `title` and any of `channel`, `minutes`,
+        `description`, `sub_title`, `year` and `language`. A model uses the fields that it learned from.
 
         No category below `min_probability` is named: one number, one per category (categories,), or the result of
         `thresholds_at(0.9)`. Without it the best category is named, or all tags above their own thresholds. Named tags
-        are always among the candidates. `channels` and `durations` (in minutes), None where unknown, are for models
-        that learned from them; other models ignore them.
+        are always among the candidates. With `kinds`, predictions also say what the programme is: a film, an episode of
+        a series, or something else.
 
         Raises
         ------
         TypeError
-            If `titles` is a single title: its characters would be taken for titles.
+            If it is a single title, whose characters would be taken for titles, or a single programme.
         InputError
-            If channels or durations have another length than titles, or one of them is not valid.
+            If a programme has no title, or a field of another type; or if the model has learned no kinds.
         """
-        return self.predict_programmes(Programmes.checked(titles, channels, durations), top, min_probability)
+        return self.predict_programmes(Programmes.checked(programmes), top, min_probability, kinds=kinds)
 
     def predict_programmes(
-        self, programmes: Programmes, top: int = 1, min_probability: float | Floats | None = None
+        self,
+        programmes: Programmes,
+        top: int = 1,
+        min_probability: float | Floats | None = None,
+        *,
+        kinds: bool = False,
     ) -> list[Prediction]:
         """Return what `predict` does, for programmes."""
-        fields = self.contents.fields
-        programmes = programmes.titles_only() if fields is None else fields.as_distinguished(programmes)
+        predict = partial(self._predict, top=top, min_probability=min_probability, kinds=kinds)
+        programmes = programmes.only(self.columns)
         distinct = programmes.distinct()  # guides repeat their titles
         if len(distinct) <= _CHUNK:
-            predictions = self._predict(distinct, top, min_probability)
+            predictions = predict(distinct)
         else:
             predictions = []
             with _no_garbage_collection():
                 for start in range(0, len(distinct), _CHUNK):
-                    predictions += self._predict(distinct[start : start + _CHUNK], top, min_probability)
+                    predictions += predict(distinct[start : start + _CHUNK])
         if len(distinct) == len(programmes):
             return predictions
         by_key = dict(zip(distinct.keys(), predictions, strict=True))
@@ -127,9 +141,22 @@ class Classifier(Generic[AnyNetwork]):
 
     def logits(self, programmes: Programmes) -> Floats:
         """Return the network's logits (programmes, categories) with the memory's evidence."""
-        logits = logits_of(self.network, programmes)
-        memory = self.contents.memory
-        return logits if memory is None else memory.add_evidence(logits, programmes.titles)
+        return self.outputs(programmes)[:, : len(self.categories)]
+
+    def outputs(self, programmes: Programmes) -> Floats:
+        """Return the logits (programmes, outputs) of categories, with the memory's evidence, and of kinds."""
+        outputs = logits_of(self.network, programmes)
+        if self.contents.memory is not None:
+            self.contents.memory.add_evidence(outputs, programmes.titles)
+        return outputs
+
+    def split(self, outputs: Floats) -> tuple[Floats, Floats]:
+        """Return the logits of categories (programmes, categories) and of kinds (programmes, kinds)."""
+        return outputs[:, : len(self.categories)], outputs[:, len(self.categories) :]
+
+    def network_logits(self, programmes: Programmes) -> Floats:
+        """Return the network's logits (programmes, categories), without a memory."""
+        return self.split(logits_of(self.network, programmes))[0]
 
     def targets(self, programmes: Programmes) -> Labels | Bools:
         """Return the number of the best category (programmes,), or the tags that are named (programmes, categories)."""
@@ -142,47 +169,79 @@ class Classifier(Generic[AnyNetwork]):
     def thresholds_at(self, precision: float) -> Floats:
         """Return the probabilities above which predictions reach a precision.
 
-        They are (categories,), or for a model with fields (2, categories): of programmes with all its fields, and of
-        the others, for which it is as confident and less often right.
+        They are (categories,), or for a model that uses fields (2, categories): of programmes with any of them, and of
+        titles alone, for which it is as confident and less often right.
         """
         thresholds, for_titles = self.thresholds.at(precision), self.contents.title_thresholds
         return thresholds if for_titles is None else np.stack([thresholds, for_titles.at(precision)])
 
     @cached_property
+    def columns(self) -> frozenset[str]:
+        """The columns of programmes that the model uses beside the title."""
+        return frozenset(field.column for field in self.network.model.fields.use)
+
+    @cached_property
     def _names(self) -> list[tuple[str, ...]]:
         return [*((category,) for category in self.categories), ()]
 
-    def _predict(self, programmes: Programmes, top: int, min_probability: float | Floats | None) -> list[Prediction]:
-        titles, probabilities = programmes.titles, self.probabilities(programmes)
-        thresholds = self._thresholds(programmes, min_probability)
+    def _predict(
+        self, programmes: Programmes, top: int, min_probability: float | Floats | None, *, kinds: bool
+    ) -> list[Prediction]:
+        outputs, has_fields = self.outputs(programmes), programmes.has_fields()
+        return self.predict_outputs(programmes.titles, outputs, has_fields, top, min_probability, kinds=kinds)
+
+    def predict_outputs(
+        self,
+        titles: Sequence[str],
+        outputs: Floats,
+        has_fields: Bools,
+        top: int = 1,
+        min_probability: float | Floats | None = None,
+        *,
+        kinds: bool = False,
+    ) -> list[Prediction]:
+        """Return what `predict` does, from outputs (titles, outputs).
+
+        `has_fields` (titles,) is whether they come from more than titles.
+        """
+        logits, kind_logits = self.split(outputs)
+        probabilities = self.contents.temperature.probabilities(logits)
+        thresholds = self._thresholds(has_fields, min_probability)
         if self.task is Task.multilabel:
             predictions = ranked_tags(titles, probabilities, top, thresholds, self.categories)
         elif top == 1:
             predictions = top1(titles, probabilities, thresholds, self.categories, self._names)
         else:
             predictions = ranked(titles, probabilities, top, thresholds, self.categories)
+        if kinds:
+            predictions = with_kinds(predictions, self._kind_probabilities(kind_logits), self.contents.kinds)
         for row, title in enumerate(titles):
             if not title or title.isspace():
                 predictions[row] = Prediction(title, (), ())
         return predictions
 
-    def _thresholds(self, programmes: Programmes, min_probability: float | Floats | None) -> Floats | None:
+    def _kind_probabilities(self, logits: Floats) -> Floats:
+        if not self.contents.kinds:
+            raise InputError(
+                "kinds must be asked of a model that learned them. Got one without. Train with loss.kind=0.3."
+            )
+        return self.contents.kind_temperature.probabilities(logits)
+
+    def _thresholds(self, has_fields: Bools, min_probability: float | Floats | None) -> Floats | None:
         """Return thresholds (1, categories) or (programmes, categories), None if every best category is named."""
         if min_probability is None:
             return None if self.task is Task.single else self.thresholds.default()[None]
         if np.ndim(min_probability) < 2:
             return np.full((1, len(self.categories)), min_probability, dtype=np.float64)
-        for_all_fields, for_others = np.asarray(min_probability, dtype=np.float64)[:, None]
-        if self.contents.fields is None:
-            thresholds: Floats = for_others
-        else:
-            is_incomplete = self.contents.fields.is_incomplete(programmes)
-            thresholds = np.where(is_incomplete[:, None], for_others, for_all_fields)
+        with_fields, for_titles = np.asarray(min_probability, dtype=np.float64)[:, None]
+        thresholds: Floats = np.where(has_fields[:, None], with_fields, for_titles)
         return thresholds
 
 
-def classifier_of(bundle: Bundle) -> Classifier[LinearNetwork]:
+def classifier_of(bundle: Bundle, channels: ChannelList | None = None) -> Classifier[LinearNetwork]:
     """Return the classifier in numpy of what a bundle's folder holds, or will hold.
+
+    `channels` says what kind of channel each is, before the list that comes with the package.
 
     Raises
     ------
@@ -190,9 +249,10 @@ def classifier_of(bundle: Bundle) -> Classifier[LinearNetwork]:
         If its model is not one that is computed in numpy.
     """
     contents, model = bundle.contents, known_model(bundle.model)
+    encoder = FieldEncoder(model.fields, channels)
     if isinstance(model, NgramConfig) and is_folded(bundle.weights):
-        return Classifier(contents, FoldedNetwork.of(model, bundle.weights, contents.characters, contents.fields))
-    return Classifier(contents, NumpyNetwork.of(model, bundle.weights, contents.characters, contents.fields))
+        return Classifier(contents, FoldedNetwork.of(model, bundle.weights, contents.characters, encoder))
+    return Classifier(contents, NumpyNetwork.of(model, bundle.weights, contents.characters, encoder))
 
 
 @contextmanager

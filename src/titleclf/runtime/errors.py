@@ -31,11 +31,10 @@ def exit_codes(command: Callable[[], None]) -> Callable[[], None]:
         except OSError as error:
             if error.errno is None:
                 raise
-            _exit(
-                f"{error.filename or 'the output'} must be readable and writable. Got: {os.strerror(error.errno)}. "
-                "Check permissions and free space.",
-                BAD_INPUT,
+            where = (
+                f"{error.filename} must be readable and writable" if error.filename else "the output must be writable"
             )
+            _exit(f"{where}. Got: {os.strerror(error.errno)}. Check permissions and free space.", BAD_INPUT)
         except KeyboardInterrupt as interrupt:
             _exit(f"Interrupted. {interrupt}".strip(), INTERRUPTED)
 
@@ -96,5 +95,5 @@ def require_extra(extra: str) -> Iterator[None]:
 def _missing(program: str, extra: str, error: ModuleNotFoundError) -> str:
     return (
         f"{program} needs the extra {extra}. Got no module named {error.name}. "
-        f"Install it: pip install 'titleclf[{extra}]'."
+        f"Install it in the checkout: pip install '.[{extra}]'."
     )

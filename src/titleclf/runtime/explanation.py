@@ -1,5 +1,7 @@
 """What each character, n-gram, field and known title contributes to a category: exact for a linear head on a sum."""
 
+from collections import defaultdict
+
 import numpy as np
 
 from titleclf.runtime.architecture import ConvConfig, ModelConfig
@@ -29,7 +31,7 @@ def explain(
     programmes = Programmes.of([programme])
     if category is None:
         category = int(classifier.logits(programmes)[0].argmax())
-    to_lead = _to_lead(category, len(classifier.categories), classifier.task)
+    to_lead = _to_lead(category, len(classifier.categories), classifier.contents.outputs, classifier.task)
     characters = classifier.contents.characters
     seen, own, truncated = _seen(characters, programme.title)
     features = classifier.network.features(programme.title)
@@ -45,6 +47,7 @@ def explain(
         _pieces(features, seen),
         truncated,
         _field_contributions(classifier, programmes, to_lead),
+        _words(classifier, programme, to_lead),
     )
 
 
@@ -63,9 +66,11 @@ def check_linear(model: ModelConfig) -> None:
         )
 
 
-def _to_lead(category: int, categories: int, task: Task) -> Floats:
-    # Turns logits (categories,) into the explained one: a tag's own, else its distance to the mean.
-    to_lead = np.zeros(categories) if task is Task.multilabel else np.full(categories, -1 / categories)
+def _to_lead(category: int, categories: int, outputs: int, task: Task) -> Floats:
+    # Turns logits (outputs,) into the explained one: a tag's own, else its distance to the mean of all categories.
+    to_lead = np.zeros(outputs)
+    if task is Task.single:
+        to_lead[:categories] = -1 / categories
     to_lead[category] += 1
     return to_lead
 
@@ -73,12 +78,22 @@ def _to_lead(category: int, categories: int, task: Task) -> Floats:
 def _field_contributions(
     classifier: Classifier[LinearNetwork], programmes: Programmes, to_lead: Floats
 ) -> dict[str, float]:
-    fields = classifier.contents.fields
-    ids = None if fields is None else fields.ids(programmes)
-    if ids is None:
-        return {}
-    added = zip(("channel", "duration"), ids[0], classifier.network.field_logits(programmes), strict=True)
-    return {name: float(logits[0] @ to_lead) for name, is_known, logits in added if is_known}
+    added = classifier.network.field_logits(programmes.only(classifier.columns))
+    return {str(name): float(logits[0] @ to_lead) for name, logits in added.items() if logits[0].any()}
+
+
+def _words(classifier: Classifier[LinearNetwork], programme: Programme, to_lead: Floats) -> dict[str, list[Piece]]:
+    """Return the word n-grams of each text field, equal ones as one, with what they contribute."""
+    network, found = classifier.network, {}
+    for name in network.encoder.config.use:
+        if words := network.encoder.words(name, programme):
+            buckets = np.array([bucket for _, bucket in words])
+            adds = network.feature_logits(name, buckets) @ to_lead / np.sqrt(len(words))
+            summed: dict[str, float] = defaultdict(float)
+            for (text, _), contribution in zip(words, adds.tolist(), strict=True):
+                summed[text] += contribution
+            found[str(name)] = strongest_first(Piece(text, 0, contribution) for text, contribution in summed.items())
+    return found
 
 
 def _spread(features: Features, length: int) -> list[float]:
@@ -123,5 +138,5 @@ def _remembered(classifier: Classifier[LinearNetwork], title: str, to_lead: Floa
     if place < 0:
         return None
     names = memory.categories_of(place, classifier.categories)
-    evidence = memory.evidence([title], len(classifier.categories))[0]
+    evidence = memory.evidence([title], len(to_lead))[0]
     return Remembered(memory.known.keys[place], names, float(similarity[0]), float(evidence @ to_lead))

@@ -53,6 +53,18 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def check_parent(path: Path) -> None:
+    """Refuse a file to write in a folder that doesn't exist: its name may be misspelt.
+
+    Raises
+    ------
+    InputError
+        If there is no such folder.
+    """
+    if not path.parent.is_dir():
+        raise InputError(f"{path.parent}: no such folder. Create it, or check the path.")
+
+
 def keep(path: Path) -> Path:
     """Copy a file to `<name>.bak` beside it, replacing an older copy, and return the path of the copy."""
     import shutil

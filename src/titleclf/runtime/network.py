@@ -9,27 +9,33 @@ import numpy as np
 
 from titleclf.runtime.architecture import AnyModel, BagConfig, ConvConfig, ModelConfig, NgramConfig, known_model
 from titleclf.runtime.arrays import Bools, Floats, Labels
-from titleclf.runtime.bundle.folding import FIELDS, POSITIONS
+from titleclf.runtime.bundle.folding import POSITIONS, field_table
 from titleclf.runtime.bundle.packing import SCALE, TABLE, Array, is_packed, signed, unpacked
-from titleclf.runtime.choices import Combine, Positions
+from titleclf.runtime.choices import Combine, Field, Positions
 from titleclf.runtime.errors import InputError
 from titleclf.runtime.text.characters import Batch, Characters
+from titleclf.runtime.text.fields import FieldEncoder
 from titleclf.runtime.text.ngrams import located, ngrams
-from titleclf.runtime.text.programmes import FieldVocabulary, Programmes
+from titleclf.runtime.text.programmes import Programmes
 
 
 class Network(Protocol):
     """Logits of programmes. All implementations agree on the same weights: to 1e-5, folded ones as far as they round.
 
-    A programme's logits are the same alone and in any batch.
+    Its outputs are the categories and then, for models that answer with them, the kinds of programmes. A programme's
+    logits are the same alone and in any batch.
     """
+
+    @property
+    def model(self) -> ModelConfig:
+        """The architecture."""
 
     @property
     def batch_size(self) -> int:
         """The number of programmes that are fastest together."""
 
     def logits(self, programmes: Programmes) -> Floats:
-        """Return logits (programmes, categories) of at most `batch_size` programmes."""
+        """Return logits (programmes, outputs) of at most `batch_size` programmes."""
 
 
 class Features(NamedTuple):
@@ -45,22 +51,25 @@ class LinearNetwork(Network, Protocol):
     """A network whose logits can be taken apart, if its head is linear and follows a sum."""
 
     @property
-    def model(self) -> ModelConfig:
-        """The architecture."""
-
-    @property
     def bias(self) -> Floats:
         """What the head adds to the logits of every programme (categories,)."""
 
     def features(self, title: str) -> Features:
         """Return what the features of a title add to its logits."""
 
-    def field_logits(self, programmes: Programmes) -> list[Floats]:
-        """Return what channels and what durations add, each (programmes, categories); nothing for titles alone."""
+    def field_logits(self, programmes: Programmes) -> dict[Field, Floats]:
+        """Return what each field that any programme has adds to logits, each (programmes, outputs)."""
+
+    def feature_logits(self, name: Field, buckets: Labels) -> Floats:
+        """Return what features of a field add to logits (features, outputs), before the root of their number."""
+
+    @property
+    def encoder(self) -> FieldEncoder:
+        """What turns fields into features."""
 
 
 def logits_of(network: Network, programmes: Programmes) -> Floats:
-    """Return logits (programmes, categories) of any number of programmes."""
+    """Return logits (programmes, outputs) of any number of programmes."""
     size = network.batch_size
     if len(programmes) <= size:
         return network.logits(programmes)
@@ -75,15 +84,15 @@ class NumpyNetwork:
     model: ModelConfig
     weights: Mapping[str, Array]
     characters: Characters
-    fields: FieldVocabulary | None
+    encoder: FieldEncoder
     codes: Floats | None  # (length, dim)
 
     @classmethod
     def of(
-        cls, model: ModelConfig, weights: Mapping[str, Array], characters: Characters, fields: FieldVocabulary | None
+        cls, model: ModelConfig, weights: Mapping[str, Array], characters: Characters, encoder: FieldEncoder
     ) -> Self:
         """Take the weights of a bundle."""
-        return cls(model, weights, characters, fields, position_codes(model, weights, characters.length))
+        return cls(model, weights, characters, encoder, position_codes(model, weights, characters.length))
 
     @property
     def batch_size(self) -> int:
@@ -93,7 +102,7 @@ class NumpyNetwork:
     def logits(self, programmes: Programmes) -> Floats:
         """Return logits (programmes, categories)."""
         vectors = _encoder(known_model(self.model))(self, self.characters.batch(programmes.titles))
-        vectors = sum(self._field_vectors(programmes), vectors)
+        vectors = sum(self._field_vectors(programmes).values(), vectors)
         if not self.model.hidden:
             return self._linear("head", vectors)
         return self._linear("head.2", np.maximum(self._linear("head.0", vectors), 0))
@@ -104,9 +113,15 @@ class NumpyNetwork:
         bias: Floats = self.weights["head.bias"]
         return bias
 
-    def field_logits(self, programmes: Programmes) -> list[Floats]:
-        """Return what channels and what durations add, each (programmes, categories), if the head is linear."""
-        return [vectors @ self.weights["head.weight"].T for vectors in self._field_vectors(programmes)]
+    def field_logits(self, programmes: Programmes) -> dict[Field, Floats]:
+        """Return what each field adds to logits, each (programmes, outputs), if the head is linear."""
+        head = self.weights["head.weight"].T
+        return {name: vectors @ head for name, vectors in self._field_vectors(programmes).items()}
+
+    def feature_logits(self, name: Field, buckets: Labels) -> Floats:
+        """Return what features of a field add to logits (features, outputs), if the head is linear."""
+        logits: Floats = self.weights[field_table(name)].take(buckets, axis=0) @ self.weights["head.weight"].T
+        return logits
 
     def features(self, title: str) -> Features:
         """Return what the features of a title add, if the head is linear and follows a sum."""
@@ -125,11 +140,12 @@ class NumpyNetwork:
         adds = vectors @ self.weights["head.weight"].T / divisor
         return Features(adds, starts, orders, np.arange(len(adds)) >= count)
 
-    def _field_vectors(self, programmes: Programmes) -> list[Floats]:
-        ids = None if self.fields is None else self.fields.ids(programmes)
-        if ids is None:
-            return []
-        return [self.weights[name].take(column, axis=0) for name, column in zip(FIELDS, ids.T, strict=True)]
+    def _field_vectors(self, programmes: Programmes) -> dict[Field, Floats]:
+        return {
+            name: _sums(self.weights[field_table(name)].take(bags.buckets, axis=0), bags.counts)
+            / np.sqrt(np.maximum(bags.counts, 1).astype(np.float32))[:, None]
+            for name, bags in self.encoder.encode(programmes).items()
+        }
 
     def encode_bag(self, batch: Batch) -> Floats:
         """Return the sums of positional characters (batch, dim)."""

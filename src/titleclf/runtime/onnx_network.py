@@ -10,12 +10,14 @@ import numpy as np
 from titleclf.runtime.architecture import ModelConfig, NgramConfig, from_mapping
 from titleclf.runtime.arrays import Floats
 from titleclf.runtime.bundle.contents import BundleContents, ModelInfo
+from titleclf.runtime.calibration import Temperature
 from titleclf.runtime.choices import Task
 from titleclf.runtime.errors import InputError, require_extra
 from titleclf.runtime.tasks import TASKS
 from titleclf.runtime.text.characters import Batch, Characters, Ids
+from titleclf.runtime.text.fields import Bags, FieldEncoder
 from titleclf.runtime.text.ngrams import ngrams
-from titleclf.runtime.text.programmes import FieldVocabulary, Programmes
+from titleclf.runtime.text.programmes import Programmes
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -35,8 +37,9 @@ class Metadata:
     characters: dict[str, Any]
     facts: ModelInfo
     model: ModelConfig
-    contexts: FieldVocabulary | None
     alone: dict[str, Any] | None
+    kinds: list[str]
+    kind_temperature: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,7 @@ class OnnxNetwork:
     model: ModelConfig
     session: "InferenceSession"
     characters: Characters
-    fields: FieldVocabulary | None
+    encoder: FieldEncoder
 
     @property
     def batch_size(self) -> int:
@@ -56,10 +59,9 @@ class OnnxNetwork:
     def logits(self, programmes: Programmes) -> Floats:
         """Return logits (programmes, categories)."""
         inputs = self._inputs(self.characters.batch(programmes.titles))
-        if self.fields is not None:
-            ids = self.fields.ids(programmes)
-            known = np.zeros((len(programmes), 2), dtype=np.int64) if ids is None else ids
-            inputs |= {"channels": known[:, 0], "durations": known[:, 1]}
+        bags, none = self.encoder.encode(programmes), Bags(np.zeros(0, np.int64), np.zeros(len(programmes), np.int64))
+        for name, buckets in self.encoder.sizes().items():
+            inputs[str(name)] = _padded(*bags.get(name, none), buckets)
         logits: Floats = self.session.run(["logits"], inputs)[0]
         return logits
 
@@ -68,10 +70,15 @@ class OnnxNetwork:
             return {"ids": batch.ids}
         orders, buckets, across_words = self.model.orders, self.model.buckets, self.model.across_words
         grams, counts = ngrams(batch.ids, batch.mask, orders, buckets, across_words=across_words)
-        mask = np.arange(counts.max(initial=1)) < counts[:, None]  # (batch, most)
-        padded = np.full(mask.shape, buckets, dtype=np.int64)
-        padded[mask] = grams
-        return {"ids": batch.ids, "ngrams": padded}
+        return {"ids": batch.ids, "ngrams": _padded(grams, counts, buckets)}
+
+
+def _padded(features: Ids, counts: Ids, padding: int) -> Ids:
+    """Return the features of each programme (batch, most), `counts` (batch,) each and then padding."""
+    mask = np.arange(counts.max(initial=1)) < counts[:, None]  # (batch, most)
+    padded = np.full(mask.shape, padding, dtype=np.int64)
+    padded[mask] = features
+    return padded
 
 
 def read_onnx(path: Path) -> tuple[BundleContents, OnnxNetwork]:
@@ -93,8 +100,6 @@ def parse_onnx(content: bytes, where: str) -> tuple[BundleContents, OnnxNetwork]
     if values is None:
         raise InputError(f"{where} must be a network of titleclf. Got another one. Export one with format=onnx.")
     where = f"{where}: metadata"
-    if isinstance(values, dict):
-        values = {"contexts": None, "alone": None, **values}  # only networks with fields have them
     metadata: Metadata = from_mapping(Metadata, values, where)
     types = TASKS[metadata.task]
     characters = Characters.from_mapping(metadata.characters, where)
@@ -110,10 +115,11 @@ def parse_onnx(content: bytes, where: str) -> tuple[BundleContents, OnnxNetwork]
         thresholds=thresholds("thresholds"),
         memory=None,
         info=metadata.facts,
-        fields=metadata.contexts,
+        kinds=metadata.kinds,
+        kind_temperature=from_mapping(Temperature, metadata.kind_temperature, f"{where}.kind_temperature"),
         title_thresholds=None if metadata.alone is None else thresholds("alone"),
     )
-    return contents, OnnxNetwork(metadata.model, session, characters, metadata.contexts)
+    return contents, OnnxNetwork(metadata.model, session, characters, FieldEncoder(metadata.model.fields))
 
 
 def _opened(content: bytes, where: str) -> tuple["InferenceSession", Any]:
@@ -128,5 +134,5 @@ def _opened(content: bytes, where: str) -> tuple["InferenceSession", Any]:
         session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"], enable_fallback=0)
         return session, json.loads(session.get_modelmeta().custom_metadata_map.get(METADATA, "null"))
     except (*damages, ValueError) as error:  # not JSON, or not UTF-8
-        reason = " ".join(str(error).split())[:200]
+        reason = " ".join(str(error).split())[:200].rstrip(".")
         raise InputError(f"{where} must be a whole ONNX file. Got: {reason}. Export or copy it again.") from error

@@ -61,7 +61,8 @@ class Explanation:
     characters: list[tuple[str, float]]
     ngrams: list[Piece]
     cut: str
-    fields: dict[str, float] = field(default_factory=dict)  # contributions of the channel and the duration, if known
+    fields: dict[str, float] = field(default_factory=dict)  # contributions of those that are known
+    words: dict[str, list[Piece]] = field(default_factory=dict)  # n-grams of words of text fields, strongest first
 
     @property
     def by_characters(self) -> float:
@@ -83,6 +84,10 @@ class Explanation:
             "memory": self.memory and self.memory.asdict(),
             "characters": [[char, _rounded(contribution)] for char, contribution in self.characters],
             "ngrams": [piece._asdict() | {"contribution": _rounded(piece.contribution)} for piece in self.ngrams],
+            "words": {
+                name: [[piece.text, _rounded(piece.contribution)] for piece in pieces]
+                for name, pieces in self.words.items()
+            },
         }
 
 
@@ -90,13 +95,15 @@ class Prediction(NamedTuple):
     """What the model predicts for one title: candidates with probabilities, best first; none for an empty title.
 
     `named` are the candidates above their thresholds: at most the best one, or with several tags any of them.
-    `explanation` explains the best one, if requested. Equal titles may share one prediction.
+    `explanation` explains the best one, if requested. Models that learned kinds also answer with the most
+    probable one, on request: film, episode or other. Equal titles may share one prediction.
     """
 
     title: str
     candidates: tuple[tuple[str, float], ...]
     named: tuple[str, ...]
     explanation: Explanation | None = None
+    kind: tuple[str, float] | None = None  # with its probability
 
     @property
     def category(self) -> str | None:
@@ -159,6 +166,14 @@ def ranked_tags(
         Prediction(title, tags[:count], tuple(name for name, _ in itertools.compress(tags, flags)))
         for title, tags, flags, count in zip(titles, candidates, is_named.tolist(), counts, strict=True)
     ]
+
+
+def with_kinds(predictions: list[Prediction], probabilities: Floats, kinds: list[str]) -> list[Prediction]:
+    """Return the predictions with the most probable kind of each, of probabilities (titles, kinds)."""
+    best, confidence = probabilities.argmax(axis=1).tolist(), probabilities.max(axis=1).tolist()
+    answers = zip(map(kinds.__getitem__, best), confidence, strict=True)
+    # A named tuple's own _replace takes three times as long.
+    return [Prediction(*prediction[:4], kind) for prediction, kind in zip(predictions, answers, strict=True)]
 
 
 def _sorted_candidates(

@@ -11,7 +11,8 @@ from typing import IO, Any, NamedTuple
 
 from titleclf.runtime.errors import InputError
 
-_FORMATS = ".csv, .tsv, .jsonl, .parquet (the first three also with .gz)"
+_FORMATS = ".csv, .tsv, .jsonl (also with .gz), .parquet"
+_DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 _LISTED_ROWS = 10
 
 
@@ -23,27 +24,30 @@ class Record(NamedTuple):
     problem: str | None = None
 
 
-def read_records(path: Path, required: list[str]) -> Iterator[Record]:
+def read_records(path: Path, required: list[str], others: str = "", advice: str = "Rename yours.") -> Iterator[Record]:
     """Yield the rows of a table one by one; bytes that are not UTF-8 become lone surrogates.
+
+    Errors name the `others` formats that a caller accepts, and its `advice` if a required column is missing.
 
     Raises
     ------
     InputError
         If the file is missing or damaged, its format is unknown, or it lacks a `required` column.
     """
+    _check_file(path)
     suffix = "".join(path.suffixes[-2:]).lower() if path.suffix.lower() == ".gz" else path.suffix.lower()
     match suffix.removesuffix(".gz"):
         case ".csv":
-            yield from _delimited(path, ",", required)
+            yield from _delimited(path, ",", required, advice)
         case ".tsv":
-            yield from _delimited(path, "\t", required)
+            yield from _delimited(path, "\t", required, advice)
         case ".jsonl" | ".ndjson":
             yield from _json_lines(path, required)
         case ".parquet" if suffix == ".parquet":
-            yield from _parquet(path, required)
+            yield from _parquet(path, required, advice)
         case _:
             raise InputError(
-                f"{path} must be one of {_FORMATS}. Got {path.suffix or 'no extension'}. Convert or rename it."
+                f"{path} must be one of {others}{_FORMATS}. Got {path.suffix or 'no ending'}. Convert or rename it."
             )
 
 
@@ -64,16 +68,14 @@ def refuse(path: Path, problems: Sequence[tuple[int, str]]) -> None:
 @contextmanager
 def open_text(path: Path) -> Iterator[IO[str]]:
     """Open a plain or gzipped UTF-8 file; undecodable bytes become lone surrogates, newlines are kept."""
+    _check_file(path)
     opener: Any = gzip.open if path.suffix.lower() == ".gz" else open
     try:
         with opener(path, "rt", encoding="utf-8-sig", errors="surrogateescape", newline="") as text:
             yield text
-    except FileNotFoundError as error:
-        raise _no_such_file(path) from error
-    except IsADirectoryError as error:
-        raise InputError(f"{path} must be a file. Got a folder. Name a file in it.") from error
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise InputError(f"{path} must be a complete gzip file. Got {error}. Download or compress it again.") from error
+        got = "another kind of file" if isinstance(error, gzip.BadGzipFile) else "a damaged or truncated one"
+        raise InputError(f"{path} must be a complete gzip file. Got {got}. Download or compress it again.") from error
 
 
 def titles_in(path: Path, column: str = "title") -> Iterator[str]:
@@ -89,7 +91,7 @@ def titles_in(path: Path, column: str = "title") -> Iterator[str]:
             for line in checked_lines(text, str(path)):
                 yield line.rstrip("\r\n")
         return
-    for record in read_records(path, [column]):
+    for record in read_records(path, [column], others=".txt, "):
         if problem := record.problem or text_problem(record.cells, column):
             raise InputError(f"{path}:{record.line}: {problem}")
         yield record.cells[column] or ""
@@ -116,6 +118,11 @@ def checked_lines(lines: Iterable[str], where: str) -> Iterator[str]:
         yield line
 
 
+def named(noun: str, names: Sequence[str]) -> str:
+    """Return names after their noun: the column title, or the columns title, category."""
+    return f"the {noun}{'s' * (len(names) > 1)} {', '.join(names)}"
+
+
 def is_utf8(text: str) -> bool:
     """Return whether `text` was valid UTF-8 before it was decoded with surrogateescape."""
     try:
@@ -125,27 +132,40 @@ def is_utf8(text: str) -> bool:
     return True
 
 
-def _delimited(path: Path, delimiter: str, required: list[str]) -> Iterator[Record]:
+def _delimited(path: Path, delimiter: str, required: list[str], advice: str) -> Iterator[Record]:
     with open_text(path) as text:
         reader = csv.reader(text, delimiter=delimiter, strict=True)
         line = 1
         try:
-            header = next(reader, [])
+            header = next(reader, None)
+            if header is None:
+                raise InputError(f"{path} is empty. Give it a first line with {named('column', required)}.")
             if "\0" in "".join(header) or not is_utf8("".join(header)):
                 raise InputError(f"{path} must be UTF-8. Got other bytes in its first line. Save the file as UTF-8.")
-            _require(path, required, header)
+            if len(header) == 1 and header != required:
+                _check_delimiter(path, delimiter, header[0])
+            _require(path, required, header, advice)
             line = reader.line_num + 1
             for cells in reader:
                 if len(cells) == len(header):
                     yield Record(line, dict(zip(header, cells, strict=True)))
                 elif cells:  # empty lines are skipped
-                    problem = (
-                        f"must have {len(header)} columns. Got {len(cells)}. Quote cells that contain the delimiter."
-                    )
-                    yield Record(line, {}, problem)
+                    yield Record(line, {}, _wrong_length(cells, header))
                 line = reader.line_num + 1
         except csv.Error as error:
             raise InputError(f"{path}:{line}: must be well-formed CSV. Got: {error}. Check the quotes.") from error
+
+
+def _check_delimiter(path: Path, delimiter: str, header: str) -> None:
+    for other, name in _DELIMITERS.items():
+        if other in header:
+            wanted = _DELIMITERS[delimiter]
+            raise InputError(f"{path} must have {wanted} between its columns. Got {name}. Save it with {wanted}.")
+
+
+def _wrong_length(cells: list[str], header: list[str]) -> str:
+    advice = "Quote cells that contain the delimiter." if len(cells) > len(header) else "Add the missing cells."
+    return f"must have {len(header)} cells, like the first line. Got {len(cells)}. {advice}"
 
 
 def _json_lines(path: Path, required: list[str]) -> Iterator[Record]:
@@ -158,45 +178,43 @@ def _json_lines(path: Path, required: list[str]) -> Iterator[Record]:
 def _json_record(line: int, content: str, required: list[str]) -> Record:
     try:
         row = json.loads(content)
-    except (json.JSONDecodeError, RecursionError) as error:
-        return Record(line, {}, f"must be one JSON object. Got: {error}. Fix the line.")
+    except (json.JSONDecodeError, RecursionError):
+        row = None
     if not isinstance(row, dict) or any(name not in row for name in required):
-        got = content.strip()[:60]
-        return Record(
-            line, {}, f"must be one JSON object with the keys {', '.join(required)}. Got {got}. Fix the line."
-        )
+        got, keys = content.strip()[:60], named("key", required)
+        return Record(line, {}, f"must be one JSON object with {keys}. Got {got}. Fix the line.")
     return Record(line, row)
 
 
-def _parquet(path: Path, required: list[str]) -> Iterator[Record]:
-    if not path.is_file():
-        raise _no_such_file(path)
+def _parquet(path: Path, required: list[str], advice: str) -> Iterator[Record]:
     try:
         from pyarrow import ArrowException, parquet
     except ImportError as error:
         raise InputError(
-            f"{path} needs the extra parquet. Got no module named pyarrow. Install it: pip install 'titleclf[parquet]'."
+            f"{path} needs the extra parquet. Got no module named pyarrow. Install it in the checkout: "
+            "pip install '.[parquet]'."
         ) from error
     try:
         with parquet.ParquetFile(path) as file:
-            _require(path, required, file.schema_arrow.names)
+            _require(path, required, file.schema_arrow.names, advice)
             line = 0
             for batch in file.iter_batches():
                 for row in batch.to_pylist():
                     line += 1
                     yield Record(line, row)
     except ArrowException as error:
-        raise InputError(f"{path} must be a Parquet file. Got: {str(error).splitlines()[0]} Write it again.") from error
+        reason = str(error).splitlines()[0].rstrip(".")
+        raise InputError(f"{path} must be a Parquet file. Got: {reason}. Write it again.") from error
 
 
-def _no_such_file(path: Path) -> InputError:
-    return InputError(f"{path}: no such file. Check the path.")
+def _check_file(path: Path) -> None:
+    if not path.exists():
+        raise InputError(f"{path}: no such file. Check the path.")
+    if path.is_dir():
+        raise InputError(f"{path} must be a file. Got a folder. Name a file in it.")
 
 
-def _require(path: Path, required: list[str], present: list[str]) -> None:
-    missing = [name for name in required if name not in present]
-    if missing:
-        raise InputError(
-            f"{path} must have the columns {', '.join(required)}. Got {', '.join(present)[:200] or 'none'}. "
-            "Rename them, or name the columns to read."
-        )
+def _require(path: Path, required: list[str], present: list[str], advice: str) -> None:
+    if not set(required) <= set(present):
+        got = ", ".join(present)[:200] or "none"
+        raise InputError(f"{path} must have {named('column', required)}. Got {got}. {advice}")

@@ -15,7 +15,7 @@ from prometheus_client import disable_created_metrics
 
 from titleclf.epg.fill import When
 from titleclf.epg.profiles import PROFILES
-from titleclf.runtime.arguments import count, precision, program
+from titleclf.runtime.arguments import Parser, called_as, count, precision
 from titleclf.runtime.bundle.reader import default_model
 from titleclf.runtime.errors import InputError, exit_codes
 from titleclf.serve.app import application
@@ -44,6 +44,10 @@ def main() -> None:
     try:
         with _listen(arguments.host, arguments.port) as listener:
             sys.stderr.write(f"model: {service.settings.model}\n{_address(*listener.getsockname()[:2])}")
+            if arguments.channels and not service.uses_channels:
+                sys.stderr.write(
+                    "note: --channels changes nothing: the model does not use what kind of channel it is\n"
+                )
             service_server = server(service)
             gc.freeze()  # else each full collection scans the model's objects and blocks the event loop for 50 ms
             service_server.run(sockets=[listener])
@@ -79,13 +83,11 @@ def server(service: Service) -> uvicorn.Server:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog=program("serve"),
+    parser = Parser(
+        prog=called_as("serve"),
         description="Serve a web page and a JSON API that predict the categories of titles and fill guides. By default "
         "only this computer can connect. There is no login: anyone who can connect can use the service.",
-        epilog=_EXAMPLES.format(program=program("serve")),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
+        epilog=_EXAMPLES.format(program=called_as("serve")),
     )
     parser.add_argument("--host", default="127.0.0.1", metavar="ADDRESS", help="listen here (default: 127.0.0.1)")
     parser.add_argument("--port", type=_port, default=8000, help="default: 8000; 0 takes any free port")
@@ -113,15 +115,21 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--model", metavar="DIR", help="as for predict")
     parser.add_argument(
+        "--channels",
+        type=Path,
+        metavar="CSV",
+        help="your own channels, ahead of titleclf's list: columns name, and categories (joined by ;)",
+    )
+    parser.add_argument(
         "--precision",
         type=precision,
         default=0.9,
         metavar="P",
         help="abstain unless a fraction P of such predictions is correct (default: 0.9)",
     )
-    parser.add_argument("--profile", choices=PROFILES, help="write the category names that this reader understands")
+    parser.add_argument("--profile", choices=PROFILES, help="write the category names that this player understands")
     parser.add_argument(
-        "--when", type=When, choices=list(When), default=When.missing, help="which programmes to fill, as for epg fill"
+        "--when", choices=list(map(str, When)), default="missing", help="which programmes to fill, as for epg fill"
     )
     parser.add_argument("--mark", action="store_true", help="add a provenance keyword, as for epg fill")
     parser.add_argument(
@@ -138,15 +146,19 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _settings(arguments: argparse.Namespace) -> Settings:
-    if arguments.when is When.unknown and arguments.profile is None:
+    if arguments.when == When.unknown and arguments.profile is None:
         raise InputError(f"--when {When.unknown} requires a --profile. Got none. Add --profile NAME.")
+    for guide in arguments.watch:
+        if guide.is_dir():
+            raise InputError(f"--watch {guide} must be a file. Got a folder. Name a guide in it.")
     return Settings(
         model=arguments.model or default_model(),
         precision=arguments.precision,
         overrides=arguments.overrides,
         watch=arguments.watch,
-        options=FillOptions(arguments.profile, arguments.when.value, arguments.mark),
+        options=FillOptions(arguments.profile, arguments.when, arguments.mark),
         host_names=frozenset(name.lower() for name in arguments.name),
+        channels=arguments.channels,
         limits=Limits(upload_bytes=arguments.max_upload << 20, timeout_seconds=float(arguments.timeout)),
     )
 

@@ -12,7 +12,7 @@ import fastapi
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 from prometheus_client import generate_latest
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, StrictFloat
 from starlette.requests import ClientDisconnect
 
 from titleclf import __version__
@@ -23,6 +23,7 @@ from titleclf.serve.guides import Guide
 from titleclf.serve.responses import attachment, guide_response, watched_guide_response
 from titleclf.serve.security import (
     MAX_CHARACTERS,
+    MAX_DESCRIPTION,
     MAX_EXPLAINED,
     MAX_TITLES,
     MAX_TOP,
@@ -34,7 +35,7 @@ from titleclf.serve.service import Service
 from titleclf.serve.uploads import filled_name
 
 _PAGE = Path(__file__).parent / "page"
-_SCRIPTS = ("page.js", "titles.js", "guides.js", "corrections.js", "common.js")
+_SCRIPTS = ("page.js", "titles.js", "fields.js", "guides.js", "corrections.js", "common.js")
 _PAGES = {"/": "index.html"} | {f"/{name}": name for name in ("page.css", "icon.svg", *_SCRIPTS)}
 _MEDIA_TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 
@@ -42,17 +43,29 @@ Title = Annotated[str, Field(max_length=MAX_CHARACTERS)]
 GuideId = Annotated[str, fastapi.Path(alias="number")]  # the alias is part of a label of the metrics
 
 
-class PredictRequest(BaseModel):
-    """Titles to predict, each with its `top` most likely categories and, on request, an explanation.
+class ProgrammeRequest(BaseModel):
+    """A title, and what else is known of the programme; a model uses the fields that it learned from."""
 
-    `channels` and `durations` (minutes) are as many as titles; models trained with them use them.
+    title: Title
+    channel: Title | None = None
+    minutes: StrictFloat | Title | None = None  # digits in quotes are a number, too
+    description: str | None = Field(default=None, max_length=MAX_DESCRIPTION)
+    sub_title: Title | None = None
+    year: int | None = None
+    language: Title | None = None
+
+
+class PredictRequest(BaseModel):
+    """Titles or programmes to predict, each with its `top` most likely categories.
+
+    On request, predictions have an explanation, and say what kind of programme it is.
     """
 
-    titles: list[Title] = Field(max_length=MAX_TITLES)
-    channels: list[Title | None] | None = None
-    durations: list[float | None] | None = None
+    titles: list[Title] | None = Field(default=None, max_length=MAX_TITLES)
+    programmes: list[ProgrammeRequest] | None = Field(default=None, max_length=MAX_TITLES)
     top: int = Field(default=3, ge=1, le=MAX_TOP)
     explain: bool = False
+    kinds: bool = False
 
 
 class Correction(BaseModel):
@@ -99,13 +112,16 @@ def _page(content: bytes, media_type: str) -> Any:
 def _add_titles(app: FastAPI, service: Service) -> None:
     @app.post("/api/predict")
     async def predict(request: PredictRequest) -> Response:
-        count = len(request.titles)
-        if request.explain and count > MAX_EXPLAINED:
-            raise Refused(
-                422, f"titles must have at most {MAX_EXPLAINED} items with explain. Got {count:,}. Send fewer at once."
-            )
         programmes = _programmes(request)
-        predictions = await service.batcher.predict(programmes, request.top)
+        count = len(programmes)
+        if request.explain and count > MAX_EXPLAINED:
+            name = "programmes" if request.titles is None else "titles"
+            raise Refused(
+                422, f"{name} must have at most {MAX_EXPLAINED} items with explain. Got {count:,}. Send fewer at once."
+            )
+        if request.kinds and not service.kinds:
+            raise Refused(422, "kinds must be false: the model has learned none. Got true. Leave it out.")
+        predictions = await service.batcher.predict(programmes, request.top, kinds=request.kinds)
         service.titles_predicted.inc(count)
         if request.explain:
             explanations = await service.batcher.explain(programmes)
@@ -121,12 +137,15 @@ def _add_titles(app: FastAPI, service: Service) -> None:
             "model": service.settings.model,
             "precision": service.settings.precision,
             "categories": service.categories,
+            "fields": service.fields,
+            "kinds": service.kinds,
             "explains": service.batcher.can_explain,
             "profiles": service.profiles,
             "options": {"profile": options.profile, "when": options.when, "mark": options.is_marked},
             "limits": {
                 "titles": MAX_TITLES,
                 "characters": MAX_CHARACTERS,
+                "description": MAX_DESCRIPTION,
                 "explained": MAX_EXPLAINED,
                 "upload_bytes": limits.upload_bytes,
             },
@@ -134,8 +153,13 @@ def _add_titles(app: FastAPI, service: Service) -> None:
 
 
 def _programmes(request: PredictRequest) -> Programmes:
+    if (request.titles is None) == (request.programmes is None):
+        got = "neither" if request.titles is None else "both"
+        raise Refused(422, f"titles or programmes must be given. Got {got}. Send one of them.")
+    if request.titles is not None:
+        return Programmes(request.titles)
     try:
-        return Programmes.checked(request.titles, request.channels, request.durations)
+        return Programmes.checked([programme.model_dump() for programme in request.programmes or ()])
     except InputError as error:
         raise Refused(422, str(error)) from error
 

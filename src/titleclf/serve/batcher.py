@@ -13,12 +13,13 @@ from titleclf.runtime.errors import InputError
 from titleclf.runtime.explanation import check_linear, explain
 from titleclf.runtime.network import LinearNetwork
 from titleclf.runtime.prediction import Prediction
-from titleclf.runtime.text.programmes import Programmes
+from titleclf.runtime.text.programmes import Programme, Programmes
 from titleclf.serve.corrections import Corrections
 from titleclf.serve.security import MAX_TITLES
 
 _BATCH_TITLES = 64  # a few milliseconds, after which the event loop handles other events
 _BATCH_TITLES_PER_REQUEST = 16  # so that a request for a thousand titles does not delay single titles
+_WARM_UP = Programme("warm-up title", "Channel", 1.0, "Description", "Sub-title", 2000, "en")
 
 Json = dict[str, Any]
 
@@ -27,6 +28,7 @@ Json = dict[str, Any]
 class _Request:
     programmes: Programmes
     top: int
+    kinds: bool
     future: "asyncio.Future[list[Json]]"
     predictions: list[Json] = field(default_factory=list)
 
@@ -45,17 +47,16 @@ class Batcher:
         self._is_scheduled = False
         self.can_explain = is_linear(classifier)
         # Build the caches that large batches use before the first client arrives.
-        classifier.predict(
-            [f"warm-up title number {number} of a large batch" for number in range(MAX_TITLES)],
-            min_probability=min_probability,
-        )
+        titles = [f"warm-up title number {number} of a large batch" for number in range(MAX_TITLES)]
+        for programmes in (Programmes(titles), Programmes.of([_WARM_UP])):
+            classifier.predict_programmes(programmes, min_probability=min_probability)
 
-    async def predict(self, programmes: Programmes, top: int) -> list[Json]:
-        """Return a prediction per programme, in order."""
+    async def predict(self, programmes: Programmes, top: int, *, kinds: bool = False) -> list[Json]:
+        """Return a prediction per programme, in order, with its kind on request."""
         if not programmes:
             return []
         future: asyncio.Future[list[Json]] = asyncio.get_running_loop().create_future()
-        self._queue.append(_Request(programmes, top, future))
+        self._queue.append(_Request(programmes, top, kinds, future))
         self._schedule()
         return await future
 
@@ -99,10 +100,11 @@ class Batcher:
         programmes = Programmes.of(programme for request, part in batch for programme in request.programmes[part])
         overrides = self._corrections.overrides.find(programmes.titles)
         top = max((request.top for request, _ in batch), default=1)
-        predictions = iter(self._classifier.predict_programmes(programmes, top, self._min_probability))
+        kinds = any(request.kinds for request, _ in batch)
+        predictions = iter(self._classifier.predict_programmes(programmes, top, self._min_probability, kinds=kinds))
         for request, part in batch:
             for title in request.programmes.titles[part]:
-                request.predictions.append(_as_json(next(predictions), overrides.get(title), request.top))
+                request.predictions.append(_as_json(next(predictions), overrides.get(title), request))
             if len(request.predictions) < len(request.programmes):
                 self._queue.append(request)
             else:
@@ -118,12 +120,12 @@ def is_linear(classifier: Classifier[LinearNetwork]) -> bool:
     return True
 
 
-def _as_json(prediction: Prediction, override: Override | None, top: int) -> Json:
+def _as_json(prediction: Prediction, override: Override | None, request: _Request) -> Json:
     """Return a prediction as JSON values; `top` holds the model's own candidates even for a corrected title."""
     categories = list(prediction.named)
     if override is not None:
         categories = [override.category] if override.category else []
-    return {
+    answer: Json = {
         "title": prediction.title,
         "category": categories[0] if categories else None,
         "categories": categories,
@@ -131,9 +133,13 @@ def _as_json(prediction: Prediction, override: Override | None, top: int) -> Jso
         "correction": override and {"text": override.text, "category": override.category},
         "top": [
             {"category": category, "probability": _rounded(probability)}
-            for category, probability in prediction.candidates[:top]
+            for category, probability in prediction.candidates[: request.top]
         ],
     }
+    if request.kinds:
+        kind = prediction.kind
+        answer["kind"] = kind and {"name": kind[0], "probability": _rounded(kind[1])}
+    return answer
 
 
 def _rounded(probability: float | None) -> float | None:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from titleclf.epg.overrides import Overrides
 from titleclf.runtime.errors import InputError
-from titleclf.runtime.files import replacing
+from titleclf.runtime.files import check_parent, replacing
 from titleclf.runtime.tables import open_text
 from titleclf.runtime.text.title_keys import key_of
 from titleclf.serve.security import Refused
@@ -32,6 +32,7 @@ class Corrections:
     def __init__(self, path: Path, categories: Sequence[str]) -> None:
         if path.suffix.lower() != ".csv":
             raise InputError(f"--overrides must be a .csv file. Got {path}. Convert or rename it.")
+        check_parent(path)
         self.path, self.categories = path, categories
         self.overrides, self.revision = Overrides({}, []), 0
         self.problem: str | None = None  # why the file can't be read

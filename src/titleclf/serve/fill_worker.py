@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from titleclf.epg.edits import rewrite
-from titleclf.epg.fill import Decider, Filler, Outcome, When
+from titleclf.epg.fill import Decider, Filler, Outcome, When, surveyed
 from titleclf.epg.overrides import Overrides
 from titleclf.epg.profiles import PROFILES
 from titleclf.epg.report import Part, Report
 from titleclf.epg.xmltv import Edit, Piece
 from titleclf.runtime.classifier import Classifier
 from titleclf.runtime.errors import BAD_INPUT, InputError, exit_codes
+from titleclf.runtime.text.channels import ChannelList
 
 _MAX_CHANNELS, _MAX_TITLES = 500, 200  # in a report
 _MAX_NICENESS = 19
@@ -34,6 +35,7 @@ class FillJob:
     guide: str
     output: str
     model: str
+    channels: str | None  # the user's own list
     precision: float
     overrides: str
     profile: str | None
@@ -127,12 +129,15 @@ def fill_guide(job: FillJob, on_progress: Callable[[int], None]) -> FillReport:
     channel_names: dict[str, str] = {}
     filler = _filler(job)
 
-    def edits(piece: Piece) -> Sequence[Edit]:
+    def check_size(piece: Piece) -> None:
         if piece.start + len(piece.content) > job.max_bytes:
             raise InputError(
                 f"{job.guide} must unpack to at most {job.max_bytes >> 20:,} MB. Got more. "
                 "Run titleclf epg fill instead."
             )
+
+    def edits(piece: Piece) -> Sequence[Edit]:
+        check_size(piece)
         settled = list(filler.settle(piece.airings))
         for outcome in settled:
             report.add(outcome)
@@ -140,14 +145,16 @@ def fill_guide(job: FillJob, on_progress: Callable[[int], None]) -> FillReport:
         on_progress(report.whole.programmes)
         return list(filler.edits(piece, settled))
 
-    rewrite(job.guide, job.output, edits)
+    with surveyed(job.guide, filler, check_size):
+        rewrite(job.guide, job.output, edits)
     report.name_channels(channel_names)
     with Path(job.output).open("rb") as file:
         return _as_json(report) | {"digest": hashlib.file_digest(file, "sha256").hexdigest()}
 
 
 def _filler(job: FillJob) -> Filler:
-    classifier = Classifier.load(job.model)
+    channels = None if job.channels is None else ChannelList.read(Path(job.channels))
+    classifier = Classifier.load(job.model, channels)
     path = Path(job.overrides)
     overrides = Overrides.read(path, classifier.categories) if path.exists() else None
     decider = Decider([(classifier, classifier.thresholds_at(job.precision))], overrides)

@@ -22,7 +22,7 @@ _NEVER = -1  # lower than any revision of the corrections
 
 @dataclass(frozen=True)
 class FillOptions:
-    """The reader to fill a guide for, the programmes to fill, and whether to add provenance keywords."""
+    """The player to fill a guide for, the programmes to fill, and whether to add provenance keywords."""
 
     profile: str | None
     when: str
@@ -88,12 +88,14 @@ class FillQueue:
     def __init__(
         self,
         model: Path,
+        channels: Path | None,
         precision: float,
         corrections: Corrections,
         limits: Limits,
         registry: CollectorRegistry,
     ) -> None:
-        self._model, self._precision, self._corrections, self._limits = model, precision, corrections, limits
+        self._model, self._channels, self._precision = model, channels, precision
+        self._corrections, self._limits = corrections, limits
         self._lock = asyncio.Lock()
         self._filled = Counter("titleclf_guides_filled", "Guides filled.", registry=registry)
         self._failed = Counter("titleclf_guides_failed", "Guides that could not be filled.", registry=registry)
@@ -131,6 +133,7 @@ class FillQueue:
             guide=str(guide.source),
             output=str(output),
             model=str(self._model),
+            channels=None if self._channels is None else str(self._channels),
             precision=self._precision,
             overrides=str(self._corrections.path),
             profile=guide.options.profile,

@@ -19,6 +19,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 MAX_TITLES, MAX_CHARACTERS, MAX_TOP = 1000, 1000, 20  # titles per request, characters per title, candidates per title
+MAX_DESCRIPTION = 5000  # characters; guides have long ones
 MAX_EXPLAINED = 50  # titles per request: an explanation costs as much as forty predictions
 UPLOAD_PATHS = ("/api/guides", "/api/fill")
 
@@ -39,6 +40,7 @@ _SENTENCES = {
     405: "the route does not support this method. Got {got}. See /openapi.json for the routes.",
 }
 _PYDANTIC_PREFIX = re.compile(r"^(\w+ )*?should ")  # e.g. "Input should be a valid string"
+_NUMBER_OR_TEXT = "float"  # what pydantic adds to the place of a value that may be either
 _SHOWN = 60  # characters of a bad value
 
 
@@ -99,7 +101,7 @@ async def _validation_error(request: Request, error: Any) -> Response:
         sentence = f"the request body must be JSON. Got: {first['ctx']['error']}. Fix the body."
         return JSONResponse({"error": sentence}, 400)
     content_type = request.headers.get("content-type", "none")
-    field = ".".join(map(str, first["loc"][1:]))
+    field = ".".join(str(part) for part in first["loc"][1:] if part != _NUMBER_OR_TEXT)
     if not field and not content_type.startswith("application/json"):
         sentence = f"Content-Type must be application/json. Got {content_type[:60]}. Send JSON."
         return JSONResponse({"error": sentence}, 415)

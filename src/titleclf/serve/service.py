@@ -3,6 +3,7 @@
 import asyncio
 import os
 import shutil
+import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -16,7 +17,9 @@ from prometheus_client.registry import Collector
 
 from titleclf.epg.genres import check_genres
 from titleclf.runtime.bundle.reader import model_folder
+from titleclf.runtime.choices import Field
 from titleclf.runtime.classifier import Classifier
+from titleclf.runtime.text.channels import ChannelList
 from titleclf.serve.batcher import Batcher
 from titleclf.serve.corrections import Corrections
 from titleclf.serve.guides import FillOptions, FillQueue, profiles_for
@@ -38,6 +41,7 @@ class Settings:
     options: FillOptions
     host_names: frozenset[str]  # accepted besides IP addresses and localhost
     limits: Limits
+    channels: Path | None = None  # the user's own list
 
 
 class Service:
@@ -48,9 +52,12 @@ class Service:
         self.registry = CollectorRegistry()
         self.titles_predicted = Counter("titleclf_titles", "Titles predicted.", registry=self.registry)
         folder = model_folder(settings.model)
-        classifier = Classifier.load(folder)
+        channels = None if settings.channels is None else ChannelList.read(settings.channels)
+        classifier = Classifier.load(folder, channels)
         min_probability = classifier.thresholds_at(settings.precision)
-        self.categories = classifier.categories
+        self.categories, self.kinds = classifier.categories, classifier.contents.kinds
+        self.fields = sorted(classifier.columns)
+        self.uses_channels = Field.channel_kind in classifier.network.model.fields.use
         if settings.options.profile is not None:
             check_genres(self.categories, f"a model for --profile {settings.options.profile}")
         self.profiles = profiles_for(self.categories)
@@ -58,9 +65,11 @@ class Service:
         self.batcher = Batcher(classifier, min_probability, self.corrections)
         check_served_names(settings.watch)
         self._folder = Path(tempfile.mkdtemp(prefix="titleclf-"))  # readable only by this user
-        for name in ("uploads", "watched"):
+        for name in ("uploads", "watched", "channels"):
             (self._folder / name).mkdir()
-        self.fill_queue = FillQueue(folder, settings.precision, self.corrections, settings.limits, self.registry)
+        self.fill_queue = FillQueue(
+            folder, self._channels_copy(), settings.precision, self.corrections, settings.limits, self.registry
+        )
         self.uploads = Uploads(self._folder / "uploads", self.fill_queue, settings.limits)
         guides = (WatchedGuide(path, self._folder / "watched", settings.options) for path in settings.watch)
         self.watched = {guide.name: guide for guide in guides}
@@ -88,6 +97,11 @@ class Service:
         problems = [self.corrections.problem, *(watched.guide.problem for watched in self.watched.values())]
         return [problem for problem in problems if problem]
 
+    def _channels_copy(self) -> Path | None:
+        """Copy the list of channels: until a restart, guides are filled by the same list as titles are predicted."""
+        channels = self.settings.channels
+        return None if channels is None else Path(shutil.copy(channels, self._folder / "channels"))
+
     async def _tidy(self) -> None:
         while True:
             self.corrections.read()
@@ -97,7 +111,10 @@ class Service:
     async def _watch(self) -> None:
         while True:
             for watched in self.watched.values():
+                before = watched.guide.problem
                 await watched.refresh(self.fill_queue)
+                if watched.guide.problem not in (None, before):
+                    print(watched.guide.problem, file=sys.stderr, flush=True)
             await asyncio.sleep(self.settings.limits.poll_seconds)
 
 

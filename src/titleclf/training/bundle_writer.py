@@ -14,19 +14,17 @@ from titleclf.evaluate.model_card import model_card
 from titleclf.runtime.architecture import EmbeddingsConfig
 from titleclf.runtime.bundle.checksums import SUMS, sums_of
 from titleclf.runtime.bundle.contents import Bundle
-from titleclf.runtime.bundle.folding import SCORES, is_folded
+from titleclf.runtime.bundle.folding import NGRAMS, SCORES, is_folded
 from titleclf.runtime.bundle.reader import (
     CHARACTERS,
     CONFIG,
     FORMAT,
-    FORMAT_WITH_FIELDS,
     MEMORY,
     WEIGHTS,
     kind_of,
 )
 from titleclf.runtime.errors import InputError
 from titleclf.runtime.network import check_implemented
-from titleclf.runtime.text.programmes import FieldVocabulary
 
 CARD = "README.md"
 
@@ -64,27 +62,21 @@ def write_bundle(bundle: Bundle, folder: Path) -> None:
 def _card(bundle: Bundle) -> str:
     contents = bundle.contents
     if is_folded(bundle.weights):
-        rows, columns = bundle.weights[SCORES].shape
+        rows, columns = bundle.weights[f"{NGRAMS}{SCORES}"].shape
         size = f"folded into {rows:,} x {columns} n-gram scores of eight bits"
     else:
         size = f"{sum(array.size for array in bundle.weights.values()):,} weights"
-    model = f"{bundle.model.kind}, {size}, {len(contents.characters):,} characters{_fields(contents.fields)}"
-    return model_card(contents, model)
-
-
-def _fields(fields: FieldVocabulary | None) -> str:
-    if fields is None:
-        return ""
-    channels = [f"{len(fields.channels):,} channels"] if fields.channels else []
-    return f"; uses {' and '.join([*channels, *(['durations'] if fields.edges else [])])} beside the title"
+    model = f"{bundle.model.kind}, {size}, {len(contents.characters):,} characters"
+    fields = bundle.model.fields.use
+    return model_card(contents, f"{model}; uses {', '.join(fields)} beside the title" if fields else model)
 
 
 def _config(bundle: Bundle) -> dict[str, Any]:
     contents = bundle.contents
     # The file of the embeddings is not part of the bundle, which has them among its weights.
     architecture = replace(bundle.model, embeddings=EmbeddingsConfig(path=None, tables=None, freeze=False))
-    values = {
-        "format": FORMAT if contents.fields is None else FORMAT_WITH_FIELDS,
+    return {
+        "format": FORMAT,
         "version": __version__,
         "task": contents.task,
         "categories": contents.categories,
@@ -93,10 +85,10 @@ def _config(bundle: Bundle) -> dict[str, Any]:
         "thresholds": asdict(contents.thresholds),
         "memory": None if contents.memory is None else asdict(contents.memory.settings()),
         "facts": asdict(contents.info),
+        "kinds": contents.kinds,
+        "kind_temperature": asdict(contents.kind_temperature),
+        "alone": None if contents.title_thresholds is None else asdict(contents.title_thresholds),
     }
-    if contents.fields is not None and contents.title_thresholds is not None:
-        values |= {"contexts": asdict(contents.fields), "alone": asdict(contents.title_thresholds)}
-    return values
 
 
 def _to_json(values: dict[str, Any]) -> bytes:

@@ -1,6 +1,7 @@
 """What is fitted after the network, to titles that it was not trained on: memory, temperature and thresholds."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -8,14 +9,14 @@ from scipy.optimize import minimize
 
 from titleclf.config.schemas import TrainConfig
 from titleclf.data.dataset import Dataset
-from titleclf.data.targets import precision_by_category
+from titleclf.data.targets import Targets, precision_by_category
 from titleclf.evaluate import metrics as single
 from titleclf.evaluate import tag_metrics as tags
 from titleclf.runtime.arrays import Bools, Floats, Labels
+from titleclf.runtime.bundle.contents import BundleContents
 from titleclf.runtime.calibration import TagTemperature, Temperature
 from titleclf.runtime.choices import MemoryKind, Task
 from titleclf.runtime.memory.memory import Memory
-from titleclf.runtime.network import logits_of
 from titleclf.runtime.text.programmes import Programmes
 from titleclf.training.memory_fit import LOG_TEMPERATURES, Sample, fit_memory
 from titleclf.training.threshold_fit import fit_tag_thresholds, fit_thresholds
@@ -36,17 +37,42 @@ def calibrate(config: TrainConfig, data: Dataset, model: TrainedModel) -> None:
     """Remember titles, and fit memory, temperature and thresholds, one on top of the other."""
     contents, validation, fits = model.contents, data.validation, _FITS[config.task]
     contents.memory = remember(config, data, model)
-    logits = model.logits(validation.programmes)
+    # As complete as the programmes of training: guides lack fields, too.
+    generator = np.random.default_rng([config.seed, 0])
+    programmes = validation.programmes.without_fields(config.model.fields.dropout, generator)
+    outputs = model.outputs(programmes)
+    logits, kind_logits = model.split(outputs)
     contents.temperature = fits.temperature(logits, validation.targets)
     wishes = precision_by_category(config.evaluate.category_precision, data.categories)
 
-    def thresholds(probabilities: Floats) -> Any:
-        target = config.evaluate.target_precision
-        return fits.thresholds(probabilities, validation.targets, data.categories, wishes, target)
+    def thresholds(probabilities: Floats, targets: Targets) -> Any:
+        return fits.thresholds(probabilities, targets, data.categories, wishes, config.evaluate.target_precision)
 
-    contents.thresholds = thresholds(contents.temperature.probabilities(logits))
-    if contents.fields is not None:
-        contents.title_thresholds = thresholds(model.probabilities(Programmes(validation.titles)))
+    if (is_known := validation.kinds >= 0).any():
+        contents.kind_temperature = fit_temperature(kind_logits[is_known], validation.kinds[is_known])
+    probabilities = contents.temperature.probabilities(logits)
+    if contents.title_thresholds is None:
+        contents.thresholds = thresholds(probabilities, validation.targets)
+    else:
+        has_fields = programmes.has_fields()
+        contents.thresholds = thresholds(probabilities[has_fields], validation.targets[has_fields])
+        titles = model.probabilities(Programmes(validation.titles))
+        contents.title_thresholds = thresholds(titles, validation.targets)
+
+
+def keep_calibration(data: Dataset, evaluated: BundleContents, refitted: BundleContents) -> None:
+    """Give a refitted model what was fitted for the evaluated one, and a memory of all titles.
+
+    There are no titles left that it was not trained on, and it differs by the added titles alone.
+    """
+    refitted.kind_temperature = evaluated.kind_temperature
+    refitted.temperature, refitted.info.metrics = evaluated.temperature, evaluated.info.metrics
+    refitted.thresholds, refitted.title_thresholds = evaluated.thresholds, evaluated.title_thresholds
+    refitted.info.is_refitted = True
+    if evaluated.memory is not None:
+        kind, titles = evaluated.memory.known.kind, data.remembered
+        memory = Memory.from_titles(kind, titles.titles, titles.targets)
+        refitted.memory = replace(memory, weights=evaluated.memory.weights)
 
 
 def remember(config: TrainConfig, data: Dataset, model: TrainedModel) -> Memory | None:
@@ -62,7 +88,7 @@ def remember(config: TrainConfig, data: Dataset, model: TrainedModel) -> Memory 
         (noisy_copies(data.remembered, _MEMORY_TITLES, generator), 0.3),  # less: the network knows these by heart
     ]
     samples = [
-        Sample(titles.titles, logits_of(model.network, titles.programmes), titles.targets, weight)
+        Sample(titles.titles, model.network_logits(titles.programmes), titles.targets, weight)
         for titles, weight in weighted
     ]
     fit_memory(memory, samples)

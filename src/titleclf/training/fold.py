@@ -10,17 +10,19 @@ from titleclf.runtime.bundle.folding import (
     BYTE,
     CHARACTERS,
     COARSE,
-    FIELDS,
     HEAD,
     LEVELS,
+    NGRAMS,
     POWER,
     SCALES,
     SCORES,
     USED,
+    field_prefix,
+    field_table,
     is_nonzero,
 )
 from titleclf.runtime.bundle.packing import TABLE, Array, unpack
-from titleclf.runtime.choices import Task
+from titleclf.runtime.choices import Field, Task
 
 # The largest scores are several times those of most rows: a scale of their own halves the rounding error of the rest.
 _FINE = 0.95
@@ -36,21 +38,19 @@ def why_not(model: ModelConfig) -> str | None:
 def fold(weights: Mapping[str, Array], task: Task) -> dict[str, Array]:
     """Return the weights of a model folded; `why_not` must be None for it."""
     weights = unpack(weights)
-    table, head = weights.pop(TABLE), weights[HEAD]
+    head = weights[HEAD]
     if task is Task.single:
-        head = head - head[_reference(table @ head.T)]
-    scores = table @ head[is_nonzero(head)].T  # (buckets, columns)
-    used = scores.any(axis=1)
-    field_scores = {name: weights.pop(table) @ head.T for table, name in FIELDS.items() if table in weights}
-    return {
-        **weights,
-        **field_scores,
-        # Half precision keeps three digits; a score has two.
-        CHARACTERS: weights[CHARACTERS].astype(np.float16),
-        HEAD: head,
-        **_quantized(scores[used]),
-        **({} if used.all() else {USED: np.packbits(used)}),
+        head = head - head[_reference(weights[TABLE] @ head.T)]
+    columns = head[is_nonzero(head)]
+    tables = {TABLE: NGRAMS, **{field_table(name): field_prefix(name) for name in Field}}
+    folded = {
+        f"{prefix}{part}": array
+        for name, prefix in tables.items()
+        if name in weights
+        for part, array in _quantized(weights.pop(name) @ columns.T).items()
     }
+    # Half precision keeps three digits; a score has two.
+    return {**weights, CHARACTERS: weights[CHARACTERS].astype(np.float16), HEAD: head, **folded}
 
 
 def _reference(scores: Floats) -> int:
@@ -59,10 +59,14 @@ def _reference(scores: Floats) -> int:
 
 
 def _quantized(scores: Floats) -> dict[str, Array]:
+    """Return the parts of a folded table for scores (buckets, columns); rows of zeros are left out."""
+    used = scores.any(axis=1)
+    scores = scores[used]
     sizes = np.abs(scores).max(axis=1, initial=0)
     coarse = sizes > (np.quantile(sizes, _FINE) if len(sizes) else 0)
     scales = np.stack([np.abs(scores[rows]).max(axis=0, initial=0) for rows in (~coarse, coarse)]) / LEVELS[BYTE]
-    scales[scales == 0] = 1
+    scales[scales == 0] = scales.max(initial=0) or 1  # not above the others: the largest sets the unit of all
     levels = scores / scales[coarse.astype(np.int64)]
     codes = np.copysign(np.rint(np.abs(levels) ** (1 / POWER)), levels).astype(np.int8)
-    return {SCORES: codes, SCALES: scales.astype(np.float32), COARSE: np.packbits(coarse)}
+    parts = {SCORES: codes, SCALES: scales.astype(np.float32), COARSE: np.packbits(coarse)}
+    return parts if used.all() else {**parts, USED: np.packbits(used)}

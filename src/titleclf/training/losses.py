@@ -12,6 +12,7 @@ from titleclf.config.schemas import TrainConfig
 from titleclf.data.dataset import Dataset
 from titleclf.data.targets import Targets
 from titleclf.data.unlabelled import Unlabelled, is_long_enough
+from titleclf.runtime.arrays import Labels
 from titleclf.runtime.errors import InputError
 from titleclf.runtime.text.characters import Characters
 from titleclf.training.network import Encoder, TorchNetwork
@@ -42,10 +43,13 @@ class Loss:
             return self.network
         return nn.ModuleDict({"network": self.network, "regulariser": self.unsupervised})  # the names in checkpoints
 
-    def __call__(self, logits: Tensor, targets: Targets, generator: np.random.Generator) -> Tensor:
-        """Return the loss of a batch with logits (batch, categories), in nats."""
+    def __call__(self, logits: Tensor, targets: Targets, kinds: Labels, generator: np.random.Generator) -> Tensor:
+        """Return the loss of a batch with logits (batch, outputs) and kinds (batch,), in nats."""
         truth = torch.from_numpy(targets).to(logits.device)
-        loss = self.terms.classification * classification_loss(logits, truth, self.weights, self.label_smoothing)
+        of_categories, of_kinds = logits[:, : len(self.weights)], logits[:, len(self.weights) :]
+        loss = self.terms.classification * classification_loss(of_categories, truth, self.weights, self.label_smoothing)
+        if self.terms.kind:
+            loss = loss + self.terms.kind * kind_loss(of_kinds, torch.from_numpy(kinds).to(logits.device))
         if self.unsupervised is not None:
             loss = loss + self.terms.unsupervised * self.unsupervised(self.network.encoder, len(targets), generator)
         return loss
@@ -85,6 +89,12 @@ def classification_loss(logits: Tensor, targets: Tensor, weights: Tensor, label_
     truth = targets.float()
     smooth = torch.lerp(truth, truth.mean(dim=1, keepdim=True), label_smoothing)
     return functional.binary_cross_entropy_with_logits(logits, smooth, weights, reduction="sum") / len(targets)
+
+
+def kind_loss(logits: Tensor, kinds: Tensor) -> Tensor:
+    """Return the sum of cross-entropies over a batch's size, with logits (batch, kinds); -1: unknown, no loss."""
+    total = functional.cross_entropy(logits, kinds, ignore_index=-1, reduction="sum")
+    return total / len(kinds)
 
 
 def unsupervised_term(

@@ -1,17 +1,28 @@
 """The network in torch: an encoder (bag, ngram or conv) turns titles into vectors, a head turns these into logits."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple, assert_never
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from titleclf.runtime.architecture import BagConfig, ConvConfig, ModelConfig, NgramConfig, known_model
-from titleclf.runtime.arrays import Floats
-from titleclf.runtime.choices import Combine
+from titleclf.runtime.arrays import Floats, Labels
+from titleclf.runtime.choices import Combine, Field
 from titleclf.runtime.text.characters import PAD, Batch, Characters
+from titleclf.runtime.text.fields import FieldEncoder
 from titleclf.runtime.text.ngrams import ngrams
-from titleclf.runtime.text.programmes import FieldVocabulary, Programmes
+from titleclf.runtime.text.programmes import Programmes
 from titleclf.training.positions import PositionalCode
+
+
+class BagInputs(NamedTuple):
+    """The features of a field on the network's device."""
+
+    buckets: Tensor  # (features,): of all programmes, one programme after the other
+    counts: Tensor  # (batch,): the features of each programme
 
 
 class Inputs(NamedTuple):
@@ -21,7 +32,7 @@ class Inputs(NamedTuple):
     mask: Tensor  # (batch, length)
     grams: Tensor  # (ngrams,): of all titles, one title after the other; none for models without n-grams
     gram_counts: Tensor  # (batch,): the n-grams of each title
-    field_ids: Tensor | None = None  # (batch, 2): channels and durations, if there are any
+    fields: Mapping[Field, BagInputs] = MappingProxyType({})  # those that any programme has
 
 
 def to_inputs(batch: Batch, config: ModelConfig, device: torch.device) -> Inputs:
@@ -30,7 +41,10 @@ def to_inputs(batch: Batch, config: ModelConfig, device: torch.device) -> Inputs
         grams, counts = ngrams(batch.ids, batch.mask, config.orders, config.buckets, across_words=config.across_words)
     else:
         grams, counts = ngrams(batch.ids, batch.mask, [], 1, across_words=True)
-    return Inputs(*(torch.from_numpy(array).to(device) for array in (batch.ids, batch.mask, grams, counts)))
+    ids, mask, buckets, numbers = (
+        torch.from_numpy(array).to(device) for array in (batch.ids, batch.mask, grams, counts)
+    )
+    return Inputs(ids, mask, buckets, numbers)
 
 
 class PositionalCharacters(nn.Module):
@@ -87,17 +101,19 @@ class Ngram(nn.Module):
         """Return (batch, dim)."""
         grams, counts = inputs.grams, inputs.gram_counts
         if self.training and self.ngram_dropout:
-            grams, counts = self._drop(grams, counts)
+            grams, counts = _drop(grams, counts, self.ngram_dropout)
         starts = counts.cumsum(0) - counts
         summed = self.embedding.summed(inputs) + self.ngrams(grams, starts)  # (batch, dim)
         features = inputs.mask.sum(dim=1) + counts
         title: Tensor = summed / features.clamp(min=1).sqrt()[:, None]
         return title
 
-    def _drop(self, grams: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:
-        kept = torch.rand(len(grams), device=grams.device) >= self.ngram_dropout
-        rows = torch.repeat_interleave(torch.arange(len(counts), device=grams.device), counts)
-        return grams[kept], torch.bincount(rows[kept], minlength=len(counts))
+
+def _drop(features: Tensor, counts: Tensor, fraction: float) -> tuple[Tensor, Tensor]:
+    """Return a random rest of the features (features,), and how many of them each title keeps (batch,)."""
+    kept = torch.rand(len(features), device=features.device) >= fraction
+    rows = torch.repeat_interleave(torch.arange(len(counts), device=features.device), counts)
+    return features[kept], torch.bincount(rows[kept], minlength=len(counts))
 
 
 class Conv(nn.Module):
@@ -142,40 +158,48 @@ def encoder_of(config: ModelConfig, characters: Characters) -> Encoder:
             assert_never(model)
 
 
-class FieldEmbeddings(nn.Module):
-    """What a channel and a duration add to a title's vector: nothing where unknown or not in training.
+class FieldTables(nn.ModuleDict):
+    """What the fields add to a title's vector: nothing where a field is missing, or its features not in training.
 
-    The tables are sparse like that of n-grams: most channels are in few batches, and must then move far.
+    The tables are sparse like that of n-grams: most features are in few batches, and must then move far.
     """
 
-    def __init__(self, sizes: tuple[int, int], dim: int) -> None:
-        super().__init__()
-        self.channels, self.durations = (
-            nn.Embedding(size, dim, padding_idx=0, sparse=True, _weight=torch.zeros(size, dim)) for size in sizes
-        )
+    def __init__(self, sizes: Mapping[Field, int], dim: int, feature_dropout: float) -> None:
+        tables = {
+            name: nn.EmbeddingBag(size, dim, mode="sum", sparse=True, _weight=torch.zeros(size, dim))
+            for name, size in sizes.items()
+        }
+        super().__init__({str(name): table for name, table in tables.items()})
+        self.feature_dropout = feature_dropout
 
-    def forward(self, ids: Tensor) -> Tensor:
-        """Return the sum of both (batch, dim) for ids (batch, 2)."""
-        vectors: Tensor = self.channels(ids[:, 0]) + self.durations(ids[:, 1])
+    def forward(self, vectors: Tensor, inputs: Mapping[Field, BagInputs]) -> Tensor:
+        """Return vectors (batch, dim) with each field's sum, divided by the square root of its number of features."""
+        for name, (buckets, counts) in inputs.items():
+            if self.training and self.feature_dropout:
+                buckets, counts = _drop(buckets, counts, self.feature_dropout)
+            summed = self[name](buckets, counts.cumsum(0) - counts)
+            vectors = vectors + summed / counts.clamp(min=1).sqrt()[:, None]
         return vectors
 
 
 class TorchNetwork(nn.Module):
-    """Logits of programmes: an encoder and a head, linear or with one hidden layer; between them, the fields."""
+    """Logits of programmes: an encoder and a head, linear or with one hidden layer; between them, the fields.
 
-    def __init__(
-        self, config: ModelConfig, characters: Characters, categories: int, fields: FieldVocabulary | None = None
-    ) -> None:
+    The outputs are the categories and then, for models that answer with them, the kinds of programmes.
+    """
+
+    def __init__(self, model: ModelConfig, characters: Characters, outputs: int) -> None:
         super().__init__()
-        self.config, self.characters, self.fields = config, characters, fields
-        self.encoder = encoder_of(config, characters)
-        self.dropout = nn.Dropout(config.dropout)
-        if config.hidden:
-            hidden = nn.Linear(self.encoder.dim, config.hidden)
-            self.head: nn.Module = nn.Sequential(hidden, nn.ReLU(), nn.Linear(config.hidden, categories))
+        self.model, self.characters = model, characters
+        self.encoder = encoder_of(model, characters)
+        self.dropout = nn.Dropout(model.dropout)
+        if model.hidden:
+            hidden = nn.Linear(self.encoder.dim, model.hidden)
+            self.head: nn.Module = nn.Sequential(hidden, nn.ReLU(), nn.Linear(model.hidden, outputs))
         else:
-            self.head = nn.Linear(self.encoder.dim, categories)
-        self.context = None if fields is None else FieldEmbeddings(fields.sizes, self.encoder.dim)
+            self.head = nn.Linear(self.encoder.dim, outputs)
+        self.field_encoder = FieldEncoder(model.fields)
+        self.fields = FieldTables(self.field_encoder.sizes(), self.encoder.dim, model.fields.feature_dropout)
 
     def start_at(self, frequencies: Tensor) -> None:
         """Set the biases so that the network begins with these probabilities (categories,) for any title.
@@ -185,7 +209,17 @@ class TorchNetwork(nn.Module):
         """
         *_, bias = self.head.parameters()
         with torch.no_grad():
-            bias.copy_(torch.logit(frequencies))
+            bias[: len(frequencies)].copy_(torch.logit(frequencies))
+
+    def temper_prior(self, counts: Labels, exponent: float) -> None:
+        """Divide the probabilities by the prior of the training titles, counts (categories,), to this exponent.
+
+        Guides have other priors than the titles that a model learns from (Menon et al. 2021, Long-tail learning via
+        logit adjustment, equation 9, with an exponent below 1).
+        """
+        *_, bias = self.head.parameters()
+        with torch.no_grad():
+            bias[: len(counts)].sub_(torch.from_numpy(exponent * np.log(counts / counts.sum())).to(bias))
 
     @property
     def device(self) -> torch.device:
@@ -194,15 +228,16 @@ class TorchNetwork(nn.Module):
 
     def inputs(self, programmes: Programmes) -> Inputs:
         """Turn programmes into a batch on the network's device."""
-        inputs = to_inputs(self.characters.batch(programmes.titles), self.config, self.device)
-        ids = None if self.fields is None else self.fields.ids(programmes)
-        return inputs if ids is None else inputs._replace(field_ids=torch.from_numpy(ids).to(self.device))
+        inputs = to_inputs(self.characters.batch(programmes.titles), self.model, self.device)
+        bags = self.field_encoder.encode(programmes)
+        fields = {
+            name: BagInputs(*(torch.from_numpy(array).to(self.device) for array in bag)) for name, bag in bags.items()
+        }
+        return inputs._replace(fields=fields)
 
     def forward(self, inputs: Inputs) -> Tensor:
-        """Return logits (batch, categories)."""
-        vectors = self.encoder(inputs)  # (batch, dim)
-        if self.context is not None and inputs.field_ids is not None:
-            vectors = vectors + self.context(inputs.field_ids)
+        """Return logits (batch, outputs)."""
+        vectors = self.fields(self.encoder(inputs), inputs.fields)  # (batch, dim)
         logits: Tensor = self.head(self.dropout(vectors))
         return logits
 
@@ -212,7 +247,7 @@ class TorchNetwork(nn.Module):
         return 256
 
     def logits(self, programmes: Programmes) -> Floats:
-        """Return logits (programmes, categories) as an array, without dropout."""
+        """Return logits (programmes, outputs) as an array, without dropout."""
         self.eval()
         with torch.inference_mode():
             logits: Floats = self(self.inputs(programmes)).cpu().numpy()

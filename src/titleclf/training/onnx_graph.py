@@ -10,13 +10,14 @@ from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 from titleclf import __version__
 from titleclf.runtime.architecture import BagConfig, ConvConfig, NgramConfig, known_model
 from titleclf.runtime.bundle.contents import Bundle
-from titleclf.runtime.bundle.folding import FIELDS
+from titleclf.runtime.bundle.folding import field_table
 from titleclf.runtime.bundle.packing import SCALE, TABLE, Array, is_packed, signed
-from titleclf.runtime.choices import Combine
+from titleclf.runtime.choices import Combine, Field
 from titleclf.runtime.errors import InputError
 from titleclf.runtime.network import NumpyNetwork
 from titleclf.runtime.onnx_network import METADATA, Metadata
 from titleclf.runtime.text.characters import PAD
+from titleclf.runtime.text.fields import FieldEncoder
 
 # Both of 2022, so that runtimes of the years since can read the file; nothing newer is needed.
 _OPERATORS, _FORMAT = 18, 8
@@ -27,16 +28,16 @@ def onnx_model(bundle: Bundle) -> ModelProto:
     """Return the network and its metadata.
 
     `ids` (batch, length) are PAD after the end of a title; `ngrams` (batch, most), for models with n-grams alone, hold
-    the bucket of each n-gram and then the number of buckets; `channels` and `durations` (batch,), for models with
-    fields alone, are 0 where unknown. The output is `logits` (batch, categories).
+    the bucket of each n-gram and then the number of buckets; so does an input (batch, most of NAME) for each field that
+    the model uses, with the buckets of its features. The output is `logits` (batch, outputs).
     """
     contents = bundle.contents
     axes = {"ids": ["batch", "length"]}
     if isinstance(bundle.model, NgramConfig):
         axes["ngrams"] = ["batch", "most"]
-    if contents.fields is not None:
-        axes |= {"channels": ["batch"], "durations": ["batch"]}
-    graph = _Graph(NumpyNetwork.of(bundle.model, bundle.weights, contents.characters, contents.fields))
+    axes |= {name: ["batch", f"most of {name}"] for name in bundle.model.fields.use}
+    encoder = FieldEncoder(bundle.model.fields)
+    graph = _Graph(NumpyNetwork.of(bundle.model, bundle.weights, contents.characters, encoder))
     try:
         graph.logits()
     except AssertionError as error:
@@ -49,7 +50,7 @@ def onnx_model(bundle: Bundle) -> ModelProto:
             graph.nodes,
             "titleclf",
             [helper.make_tensor_value_info(name, TensorProto.INT64, sizes) for name, sizes in axes.items()],
-            [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", len(contents.categories)])],
+            [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", contents.outputs])],
             graph.constants,
         ),
         opset_imports=[helper.make_opsetid("", _OPERATORS)],
@@ -57,10 +58,7 @@ def onnx_model(bundle: Bundle) -> ModelProto:
         producer_name="titleclf",
         producer_version=__version__,
     )
-    metadata = asdict(_metadata(bundle))
-    if contents.fields is None:
-        del metadata["contexts"], metadata["alone"]  # so that versions without fields can read the file
-    helper.set_model_props(model, {METADATA: json.dumps(metadata, ensure_ascii=False)})
+    helper.set_model_props(model, {METADATA: json.dumps(asdict(_metadata(bundle)), ensure_ascii=False)})
     return model
 
 
@@ -75,8 +73,9 @@ def _metadata(bundle: Bundle) -> Metadata:
         contents.characters.to_mapping(),
         contents.info,
         bundle.model,
-        contents.fields,
         None if contents.title_thresholds is None else asdict(contents.title_thresholds),
+        contents.kinds,
+        asdict(contents.kind_temperature),
     )
 
 
@@ -90,9 +89,8 @@ class _Graph:
 
     def logits(self) -> str:
         vectors = self._encoded()
-        for table, ids in zip(FIELDS, ("channels", "durations"), strict=True):
-            if table in self.network.weights:
-                vectors = self._add("Add", vectors, self._add("Gather", self._weight(table), ids))
+        for name, buckets in self.network.encoder.sizes().items():
+            vectors = self._add("Add", vectors, self._field(name, buckets))
         if not self.model.hidden:
             return self._linear("head", vectors, output="logits")
         return self._linear("head.2", self._add("Relu", self._linear("head.0", vectors)), output="logits")
@@ -123,21 +121,29 @@ class _Graph:
         summed = self._add("Add", self._sums(vectors), self._table_sums())  # (batch, dim)
         is_ngram = self._is_not("ngrams", model.buckets)  # (batch, most)
         counts = [self._add("ReduceSum", mask, _FEATURES) for mask in (inside, is_ngram)]  # each (batch, 1)
-        features = self._add("Max", self._add("Add", *counts), np.array([1], dtype=np.float32))
-        return self._add("Div", summed, self._add("Sqrt", features))
+        return self._over_root(summed, self._add("Add", *counts))
+
+    def _field(self, name: Field, buckets: int) -> str:
+        table = self.network.weights[field_table(name)].astype(np.float32)
+        summed = self._sums(self._rows(table, field_table(name), str(name)))  # (batch, dim)
+        return self._over_root(summed, self._add("ReduceSum", self._is_not(str(name), buckets), _FEATURES))
+
+    def _over_root(self, summed: str, features: str) -> str:
+        at_least_one = self._add("Max", features, np.array([1], dtype=np.float32))
+        return self._add("Div", summed, self._add("Sqrt", at_least_one))
 
     def _table_sums(self) -> str:
         # Integers stay integers, for a quarter of the file size. Two in a byte are split, since few runtimes read them.
         table, weights = self.network.weights[TABLE], self.network.weights
         if not is_packed(weights):
-            return self._sums(self._rows(table.astype(np.float32)))
+            return self._sums(self._rows(table.astype(np.float32), TABLE, "ngrams"))
         scale = weights[SCALE].astype(np.float32)
-        rows = self._add("Cast", self._rows(signed(table, len(scale))), to=TensorProto.FLOAT)
+        rows = self._add("Cast", self._rows(signed(table, len(scale)), TABLE, "ngrams"), to=TensorProto.FLOAT)
         return self._add("Mul", self._sums(rows), scale)
 
-    def _rows(self, table: Array) -> str:
-        # The row after the last bucket stands for the places after a title's last n-gram: zeros.
-        return self._add("Gather", self._constant(np.pad(table, ((0, 1), (0, 0))), TABLE), "ngrams")
+    def _rows(self, table: Array, name: str, buckets: str) -> str:
+        # The row after the last bucket stands for the places after a title's last feature: zeros.
+        return self._add("Gather", self._constant(np.pad(table, ((0, 1), (0, 0))), name), buckets)
 
     def _strongest(self, model: ConvConfig, vectors: str, inside: str) -> str:
         turned = self._add("Transpose", vectors, perm=[0, 2, 1])  # (batch, dim, length)

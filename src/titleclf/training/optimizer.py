@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 
 from titleclf.config.schemas import OptimConfig
+from titleclf.runtime.bundle.folding import field_table
+from titleclf.runtime.choices import Field
 from titleclf.runtime.errors import InputError
 from titleclf.training.distributed import sum_gradients
 
@@ -19,14 +21,19 @@ _EPSILON = 1e-8  # as in torch.optim.AdamW
 
 @dataclass
 class Groups:
-    """The trainable parameters of a network, each in exactly one group; frozen ones in none."""
+    """The trainable parameters of a network, each in exactly one group; frozen ones in none.
+
+    Tables are of n-grams, of fields whose vocabulary is open, and of those whose vocabulary is closed.
+    """
 
     matrices: list[nn.Parameter]
     tables: list[nn.Parameter]
+    open_tables: list[nn.Parameter]
+    closed_tables: list[nn.Parameter]
     undecayed: list[nn.Parameter]
 
     def __iter__(self) -> Iterator[nn.Parameter]:
-        return chain(self.matrices, self.tables, self.undecayed)
+        return chain(self.matrices, self.tables, self.open_tables, self.closed_tables, self.undecayed)
 
 
 def group_parameters(network: nn.Module, skip: Sequence[str]) -> Groups:
@@ -47,12 +54,13 @@ def group_parameters(network: nn.Module, skip: Sequence[str]) -> Groups:
     if unknown:
         options = ", ".join(sorted(modules))
         raise InputError(f"optim.skip must name modules of the model: {options}. Got {', '.join(unknown)}.")
-    groups = Groups([], [], [])
+    groups = Groups([], [], [], [], [])
+    fields = {field_table(field): groups.open_tables if field.is_open else groups.closed_tables for field in Field}
     for name, parameter in named.items():
         if not parameter.requires_grad:
             continue
         if id(parameter) in tables:
-            groups.tables.append(parameter)
+            fields.get(name.removeprefix("network."), groups.tables).append(parameter)
         elif parameter.ndim < 2 or set(name.split(".")) & set(skip):
             groups.undecayed.append(parameter)
         else:
@@ -126,6 +134,8 @@ class Optimizer:
         new = [table for table in groups.tables if not table.any()]
         for tables, lr, decay in (
             (new, config.table_lr, config.table_decay),
+            (groups.open_tables, config.table_lr, config.field_decay),
+            (groups.closed_tables, config.table_lr, 0.0),
             (loaded, config.loaded_lr, config.loaded_decay),
         ):
             if tables:

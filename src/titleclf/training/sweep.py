@@ -18,7 +18,7 @@ from optuna.trial import FrozenTrial, TrialState
 from optuna.visualization import matplotlib as plots
 from sqlalchemy.exc import SQLAlchemyError
 
-from titleclf.config.saved import as_plain
+from titleclf.config.saved import VALIDATION, as_plain
 from titleclf.config.schemas import SweepConfig
 from titleclf.config.space import decode, encode, ranges
 from titleclf.evaluate.plots import save
@@ -26,7 +26,7 @@ from titleclf.runtime.arguments import program
 from titleclf.runtime.errors import InputError
 from titleclf.runtime.files import write_text
 from titleclf.training.comparison import Row, compare, markdown, over_seeds, seeds_section, write_csv
-from titleclf.training.validation import RESULT, read_scores
+from titleclf.training.validation import read_scores
 
 STUDY = "study.db"
 TABLE, REPORT = "trials.csv", "trials.md"
@@ -110,7 +110,7 @@ def write_report(study: optuna.Study, config: SweepConfig) -> None:
     rows = []
     for trial in trials:
         path = folder_of(trial, config)
-        scores = read_scores(path) if (path / RESULT).exists() else {}
+        scores = read_scores(path) if (path / VALIDATION).exists() else {}
         rows.append(Row({key: trial.params[key] for key in importances}, {"score": trial.value or 0, **scores}, path))
     table = compare(rows)
     write_csv(folder / TABLE, table)

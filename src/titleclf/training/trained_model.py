@@ -13,13 +13,12 @@ from titleclf.runtime.bundle.contents import Bundle, BundleContents, ModelInfo
 from titleclf.runtime.bundle.folding import is_folded
 from titleclf.runtime.bundle.packing import Array, unpack
 from titleclf.runtime.bundle.reader import read_bundle, read_weights
-from titleclf.runtime.choices import MemoryKind, Task
+from titleclf.runtime.choices import MemoryKind, ProgrammeKind, Task
 from titleclf.runtime.classifier import Classifier
 from titleclf.runtime.errors import InputError
 from titleclf.runtime.network import check_implemented
 from titleclf.runtime.tasks import TASKS
 from titleclf.runtime.text.characters import Characters
-from titleclf.runtime.text.programmes import FieldVocabulary
 from titleclf.training.embeddings import embeddings_path, load_embeddings, read_embeddings
 from titleclf.training.network import TorchNetwork
 from titleclf.training.quantization import pack
@@ -40,9 +39,9 @@ def new_model(config: TrainConfig, data: Dataset, device: torch.device) -> Train
     if config.model.embeddings.path is not None:
         embeddings = read_embeddings(embeddings_path(config.model.embeddings.path))
         characters = replace(characters, known=embeddings.known)
-    fields = FieldVocabulary.from_programmes(data.train.programmes, config.context.min_titles)
     torch.manual_seed(config.seed)
-    network = TorchNetwork(config.model, characters, len(data.categories), fields)
+    kinds = [kind.value for kind in ProgrammeKind] if config.loss.kind else []
+    network = TorchNetwork(config.model, characters, len(data.categories) + len(kinds))
     if config.task is Task.multilabel:
         network.start_at(_frequencies(data))
     if embeddings is not None:
@@ -56,8 +55,8 @@ def new_model(config: TrainConfig, data: Dataset, device: torch.device) -> Train
         thresholds=types.no_thresholds,
         memory=None,
         info=_info(config, data),
-        fields=fields,
-        title_thresholds=None if fields is None else types.no_thresholds,
+        kinds=kinds,
+        title_thresholds=types.no_thresholds if config.model.fields.use else None,
     )
     return Classifier(contents, network.to(device))
 
@@ -65,7 +64,7 @@ def new_model(config: TrainConfig, data: Dataset, device: torch.device) -> Train
 def bundle_of(model: TrainedModel) -> Bundle:
     """Return what a bundle holds of the model, its table packed if it is quantized."""
     weights = {name: tensor.numpy() for name, tensor in pack(tensors_of(model.network)).items()}
-    return Bundle(model.contents, model.network.config, weights)
+    return Bundle(model.contents, model.network.model, weights)
 
 
 def load_trained(folder: Path) -> TrainedModel:
@@ -81,7 +80,7 @@ def load_trained(folder: Path) -> TrainedModel:
     if is_folded(bundle.weights):
         raise InputError(f"{folder} must be a model as it was trained. Got a folded one. Name the run that it is from.")
     contents = bundle.contents
-    network = TorchNetwork(bundle.model, contents.characters, len(contents.categories), contents.fields)
+    network = TorchNetwork(bundle.model, contents.characters, contents.outputs)
     _fill(network, bundle.weights)
     return Classifier(contents, network)
 
@@ -109,6 +108,7 @@ def _info(config: TrainConfig, data: Dataset) -> ModelInfo:
         seed=config.seed,
         fingerprint=data.fingerprint,
         metrics={},
+        is_refitted=False,
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from titleclf.config.saved import VALIDATION
 from titleclf.data.augmentation.noise import misspell, reformat
 from titleclf.data.dataset import LabelledTitles
 from titleclf.evaluate import metrics as single
@@ -19,8 +20,6 @@ from titleclf.runtime.choices import Format, Misspelling, Task
 from titleclf.runtime.files import write_text
 from titleclf.runtime.network import Network, logits_of
 from titleclf.training.threshold_fit import best_threshold_for_all
-
-RESULT = "validation.json"
 
 
 class Measures(NamedTuple):
@@ -38,9 +37,11 @@ def noisy_copies(titles: LabelledTitles, count: int, generator: np.random.Genera
     return copies.with_titles([*misspelt, *reformat(copies.titles[half:], list(Format), generator)])
 
 
-def validate(unseen: LabelledTitles, noisy_train: LabelledTitles, network: Network, task: Task) -> dict[str, float]:
+def validate(
+    unseen: LabelledTitles, noisy_train: LabelledTitles, network: Network, task: Task, categories: int
+) -> dict[str, float]:
     """Return the loss on unseen titles, and accuracy (for tags, micro-F1) and macro-F1 on both."""
-    logits, noisy_logits = (logits_of(network, titles.programmes) for titles in (unseen, noisy_train))
+    logits, noisy_logits = (logits_of(network, titles.programmes)[:, :categories] for titles in (unseen, noisy_train))
     measures = _MEASURES[task]
     scores, noisy_scores = measures.scores(logits, unseen.targets, noisy_logits, noisy_train.targets)
     main = main_score(scores)
@@ -55,12 +56,12 @@ def validate(unseen: LabelledTitles, noisy_train: LabelledTitles, network: Netwo
 
 def write_scores(folder: Path, fingerprint: str, row: dict[str, float]) -> None:
     """Write the validation scores of the epoch whose weights a run keeps."""
-    write_text(folder / RESULT, json.dumps({"titles": fingerprint, "kept": row}, indent=2) + "\n")
+    write_text(folder / VALIDATION, json.dumps({"titles": fingerprint, "kept": row}, indent=2) + "\n")
 
 
 def read_scores(folder: Path) -> dict[str, float]:
     """Return the score of a run, the four scores that it averages, and the kept epoch."""
-    kept = json.loads((folder / RESULT).read_text(encoding="utf-8"))["kept"]
+    kept = json.loads((folder / VALIDATION).read_text(encoding="utf-8"))["kept"]
     return {"score": score(kept), **{name: kept[name] for name in (*score_names(kept), "epoch")}}
 
 

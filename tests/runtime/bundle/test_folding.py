@@ -18,18 +18,21 @@ from tests.helpers.networks import (
 )
 from titleclf.runtime.architecture import NgramConfig
 from titleclf.runtime.arrays import Floats
-from titleclf.runtime.bundle.folding import COARSE, HEAD, SCALES, SCORES, USED, has_row, is_folded
+from titleclf.runtime.bundle.folding import BIAS, CHARACTERS, HEAD, NGRAMS, PARTS, has_row, is_folded
+from titleclf.runtime.bundle.packing import TABLE
 from titleclf.runtime.choices import Combine, Positions, Task
 from titleclf.runtime.classifier import Classifier, classifier_of
 from titleclf.runtime.errors import InputError
 from titleclf.runtime.folded_network import FoldedNetwork
 from titleclf.runtime.network import LinearNetwork, logits_of
+from titleclf.runtime.score_table import ScoreTable
 from titleclf.runtime.text.programmes import Programmes
 from titleclf.training.bundle_writer import write_bundle
 from titleclf.training.fold import fold, why_not
 from titleclf.training.quantization import quantize_weights
 from titleclf.training.trained_model import TrainedModel, bundle_of, load_trained
 
+SCORES, SCALES, COARSE, USED = (f"{NGRAMS}{part}" for part in PARTS)
 MANY = [*TITLES, *EXPLAINED, *(f"Title {number} of  many" for number in range(3000))]
 
 
@@ -42,7 +45,7 @@ def assert_alike(model: TrainedModel, titles: list[str] = TITLES) -> None:
     if model.task is Task.single:
         logits, expected = centred(logits), centred(expected)
     errors = np.abs(logits - expected).max(axis=1)
-    assert (errors <= rounding_errors(bundle, titles)).all()
+    assert (errors <= rounding_errors(bundle, Programmes(titles))).all()
     assert np.median(errors) < largest_step(bundle)
 
 
@@ -124,10 +127,10 @@ def test_terms_of_folded_models_add_up_to_the_lead(run):
 
 
 def test_the_reason_why_a_model_cannot_be_folded_is_given(run):
-    assert why_not(with_network(run, "ngram").network.config) is None
-    assert why_not(with_network(run, "bag").network.config) == "bag has no n-grams"
-    assert why_not(with_network(run, "conv").network.config) == "conv has no n-grams"
-    assert why_not(with_network(run, "ngram", "model.hidden=5").network.config) == "its head has a hidden layer"
+    assert why_not(with_network(run, "ngram").network.model) is None
+    assert why_not(with_network(run, "bag").network.model) == "bag has no n-grams"
+    assert why_not(with_network(run, "conv").network.model) == "conv has no n-grams"
+    assert why_not(with_network(run, "ngram", "model.hidden=5").network.model) == "its head has a hidden layer"
 
 
 def test_a_folded_model_is_not_trained_further(run, tmp_path):
@@ -186,3 +189,14 @@ def test_weights_of_a_folded_model_are_recognised_by_their_names(run):
     bundle = bundle_of(model)
     assert not is_folded(bundle.weights)
     assert is_folded(fold(bundle.weights, model.task))
+
+
+@pytest.mark.parametrize("rows", [[[0.0, 3.0]], [[1.0, 2.0]] * 7, [[5.0, 0.0], *[[0.1, 0.2]] * 30], [[0.0, 0.0]]])
+def test_scores_of_equal_size_and_columns_of_zeros_keep_their_digits(rows):
+    head = np.eye(2, dtype=np.float32)
+    parts = fold(
+        {TABLE: np.array(rows, dtype=np.float32), HEAD: head, BIAS: head[0], CHARACTERS: head}, Task.multilabel
+    )
+    table = ScoreTable.of(parts, NGRAMS, len(rows), most=8)
+    scores = table.look_up(np.arange(len(rows)))[:, :2] * table.unit
+    assert scores == pytest.approx(np.array(rows), rel=0.02, abs=1e-3)

@@ -19,7 +19,7 @@ CHARACTERS = Characters("abcdefg", casefold=True, boundary=True, length=13)
 
 
 def new_network(*overrides: str) -> TorchNetwork:
-    return TorchNetwork(compose_train("model.dim=5", *overrides).model, CHARACTERS, categories=3)
+    return TorchNetwork(compose_train("model.dim=5", *overrides).model, CHARACTERS, outputs=3)
 
 
 def network_of(*overrides: str, seed: int = 1) -> TorchNetwork:

@@ -10,6 +10,8 @@ from safetensors.torch import load_file, save_file
 
 from tests.helpers.bundles import reseal
 from tests.helpers.commands import one_line
+from tests.helpers.networks import TITLES
+from titleclf.runtime.choices import Field
 from titleclf.runtime.classifier import Classifier
 from titleclf.runtime.errors import InputError
 from titleclf.training.trained_model import load_trained
@@ -38,10 +40,13 @@ def weights_with(**changes: torch.Tensor):
 @pytest.mark.parametrize(
     ("damage", "sentence"),
     [
-        (shutil.rmtree, " must be a folder with a model. Got nothing there. Train one with: make train"),
-        (lambda folder: (folder / "weights.safetensors").unlink(), " has no weights.safetensors. Train again or pass"),
-        (config_with(format=1), "/config.json must be of format 3 or 4. Got 1. Install the titleclf that wrote it, or"),
-        (config_with(facts={}), "/config.json: facts must have the keys about, fingerprint, languages"),
+        (shutil.rmtree, " must be a folder with a model. Got nothing there. Name another folder, or shipped for"),
+        (
+            lambda folder: (folder / "weights.safetensors").unlink(),
+            " must be a folder with a model. Got no weights.safetensors there. Name",
+        ),
+        (config_with(format=1), "/config.json must be of format 3 or 5. Got 1. Install the titleclf that wrote it, or"),
+        (config_with(facts={}), "/config.json: facts must have the keys about, fingerprint, is_refitted, languages"),
         (weights_with(head__bias=torch.ones(4)), "/weights.safetensors must hold the tensors that its configuration"),
         (weights_with(encoder__ngrams__scale=torch.zeros(9)), "/weights.safetensors must hold a table of int8 or"),
         (
@@ -59,27 +64,57 @@ def test_the_same_folders_are_refused_in_the_same_sentences(run, tmp_path, damag
         assert str(caught.value).startswith(f"{folder}{sentence}")
 
 
+@pytest.mark.parametrize("written", [4, 6, "5", None])
+def test_other_formats_are_refused(fields_run, tmp_path, written):
+    folder = Path(shutil.copytree(fields_run / "bundle", tmp_path / "bundle"))
+    config_with(format=written)(folder)
+    for load in (load_trained, Classifier.load):
+        with pytest.raises(InputError) as caught:
+            load(folder)
+        assert one_line(str(caught.value)) == (
+            f"{folder / 'config.json'} must be of format 3 or 5. Got {written!r}. "
+            "Install the titleclf that wrote it, or train again."
+        )
+
+
+def test_a_bundle_without_fields_in_its_configuration_is_read(run, tmp_path):
+    folder = Path(shutil.copytree(run / "bundle", tmp_path / "bundle"))
+    config = json.loads((folder / "config.json").read_text())
+    assert config["format"] == 5
+    assert config["alone"] is None
+    del config["alone"], config["model"]["fields"]
+    (folder / "config.json").write_text(json.dumps({**config, "format": 3}))
+    reseal(folder)
+    assert Classifier.load(folder).predict(TITLES, 3) == Classifier.load(run).predict(TITLES, 3)
+    assert Classifier.load(folder).columns == load_trained(folder).columns == set()
+
+
 @pytest.mark.parametrize(
     ("name", "value", "sentence"),
     [
-        ("channels", ["b", "a"], "contexts.channels must rise. Got b, a. Train or copy it again."),
-        ("edges", [0, 5, 5], "contexts.edges must rise. Got 0.0, 5.0, 5.0. Train or copy it again."),
-        ("edges", "0", "contexts.edges must be of type list. Got '0'."),
-        ("channels", ["a"], "weights.safetensors must hold the tensors that its configuration describes."),
+        ("use", ["channel", "colour"], "model.fields.use must be of type Field. Got 'colour'."),
+        ("use", "channel", "model.fields.use must be of type list. Got 'channel'."),
+        ("text_buckets", 7, "Got fields.description.weight of shape (4999, 9) for (7, 9). Train or copy it again."),
+        ("use", ["channel"], "Got fields.channel_kind.weight of shape (4096, 9) for None. Train or copy it again."),
+        ("depth", 1, "Missing or unknown: depth."),
     ],
 )
-def test_a_damaged_vocabulary_of_fields_is_refused(context_run, tmp_path, name, value, sentence):
-    folder = Path(shutil.copytree(context_run / "bundle", tmp_path / "bundle"))
-    fields = json.loads((folder / "config.json").read_text())["contexts"]
-    config_with(contexts={**fields, name: value})(folder)
+def test_fields_that_do_not_fit_the_weights_are_refused(fields_run, tmp_path, name, value, sentence):
+    folder = Path(shutil.copytree(fields_run / "bundle", tmp_path / "bundle"))
+    model = json.loads((folder / "config.json").read_text())["model"]
+    config_with(model={**model, "fields": {**model["fields"], name: value}})(folder)
     with pytest.raises(InputError) as caught:
         Classifier.load(folder)
-    assert sentence in one_line(str(caught.value))
+    assert one_line(str(caught.value)).endswith(sentence)
 
 
-def test_bundles_have_a_new_format_only_if_they_use_fields(run, context_run):
-    plain, with_fields = (json.loads((folder / "bundle" / "config.json").read_text()) for folder in (run, context_run))
-    assert (plain["format"], with_fields["format"]) == (3, 4)
-    assert set(with_fields) - set(plain) == {"contexts", "alone"}
-    assert with_fields["contexts"]["channels"] == ["music.tv", "news.24", "sport.one"]
-    assert "uses 3 channels and durations" in (context_run / "bundle" / "README.md").read_text()
+def test_bundles_say_which_fields_they_use(run, fields_run):
+    plain, with_fields = (json.loads((folder / "bundle" / "config.json").read_text()) for folder in (run, fields_run))
+    assert (plain["format"], with_fields["format"]) == (5, 5)
+    assert set(with_fields) == set(plain)
+    assert (plain["model"]["fields"]["use"], with_fields["model"]["fields"]["use"]) == ([], list(Field))
+    assert plain["alone"] is None
+    assert set(with_fields["alone"]) == set(with_fields["thresholds"])
+    used = "description, sub_title, channel, channel_kind, minutes, language, year"
+    assert f"uses {used} beside the title" in (fields_run / "bundle" / "README.md").read_text()
+    assert "beside the title" not in (run / "bundle" / "README.md").read_text()

@@ -1,4 +1,5 @@
 import math
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -6,106 +7,109 @@ import pandas as pd
 import pytest
 
 from tests.helpers.commands import one_line
-from tests.helpers.networks import FIELDS
-from tests.helpers.titles import write_csv
-from titleclf.runtime.arrays import Labels
 from titleclf.runtime.errors import InputError
-from titleclf.runtime.text.programmes import (
-    EDGES,
-    FieldColumns,
-    FieldVocabulary,
-    Programme,
-    Programmes,
-    is_duration,
-    programmes_in,
-)
+from titleclf.runtime.text.programmes import COLUMNS, Programme, Programmes, is_duration, programme_of
 
 ROWS = [
-    Programme("Heat", "one", 100.0),
-    Programme("Heat", "one", 100.0),
+    Programme("Heat", "one", 100.0, description="A thief."),
+    Programme("Heat", "one", 100.0, description="A thief."),
     Programme("Heat", None, 100.0),
-    Programme("", "two", None),
+    Programme("", "two", None, "", language="en"),
     Programme("Heat"),
-    Programme("Tatort", "one", 90),
-    Programme("Heat", "one", 100.0),
+    Programme("Tatort", "one", 90, None, "Im Wald", 1999, "de"),
+    Programme("Heat", "one", 100.0, description="A thief."),
 ]
+VALUES: dict[str, list[Any]] = {
+    "channel": ["news.24", "sport.one", None],
+    "minutes": [None, 0, 4.9, 1440],
+    "description": ["A thief.", "a thief.", None],
+    "sub_title": [None, "2"],
+    "year": [None, 0, 1999],
+    "language": ["de", None],
+}
 
 
-def random_programmes(seed: int, *, with_channels: bool, with_minutes: bool) -> Programmes:
-    """Return up to 30 programmes, many of them equal."""
+def random_programmes(seed: int, names: tuple[str, ...]) -> Programmes:
+    """Return up to 30 programmes with these columns, many of them equal."""
     draw = np.random.default_rng(seed)
     size = int(draw.integers(0, 31))
 
     def column(values: list[Any]) -> list[Any]:
         return [values[place] for place in draw.integers(0, len(values), size=size)]
 
-    channels = column(["news.24", "sport.one", "other", None]) if with_channels else None
-    minutes = column([None, 0, 4.9, 5, 60, 1440]) if with_minutes else None
-    return Programmes(column(["", "Heat", "Tatort"]), channels, minutes)
+    return Programmes(column(["", "Heat", "Tatort"]), {name: column(VALUES[name]) for name in names})
 
 
-def ids_of(fields: FieldVocabulary, programmes: Programmes) -> Labels:
-    """Return the ids of programmes that have a column of fields."""
-    ids = fields.ids(programmes)
-    assert ids is not None
-    return ids
-
-
-random_columns = pytest.mark.parametrize(
-    ("with_channels", "with_minutes"), [(False, False), (True, False), (False, True), (True, True)]
-)
+columns = pytest.mark.parametrize("names", [(), ("channel",), ("year", "minutes"), tuple(reversed(COLUMNS))])
 seeds = pytest.mark.parametrize("seed", range(5))
 
 
 # Rows and columns
 
 
-def test_a_column_that_no_row_has_is_none():
+def test_the_columns_are_all_but_the_title():
+    assert COLUMNS == ("channel", "minutes", "description", "sub_title", "year", "language")
+
+
+def test_rows_have_no_column_that_none_of_them_has():
     assert Programmes.of([Programme("a"), Programme("b")]) == Programmes(["a", "b"])
-    assert Programmes.of([Programme("a", "one"), Programme("b")]) == Programmes(["a", "b"], ["one", None])
-    assert Programmes.of([Programme("a", None, 5)]) == Programmes(["a"], None, [5])
-    assert Programmes.of([]) == Programmes([])
+    assert Programmes.of([Programme("a", "one"), Programme("b")]) == Programmes(["a", "b"], {"channel": ["one", None]})
+    assert Programmes.of([Programme("a", year=0)]) == Programmes(["a"], {"year": [0]})
+    assert Programmes.of([]) == Programmes.of(iter([])) == Programmes([])
 
 
-@random_columns
+@columns
 @seeds
-def test_rows_and_columns_hold_the_same(seed, with_channels, with_minutes):
-    programmes = random_programmes(seed, with_channels=with_channels, with_minutes=with_minutes)
+def test_rows_and_columns_hold_the_same(seed, names):
+    programmes = random_programmes(seed, names)
     rows = list(programmes)
     assert len(programmes) == len(rows)
     assert [programmes[row] for row in range(len(programmes))] == rows
     assert list(Programmes.of(rows)) == rows
     assert [row.title for row in rows] == programmes.titles
-    assert [row.channel for row in rows] == (programmes.channels or [None] * len(rows))
-    assert [row.minutes for row in rows] == (programmes.minutes or [None] * len(rows))
+    for name in COLUMNS:
+        assert [getattr(row, name) for row in rows] == programmes.columns.get(name, [None] * len(rows))
 
 
-@random_columns
+@columns
 @seeds
-def test_rows_are_taken_in_the_given_order(seed, with_channels, with_minutes):
-    programmes = random_programmes(seed, with_channels=with_channels, with_minutes=with_minutes)
+def test_rows_are_taken_in_the_given_order(seed, names):
+    programmes = random_programmes(seed, names)
     order = np.random.default_rng(seed + 100).integers(0, max(1, len(programmes)), size=2 * len(programmes))
     expected = [programmes[row] for row in order]
     assert list(programmes.take(order)) == list(programmes.take(order.tolist())) == expected
-    assert (programmes.take(order).channels is None) == (not with_channels)
-    assert (programmes.take(order).minutes is None) == (not with_minutes)
+    assert set(programmes.take(order).columns) == set(names)
     assert len(programmes.take([])) == 0
 
 
-@random_columns
+@columns
 @seeds
-def test_slices_hold_the_rows_of_the_slice(seed, with_channels, with_minutes):
-    programmes = random_programmes(seed, with_channels=with_channels, with_minutes=with_minutes)
+def test_slices_hold_the_rows_of_the_slice(seed, names):
+    programmes = random_programmes(seed, names)
     for part in (slice(0, 7), slice(7, 14), slice(3, None), slice(40, 50), slice(None, None, -2), slice(-3, None)):
         assert isinstance(programmes[part], Programmes)
         assert list(programmes[part]) == list(programmes)[part]
-        assert (programmes[part].channels is None) == (not with_channels)
+        assert set(programmes[part].columns) == set(names)
 
 
-def test_titles_are_replaced_and_fields_stay():
-    programmes = Programmes(["a", "b"], ["one", None], [5, None])
-    assert programmes.with_titles(["x", "y"]) == Programmes(["x", "y"], ["one", None], [5, None])
-    assert programmes.titles == ["a", "b"]
+def test_titles_and_columns_are_replaced_and_the_others_stay():
+    programmes = Programmes(["a", "b"], {"channel": ["one", None]})
+    assert programmes.with_titles(["x", "y"]) == Programmes(["x", "y"], {"channel": ["one", None]})
+    years = programmes.with_column("year", [1999, None])
+    assert years == Programmes(["a", "b"], {"channel": ["one", None], "year": [1999, None]})
+    assert years.with_column("year", [1, 2]).columns["year"] == [1, 2]
+    assert programmes == Programmes(["a", "b"], {"channel": ["one", None]})
+
+
+@columns
+@seeds
+def test_only_the_named_columns_are_left(seed, names):
+    programmes = random_programmes(seed, names)
+    for wanted in ((), ("channel",), ("minutes", "language"), COLUMNS):
+        left = programmes.only(wanted)
+        assert left.titles is programmes.titles
+        assert left.columns == {name: programmes.columns[name] for name in names if name in wanted}
+    assert programmes.only(COLUMNS) is programmes
 
 
 def test_distinct_programmes_are_those_that_differ_in_any_field_in_order_of_first_occurrence():
@@ -115,15 +119,15 @@ def test_distinct_programmes_are_those_that_differ_in_any_field_in_order_of_firs
 
 
 def test_distinct_programmes_without_any_known_field_are_found_by_their_keys():
-    programmes = Programmes(["b", "a", "b"], [None, None, None], [None, None, None])
-    assert list(programmes.distinct().keys()) == [Programme("b"), Programme("a")]
+    programmes = Programmes(["b", "a", "b"], {"channel": [None] * 3, "year": [None] * 3})
+    assert list(programmes.distinct()) == [Programme("b"), Programme("a")]
     assert set(programmes.keys()) == set(programmes.distinct().keys())
 
 
-@random_columns
+@columns
 @seeds
-def test_keys_tell_the_same_programmes_apart_as_rows(seed, with_channels, with_minutes):
-    programmes = random_programmes(seed, with_channels=with_channels, with_minutes=with_minutes)
+def test_keys_tell_the_same_programmes_apart_as_rows(seed, names):
+    programmes = random_programmes(seed, names)
     keys, rows = list(programmes.keys()), list(programmes)
     assert len(keys) == len(rows)
     assert all(
@@ -138,11 +142,18 @@ def test_the_keys_of_titles_alone_are_the_titles():
     assert Programmes(titles).keys() is titles
 
 
+def test_programmes_have_fields_if_any_of_them_is_known():
+    assert Programmes.of(ROWS).has_fields().tolist() == [True, True, True, True, False, True, True]
+    assert Programmes(["a", "b"]).has_fields().tolist() == [False, False]
+    assert Programmes(["a", "b"], {"year": [None, 0], "minutes": [None, None]}).has_fields().tolist() == [False, True]
+    assert Programmes([], {"year": []}).has_fields().tolist() == []
+
+
 # Fields left out in training
 
 
-def test_channels_and_durations_are_dropped_independently():
-    programmes = Programmes(["a"] * 20_000, ["one"] * 20_000, [5] * 20_000)
+def test_fields_are_dropped_independently():
+    programmes = Programmes(["a"] * 20_000, {"channel": ["one"] * 20_000, "minutes": [5] * 20_000})
     left = programmes.without_fields(0.3, np.random.default_rng(1))
     assert left.titles is programmes.titles
     lost = np.array([[row.channel is None, row.minutes is None] for row in left])
@@ -150,243 +161,201 @@ def test_channels_and_durations_are_dropped_independently():
     assert lost.all(axis=1).mean() == pytest.approx(0.09, abs=0.02)
     assert {row.channel for row in left} == {"one", None}
     assert {row.minutes for row in left} == {5, None}
+    assert programmes.without_fields(0.3, np.random.default_rng(1)) == left
 
 
 def test_nothing_is_dropped_or_all_of_it():
     programmes = Programmes.of(ROWS)
     assert programmes.without_fields(0, np.random.default_rng(1)) == programmes
     assert list(programmes.without_fields(1, np.random.default_rng(1))) == [Programme(row.title) for row in ROWS]
-
-
-def test_dropping_draws_the_same_numbers_whatever_the_columns_are():
-    full = Programmes.of(ROWS).without_fields(0.5, np.random.default_rng(7))
-    channels_alone = Programmes([row.title for row in ROWS], [row.channel for row in ROWS])
-    left = channels_alone.without_fields(0.5, np.random.default_rng(7))
-    assert (left.channels, left.minutes) == (full.channels, None)
     titles = Programmes(["a", "b"])
-    generator, same = np.random.default_rng(7), np.random.default_rng(7)
-    assert titles.without_fields(0.5, generator) == titles
-    same.random((2, 2))
-    assert generator.random() == same.random()
+    assert titles.without_fields(0.5, np.random.default_rng(7)) == titles
+
+
+def test_only_programmes_with_fields_beside_the_language_lose_their_titles():
+    programmes = Programmes(
+        ["a"] * 30_000, {"minutes": [5, None, None] * 10_000, "language": [None, "de", None] * 10_000}
+    )
+    left = programmes.without_titles(0.3, np.random.default_rng(1))
+    lost = np.array([not title for title in left.titles]).reshape(10_000, 3)
+    assert lost.mean(axis=0).tolist() == [pytest.approx(0.3, abs=0.02), 0, 0]
+    assert set(left.titles) == {"a", ""}
+    assert left.columns == programmes.columns
+    assert programmes.without_titles(0.3, np.random.default_rng(1)) == left
+    assert programmes.without_titles(0, np.random.default_rng(1)) == programmes
+    assert programmes.without_titles(1, np.random.default_rng(1)).titles == ["", "a", "a"] * 10_000
+
+
+def test_titles_alone_keep_their_titles():
+    titles = Programmes(["a", "b"])
+    assert titles.without_titles(1, np.random.default_rng(1)) == titles
+    languages = Programmes(["a", "b"], {"language": ["de", None]})
+    assert languages.without_titles(1, np.random.default_rng(1)) == languages
+
+
+def test_hiding_titles_of_titles_alone_draws_nothing():
+    generator = np.random.default_rng(1)
+    Programmes(["a", "b"]).without_fields(0.5, generator).without_titles(0.5, generator)
+    assert generator.random() == np.random.default_rng(1).random()
 
 
 # What callers pass
 
 
 @pytest.mark.parametrize(
-    ("fields", "sentence"),
+    ("programme", "problem"),
     [
-        ({"channels": ["a"]}, "channels must be as many as titles. Got 1 for 2. Pass None for unknown ones."),
-        ({"durations": [1, 2, 3]}, "durations must be as many as titles. Got 3 for 2. Pass None for unknown ones."),
-        ({"channels": ["a", 5]}, "channels must be text. Got 5. Pass None for unknown ones."),
-        ({"durations": [-1, 2]}, "durations must be minutes, 0 or more. Got -1. Pass None for unknown ones."),
-        ({"durations": ["5", 2]}, "durations must be minutes, 0 or more. Got '5'. Pass None for unknown ones."),
-        ({"durations": [1, True]}, "durations must be minutes, 0 or more. Got True. Pass None for unknown ones."),
-        ({"durations": [1, math.nan]}, "durations must be minutes, 0 or more. Got nan. Pass None for unknown ones."),
-        ({"durations": [1, math.inf]}, "durations must be minutes, 0 or more. Got inf. Pass None for unknown ones."),
+        (5, " must be a title, or a programme with a title. Got 5. Pass text."),
+        (None, " must be a title, or a programme with a title. Got None. Pass text."),
+        (("Heat", "one"), " must be a title, or a programme with a title. Got ('Heat', 'one'). Pass text."),
+        ({"channel": "one"}, " must be a title, or a programme with a title. Got None. Pass text."),
+        ({"title": 24}, " must be a title, or a programme with a title. Got 24. Pass text."),
+        ({"title": math.nan}, " must be a title, or a programme with a title. Got nan. Pass text."),
+        ({"channel": 5}, ": channel must be UTF-8 text. Got 5. Put it in quotes, or leave it empty."),
+        ({"description": ["a"]}, ": description must be UTF-8 text. Got ['a']. Put it in quotes, or leave it empty."),
+        ({"sub_title": b"a"}, ": sub_title must be UTF-8 text. Got b'a'. Put it in quotes, or leave it empty."),
+        ({"language": True}, ": language must be UTF-8 text. Got True. Put it in quotes, or leave it empty."),
+        ({"channel": "\udc80"}, r": channel must be UTF-8 text. Got '\udc80'. Put it in quotes, or leave it empty."),
+        ({"minutes": -1}, ": minutes must be minutes, 0 or more, or empty. Got -1. Write a number."),
+        ({"minutes": "soon"}, ": minutes must be minutes, 0 or more, or empty. Got 'soon'. Write a number."),
+        ({"minutes": "nan"}, ": minutes must be minutes, 0 or more, or empty. Got 'nan'. Write a number."),
+        ({"minutes": True}, ": minutes must be minutes, 0 or more, or empty. Got True. Write a number."),
+        ({"minutes": math.inf}, ": minutes must be minutes, 0 or more, or empty. Got inf. Write a number."),
+        ({"minutes": [5]}, ": minutes must be minutes, 0 or more, or empty. Got [5]. Write a number."),
+        ({"year": -1}, ": year must be a year, 0 or more, or empty. Got -1. Write a number."),
+        ({"year": "1999-01-01"}, ": year must be a year, 0 or more, or empty. Got '1999-01-01'. Write a number."),
+        ({"year": "inf"}, ": year must be a year, 0 or more, or empty. Got 'inf'. Write a number."),
     ],
 )
-def test_invalid_fields_are_refused(fields, sentence):
+def test_invalid_programmes_are_refused(programme, problem):
+    if isinstance(programme, dict) and not programme.keys() & {"title"} and "Got None" not in problem:
+        programme = {"title": "Heat", **programme}
     with pytest.raises(InputError) as caught:
-        Programmes.checked(["a", "b"], **fields)
-    assert one_line(str(caught.value)) == sentence
+        Programmes.checked(["a", programme])
+    assert one_line(str(caught.value)) == f"programmes[1]{problem}"
+    if isinstance(programme, dict) and isinstance(programme.get("title"), str):
+        with pytest.raises(InputError) as caught:
+            Programmes.checked([Programme(**programme)])
+        assert one_line(str(caught.value)) == f"programmes[0]{problem}"
 
 
-def test_a_single_title_is_refused():
-    with pytest.raises(TypeError, match=r"^titles must be a list of titles\. Got one title\. Pass \['Heat'\]\.$"):
-        Programmes.checked("Heat")
+@pytest.mark.parametrize("name", ["minutes", "year"])
+def test_a_number_too_large_for_any_programme_is_refused(name):
+    sentence = rf"^programmes\[0\]: {name} must be .*, or empty\. Got 1000*\. Write a number\.$"
+    with pytest.raises(InputError, match=sentence):
+        Programmes.checked([{"title": "Heat", name: 10**400}])
 
 
-def test_lists_become_columns():
-    assert Programmes.checked(["a", "b"]) == Programmes(["a", "b"])
-    assert Programmes.checked(["a", "b"], ["one", None]) == Programmes(["a", "b"], ["one", None])
-    single_precision: Any = np.float32(5)
-    assert Programmes.checked(["a"], None, [single_precision]) == Programmes(["a"], None, [5])
-    assert Programmes.checked([], [], []) == Programmes([], [], [])
+@pytest.mark.parametrize("cell", [np.array([1, 2]), np.array(["a", "b"])])
+@pytest.mark.parametrize("name", ["minutes", "channel"])
+def test_an_array_in_place_of_a_value_is_refused(name, cell):
+    with pytest.raises(InputError, match=rf"^programmes\[0\]: {name} must be .* Got array\("):
+        Programmes.checked([{"title": "Heat", name: cell}])
 
 
-@pytest.mark.parametrize("make", [np.array, pd.Series, tuple])
-def test_arrays_and_series_become_columns_too(make):
-    programmes = Programmes.checked(["a", "b", "a"], make(["one", "two", "one"]), make([5.5, 60.0, 5.5]))
-    assert list(programmes) == [Programme("a", "one", 5.5), Programme("b", "two", 60.0), Programme("a", "one", 5.5)]
-    assert programmes[1:] == Programmes(["b", "a"], ["two", "one"], [60.0, 5.5])
-    assert len(programmes.distinct()) == 2
+@pytest.mark.parametrize("single", ["Heat", Programme("Heat", "one")])
+def test_a_single_programme_is_refused(single):
+    with pytest.raises(TypeError) as caught:
+        Programmes.checked(single)
+    assert one_line(str(caught.value)) == f"programmes must be a list. Got a single one. Pass [{single!r}]."
 
 
-@pytest.mark.parametrize(
-    ("value", "is_valid"),
-    [(0, True), (5.5, True), (np.int64(5), True), (-0.1, False), (True, False), ("5", False), (None, False)],
-)
-def test_a_duration_is_a_number_of_minutes(value, is_valid):
-    assert is_duration(value) == is_valid
+def test_titles_alone_are_taken_as_they_are():
+    titles = ["a", "b"]
+    assert Programmes.checked(titles).titles is titles
+    programmes = Programmes(titles, {"channel": ["one", None]})
+    assert Programmes.checked(programmes) is programmes
+    for same in (tuple(titles), np.array(titles), pd.Series(titles), iter(titles)):
+        assert Programmes.checked(same) == Programmes(titles)
+    assert Programmes.checked([]) == Programmes([])
 
 
-# Vocabularies
+def test_titles_programmes_and_mappings_may_be_mixed():
+    mixed = ["a", Programme("b", " one ", 5, year=1999), {"title": "c", "minutes": "5.5", "colour": 1, "sub_title": ""}]
+    assert list(Programmes.checked(mixed)) == [
+        Programme("a"),
+        Programme("b", "one", 5.0, year=1999),
+        Programme("c", minutes=5.5),
+    ]
+    assert list(Programmes.checked({"title": name} for name in "ab")) == [Programme("a"), Programme("b")]
 
 
-def test_channels_have_ids_durations_have_spans_and_what_is_unknown_has_0():
-    minutes = [None, float("nan"), 0, 4.9, 5, 9.9, 60, 239, 240, 1440]
-    ids = ids_of(FIELDS, Programmes([""] * len(minutes), ["sport.one"] * len(minutes), minutes))
-    assert ids[:, 0].tolist() == [2] * len(minutes)
-    assert ids[:, 1].tolist() == [0, 0, 1, 1, 2, 2, 6, 9, 10, 10]
-    assert ids_of(FIELDS, Programmes([""] * 3, ["news.24", "other", None])).tolist() == [[1, 0], [0, 0], [0, 0]]
-    none = ids_of(FIELDS, Programmes([], [], []))
-    assert none.shape == (0, 2)
-    assert none.dtype == np.int64
-    assert FIELDS.sizes == (3, len(EDGES) + 1)
-
-
-def test_titles_alone_have_no_ids():
-    assert FIELDS.ids(Programmes(["a", "b"])) is None
-
-
-def test_a_model_may_use_one_field_alone():
-    programmes = Programmes([""], ["sport.one"], [60])
-    assert ids_of(FieldVocabulary(FIELDS.channels, []), programmes).tolist() == [[2, 0]]
-    assert ids_of(FieldVocabulary([], FIELDS.edges), programmes).tolist() == [[0, 6]]
-
-
-def test_a_vocabulary_has_the_channels_with_enough_different_titles():
-    titles = ["0", "1", "2", *["0"] * 9, "1"]
-    channels, minutes = [*["often"] * 3, *["seldom"] * 9, None], [*[5.0] * 12, None]
-    edges = list(map(float, EDGES))
-    programmes = Programmes(titles, channels, minutes)
-    assert FieldVocabulary.from_programmes(programmes, 3) == FieldVocabulary(["often"], edges)
-    assert FieldVocabulary.from_programmes(programmes, 1) == FieldVocabulary(["often", "seldom"], edges)
-    without_channels, without_minutes = Programmes(titles, None, minutes), Programmes(titles, channels)
-    assert FieldVocabulary.from_programmes(without_channels, 1) == FieldVocabulary([], edges)
-    assert FieldVocabulary.from_programmes(without_minutes, 1) == FieldVocabulary(["often", "seldom"], [])
-    assert FieldVocabulary.from_programmes(Programmes(titles), 1) is None
-    ids = ids_of(FieldVocabulary(["often"], []), programmes)
-    assert ids[[0, 5, -1]].tolist() == [[1, 0], [0, 0], [0, 0]]
-
-
-def test_programmes_are_incomplete_without_a_known_value_in_each_field_that_the_model_uses():
-    programmes = Programmes([""] * 4, ["news.24", "news.24", "other", None], [15, None, 15, 15])
-    assert FIELDS.is_incomplete(programmes).tolist() == [False, True, True, True]
-    assert FieldVocabulary(["news.24"], []).is_incomplete(programmes).tolist() == [False, False, True, True]
-    assert FieldVocabulary([], FIELDS.edges).is_incomplete(programmes).tolist() == [False, True, False, False]
-    assert FIELDS.is_incomplete(Programmes(["a", "b"])).tolist() == [True, True]
-
-
-@random_columns
-@seeds
-def test_programmes_as_the_model_distinguishes_them_have_the_same_ids(seed, with_channels, with_minutes):
-    programmes = random_programmes(seed, with_channels=with_channels, with_minutes=with_minutes)
-    for fields in (FIELDS, FieldVocabulary(["news.24"], []), FieldVocabulary([], [5.0, 60.0])):
-        distinguished, ids = fields.as_distinguished(programmes), fields.ids(programmes)
-        assert distinguished.titles == programmes.titles
-        if ids is None:
-            assert distinguished == Programmes(programmes.titles)
-            continue
-        assert np.array_equal(ids_of(fields, distinguished), ids)
-        different = set(zip(programmes.titles, map(tuple, ids.tolist()), strict=True))
-        assert len(distinguished.distinct()) == len(different)
-
-
-def test_random_fields_are_all_that_the_model_knows_and_unknown():
-    titles = ["a"] * 2_000
-    programmes = FIELDS.with_random_fields(titles, np.random.default_rng(1))
-    assert programmes.titles is titles
-    for column, size in zip(ids_of(FIELDS, programmes).T, FIELDS.sizes, strict=True):
-        assert np.bincount(column, minlength=size).min() > 2_000 / size / 2
-    assert FIELDS.with_random_fields(titles, np.random.default_rng(1)) == programmes
-    channels = FieldVocabulary(["one"], []).with_random_fields(titles, np.random.default_rng(1))
-    assert {row.channel for row in channels} == {"one", None}
-    assert {row.minutes for row in channels} == {None}
-
-
-def test_a_vocabulary_travels_as_a_mapping():
-    values = {"channels": ["a", "b"], "edges": [0, 5, 10.5]}
-    assert FieldVocabulary.from_mapping(values, "here") == FieldVocabulary(["a", "b"], [0.0, 5.0, 10.5])
-
-
-@pytest.mark.parametrize(
-    ("change", "sentence"),
-    [
-        ({"channels": ["b", "a"]}, "here.channels must rise. Got b, a. Train or copy it again."),
-        ({"channels": ["a", "a"]}, "here.channels must rise. Got a, a. Train or copy it again."),
-        ({"edges": [0, 5, 5]}, "here.edges must rise. Got 0.0, 5.0, 5.0. Train or copy it again."),
-        ({"edges": "0"}, "here.edges must be of type list. Got '0'."),
-        ({"more": 1}, "here must have the keys channels, edges. Missing or unknown: more."),
-    ],
-)
-def test_a_damaged_vocabulary_is_refused(change, sentence):
-    with pytest.raises(InputError) as caught:
-        FieldVocabulary.from_mapping({"channels": ["a"], "edges": [0], **change}, "here")
-    assert one_line(str(caught.value)) == sentence
-
-
-# Columns of tables
-
-
-@pytest.mark.parametrize(
-    ("fields", "names"),
-    [
-        (FIELDS, ["channel", "duration"]),
-        (FieldVocabulary(["one"], []), ["channel"]),
-        (FieldVocabulary([], [0]), ["duration"]),
-    ],
-)
-def test_the_columns_are_those_that_the_model_uses(fields, names):
-    assert fields.columns.names == names
-
-
-COLUMNS = FieldColumns("station", "length")
+@pytest.mark.parametrize("nothing", [None, "", "  ", math.nan, np.float32("nan"), pd.NaT, pd.NA])
+@pytest.mark.parametrize("name", COLUMNS)
+def test_none_nan_and_empty_text_stand_for_what_is_not_known(name, nothing):
+    assert list(Programmes.checked([{"title": "a", name: nothing}])) == [Programme("a")]
 
 
 @pytest.mark.parametrize(
     ("cells", "programme"),
     [
-        ({"station": " one ", "length": "5.5"}, Programme("Heat", "one", 5.5)),
-        ({"station": "", "length": " "}, Programme("Heat")),
-        ({"station": None, "length": None}, Programme("Heat")),
-        ({"length": 90}, Programme("Heat", None, 90.0)),
+        ({"channel": " one ", "minutes": "5.5"}, Programme("Heat", "one", 5.5)),
+        ({"minutes": 90}, Programme("Heat", minutes=90.0)),
+        ({"minutes": np.float32(5)}, Programme("Heat", minutes=5.0)),
+        ({"year": "1999"}, Programme("Heat", year=1999)),
+        ({"year": 1999.0}, Programme("Heat", year=1999)),
+        ({"year": np.int64(1999)}, Programme("Heat", year=1999)),
+        ({"year": " 1999 "}, Programme("Heat", year=1999)),
+        ({"language": "pt-BR", "sub_title": "\t2\n", "more": 5}, Programme("Heat", sub_title="2", language="pt-BR")),
+        ({"channel": np.str_("one")}, Programme("Heat", "one")),
         ({}, Programme("Heat")),
     ],
 )
 def test_cells_become_a_programme(cells, programme):
-    assert COLUMNS.problem(cells) is None
-    assert COLUMNS.programme("Heat", cells) == programme
+    found = programme_of("Heat", cells)
+    assert found == programme
+    assert type(found.minutes) in (float, type(None))
+    assert type(found.year) in (int, type(None))
 
 
-@pytest.mark.parametrize("cell", ["-5", "soon", "nan", "inf", "1:30", True, -5, math.nan])
-def test_a_cell_that_is_no_duration_is_a_problem(cell):
-    assert COLUMNS.problem({"length": cell}) == (
-        f"length must be minutes, 0 or more, or empty. Got {cell!r}. Write the duration in minutes."
+def test_the_rows_of_a_data_frame_are_programmes():
+    frame = pd.DataFrame(
+        {
+            "id": [1, 2, 3],
+            "year": [1999, None, 2001],
+            "title": ["a", "b", "c"],
+            "minutes": [5.5, math.nan, 60],
+            "channel": ["one", None, ""],
+        },
+        index=[7, 7, 7],
     )
-    assert FieldColumns("station", None).problem({"length": cell}) is None
-    with pytest.raises(ValueError, match="soon"):
-        COLUMNS.programme("Heat", {"length": "soon"})
+    expected = [Programme("a", "one", 5.5, year=1999), Programme("b"), Programme("c", minutes=60.0, year=2001)]
+    assert list(Programmes.checked(frame)) == expected
+    assert list(Programmes.checked(frame.convert_dtypes())) == expected  # pandas' own types, whose missing value is NA
+    assert list(Programmes.checked(frame[["title"]])) == [Programme("a"), Programme("b"), Programme("c")]
+    assert list(Programmes.checked(frame[:0])) == []
 
 
-def test_a_channel_must_be_text():
-    assert COLUMNS.problem({"station": 5}) == "station must be text. Got 5. Put it in quotes."
-    assert FieldColumns(None, "length").problem({"station": 5}) is None
-
-
-def test_tables_become_programmes(tmp_path):
-    path = write_csv(tmp_path / "a.csv", [("Heat", " one", "100"), ("", "", "")], ("title", "channel", "duration"))
-    assert list(programmes_in(path, FIELDS)) == [Programme("Heat", "one", 100.0), Programme("")]
-    assert list(programmes_in(path, FieldVocabulary([], [0]))) == [Programme("Heat", None, 100.0), Programme("")]
-    bare = write_csv(tmp_path / "b.csv", [("Heat",)], ("title",))
-    assert list(programmes_in(bare, FIELDS)) == [Programme("Heat")]
+def test_a_data_frame_that_does_not_fit_is_refused():
+    with pytest.raises(InputError) as caught:
+        Programmes.checked(pd.DataFrame({"name": ["a"], "channel": ["one"]}))
+    assert one_line(str(caught.value)) == (
+        "the DataFrame must have a column title. Got name, channel. Rename the column of titles."
+    )
+    with pytest.raises(InputError) as caught:
+        Programmes.checked(pd.DataFrame({"title": ["a", "b"], "minutes": [5, -5]}))
+    sentence = "row 1: minutes must be minutes, 0 or more, or empty. Got -5. Write a number."
+    assert one_line(str(caught.value)) == sentence
+    with pytest.raises(InputError) as caught:
+        Programmes.checked(pd.DataFrame({"title": ["a", None]}))
+    assert one_line(str(caught.value)).startswith("row 1 must be a title, or a programme with a title. Got ")
 
 
 @pytest.mark.parametrize(
-    ("content", "problem"),
+    ("value", "is_valid"),
     [
-        ('{"title": 24}', "title must be text. Got 24. Put it in quotes."),
-        ('{"title": "A", "channel": 5}', "channel must be text. Got 5. Put it in quotes."),
-        (
-            '{"title": "A", "duration": "soon"}',
-            "duration must be minutes, 0 or more, or empty. Got 'soon'. Write the duration in minutes.",
-        ),
+        (0, True),
+        (5.5, True),
+        (np.int64(5), True),
+        (-0.1, False),
+        (math.nan, False),
+        (math.inf, False),
+        pytest.param(10**400, False, id="large"),
+        (True, False),
+        (Decimal(5), False),
+        ("5", False),
+        (None, False),
     ],
 )
-def test_a_bad_row_is_named_with_its_line(tmp_path, content, problem):
-    path = tmp_path / "a.jsonl"
-    path.write_text(f'{{"title": "fine"}}\n{content}\n')
-    with pytest.raises(InputError) as caught:
-        list(programmes_in(path, FIELDS))
-    assert one_line(str(caught.value)) == f"{path}:2: {problem}"
+def test_a_duration_is_a_number_of_minutes(value, is_valid):
+    assert is_duration(value) == is_valid

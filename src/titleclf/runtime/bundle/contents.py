@@ -1,15 +1,14 @@
 """What a bundle holds: a model's weights and everything else that it needs to predict."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from titleclf.runtime.architecture import ModelConfig
 from titleclf.runtime.bundle.packing import Array
-from titleclf.runtime.calibration import TagTemperature, Temperature
+from titleclf.runtime.calibration import NO_TEMPERATURE, TagTemperature, Temperature
 from titleclf.runtime.choices import Task
 from titleclf.runtime.memory.memory import Memory
 from titleclf.runtime.text.characters import Characters
-from titleclf.runtime.text.programmes import FieldVocabulary
 from titleclf.runtime.thresholds import TagThresholds, Thresholds
 
 Metrics = dict[str, Any]  # plain values, as in metrics.json
@@ -26,6 +25,7 @@ class ModelInfo:
     seed: int
     fingerprint: str
     metrics: Metrics
+    is_refitted: bool  # trained once more on all titles after the metrics were measured
 
 
 @dataclass
@@ -42,8 +42,14 @@ class BundleContents:
     thresholds: Thresholds | TagThresholds
     memory: Memory | None
     info: ModelInfo
-    fields: FieldVocabulary | None = None  # None for a model that sees titles alone
-    title_thresholds: Thresholds | TagThresholds | None = None  # with fields: for programmes that lack one
+    kinds: list[str] = field(default_factory=list)  # that it answers with beside the categories; none in most models
+    kind_temperature: Temperature = NO_TEMPERATURE
+    title_thresholds: Thresholds | TagThresholds | None = None  # of models that use fields: for titles alone
+
+    @property
+    def outputs(self) -> int:
+        """The number of outputs of the network."""
+        return len(self.categories) + len(self.kinds)
 
 
 @dataclass

@@ -8,24 +8,29 @@ from typing import Any
 from safetensors import SafetensorError
 from safetensors.numpy import load
 
-from titleclf.runtime.architecture import ConvConfig, ModelConfig, NgramConfig, from_mapping
+from titleclf.runtime.architecture import NO_FIELDS, ConvConfig, ModelConfig, NgramConfig, from_mapping
+from titleclf.runtime.arguments import program
 from titleclf.runtime.bundle.checksums import SUMS, check_sums
 from titleclf.runtime.bundle.contents import Bundle, BundleContents, ModelInfo
-from titleclf.runtime.bundle.folding import FIELDS, FOLDED, POSITIONS, check_folding, folded_shapes, is_folded
+from titleclf.runtime.bundle.folding import POSITIONS, check_folding, field_table, folded_tables, is_folded
 from titleclf.runtime.bundle.packing import SCALE, TABLE, Array, check_packing, is_packed
-from titleclf.runtime.choices import Positions, Task
+from titleclf.runtime.calibration import NO_TEMPERATURE, Temperature
+from titleclf.runtime.choices import Positions, ProgrammeKind, Task
 from titleclf.runtime.errors import InputError
 from titleclf.runtime.files import SHIPPED, shipped
 from titleclf.runtime.memory.memory import Memory
 from titleclf.runtime.tasks import TASKS
 from titleclf.runtime.text.characters import Characters, printable
-from titleclf.runtime.text.programmes import FieldVocabulary
+from titleclf.runtime.text.fields import buckets_of
 
-FORMAT = 3
-FORMAT_WITH_FIELDS = 4  # of models that use channels or durations: versions that can't must not read them
+FORMAT = 5
+FORMAT_WITHOUT_FIELDS = 3  # its configuration has no fields; no released version wrote 4
 WEIGHTS, CHARACTERS, CONFIG = "weights.safetensors", "characters.json", "config.json"
 MEMORY = "memory.jsonl.gz"  # not in every bundle
+RUN = "config.yaml"  # in the folder of a run
 LATEST = Path("outputs/latest")
+
+_OTHER_MODEL = f"Name another folder, or {SHIPPED} for the model that comes with titleclf."
 
 Shapes = dict[str, tuple[int, ...]]
 
@@ -46,7 +51,9 @@ def default_model() -> str:
     if LATEST.exists():
         return str(LATEST)
     if not model_folder(SHIPPED).exists():
-        raise InputError(f"{LATEST} must exist. Got nothing there. Train a model with make train, or pass --model DIR.")
+        raise InputError(
+            f"{LATEST} must exist. Got nothing there. Train a model with {program('train')}, or pass --model DIR."
+        )
     return SHIPPED
 
 
@@ -61,18 +68,25 @@ def read_bundle(folder: Path) -> Bundle:
     if (folder / "bundle").is_dir():
         folder = folder / "bundle"
     if not folder.is_dir():
-        raise InputError(f"{folder} must be a folder with a model. Got {kind_of(folder)}. Train one with: make train")
+        raise InputError(f"{folder} must be a folder with a model. Got {kind_of(folder)}. {_OTHER_MODEL}")
+    if (folder / RUN).is_file() and not (folder / CONFIG).is_file():
+        raise InputError(
+            f"{folder} must be a finished run. Got one without a bundle. Resume it: {program('train')} resume={folder}"
+        )
     where = str(folder / CONFIG)
     config = _read_json(folder / CONFIG)
-    if config.get("format") not in (FORMAT, FORMAT_WITH_FIELDS):
+    if config.get("format") not in (FORMAT, FORMAT_WITHOUT_FIELDS):
         raise InputError(
-            f"{where} must be of format {FORMAT} or {FORMAT_WITH_FIELDS}. Got {config.get('format')!r}. "
+            f"{where} must be of format {FORMAT_WITHOUT_FIELDS} or {FORMAT}. Got {config.get('format')!r}. "
             "Install the titleclf that wrote it, or train again."
         )
     files = _read_files(folder, has_memory=config.get("memory") is not None)
     contents = _contents(config, files, folder)
-    model = from_mapping(ModelConfig, config.get("model", {}), f"{where}: model")
-    shapes = shapes_of(model, contents.characters, len(contents.categories), contents.fields)
+    values = config.get("model", {})
+    if config["format"] == FORMAT_WITHOUT_FIELDS and isinstance(values, dict):
+        values = {**values, "fields": NO_FIELDS}
+    model = from_mapping(ModelConfig, values, f"{where}: model")
+    shapes = shapes_of(model, contents.characters, contents.outputs)
     return Bundle(contents, model, checked_weights(files[WEIGHTS], shapes, model, folder / WEIGHTS))
 
 
@@ -83,10 +97,9 @@ def _contents(config: dict[str, Any], files: dict[str, bytes], folder: Path) -> 
     temperature = from_mapping(types.temperature, config.get("temperature", {}), f"{where}: temperature")
     if not _are_names(categories) or not temperature.keeps_order:
         raise InputError(f"{where} must have categories and a temperature above 0. Train again.")
-    fields, title_thresholds, memory = None, None, None
-    if config["format"] == FORMAT_WITH_FIELDS:
-        fields = FieldVocabulary.from_mapping(config.get("contexts", {}), f"{where}: contexts")
-        title_thresholds = types.thresholds.from_mapping(config.get("alone", {}), categories, f"{where}: alone")
+    title_thresholds, memory = None, None
+    if config.get("alone") is not None:
+        title_thresholds = types.thresholds.from_mapping(config["alone"], categories, f"{where}: alone")
     if MEMORY in files:
         names = (str(folder / MEMORY), f"{where}: memory")
         memory = Memory.from_bytes(files[MEMORY], config["memory"], task, categories, *names)
@@ -97,10 +110,23 @@ def _contents(config: dict[str, Any], files: dict[str, bytes], folder: Path) -> 
         temperature=temperature,
         thresholds=types.thresholds.from_mapping(config.get("thresholds", {}), categories, f"{where}: thresholds"),
         memory=memory,
-        info=from_mapping(ModelInfo, config.get("facts", {}), f"{where}: facts"),
-        fields=fields,
+        info=from_mapping(ModelInfo, _with_refit(config.get("facts", {})), f"{where}: facts"),
+        kinds=_kinds(config.get("kinds", []), where),
+        kind_temperature=from_mapping(Temperature, config["kind_temperature"], f"{where}: kind_temperature")
+        if config.get("kinds")
+        else NO_TEMPERATURE,
         title_thresholds=title_thresholds,
     )
+
+
+def _kinds(values: Any, where: str) -> list[str]:
+    if values not in ([], list(ProgrammeKind)):
+        raise InputError(f"{where}: kinds must be {', '.join(ProgrammeKind)}, or none. Got {values!r}. Train again.")
+    return list(values)
+
+
+def _with_refit(facts: Any) -> Any:
+    return {"is_refitted": False, **facts} if isinstance(facts, dict) else facts  # older bundles don't have it
 
 
 def _read_files(folder: Path, *, has_memory: bool) -> dict[str, bytes]:
@@ -110,7 +136,7 @@ def _read_files(folder: Path, *, has_memory: bool) -> dict[str, bytes]:
     return files
 
 
-def shapes_of(model: ModelConfig, characters: Characters, categories: int, fields: FieldVocabulary | None) -> Shapes:
+def shapes_of(model: ModelConfig, characters: Characters, outputs: int) -> Shapes:
     """Return the names and shapes of a network's weights, as training names them."""
     encoded = model.dim
     shapes: Shapes = {"encoder.embedding.characters.weight": (len(characters), model.dim)}
@@ -123,12 +149,11 @@ def shapes_of(model: ModelConfig, characters: Characters, categories: int, field
         for number, width in enumerate(model.widths):
             shapes[f"encoder.convolutions.{number}.weight"] = (model.channels, model.dim, width)
             shapes[f"encoder.convolutions.{number}.bias"] = (model.channels,)
-    if fields is not None:
-        shapes |= {name: (size, encoded) for name, size in zip(FIELDS, fields.sizes, strict=True)}
+    shapes |= {field_table(name): (buckets_of(name, model.fields), encoded) for name in model.fields.use}
     if model.hidden:
-        layers = {"head.0": (model.hidden, encoded), "head.2": (categories, model.hidden)}
+        layers = {"head.0": (model.hidden, encoded), "head.2": (outputs, model.hidden)}
     else:
-        layers = {"head": (categories, encoded)}
+        layers = {"head": (outputs, encoded)}
     for name, shape in layers.items():
         shapes |= {f"{name}.weight": shape, f"{name}.bias": shape[:1]}
     return shapes
@@ -152,9 +177,11 @@ def checked_weights(
     weights = _tensors(content, path)
     if not is_folded(weights) or not isinstance(model, NgramConfig):
         return _fitting(weights, shapes, path)
-    others = {name: array for name, array in weights.items() if not name.startswith(FOLDED)}
-    _fitting(others, folded_shapes(shapes), path)
-    check_folding(weights, model.buckets, str(path))
+    tables = folded_tables({name: buckets_of(name, model.fields) for name in model.fields.use}, model.buckets)
+    others = {name: array for name, array in weights.items() if not name.startswith(tuple(tables))}
+    field_tables = {field_table(name) for name in model.fields.use}
+    _fitting(others, {n: shape for n, shape in shapes.items() if n != TABLE and n not in field_tables}, path)
+    check_folding(weights, tables, str(path))
     return weights
 
 
@@ -207,7 +234,7 @@ def _are_names(value: Any) -> bool:
 
 def _read(path: Path) -> bytes:
     if not path.is_file():
-        raise InputError(f"{path.parent} has no {path.name}. Train again or pass --model.")
+        raise InputError(f"{path.parent} must be a folder with a model. Got no {path.name} there. {_OTHER_MODEL}")
     return path.read_bytes()
 
 

@@ -59,7 +59,7 @@ class Memory:
         return self.add_evidence(np.zeros((len(titles), categories), dtype=np.float32), titles)
 
     def add_evidence(self, logits: Floats, titles: Sequence[str]) -> Floats:
-        """Add the evidence to logits (titles, categories), in place, and return them."""
+        """Add the evidence to logits (titles, outputs), of which categories come first, in place, and return them."""
         matches = self.known.matches(titles)
         if len(matches.rows):
             targets: Any = self.targets[matches.places]
@@ -67,7 +67,8 @@ class Memory:
                 weight = evidence_weight(matches.similarity, self.weights)
                 logits[matches.rows, targets] += weight.astype(np.float32)
             else:
-                logits[matches.rows] += tag_evidence(targets, matches.similarity, self.weights).astype(np.float32)
+                evidence = tag_evidence(targets, matches.similarity, self.weights).astype(np.float32)
+                logits[matches.rows, : evidence.shape[1]] += evidence
         return logits
 
     def categories_of(self, place: int, categories: list[str]) -> list[str]:
@@ -147,7 +148,9 @@ def _json_lines(content: bytes, file: str) -> list[Any]:
     try:
         return _parsed([line for line in gzip.decompress(content).decode().split("\n") if line])
     except (OSError, EOFError, zlib.error, ValueError) as error:
-        raise InputError(f"{file} must be whole gzipped JSON lines. Got: {error}. Train or copy it again.") from error
+        raise InputError(
+            f"{file} must be whole gzipped JSON lines. Got: {str(error).partition(' (')[0]}. Train or copy it again."
+        ) from error
 
 
 def _parsed(lines: list[str]) -> list[Any]:

@@ -68,6 +68,23 @@ def along(
         yield starting, ngram_counts
 
 
+def rolling_buckets(
+    ids: Hashes, counts: Ids, orders: Sequence[int], buckets: int, *, across_words: bool = True
+) -> tuple[Ids, Ids]:
+    """Hash the n-grams of concatenated sequences, such as words; `ids` (positions,) are any numbers.
+
+    `counts` (sequences,) are the ids of each. Returns the buckets of all n-grams, by the position that they start at
+    and then by order, and the number of n-grams of each sequence (sequences,).
+    """
+    columns = np.full((len(ids), len(orders)), buckets, dtype=np.int64)
+    ngram_counts = np.zeros_like(counts)
+    grams = along(ids.view(np.int64), counts, orders, buckets, across_words=across_words)
+    for column, (starting, found) in enumerate(grams):
+        columns[: len(starting), column] = starting
+        ngram_counts += found
+    return columns[columns < buckets], ngram_counts
+
+
 def _hashes(ids: Ids, mask: Bools, orders: Sequence[int], *, across_words: bool) -> tuple[Hashes, Bools]:
     # Both (batch, orders, length), in increasing order: the hash of the n-gram at each start, and whether there is one.
     batch, length = ids.shape

@@ -2,6 +2,7 @@
 
 import { about, attempt, byId, element, fetchJson, number, percent } from "./common.js"
 import { listCorrections } from "./corrections.js"
+import { showFields } from "./fields.js"
 import { uploadLimit } from "./guides.js"
 import { predict } from "./titles.js"
 
@@ -39,6 +40,7 @@ attempt(async () => {
   Object.assign(about, await fetchJson("/api/about"))
   byId("upload-limit").textContent = `, up to ${uploadLimit()}`
   byId("precision").textContent = percent(about.precision)
+  showFields()
   byId("about").textContent = `titleclf ${about.version}, model ${about.model}`
   for (const profile of about.profiles) byId("profile").append(element("option", { value: profile }, profile))
   byId("profile-choice").hidden = !about.profiles.length

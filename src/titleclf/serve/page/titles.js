@@ -2,6 +2,7 @@
 
 import { MAX_SHOWN, about, attempt, byId, counted, element, fetchJson, jsonRequest, number, percent } from "./common.js"
 import { categoryChooser } from "./corrections.js"
+import { filledFields, onField, showFieldProblem } from "./fields.js"
 
 const TYPING_MS = 150
 const SHADES = 4
@@ -11,10 +12,13 @@ const MIN_PROBABILITY = 0.005  // of a listed category
 let typing = null, running = new AbortController()
 const open = new Set()  // ids of the explanations that the user has opened
 
-byId("titles").addEventListener("input", () => {
+function predictSoon() {
   clearTimeout(typing)
   typing = setTimeout(() => attempt(predict), TYPING_MS)
-})
+}
+
+byId("titles").addEventListener("input", predictSoon)
+onField(predictSoon)
 
 document.addEventListener("corrected", () => attempt(predict))
 
@@ -24,17 +28,26 @@ export async function predict() {
   running.abort()
   running = new AbortController()
   const { signal } = running
-  const request = async body => (await fetchJson("/api/predict", { ...jsonRequest("POST", body), signal })).predictions
+  const fields = filledFields()
+  const body = titles => fields ? { programmes: titles.map(title => ({ title, ...fields })) } : { titles }
+  const request = async (titles, explain = false) =>
+    (await fetchJson("/api/predict", { ...jsonRequest("POST", { ...body(titles), explain }), signal })).predictions
   const lines = byId("titles").value.split("\n").map(line => line.trim()).filter(line => line)
   const titles = lines.slice(0, about.limits.titles)
-  const predictions = titles.length ? await request({ titles }) : []
+  let predictions = []
+  try {
+    if (titles.length) predictions = await request(titles)
+    showFieldProblem(null)
+  } catch (error) {
+    if (error.name === "AbortError" || !showFieldProblem(error)) throw error
+  }
   const sure = predictions.filter(({ category }) => category !== null).length
   const hidden = lines.length - Math.min(MAX_SHOWN, titles.length)
   byId("titles-status").textContent = !predictions.length ? "" :
     `${counted(predictions.length, "title")}, ${number(sure)} with a category.` + (hidden ? ` ${number(hidden)} not shown.` : "")
   draw(predictions.slice(0, MAX_SHOWN))
   if (!about.explains || !predictions.length) return
-  const explained = await request({ titles: titles.slice(0, about.limits.explained), explain: true })
+  const explained = await request(titles.slice(0, about.limits.explained), true)
   draw([...explained, ...predictions.slice(explained.length, MAX_SHOWN)])
 }
 
@@ -101,6 +114,7 @@ function explanationDetails(prediction, index) {
   const rows = [["most likely", likely.map(({ category, probability }) => `${category} ${percent(probability)}`).join(", ")]]
   if (supporting.length) rows.push(["for it", joined(supporting)])
   if (opposing.length) rows.push(["against it", joined(opposing)])
+  rows.push(...fieldRows(prediction.explanation))
   if (memory) rows.push(["similar to", `“${memory.title}” (${memory.category}), ${percent(memory.likeness)}`])
   if (ignoredEnd(prediction)) rows.push(["ignored", `everything after the first ${number(characters.length)} characters`])
   const list = element("dl")
@@ -109,6 +123,16 @@ function explanationDetails(prediction, index) {
   details.open = open.has(details.id)
   details.addEventListener("toggle", () => details.open ? open.add(details.id) : open.delete(details.id))
   return details
+}
+
+// What each field adds: the numbers of an explanation but its bias, and the words of texts that add the most.
+function fieldRows({ bias: _, words = {}, ...terms }) {
+  const fields = Object.entries(terms).filter(([, contribution]) => typeof contribution === "number")
+  return fields.map(([name, contribution]) => {
+    const strongest = [...words[name] ?? []].sort(([, one], [, other]) => Math.abs(other) - Math.abs(one))
+    const shown = strongest.slice(0, MAX_NGRAMS).map(([text, part]) => `“${text}” ${signed(part)}`).join(", ")
+    return [name.replaceAll("_", " "), signed(contribution) + (shown && `: ${shown}`)]
+  })
 }
 
 const signed = value => `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(2)}`
