@@ -4,7 +4,7 @@ import gc
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -120,16 +120,16 @@ class Classifier(Generic[AnyNetwork]):
         kinds: bool = False,
     ) -> list[Prediction]:
         """Return what `predict` does, for programmes."""
-        predict = partial(self._predict, top=top, min_probability=min_probability, kinds=kinds)
         programmes = programmes.only(self.columns)
         distinct = programmes.distinct()  # guides repeat their titles
         if len(distinct) <= _CHUNK:
-            predictions = predict(distinct)
+            predictions = self._predict(distinct, top, min_probability, kinds=kinds)
         else:
             predictions = []
             with _no_garbage_collection():
                 for start in range(0, len(distinct), _CHUNK):
-                    predictions += predict(distinct[start : start + _CHUNK])
+                    chunk = distinct[start : start + _CHUNK]
+                    predictions += self._predict(chunk, top, min_probability, kinds=kinds)
         if len(distinct) == len(programmes):
             return predictions
         by_key = dict(zip(distinct.keys(), predictions, strict=True))
@@ -141,7 +141,7 @@ class Classifier(Generic[AnyNetwork]):
 
     def logits(self, programmes: Programmes) -> Floats:
         """Return the network's logits (programmes, categories) with the memory's evidence."""
-        return self.outputs(programmes)[:, : len(self.categories)]
+        return self._of_categories(self.outputs(programmes))
 
     def outputs(self, programmes: Programmes) -> Floats:
         """Return the logits (programmes, outputs) of categories, with the memory's evidence, and of kinds."""
@@ -152,7 +152,10 @@ class Classifier(Generic[AnyNetwork]):
 
     def split(self, outputs: Floats) -> tuple[Floats, Floats]:
         """Return the logits of categories (programmes, categories) and of kinds (programmes, kinds)."""
-        return outputs[:, : len(self.categories)], outputs[:, len(self.categories) :]
+        return self._of_categories(outputs), outputs[:, len(self.categories) :]
+
+    def _of_categories(self, outputs: Floats) -> Floats:
+        return outputs[:, : len(self.categories)] if self.contents.kinds else outputs  # a slice costs a single title
 
     def network_logits(self, programmes: Programmes) -> Floats:
         """Return the network's logits (programmes, categories), without a memory."""
@@ -187,14 +190,15 @@ class Classifier(Generic[AnyNetwork]):
     def _predict(
         self, programmes: Programmes, top: int, min_probability: float | Floats | None, *, kinds: bool
     ) -> list[Prediction]:
-        outputs, has_fields = self.outputs(programmes), programmes.has_fields()
+        has_fields = programmes.has_fields() if programmes.columns else None
+        outputs = self.outputs(programmes)
         return self.predict_outputs(programmes.titles, outputs, has_fields, top, min_probability, kinds=kinds)
 
     def predict_outputs(
         self,
         titles: Sequence[str],
         outputs: Floats,
-        has_fields: Bools,
+        has_fields: Bools | None,
         top: int = 1,
         min_probability: float | Floats | None = None,
         *,
@@ -202,10 +206,9 @@ class Classifier(Generic[AnyNetwork]):
     ) -> list[Prediction]:
         """Return what `predict` does, from outputs (titles, outputs).
 
-        `has_fields` (titles,) is whether they come from more than titles.
+        `has_fields` (titles,) is whether they come from more than titles; None if none does.
         """
-        logits, kind_logits = self.split(outputs)
-        probabilities = self.contents.temperature.probabilities(logits)
+        probabilities = self.contents.temperature.probabilities(self._of_categories(outputs))
         thresholds = self._thresholds(has_fields, min_probability)
         if self.task is Task.multilabel:
             predictions = ranked_tags(titles, probabilities, top, thresholds, self.categories)
@@ -214,27 +217,29 @@ class Classifier(Generic[AnyNetwork]):
         else:
             predictions = ranked(titles, probabilities, top, thresholds, self.categories)
         if kinds:
-            predictions = with_kinds(predictions, self._kind_probabilities(kind_logits), self.contents.kinds)
+            predictions = with_kinds(predictions, self._kind_probabilities(outputs), self.contents.kinds)
         for row, title in enumerate(titles):
             if not title or title.isspace():
                 predictions[row] = Prediction(title, (), ())
         return predictions
 
-    def _kind_probabilities(self, logits: Floats) -> Floats:
+    def _kind_probabilities(self, outputs: Floats) -> Floats:
         if not self.contents.kinds:
             raise InputError(
                 "kinds must be asked of a model that learned them. Got one without. Train with loss.kind=0.3."
             )
-        return self.contents.kind_temperature.probabilities(logits)
+        return self.contents.kind_temperature.probabilities(outputs[:, len(self.categories) :])
 
-    def _thresholds(self, has_fields: Bools, min_probability: float | Floats | None) -> Floats | None:
+    def _thresholds(self, has_fields: Bools | None, min_probability: float | Floats | None) -> Floats | None:
         """Return thresholds (1, categories) or (programmes, categories), None if every best category is named."""
         if min_probability is None:
             return None if self.task is Task.single else self.thresholds.default()[None]
         if np.ndim(min_probability) < 2:
             return np.full((1, len(self.categories)), min_probability, dtype=np.float64)
         with_fields, for_titles = np.asarray(min_probability, dtype=np.float64)[:, None]
-        thresholds: Floats = np.where(has_fields[:, None], with_fields, for_titles)
+        thresholds: Floats = for_titles
+        if has_fields is not None:
+            thresholds = np.where(has_fields[:, None], with_fields, for_titles)
         return thresholds
 
 

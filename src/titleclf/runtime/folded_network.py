@@ -80,8 +80,9 @@ class FoldedNetwork:
     def logits(self, programmes: Programmes) -> Floats:
         """Return logits (programmes, categories)."""
         logits = self._title_logits(programmes.titles)
-        for added in self.field_logits(programmes).values():
-            logits += added
+        if programmes.columns:
+            for added in self.field_logits(programmes).values():
+                logits += added
         return logits
 
     def field_logits(self, programmes: Programmes) -> dict[Field, Floats]:

@@ -65,6 +65,8 @@ class Programmes(Sequence[Programme]):
         InputError
             If a row has no title, or a value of another type.
         """
+        if isinstance(programmes, list) and set(map(type, programmes)) == {str}:  # the usual case, at little cost
+            return cls(programmes)
         if isinstance(programmes, cls):
             return programmes
         if isinstance(programmes, str | Programme):
