@@ -131,7 +131,7 @@ def read_dataset(config: TrainConfig) -> Dataset:
 
 def read_splits(config: TrainConfig) -> tuple[Split, str]:
     """Read, split and correct the titles, and return them with the fingerprint of everything that was read."""
-    fields = {field.column for field in config.model.fields.use} | ({KIND} if config.loss.kind else set())
+    fields = config.model.fields.columns | ({KIND} if config.loss.kind else set())
     titles = read_all_titles(config.data.path, config.data.columns, config.task, fields)
     check_fields(titles, config.data.path, config.data.columns, fields)
     frames = split(titles, config.data, config.seed, config.task, fields)

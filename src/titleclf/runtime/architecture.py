@@ -39,6 +39,11 @@ class FieldsConfig:
     title_dropout: float
     feature_dropout: float
 
+    @property
+    def columns(self) -> frozenset[str]:
+        """The columns of programmes that the model uses beside the title."""
+        return frozenset(field.column for field in self.use)
+
 
 # Of bundles that were written before fields were part of the configuration.
 NO_FIELDS = {

@@ -1,10 +1,7 @@
 """The parser and the argument types that commands share, and the name by which a command was called."""
 
 import argparse
-import difflib
 import re
-import shlex
-import shutil
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -68,6 +65,8 @@ def _unrecognized(parser: argparse.ArgumentParser, arguments: list[str], see: st
 
 def did_you_mean(got: str, options: Iterable[str], otherwise: str) -> str:
     """Return advice for a wrong name: the option that is most similar, or `otherwise` if none is."""
+    import difflib  # only for errors: every command would start later
+
     close = difflib.get_close_matches(got, options, n=1)
     return f"Did you mean {close[0]}?" if close else otherwise
 
@@ -103,6 +102,8 @@ def called_as(verb: str) -> str:
 
 def program(verb: str) -> str:
     """Return a command that runs `verb` if it is typed as it is, even if titleclf is in no `python` of the shell."""
+    import shutil  # only for hints, like what _python needs
+
     called = called_as(verb)
     if called.startswith("titleclf") and shutil.which("titleclf"):
         return called
@@ -112,6 +113,9 @@ def program(verb: str) -> str:
 
 def _python() -> str:
     """Return the running interpreter as a shell finds it: by name, or by a path below this folder or from the root."""
+    import shlex
+    import shutil
+
     running = Path(sys.executable)
     if shutil.which(running.name) == sys.executable:
         return running.name

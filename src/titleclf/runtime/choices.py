@@ -61,7 +61,7 @@ class Field(StrEnum):
 
     @property
     def is_open(self) -> bool:
-        """Whether its values are as good as endless, so that most features are rare."""
+        """Whether its values are practically unlimited, so that most of its features are rare."""
         return self in (Field.description, Field.sub_title, Field.channel, Field.language)
 
 

@@ -181,7 +181,7 @@ class Classifier(Generic[AnyNetwork]):
     @cached_property
     def columns(self) -> frozenset[str]:
         """The columns of programmes that the model uses beside the title."""
-        return frozenset(field.column for field in self.network.model.fields.use)
+        return self.network.model.fields.columns
 
     @cached_property
     def _names(self) -> list[tuple[str, ...]]:

@@ -42,7 +42,9 @@ def compare(trained: Classifier[Network], exported: Classifier[Network], titles:
     """
     same, difference = 0, 0.0
     for number, chunk in enumerate(tqdm(list(chunked(titles, _CHUNK)), "comparing", leave=False, disable=None)):
-        programmes = _with_fields(chunk, np.random.default_rng(number)).only(trained.columns)
+        programmes = Programmes(chunk)
+        if trained.columns:  # texts of other titles are only made for models that read them
+            programmes = _with_fields(chunk, np.random.default_rng(number)).only(trained.columns)
         expected, got = (classifier.probabilities(programmes) for classifier in (trained, exported))
         differs = _predicted(trained, expected) != _predicted(exported, got)
         same += int((~differs.any(axis=1)).sum())

@@ -59,7 +59,7 @@ class Memory:
         return self.add_evidence(np.zeros((len(titles), categories), dtype=np.float32), titles)
 
     def add_evidence(self, logits: Floats, titles: Sequence[str]) -> Floats:
-        """Add the evidence to logits (titles, outputs), of which categories come first, in place, and return them."""
+        """Add the evidence in place to logits (titles, outputs), categories first, and return them."""
         matches = self.known.matches(titles)
         if len(matches.rows):
             targets: Any = self.targets[matches.places]

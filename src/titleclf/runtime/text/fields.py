@@ -20,7 +20,7 @@ from titleclf.runtime.text.words import TextFeatures, hash_texts, locate
 EDGES = (0, 4, 8, 12, 18, 24, 28, 33, 43, 48, 53, 58, 63, 75, 88, 95, 105, 118, 135, 165, 240)
 _TEXTS = (Field.description, Field.sub_title)
 _CACHED = 100_000  # values, more than a guide has channels
-_FEW = 4096  # buckets of values such as languages, of which there are some dozens
+_FEW = 4096  # buckets of fields with dozens of values, such as languages
 _YEARS = 5  # in a span
 _FIRST_YEAR = 1900
 

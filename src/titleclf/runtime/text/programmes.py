@@ -116,10 +116,6 @@ class Programmes(Sequence[Programme]):
         """Return the same programmes under other titles, such as misspelt ones."""
         return Programmes(titles, self.columns)
 
-    def with_column(self, name: str, values: Sequence[Any]) -> "Programmes":
-        """Return the same programmes with another column of this name."""
-        return Programmes(self.titles, {**self.columns, name: values})
-
     def only(self, columns: Collection[str]) -> "Programmes":
         """Return the programmes with no other columns than these."""
         if not self.columns or self.columns.keys() <= set(columns):
@@ -241,7 +237,7 @@ def _is_missing(cell: Any) -> bool:
         return True
     try:
         return bool(cell != cell)  # NaN differs from itself
-    except TypeError:  # the NA of pandas, of which nothing is true or false
+    except TypeError:  # the NA of pandas has no truth value
         return True
     except ValueError:  # an array, which is refused as a value of another type
         return False
