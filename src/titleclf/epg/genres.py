@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 from titleclf.runtime import files
 from titleclf.runtime.errors import InputError
-from titleclf.runtime.tables import Record, is_utf8, read_records, refuse
+from titleclf.runtime.tables import Record, is_utf8, read_unique
 from titleclf.runtime.text.languages import words
 
 
@@ -80,19 +80,7 @@ class GenreTable:
         InputError
             If the file can't be read, lacks a column, or has bad rows; up to ten of them are named with their lines.
         """
-        table: dict[str, Votes] = {}
-        lines: dict[str, int] = {}
-        bad: list[tuple[int, str]] = []
-        for record in read_records(path, _COLUMNS):
-            problem = record.problem or _problem(record) or _conflict(record, table, lines)
-            if problem:
-                bad.append((record.line, problem))
-                continue
-            label = folded(record.cells["label"])
-            table[label] = _votes_of(record)
-            lines.setdefault(label, record.line)
-        refuse(path, bad)
-        return cls(table)
+        return cls(read_unique(path, _COLUMNS, _problem, _row_of, _conflict))
 
     def votes(self, category: str) -> Votes | None:
         """Return the weight that a category gives to each genre; None if the table lacks it."""
@@ -158,9 +146,9 @@ def _strongest(votes_of_parts: Iterable[Votes]) -> Votes:
     return MappingProxyType(merged)
 
 
-def _votes_of(record: Record) -> Votes:
-    genre = record.cells["genre"].strip()
-    return MappingProxyType({Genre[genre]: int(record.cells["weight"])}) if genre else _NO_VOTES
+def _row_of(record: Record) -> tuple[str, Votes]:
+    label, genre = folded(record.cells["label"]), record.cells["genre"].strip()
+    return label, MappingProxyType({Genre[genre]: int(record.cells["weight"])}) if genre else _NO_VOTES
 
 
 def _problem(record: Record) -> str | None:
@@ -185,11 +173,10 @@ def _problems(record: Record) -> Iterator[str]:
         yield f"weight must be empty where genre is. Got {weight!r}. Empty it, or name a genre."
 
 
-def _conflict(record: Record, table: Mapping[str, Votes], lines: Mapping[str, int]) -> str | None:
-    label = folded(record.cells["label"])
-    if label not in table or table[label] == _votes_of(record):
+def _conflict(record: Record, earlier: Votes, first: int) -> str | None:
+    if _row_of(record)[1] == earlier:
         return None
     return (
-        f"label must have the genre and the weight that it has in line {lines[label]}. "
+        f"label must have the genre and the weight that it has in line {first}. "
         f"Got {record.cells['label']!r} with others. Make them alike, or remove one."
     )

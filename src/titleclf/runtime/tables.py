@@ -4,12 +4,14 @@ import csv
 import gzip
 import json
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, Any, NamedTuple, TypeVar
 
 from titleclf.runtime.errors import InputError
+
+Value = TypeVar("Value")
 
 _FORMATS = ".csv, .tsv, .jsonl (also with .gz), .parquet"
 _DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
@@ -63,6 +65,40 @@ def refuse(path: Path, problems: Sequence[tuple[int, str]]) -> None:
         listed = [f"{path}:{line}: {problem}" for line, problem in problems[:_LISTED_ROWS]]
         rest = len(problems) - len(listed)
         raise InputError("\n".join([*listed, *([f"{path}: {rest} more bad rows."] if rest else [])]))
+
+
+def read_unique(
+    path: Path,
+    required: list[str],
+    problem: Callable[[Record], str | None],
+    parse: Callable[[Record], tuple[str, Value]],
+    conflict: Callable[[Record, Value, int], str | None],
+) -> dict[str, Value]:
+    """Return the values of a table by key, as `parse` takes both from a row that has no `problem`.
+
+    A key may be repeated, and then has its last value, unless `conflict` finds a problem with the row, the value before
+    it, and the key's first line.
+
+    Raises
+    ------
+    InputError
+        If the file can't be read, lacks a `required` column, or has bad rows; up to ten of them are listed.
+    """
+    values: dict[str, Value] = {}
+    lines: dict[str, int] = {}
+    bad: list[tuple[int, str]] = []
+    for record in read_records(path, required):
+        found = record.problem or problem(record)
+        if not found:
+            key, value = parse(record)
+            first = lines.setdefault(key, record.line)
+            found = conflict(record, values[key], first) if key in values else None
+        if found:
+            bad.append((record.line, found))
+        else:
+            values[key] = value
+    refuse(path, bad)
+    return values
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from titleclf.runtime import files
-from titleclf.runtime.tables import Record, open_text, read_records, refuse, text_problem
+from titleclf.runtime.tables import Record, open_text, read_unique, text_problem
 
 _SEPARATOR = ";"  # of categories
 _CACHE_SIZE = 65_536  # names; the largest guides have about ten thousand channels
@@ -195,19 +195,7 @@ class ChannelList:
         InputError
             If the file can't be read, lacks a column, or has bad rows; up to ten of them are named with their lines.
         """
-        channels: dict[str, tuple[str, str]] = {}
-        lines: dict[str, int] = {}
-        bad: list[tuple[int, str]] = []
-        for record in read_records(path, ["name", "categories"]):
-            problem = record.problem or _problem(record) or _conflict(record, channels, lines)
-            if problem:
-                bad.append((record.line, problem))
-                continue
-            key, row = _row_of(record)
-            channels[key] = row
-            lines.setdefault(key, record.line)
-        refuse(path, bad)
-        return cls(channels)
+        return cls(read_unique(path, ["name", "categories"], _problem, _row_of, _conflict))
 
     def merged(self, own: "ChannelList") -> "ChannelList":
         """Return both lists as one, in which a name of `own` has the categories of `own` in every country."""
@@ -341,12 +329,11 @@ def _problem(record: Record) -> str | None:
     return None
 
 
-def _conflict(record: Record, channels: Mapping[str, tuple[str, str]], lines: Mapping[str, int]) -> str | None:
-    key, row = _row_of(record)
-    if key not in channels or channels[key][1] == row[1]:
+def _conflict(record: Record, earlier: tuple[str, str], first: int) -> str | None:
+    if _row_of(record)[1][1] == earlier[1]:  # the same categories
         return None
     return (
-        f"name must have the categories that it has in line {lines[key]}. Got {record.cells['name']!r} with others. "
+        f"name must have the categories that it has in line {first}. Got {record.cells['name']!r} with others. "
         "Make them alike, or remove one."
     )
 
