@@ -65,8 +65,7 @@ def fit(config: TrainConfig, data: Dataset, network: TorchNetwork, run: Run) -> 
     In the end the network has the best epoch's weights as a bundle holds them; of several processes only process 0's.
     """
     training, categories = config.training, len(data.categories)
-    loss = Loss(config, data, network)
-    optimizer = Optimizer(loss.modules, config.optim, steps=_steps(config, data.train) * training.epochs)
+    loss, optimizer = _loss_and_optimizer(config, data, network)
     files = {"titles": data.fingerprint, **embeddings_fingerprint(config.model.embeddings), **loss.fingerprints}
     run.begin(files, loss.modules, optimizer)
     noisy_train = noisy_copies(data.train, len(data.validation), np.random.default_rng([config.seed, 0]))
@@ -123,9 +122,7 @@ def refit(config: TrainConfig, data: Dataset, model: TrainedModel, run: Run, dev
     """Train once more, on all titles and for as many epochs as the evaluated model, whose calibration is kept."""
     whole = data.whole()
     refitted = new_model(config, whole, device)
-    loss = Loss(config, whole, refitted.network)
-    steps = _steps(config, whole.train) * config.training.epochs
-    optimizer = Optimizer(loss.modules, config.optim, steps)
+    loss, optimizer = _loss_and_optimizer(config, whole, refitted.network)
     print(f"Refit on all {len(whole.train):,} titles, for {run.best_epoch} epochs.", flush=True)
     for epoch in range(1, run.best_epoch + 1):
         train_epoch(config, whole.train, refitted.network, loss, optimizer, epoch)
@@ -142,8 +139,9 @@ def finish(config: TrainConfig, train: LabelledTitles, network: TorchNetwork) ->
     quantize_table(network)
 
 
-def _steps(config: TrainConfig, train: LabelledTitles) -> int:
-    return -(-len(train) // config.training.batch_size)
+def _loss_and_optimizer(config: TrainConfig, data: Dataset, network: TorchNetwork) -> tuple[Loss, Optimizer]:
+    loss, steps_per_epoch = Loss(config, data, network), -(-len(data.train) // config.training.batch_size)
+    return loss, Optimizer(loss.modules, config.optim, steps_per_epoch * config.training.epochs)
 
 
 def _sizes(data: Dataset) -> str:
