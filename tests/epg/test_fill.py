@@ -1,14 +1,17 @@
 """The categories that programmes get: from overrides and models, in the texts of each reader."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from tests.helpers.guides import KNOWN, filler_of, guide, model_of, programme
 from tests.helpers.xmltv import is_valid, parsed
 from titleclf.epg.edits import undo
-from titleclf.epg.fill import Decider, Decision, Outcome, When, fill
+from titleclf.epg.fill import Decider, Decision, Filler, Outcome, When, fill
 from titleclf.epg.genres import Genre
 from titleclf.epg.overrides import Override, Overrides
+from titleclf.epg.parser import airings
 from titleclf.epg.profiles import PROFILES
 from titleclf.runtime.text.programmes import Programme
 
@@ -235,7 +238,7 @@ def test_programmes_of_a_survey_are_bounded(monkeypatch):
         decider = Decider(models)
         for number in range(20):
             decider.survey([Programme(f"Title {number}", "one")])
-        assert max(map(len, decider._pools)) <= 4
+        assert max(map(len, decider._evidence)) <= 4
 
 
 def test_models_of_titles_alone_survey_nothing():
@@ -261,3 +264,77 @@ def test_titles_without_fields_have_thresholds_of_their_own():
     thresholds = np.stack([np.full(10, 0.2), np.full(10, 1.1)])
     decider = Decider([(model, thresholds)])
     assert genres(decider.decide([CRIME, Programme("Goals.", "one")])) == [(Genre.movie,), ()]
+
+
+# What else a channel shows
+
+MATCHES = [Programme(f"Match {number}", "sports one", description="Goals.") for number in range(20)]
+FILMS = [Programme(f"Film {number}", "films", description="A murder.") for number in range(20)]
+
+
+def top1_of(decider: Decider, *programmes: Programme) -> list[str]:
+    return [decision.top1 for decision in decider.decide(programmes)]
+
+
+def test_a_title_that_says_nothing_is_what_its_channel_shows():
+    unknown = [Programme("Live", "sports one"), Programme("Live", "films")]
+    decider = Decider([(described(), np.full(10, 0.2))])
+    decider.survey([*MATCHES, *FILMS, *unknown])
+    assert genres(decider.decide(unknown)) == [(Genre.sports,), (Genre.movie,)]
+    assert top1_of(decider, MATCHES[0], FILMS[0]) == [Genre.sports, Genre.movie]
+
+
+def test_a_title_that_is_clear_stays_what_it_is():
+    decider = Decider([(described(), np.full(10, 0.2))])
+    film = Programme("Escape to Victory", "sports one", description="A murder.")
+    decider.survey([*MATCHES, *FILMS, film])
+    assert genres(decider.decide([film])) == [(Genre.movie,)]
+
+
+def test_a_channel_is_known_by_the_genres_that_the_guide_gives():
+    unknown = Programme("Live", "sports one")
+    plain = [programme._replace(description=None) for programme in MATCHES]
+    decider = Decider([(described(), np.full(10, 0.2))])
+    decider.survey([*FILMS, *plain, unknown])
+    assert genres(decider.decide([unknown])) == [()]
+    decider = Decider([(described(), np.full(10, 0.2))])
+    decider.survey([*FILMS, unknown])
+    decider.survey_labels((programme, Genre.sports) for programme in plain)
+    assert genres(decider.decide([unknown])) == [(Genre.sports,)]
+
+
+def test_genres_that_a_guide_gives_count_before_predictions():
+    unknown = Programme("Live", "sports one")
+    decider = Decider([(described(), np.full(10, 0.2))])
+    decider.survey([*MATCHES, *FILMS, unknown])
+    decider.survey_labels((programme, Genre.news) for programme in MATCHES)
+    assert genres(decider.decide([unknown])) == [(Genre.news,)]
+
+
+def test_a_genre_that_the_model_does_not_know_says_nothing():
+    model = described()
+    model.contents = replace(model.contents, categories=[*map(str, sorted(Genre)[:-1]), "Something else"])
+    decider = Decider([(model, np.full(10, 0.2))])
+    decider.survey([*FILMS, Programme("Live", "sports one")])
+    before = decider.decide([Programme("Live", "sports one")])
+    decider = Decider([(model, np.full(10, 0.2))])
+    decider.survey([*FILMS, Programme("Live", "sports one")])
+    decider.survey_labels((programme, sorted(Genre)[-1]) for programme in MATCHES)
+    assert decider.decide([Programme("Live", "sports one")]) == before
+
+
+def test_categories_of_a_guide_say_what_its_channels_show(tmp_path):
+    labelled = [programme("<category>Football</category>", title=f"<title>Match {n}</title>") for n in range(20)]
+    film = '<programme start="20260101120000" stop="20260101133000" channel="{}"><title>{}</title>{}</programme>'
+    films = [film.format("films", f"Film {number}", "<desc>A murder.</desc>") for number in range(20)]
+    unknown = [programme(title="<title>Live</title>"), film.format("films", "Live", "")]
+    (tmp_path / "in.xml").write_text(guide(*labelled, *films, *unknown))
+    filler = Filler(Decider([(described(), np.full(10, 0.2))]), None, When.missing, with_keywords=True)
+    outcomes = fill(str(tmp_path / "in.xml"), str(tmp_path / "out.xml"), filler)
+    assert outcomes == {Outcome.kept: 20, Outcome.filled: 22}
+    live = [airing for airing in airings(str(tmp_path / "out.xml")) if airing.title == "Live"]
+    assert [[category.text for category in airing.categories] for airing in live] == [[Genre.sports], [Genre.movie]]
+    # What was filled in is no evidence: a second fill changes nothing.
+    again = Filler(Decider([(described(), np.full(10, 0.2))]), None, When.missing, with_keywords=True)
+    assert fill(str(tmp_path / "out.xml"), str(tmp_path / "again.xml"), again)[Outcome.filled] == 0
+    assert (tmp_path / "again.xml").read_bytes() == (tmp_path / "out.xml").read_bytes()

@@ -9,8 +9,10 @@ import pandas as pd
 import pytest
 
 from scripts import fields
+from tests.helpers.guides import model_of
 from tests.helpers.titles import FIELDS, rows
 from tests.helpers.training import FEW_BUCKETS, FEW_FEATURES, SMALL
+from titleclf.epg.genres import Genre
 from titleclf.runtime.errors import InputError
 from titleclf.runtime.text.programmes import Programme
 
@@ -98,6 +100,19 @@ def test_coverage_is_the_largest_part_that_is_answered_with_the_precision():
     assert fields.scores(probabilities, labels)["coverage"] == pytest.approx(18 / 20)
     labels[:] = 1
     assert fields.scores(probabilities, labels) == {"accuracy": 0.0, "macro-F1": 0.0, "coverage": 0.0}
+
+
+def test_a_guide_is_evaluated_with_what_its_channels_show():
+    channels = ["films"] * 9 + ["matches"] * 9 + ["matches", None]
+    titles = [f"{name} {number}" for number, name in enumerate(channels)]
+    categories = ["Movie / Drama"] * 9 + ["Sports"] * 11
+    rows = frame(*((title, "out") for title in titles), category=categories, channel=channels).assign(language="en")
+    model = model_of(dict(zip(titles[:18], [Genre.movie] * 9 + [Genre.sports] * 9, strict=True)), fields=["channel"])
+    alone = fields.evaluate(model, {"out": rows}, ["all"])
+    in_guide = fields.evaluate_guide(model, {"out": rows})
+    assert alone["accuracy"].tolist() == [18 / 20]
+    assert in_guide["accuracy"].tolist() == [19 / 20]  # of the title without a channel nothing is known
+    assert in_guide[["source", "fields"]].to_numpy().tolist() == [["out", "all, as in epg fill"]]
 
 
 # The peer
@@ -205,12 +220,12 @@ def measured(tmp_path_factory):
 
 def test_every_model_has_its_rows(measured):
     means, each = measured.text.split("## Each source")
-    for subset in fields.SUBSETS:
+    for subset in (*fields.SUBSETS, "all, as in epg fill"):
         assert means.count(f"\n| {fields.MODEL} | {subset} | ") == 1
         assert each.count(f"\n| {fields.MODEL} | out | {subset} | ") == 1
     for model, subset in ((fields.TITLE_MODEL, "title"), (fields.PEER, "title"), (fields.PEER, "all")):
         assert means.count(f"\n| {model} | {subset} | ") == 1
-    assert means.count("\n| titleclf") == len(fields.SUBSETS) + 1
+    assert means.count("\n| titleclf") == len(fields.SUBSETS) + 2
 
 
 def test_the_report_has_command_machine_and_sizes_but_no_paths(measured):

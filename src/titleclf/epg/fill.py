@@ -9,11 +9,12 @@ from functools import cached_property, partial
 from itertools import compress
 from typing import NamedTuple
 
-from titleclf.epg.edits import check_output, provenance_keywords, rewrite
-from titleclf.epg.genres import Genre
+from titleclf.epg.edits import check_output, own_categories, provenance_keywords, rewrite
+from titleclf.epg.evidence import Evidence
+from titleclf.epg.genres import Genre, GenreTable
 from titleclf.epg.overrides import Overrides
 from titleclf.epg.parser import pieces
-from titleclf.epg.pooling import Pool, Showing
+from titleclf.epg.pooling import Showing
 from titleclf.epg.profiles import Facts, Profile
 from titleclf.epg.streams import reading, rereadable
 from titleclf.epg.xmltv import Airing, Edit, Piece
@@ -61,17 +62,17 @@ class Decider:
     """Overrides, then models with their minimum probability, in the order in which they are tried.
 
     A title gets the same decision in every place and every guide. If a model uses fields, it gets one on each channel,
-    from the pooled evidence of all its showings there that were surveyed.
+    from the evidence of all its showings there, and of the other titles of the channel, that were surveyed.
     """
 
     models: Sequence[tuple[Classifier[Network], Floats]]
     overrides: Overrides | None = None
     _decisions: dict[Showing, Decision] = field(default_factory=dict)
-    _pools: list[Pool] = field(init=False)
+    _evidence: list[Evidence] = field(init=False)
 
     def __post_init__(self) -> None:
         """Begin without any evidence."""
-        self._pools = self._new_pools()
+        self._evidence = self._new_evidence()
 
     @cached_property
     def columns(self) -> frozenset[str]:
@@ -79,9 +80,16 @@ class Decider:
         return frozenset().union(*(model.columns for model, _ in self.models))
 
     def survey(self, programmes: Iterable[Programme]) -> None:
-        """Pool the evidence of programmes that are decided later; without fields there is nothing to pool."""
+        """Gather the evidence of programmes that are decided later; without fields there is nothing to gather."""
         if self.columns and len(self._surveyed) < _CACHE_SIZE:
-            self._add(self._pools, [_shortened(programme) for programme in programmes])
+            self._add(self._evidence, [_shortened(programme) for programme in programmes])
+
+    def survey_labels(self, programmes: Iterable[tuple[Programme, Genre]]) -> None:
+        """Gather the evidence of programmes whose genre the guide gives itself: what their channels show."""
+        if self.columns and len(self._surveyed) < _CACHE_SIZE:
+            labels = {self._showing(_shortened(programme)): genre for programme, genre in programmes}
+            for evidence in self._evidence:
+                evidence.add_labels(labels)
 
     def decide(self, programmes: Iterable[Programme]) -> list[Decision]:
         """Return a decision for each programme, in their order; evidence that was not surveyed is that of these."""
@@ -101,12 +109,12 @@ class Decider:
         """Return the decision for each different showing."""
         decisions = self._from_overrides(showings)
         unsure = [showing for showing in dict.fromkeys(showings) if showing not in decisions]
-        pools = self._pools
+        gathered = self._evidence
         if self.columns and not all(showing in self._surveyed for showing in unsure):
-            pools = self._new_pools()
-            self._add(pools, queries)
-        for (model, min_probability), pool in zip(self.models, pools, strict=True):
-            for showing, prediction in zip(unsure, _predicted(model, min_probability, pool, unsure), strict=True):
+            gathered = self._new_evidence()
+            self._add(gathered, queries)
+        for (model, min_probability), evidence in zip(self.models, gathered, strict=True):
+            for showing, prediction in zip(unsure, _predicted(model, min_probability, evidence, unsure), strict=True):
                 decision, earlier = _decision(prediction), decisions.get(showing)
                 if earlier is None or decision.categories or decision.probability > earlier.probability:
                     decisions[showing] = decision
@@ -114,20 +122,19 @@ class Decider:
         return decisions
 
     @property
-    def _surveyed(self) -> Pool:
-        """The pool of a model that uses fields: those of the others stay empty."""
-        pairs = zip(self.models, self._pools, strict=True)
-        return next(pool for (model, _), pool in pairs if model.columns)
+    def _surveyed(self) -> Evidence:
+        """The evidence for a model that uses fields: there is none for the others."""
+        pairs = zip(self.models, self._evidence, strict=True)
+        return next(evidence for (model, _), evidence in pairs if model.columns)
 
-    def _new_pools(self) -> list[Pool]:
-        return [Pool(model.contents.outputs) for model, _ in self.models]
+    def _new_evidence(self) -> list[Evidence]:
+        return [Evidence(model) for model, _ in self.models]
 
-    def _add(self, pools: Sequence[Pool], programmes: Sequence[Programme]) -> None:
+    def _add(self, gathered: Sequence[Evidence], programmes: Sequence[Programme]) -> None:
         columns, showings = Programmes.of(programmes), [self._showing(programme) for programme in programmes]
-        for (model, _), pool in zip(self.models, pools, strict=True):
+        for (model, _), evidence in zip(self.models, gathered, strict=True):
             if programmes and model.columns:
-                used = columns.only(model.columns)
-                pool.add(showings, model.outputs(used), used.has_fields())
+                evidence.add(columns, showings)
 
     def _from_overrides(self, showings: Sequence[Showing]) -> dict[Showing, Decision]:
         # An override applies on every channel.
@@ -140,12 +147,12 @@ class Decider:
 
 
 def _predicted(
-    model: Classifier[Network], min_probability: Floats, pool: Pool, showings: Sequence[Showing]
+    model: Classifier[Network], min_probability: Floats, evidence: Evidence, showings: Sequence[Showing]
 ) -> list[Prediction]:
     titles = [title for title, _ in showings]
     if not model.columns:
         return model.predict_programmes(Programmes(titles), min_probability=min_probability)
-    return model.predict_outputs(titles, *pool.means(showings), min_probability=min_probability)
+    return model.predict_outputs(titles, *evidence.outputs(showings), min_probability=min_probability)
 
 
 def _shortened(programme: Programme) -> Programme:
@@ -244,7 +251,7 @@ def fill(guide: str, output: str | None, filler: Filler) -> Counter[Outcome]:
 
 @contextmanager
 def surveyed(guide: str, filler: Filler, check: Callable[[Piece], object] | None = None) -> Iterator[None]:
-    """Pool the evidence of a guide's showings, if a model uses more than titles.
+    """Gather a guide's evidence about its titles and channels, if a model uses more than titles.
 
     The guide is then read twice, also one that comes through a pipe; `check` may refuse a piece of it.
 
@@ -256,13 +263,23 @@ def surveyed(guide: str, filler: Filler, check: Callable[[Piece], object] | None
     if not filler.decider.columns:
         yield
         return
+    table = GenreTable.shipped()
     with rereadable(guide):
         with reading(guide) as source:
             for piece in pieces(source.chunks, guide, with_texts=True):
                 if check is not None:
                     check(piece)
                 filler.decider.survey(airing.programme for airing in piece.airings if filler.is_eligible(airing))
+                filler.decider.survey_labels(_labelled(piece.airings, table))
         yield
+
+
+def _labelled(airings: Iterable[Airing], table: GenreTable) -> Iterator[tuple[Programme, Genre]]:
+    """Yield the programmes of airings whose own categories name a genre."""
+    for airing in airings:
+        genre = table.genre_of(own_categories(airing)) if airing.title and airing.categories else None
+        if genre is not None:
+            yield airing.programme, genre
 
 
 def _fill_piece(filler: Filler, outcomes: Counter[Outcome], piece: Piece) -> list[Edit]:

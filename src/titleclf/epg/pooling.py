@@ -1,6 +1,6 @@
 """The evidence of all showings of a title on a channel, pooled, so that they get the same genre."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -36,6 +36,9 @@ class Pool:
 
     def __len__(self) -> int:
         return len(self._rows)
+
+    def __iter__(self) -> Iterator[Showing]:
+        return iter(self._rows)
 
     def __contains__(self, showing: Showing) -> bool:
         return showing in self._rows
