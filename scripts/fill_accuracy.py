@@ -21,7 +21,7 @@ from scripts.common.training import train_quietly
 from titleclf.config.schemas import SHIPPED_COLUMNS
 from titleclf.data.titles import read_titles
 from titleclf.epg.edits import rewrite
-from titleclf.epg.fill import Decider
+from titleclf.epg.fill import Decider, Filler, When, surveyed
 from titleclf.epg.genres import Genre, GenreTable
 from titleclf.epg.parser import airings
 from titleclf.epg.xmltv import Edit, Piece
@@ -72,8 +72,9 @@ def strip_categories(guide: Path, path: Path, table: GenreTable, seed: int) -> S
 def evaluate(models: Sequence[Classifier[Network]], stripped: StrippedGuide, known: set[str]) -> pd.DataFrame:
     """Return a row for each programme: its genre, the top genre, whether it is filled, and whether its title is new."""
     decider = Decider([(model, model.thresholds_at(PRECISION)) for model in models])
-    decider.survey(stripped.programmes)
-    decisions = decider.decide(stripped.programmes)
+    filler = Filler(decider, profile=None, when=When.missing, with_keywords=False)
+    with surveyed(str(stripped.path), filler):  # all of the guide, as a fill reads it
+        decisions = decider.decide(stripped.programmes)
     keys = [key_of(programme.title) for programme in stripped.programmes]
     return pd.DataFrame(
         {
@@ -94,8 +95,8 @@ def measure(guide: Path, table: GenreTable, known: set[str], seed: int, override
             [f"data.path={stripped.path}", f"seed={seed}", "training.refit=true", *overrides], Path(folder) / "runs"
         )
         shipped, harvested = Classifier.load(model_folder(SHIPPED)), Classifier.load(run)
-    models = {SHIPPED_MODEL: [shipped], HARVESTED: [harvested], BOTH: [harvested, shipped]}
-    frames = [evaluate(classifiers, stripped, known).assign(model=name) for name, classifiers in models.items()]
+        models = {SHIPPED_MODEL: [shipped], HARVESTED: [harvested], BOTH: [harvested, shipped]}
+        frames = [evaluate(classifiers, stripped, known).assign(model=name) for name, classifiers in models.items()]
     return pd.concat(frames).assign(guide=stem(guide), seed=seed)
 
 

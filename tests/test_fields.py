@@ -248,7 +248,8 @@ def test_an_interrupted_run_reaches_the_same_weights(fields_run, fields_csv, sma
 
 
 @pytest.mark.parametrize(
-    "changed", ["model.fields.dropout=0.9", "model.fields.title_dropout=0.9", "model.fields.feature_dropout=0.7"]
+    "changed",
+    ["model.fields.dropout=0.9", "loss.title_alone=0.8", "loss.fields_alone=0.6", "model.fields.feature_dropout=0.7"],
 )
 def test_hiding_fields_changes_what_is_learned(fields_run, fields_csv, small, changed):
     other = train_without_plots(small(f"data.path={fields_csv}", LEARNED_FIELDS, *FIELDS, changed))
@@ -339,7 +340,7 @@ def test_runs_are_evaluated_on_titles_that_lack_fields(fields_run, tmp_path):
     bare, channels = (
         accuracy(fields_run, tmp_path / name, f"path={tmp_path / name}.csv") for name in ("bare", "channels")
     )
-    assert bare < 0.9 <= channels
+    assert bare < 0.7 <= channels
 
 
 def accuracy(run: Path, folder: Path, *overrides: str) -> float:

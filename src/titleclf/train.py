@@ -89,14 +89,13 @@ def train_epoch(
     generator = seed_everything(config.seed, epoch)
     order = generator.permutation(len(train))
     noisy = train.programmes.with_titles(noised(train.titles, config.noise, generator))
-    fields = config.model.fields
-    noisy = noisy.without_fields(fields.dropout, generator).without_titles(fields.title_dropout, generator)
+    noisy = noisy.without_fields(config.model.fields.dropout, generator)
     network.train()
     total = 0.0
     for start in tqdm(range(0, len(train), size), f"epoch {epoch}", leave=False, disable=None):
         rows = order[start : start + size]
-        logits = sharded(noisy.take(rows))  # (batch, outputs)
-        value = loss(logits, train.targets[rows], train.kinds[rows], generator)
+        views = sharded(noisy.take(rows))  # (batch, views, outputs)
+        value = loss(views, train.targets[rows], train.kinds[rows], generator)
         optimizer.step(value)
         total += value.item() * len(rows)
     return total / len(train)

@@ -31,7 +31,12 @@ WHILE_SHIPPED = "while data.path is shipped (name your titles with data.path=FIL
             "model.fields.channel_orders must be one or more distinct integers above 0. Got [0].",
         ),
         ("model.fields.dropout=1", "model.fields.dropout must be in [0, 1). Got 1.0."),
-        ("model.fields.title_dropout=1", "model.fields.title_dropout must be in [0, 1). Got 1.0."),
+        ("loss.title_alone=-1", "loss.title_alone must be in [0, 1). Got -1.0."),
+        ("loss.fields_alone=-0.1", "loss.fields_alone must be in [0, 1). Got -0.1."),
+        (
+            "loss.fields_alone=0.7",
+            "loss.fields_alone must leave something of the loss beside loss.title_alone. Got 0.7.",
+        ),
         *(
             (
                 f"model.fields.text_characters={orders}".replace(" ", ""),

@@ -181,7 +181,7 @@ def test_a_sharded_network_computes_its_shard_and_returns_the_logits_of_all(monk
     characters = Characters("abc", casefold=True, boundary=True, length=13)
     network = TorchNetwork(composed("train", "model=bag", "model.dim=5").model, characters, outputs=3).eval()
     programmes = Programmes.of([Programme(title) for title in ("a", "bb", "abc", "", "cab", "b c", "ba")])
-    whole = network(network.inputs(programmes))
+    whole = network(network.inputs(programmes))[:, None]
     assert torch.equal(Sharded(network)(programmes), whole)
     gathered = []
 

@@ -65,7 +65,18 @@ def test_the_loss_is_the_weighted_classification_loss(request, task):
     logits, targets = torch.randn(2, len(data.categories)), data.train.targets[:2]
     weights = class_weights(data.train.targets, len(data.categories), 1.0)
     expected = 3 * classification_loss(logits, torch.from_numpy(targets), weights, 0.2)
-    assert torch.equal(loss(logits, targets, UNKNOWN[:2], np.random.default_rng(1)), expected)
+    assert torch.equal(loss(logits[:, None], targets, UNKNOWN[:2], np.random.default_rng(1)), expected)
+
+
+def test_the_loss_of_views_is_their_weighted_mean(small):
+    loss, data = new_loss(small("loss.title_alone=0.5", "loss.fields_alone=0.125"))
+    views, targets = torch.randn(2, 3, len(data.categories)), data.train.targets[:2]
+    whole, title, fields = (
+        loss(views[:, [view]], targets, UNKNOWN[:2], np.random.default_rng(1)).item() for view in range(3)
+    )
+    assert loss(views, targets, UNKNOWN[:2], np.random.default_rng(1)).item() == pytest.approx(
+        0.375 * whole + 0.5 * title + 0.125 * fields
+    )
 
 
 def test_the_loss_adds_the_unsupervised_term_of_as_many_titles_as_the_batch_has(small):
@@ -74,8 +85,8 @@ def test_the_loss_adds_the_unsupervised_term_of_as_many_titles_as_the_batch_has(
     plain, _ = new_loss(small())
     assert loss.unsupervised is not None
     term = loss.unsupervised(loss.network.encoder, 3, np.random.default_rng(1))
-    expected = plain(logits, targets, UNKNOWN, np.random.default_rng(1)) + 0.1 * term
-    assert torch.allclose(loss(logits, targets, UNKNOWN, np.random.default_rng(1)), expected)
+    expected = plain(logits[:, None], targets, UNKNOWN, np.random.default_rng(1)) + 0.1 * term
+    assert torch.allclose(loss(logits[:, None], targets, UNKNOWN, np.random.default_rng(1)), expected)
 
 
 def test_the_trained_modules_are_the_network_and_what_the_unsupervised_term_learns(small):

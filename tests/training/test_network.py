@@ -103,6 +103,35 @@ def test_feature_dropout_hides_some_features_of_fields_in_training_only():
     assert torch.equal(network(bare), network(bare))
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_views_are_of_the_whole_programme_of_its_title_and_of_its_fields(kind):
+    network = random_network(compose_model(kind, fields=FIELDS))
+    programmes = with_random_fields(TITLES)
+    whole, title, fields = network.views(network.inputs(programmes)).unbind(dim=1)
+    assert torch.allclose(whole, network(network.inputs(programmes)), atol=1e-5)
+    assert torch.allclose(title, network(network.inputs(Programmes(TITLES))), atol=1e-5)
+    assert isinstance(network.head, nn.Linear)
+    assert torch.allclose(fields - network.head.bias, whole - title, atol=1e-4)
+    assert not torch.allclose(title, fields, atol=0.1)
+
+
+def test_a_programme_without_fields_is_its_title_in_all_views():
+    network = random_network(compose_model("bag", fields=FIELDS))
+    alone = network.views(network.inputs(Programmes(TITLES)))
+    assert alone.shape == (len(TITLES), 3, CATEGORIES)
+    assert torch.allclose(alone, logits(network, TITLES)[:, None].expand(-1, 3, -1), atol=1e-6)
+    mixed = Programmes(["a", "a"], {"minutes": [None, 90]})
+    without, with_minutes = network.views(network.inputs(mixed))
+    assert torch.allclose(without, without[:1].expand(3, -1), atol=1e-6)
+    assert not torch.allclose(with_minutes[2], with_minutes[1], atol=1e-3)
+
+
+def test_titles_alone_have_one_view():
+    network = random_network(config("bag"))
+    views = network.views(network.inputs(Programmes(TITLES)))
+    assert torch.equal(views, logits(network, TITLES)[:, None])
+
+
 def test_conv_takes_the_maximum_over_positions():
     model = config("conv", "model.widths=[1]", "model.positions=none")
     network = random_network(model)

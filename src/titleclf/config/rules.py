@@ -146,7 +146,7 @@ def _field_rules(config: TrainConfig) -> Iterator[Rule]:
     yield _orders("model.fields.channel_orders", fields.channel_orders)
     for name in ("text_buckets", "text_length", "channel_buckets"):
         yield _at_least(f"model.fields.{name}", getattr(fields, name), 1)
-    for name in ("dropout", "title_dropout", "feature_dropout"):
+    for name in ("dropout", "feature_dropout"):
         yield _from_to(f"model.fields.{name}", getattr(fields, name), 0, 1)
 
 
@@ -231,6 +231,10 @@ def _pretraining_rules(config: PretrainConfig) -> Iterator[Rule]:
 def _loss_rules(loss: LossConfig) -> Iterator[Rule]:
     yield "loss.classification", loss.classification, loss.classification > 0, "be above 0"
     yield "loss.kind", loss.kind, loss.kind >= 0, "be 0 or more"
+    for name in ("title_alone", "fields_alone"):
+        yield _from_to(f"loss.{name}", getattr(loss, name), 0, 1)
+    alone = loss.title_alone + loss.fields_alone
+    yield "loss.fields_alone", loss.fields_alone, alone < 1, "leave something of the loss beside loss.title_alone"
     yield "loss.unsupervised", loss.unsupervised, loss.unsupervised >= 0, "be 0 or more"
     is_used = loss.titles is None or loss.unsupervised != 0
     yield "loss.titles", loss.titles, is_used, "be null while loss.unsupervised is 0"

@@ -103,11 +103,15 @@ KINDS[ObjectiveConfig] = OBJECTIVES
 class LossConfig:
     """The terms of the loss and their weights: classification, kinds, and an objective on unlabelled titles.
 
+    Of a programme with fields, `title_alone` and `fields_alone` are the parts of the first two that what is predicted
+    from the title alone and from the fields alone has.
     `titles` is a file with unlabelled titles in `column`; None: the training titles.
     """
 
     classification: float
     kind: float
+    title_alone: float
+    fields_alone: float
     unsupervised: float
     titles: str | None
     column: str

@@ -24,8 +24,8 @@ class FieldsConfig:
     """The fields beside the title that a model uses, and how they become features.
 
     Texts become hashed n-grams of words and of characters inside words, channels hashed n-grams of characters;
-    `text_length` is in characters. Training hides each field of a fraction `dropout` of the programmes, the title of
-    `title_dropout` of those that have fields left, and `feature_dropout` of the fields' n-grams.
+    `text_length` is in characters. Training hides each field of a fraction `dropout` of the programmes, and
+    `feature_dropout` of the fields' n-grams.
     """
 
     use: list[Field]
@@ -36,7 +36,6 @@ class FieldsConfig:
     channel_orders: list[int]
     channel_buckets: int
     dropout: float
-    title_dropout: float
     feature_dropout: float
 
     @property
@@ -55,7 +54,6 @@ NO_FIELDS = {
     "channel_orders": [1],
     "channel_buckets": 1,
     "dropout": 0.0,
-    "title_dropout": 0.0,
     "feature_dropout": 0.0,
 }
 

@@ -115,14 +115,14 @@ def all_gather_rows(own: Tensor) -> Tensor:
 
 
 class Sharded:
-    """A network that computes this process's shard of a batch, and returns the logits of the whole batch."""
+    """A network that computes this process's shard of a batch, and returns the views of the whole batch."""
 
     def __init__(self, network: TorchNetwork) -> None:
         self.network = network
 
     def __call__(self, programmes: Programmes) -> Tensor:
-        """Return logits (programmes, categories); only those of this process's shard have gradients."""
-        return all_gather_rows(self.network(self.network.inputs(shard(programmes))))
+        """Return logits (programmes, views, outputs); only those of this process's shard have gradients."""
+        return all_gather_rows(self.network.views(self.network.inputs(shard(programmes))))
 
 
 def sum_gradients(parameters: Iterable[nn.Parameter]) -> None:

@@ -43,15 +43,21 @@ class Loss:
             return self.network
         return nn.ModuleDict({"network": self.network, "regulariser": self.unsupervised})  # the names in checkpoints
 
-    def __call__(self, logits: Tensor, targets: Targets, kinds: Labels, generator: np.random.Generator) -> Tensor:
-        """Return the loss of a batch with logits (batch, outputs) and kinds (batch,), in nats."""
-        truth = torch.from_numpy(targets).to(logits.device)
+    def __call__(self, views: Tensor, targets: Targets, kinds: Labels, generator: np.random.Generator) -> Tensor:
+        """Return the loss of a batch with logits (batch, views, outputs) and kinds (batch,), in nats."""
+        truth, true_kinds = (torch.from_numpy(array).to(views.device) for array in (targets, kinds))
+        losses = torch.stack([self._supervised(logits, truth, true_kinds) for logits in views.unbind(dim=1)])
+        alone = [self.terms.title_alone, self.terms.fields_alone] if len(losses) > 1 else []
+        loss = losses @ losses.new_tensor([1 - sum(alone), *alone])
+        if self.unsupervised is not None:
+            loss = loss + self.terms.unsupervised * self.unsupervised(self.network.encoder, len(targets), generator)
+        return loss
+
+    def _supervised(self, logits: Tensor, truth: Tensor, kinds: Tensor) -> Tensor:
         of_categories, of_kinds = logits[:, : len(self.weights)], logits[:, len(self.weights) :]
         loss = self.terms.classification * classification_loss(of_categories, truth, self.weights, self.label_smoothing)
         if self.terms.kind:
-            loss = loss + self.terms.kind * kind_loss(of_kinds, torch.from_numpy(kinds).to(logits.device))
-        if self.unsupervised is not None:
-            loss = loss + self.terms.unsupervised * self.unsupervised(self.network.encoder, len(targets), generator)
+            loss = loss + self.terms.kind * kind_loss(of_kinds, kinds)
         return loss
 
 

@@ -241,6 +241,21 @@ class TorchNetwork(nn.Module):
         logits: Tensor = self.head(self.dropout(vectors))
         return logits
 
+    def views(self, inputs: Inputs) -> Tensor:
+        """Return logits (batch, views, outputs) for training: of all that is there, of the title, and of the fields.
+
+        A model without fields has the first view only. For a programme without fields all views are of its title.
+        """
+        if not self.model.fields.use:
+            return self.forward(inputs)[:, None]
+        title = self.encoder(inputs)  # (batch, dim)
+        whole = self.fields(title, inputs.fields)
+        counts = [counts for _, counts in inputs.fields.values()]
+        has_fields = torch.stack([torch.zeros_like(inputs.gram_counts), *counts]).any(dim=0)  # (batch,)
+        fields = torch.where(has_fields[:, None], whole - title, title)
+        logits: Tensor = self.head(self.dropout(torch.stack([whole, title, fields], dim=1)))
+        return logits
+
     @property
     def batch_size(self) -> int:
         """The number of programmes that are fastest together."""

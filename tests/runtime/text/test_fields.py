@@ -23,7 +23,6 @@ CONFIG = FieldsConfig(
     channel_orders=[2, 3],
     channel_buckets=1024,
     dropout=0.0,
-    title_dropout=0.0,
     feature_dropout=0.0,
 )
 OWN_TABLE = [Field.description, Field.sub_title, Field.channel, Field.minutes, Field.language, Field.year]

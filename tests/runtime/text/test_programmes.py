@@ -169,30 +169,9 @@ def test_nothing_is_dropped_or_all_of_it():
     assert titles.without_fields(0.5, np.random.default_rng(7)) == titles
 
 
-def test_only_programmes_with_fields_beside_the_language_lose_their_titles():
-    programmes = Programmes(
-        ["a"] * 30_000, {"minutes": [5, None, None] * 10_000, "language": [None, "de", None] * 10_000}
-    )
-    left = programmes.without_titles(0.3, np.random.default_rng(1))
-    lost = np.array([not title for title in left.titles]).reshape(10_000, 3)
-    assert lost.mean(axis=0).tolist() == [pytest.approx(0.3, abs=0.02), 0, 0]
-    assert set(left.titles) == {"a", ""}
-    assert left.columns == programmes.columns
-    assert programmes.without_titles(0.3, np.random.default_rng(1)) == left
-    assert programmes.without_titles(0, np.random.default_rng(1)) == programmes
-    assert programmes.without_titles(1, np.random.default_rng(1)).titles == ["", "a", "a"] * 10_000
-
-
-def test_titles_alone_keep_their_titles():
-    titles = Programmes(["a", "b"])
-    assert titles.without_titles(1, np.random.default_rng(1)) == titles
-    languages = Programmes(["a", "b"], {"language": ["de", None]})
-    assert languages.without_titles(1, np.random.default_rng(1)) == languages
-
-
-def test_hiding_titles_of_titles_alone_draws_nothing():
+def test_hiding_fields_of_titles_alone_draws_nothing():
     generator = np.random.default_rng(1)
-    Programmes(["a", "b"]).without_fields(0.5, generator).without_titles(0.5, generator)
+    Programmes(["a", "b"]).without_fields(0.5, generator)
     assert generator.random() == np.random.default_rng(1).random()
 
 

@@ -131,17 +131,6 @@ class Programmes(Sequence[Programme]):
         columns = zip(self.columns.items(), is_dropped, strict=True)
         return Programmes(self.titles, {name: _blanked(values, dropped) for (name, values), dropped in columns})
 
-    def without_titles(self, fraction: float, generator: "np.random.Generator") -> "Programmes":
-        """Return the programmes, a fraction of those that have any field without their titles.
-
-        A model that knows the titles by heart would learn little from the fields.
-        """
-        if not self.columns:
-            return self
-        is_dropped = (generator.random(len(self)) < fraction) & self.has_fields()
-        pairs = zip(self.titles, is_dropped.tolist(), strict=True)
-        return Programmes(["" if dropped else title for title, dropped in pairs], self.columns)
-
     def has_fields(self) -> Bools:
         """Return which programmes (programmes,) have anything beside the title and its language."""
         known = np.zeros(len(self), dtype=np.bool_)
