@@ -23,8 +23,8 @@ from titleclf.runtime.tasks import TASKS
 from titleclf.runtime.text.characters import Characters, printable
 from titleclf.runtime.text.fields import buckets_of
 
-FORMAT = 5
-FORMAT_WITHOUT_FIELDS = 3  # its configuration has no fields; no released version wrote 4
+FORMAT = 6
+FORMAT_WITHOUT_FIELDS = 3  # its configuration has no fields; no released version wrote 4 or 5
 WEIGHTS, CHARACTERS, CONFIG = "weights.safetensors", "characters.json", "config.json"
 MEMORY = "memory.jsonl.gz"  # not in every bundle
 RUN = "config.yaml"  # in the folder of a run
