@@ -8,6 +8,7 @@ evaluates separately the programmes whose titles are neither on those channels n
 import argparse
 import tempfile
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -100,6 +101,43 @@ def measure(guide: Path, table: GenreTable, known: set[str], seed: int, override
     return pd.concat(frames).assign(guide=stem(guide), seed=seed)
 
 
+def daily_changes(model: Classifier[Network], guide: Path) -> dict[str, object]:
+    """Fill each day of a guide as a guide of its own, and compare what the same showings get on the next day.
+
+    A showing is a title on a channel; it is the same if all its programmes have the same fields. A pair is counted once
+    for each two days that follow each other in the guide.
+    """
+    days: dict[str, list[Programme]] = {}
+    for airing in airings(str(guide), with_texts=True):
+        if airing.title:
+            days.setdefault(airing.start[:8], []).append(airing.programme)
+    decided = [_decided(model, days[day]) for day in sorted(days)]
+    pairs = [
+        (genres, tomorrow[showing])
+        for today, tomorrow in pairwise(decided)
+        for showing, genres in today.items()
+        if showing in tomorrow
+    ]
+    return {
+        "pairs": len(pairs),
+        "another genre": np.mean([bool(before and after and before != after) for before, after in pairs]),
+        "filled on one day only": np.mean([bool(before) != bool(after) for before, after in pairs]),
+    }
+
+
+def _decided(
+    model: Classifier[Network], programmes: Sequence[Programme]
+) -> dict[frozenset[Programme], tuple[str, ...]]:
+    """Return the categories of each showing of a guide, by its programmes."""
+    decider = Decider([(model, model.thresholds_at(PRECISION))])
+    decider.survey(programmes)
+    showings: dict[tuple[str, str | None], set[Programme]] = {}
+    for programme in programmes:
+        showings.setdefault((programme.title, programme.channel), set()).add(programme)
+    decisions = decider.decide(next(iter(same)) for same in showings.values())
+    return {frozenset(same): decision.categories for same, decision in zip(showings.values(), decisions, strict=True)}
+
+
 def scores_of(rows: pd.DataFrame) -> dict[str, float]:
     """Return the number of programmes, and the accuracy, coverage and precision of their genres."""
     return {
@@ -135,6 +173,19 @@ def tables(rows: pd.DataFrame) -> list[str]:
     ]
 
 
+def _changes_table(changes: pd.DataFrame) -> str:
+    cells = changes.assign(pairs=changes["pairs"].map("{:,}".format))
+    for share in ("another genre", "filled on one day only"):
+        cells[share] = cells[share].map(as_percent)
+    introduction = """\
+## From one day to the next
+
+Each day of a guide was filled by the shipped model as a guide of its own. Pairs: a title on a channel on two days that
+follow each other, with the same fields on both.
+"""
+    return f"{introduction}\n{as_table(cells.set_index('guide'), text_columns=1)}"
+
+
 def _by_guide(rows: pd.DataFrame, guides: Iterable[str]) -> list[dict[str, object]]:
     return [
         {"guide": guide, "model": model, **scores_of(rows[(rows["guide"] == guide) & (rows["model"] == model)])}
@@ -163,6 +214,8 @@ def report(arguments: argparse.Namespace, provenance: str) -> str:
     rows = pd.concat(
         [measure(guide, table, known, seed, arguments.overrides) for guide, seed in tqdm(pairs, "guides", disable=None)]
     )
+    shipped = Classifier.load(model_folder(SHIPPED))
+    changes = pd.DataFrame([{"guide": stem(guide), **daily_changes(shipped, guide)} for guide in arguments.guides])
     seeds = ", ".join(map(str, arguments.seeds))
     introduction = f"""\
 # Accuracy of filled guides
@@ -175,7 +228,7 @@ fit of the thresholds and the order of the two models were chosen on other draws
 
 Made by {provenance}.
 """
-    return "\n".join([introduction, *tables(rows)])
+    return "\n".join([introduction, *tables(rows), _changes_table(changes)])
 
 
 @exit_codes

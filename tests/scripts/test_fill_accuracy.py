@@ -1,9 +1,13 @@
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 
 from scripts import fill_accuracy
-from tests.helpers.guides import guide
+from tests.helpers.guides import guide, model_of
+from titleclf.epg.evidence import Evidence
 from titleclf.epg.genres import Genre, GenreTable
+from titleclf.runtime.thresholds import Thresholds
 
 
 def programme(channel: int, title: str, category: str) -> str:
@@ -20,6 +24,26 @@ def test_half_of_the_channels_lose_their_categories(tmp_path):
     assert len(stripped.programmes) == 3
     titles = [programme.title for programme in stripped.programmes]
     assert all(f"<title>{title}</title></programme>" in path.read_text() for title in titles)
+
+
+def test_changes_from_one_day_to_the_next_are_counted(tmp_path):
+    line = '<programme start="2026010{}120000" channel="one"><title>{}</title></programme>'
+    listed = [line.format(day, title) for day in (1, 2, 3) for title in ("Heat", "Match", "Match", "Else")]
+    (tmp_path / "guide.xml").write_text(guide(*listed, line.format(3, "New")))
+    days = iter([{"Heat": Genre.movie, "Match": Genre.sports}, {"Heat": Genre.news}, {"Heat": Genre.news}])
+    model = model_of({}, fields=["channel"])
+    even = Thresholds(precisions=[0.9], least={str(genre): [0.5] for genre in sorted(Genre)}, wishes={})
+    model.contents = replace(model.contents, thresholds=even)
+    add = Evidence.add
+
+    def of_the_next_day(evidence, programmes, showings):
+        model.network.genre_by_title = next(days)
+        add(evidence, programmes, showings)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Evidence, "add", of_the_next_day)
+        changes = fill_accuracy.daily_changes(model, tmp_path / "guide.xml")
+    assert changes == {"pairs": 6, "another genre": 1 / 6, "filled on one day only": 1 / 6}
 
 
 @pytest.fixture
