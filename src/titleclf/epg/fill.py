@@ -91,6 +91,10 @@ class Decider:
             for evidence in self._evidence:
                 evidence.add_labels(labels)
 
+    def is_surveyed(self, programme: Programme) -> bool:
+        """Return whether there is evidence of a programme's title on its channel; its other fields then say no more."""
+        return self._showing(_shortened(programme)) in self._surveyed
+
     def decide(self, programmes: Iterable[Programme]) -> list[Decision]:
         """Return a decision for each programme, in their order; evidence that was not surveyed is that of these."""
         queries = [_shortened(programme) for programme in programmes]
@@ -156,6 +160,8 @@ def _predicted(
 
 
 def _shortened(programme: Programme) -> Programme:
+    if len(programme.title) <= _MAX_LENGTH:
+        return programme
     return programme._replace(title=programme.title[:_MAX_LENGTH])
 
 
@@ -217,7 +223,10 @@ class Filler:
 
     def _programme(self, airing: Airing) -> Programme:
         # Parsing the times of every airing takes longer than most decisions.
-        return airing.programme if self.decider.columns else Programme(airing.title)
+        if not self.decider.columns:
+            return Programme(airing.title)
+        showing = Programme(airing.title, airing.channel_title)
+        return showing if self.decider.is_surveyed(showing) else airing.programme
 
     def _settled(self, airing: Airing, decision: Decision) -> Settled:
         if not decision.categories:

@@ -5,6 +5,7 @@ from xml.parsers import expat
 
 from titleclf.epg.streams import display_name, reading
 from titleclf.epg.xmltv import Airing, Piece, TextElement
+from titleclf.runtime.collector import paused_collector
 from titleclf.runtime.errors import InputError
 
 # A programme's children in the DTD's order: those that follow a category must not precede it.
@@ -83,7 +84,8 @@ class _Parser:
 
     def _parse(self, chunk: bytes, *, is_last: bool) -> None:
         try:
-            self._expat.Parse(chunk, is_last)
+            with paused_collector():
+                self._expat.Parse(chunk, is_last)
         except expat.ExpatError as error:
             reason = expat.ErrorString(error.code)
             raise InputError(

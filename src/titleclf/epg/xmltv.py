@@ -59,11 +59,16 @@ class Airing:
         return length / timedelta(minutes=1) if length > timedelta(0) else None
 
     @property
+    def channel_title(self) -> str | None:
+        """The channel's name, or else its id."""
+        return self.channel_name or self.channel or None
+
+    @property
     def programme(self) -> Programme:
         """What a model may use of it."""
         return Programme(
             self.title,
-            self.channel_name or self.channel or None,
+            self.channel_title,
             self.minutes,
             self.description,
             self.sub_title,

@@ -1,8 +1,6 @@
 """The classifier: a network, a memory of known titles, and what makes their sum calibrated predictions."""
 
-import gc
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +14,7 @@ from titleclf.runtime.bundle.contents import Bundle, BundleContents
 from titleclf.runtime.bundle.folding import is_folded
 from titleclf.runtime.bundle.reader import model_folder, read_bundle
 from titleclf.runtime.choices import Task
+from titleclf.runtime.collector import paused_collector
 from titleclf.runtime.errors import InputError
 from titleclf.runtime.files import SHIPPED
 from titleclf.runtime.folded_network import FoldedNetwork
@@ -126,7 +125,7 @@ class Classifier(Generic[AnyNetwork]):
             predictions = self._predict(distinct, top, min_probability, kinds=kinds)
         else:
             predictions = []
-            with _no_garbage_collection():
+            with paused_collector():
                 for start in range(0, len(distinct), _CHUNK):
                     chunk = distinct[start : start + _CHUNK]
                     predictions += self._predict(chunk, top, min_probability, kinds=kinds)
@@ -258,15 +257,3 @@ def classifier_of(bundle: Bundle, channels: ChannelList | None = None) -> Classi
     if isinstance(model, NgramConfig) and is_folded(bundle.weights):
         return Classifier(contents, FoldedNetwork.of(model, bundle.weights, contents.characters, encoder))
     return Classifier(contents, NumpyNetwork.of(model, bundle.weights, contents.characters, encoder))
-
-
-@contextmanager
-def _no_garbage_collection() -> Iterator[None]:
-    """Pause the cycle collector: it would traverse all predictions so far again and again, and they have no cycles."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
