@@ -34,8 +34,8 @@ WHILE_SHIPPED = "while data.path is shipped (name your titles with data.path=FIL
         ("loss.title_alone=-1", "loss.title_alone must be in [0, 1). Got -1.0."),
         ("loss.fields_alone=-0.1", "loss.fields_alone must be in [0, 1). Got -0.1."),
         (
-            "loss.fields_alone=0.7",
-            "loss.fields_alone must leave something of the loss beside loss.title_alone. Got 0.7.",
+            "loss.fields_alone=0.75",
+            "loss.fields_alone must leave something of the loss beside loss.title_alone. Got 0.75.",
         ),
         *(
             (
