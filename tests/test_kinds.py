@@ -15,6 +15,7 @@ from titleclf.data.dataset import LabelledTitles
 from titleclf.data.titles import KIND, read_all_titles, read_titles
 from titleclf.epg.kinds import kind_of
 from titleclf.epg.parser import airings
+from titleclf.runtime.bundle.folding import NGRAMS, SCORES
 from titleclf.runtime.choices import ProgrammeKind, Task
 from titleclf.runtime.classifier import Classifier, classifier_of
 from titleclf.runtime.errors import InputError
@@ -79,10 +80,11 @@ def test_all_networks_agree_on_kinds(kinds_run):
     assert expected.shape == (50, 3 + len(ProgrammeKind))
     bundle = bundle_of(model)
     assert classifier_of(bundle).network.logits(programmes) == pytest.approx(expected, abs=1e-5)
-    bundle.weights = fold(bundle.weights, Task.single)
+    bundle.weights = fold(bundle.weights, Task.single, kinds=3)
+    assert bundle.weights[f"{NGRAMS}{SCORES}"].shape[1] == (3 - 1) + (len(ProgrammeKind) - 1)
     folded = classifier_of(bundle)
     got = folded.network.logits(programmes)[:, 3:]
-    difference = got - expected[:, 3:]  # the same for all kinds: folding is relative to one category
+    difference = got - expected[:, 3:]  # the same for all kinds: folding is relative to one of them
     assert difference - difference.mean(axis=1, keepdims=True) == pytest.approx(np.zeros_like(difference), abs=0.05)
 
 

@@ -41,7 +41,7 @@ def export(config: ExportConfig) -> Path:
 def _write_bundle(model: TrainedModel, config: ExportConfig, output: Path) -> None:
     bundle, reason = bundle_of(model), why_not(model.network.model)
     if config.fold and reason is None:
-        bundle = replace(bundle, weights=fold(bundle.weights, model.task))
+        bundle = replace(bundle, weights=fold(bundle.weights, model.task, len(bundle.contents.kinds)))
     parity = compare(model, classifier_of(bundle), sample_titles(config.titles))
     check(parity)
     write_bundle(bundle, output)

@@ -103,7 +103,7 @@ def table_of(model: TrainedModel) -> torch.Tensor:
 def folded(model: TrainedModel) -> Bundle:
     """Return the bundle of a model, folded."""
     bundle = bundle_of(model)
-    return replace(bundle, weights=fold(bundle.weights, model.task))
+    return replace(bundle, weights=fold(bundle.weights, model.task, len(bundle.contents.kinds)))
 
 
 def written(model: TrainedModel, tmp_path: Path) -> Path:

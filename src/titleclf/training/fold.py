@@ -35,12 +35,13 @@ def why_not(model: ModelConfig) -> str | None:
     return "its head has a hidden layer" if model.hidden else None
 
 
-def fold(weights: Mapping[str, Array], task: Task) -> dict[str, Array]:
-    """Return the weights of a model folded; `why_not` must be None for it."""
+def fold(weights: Mapping[str, Array], task: Task, kinds: int) -> dict[str, Array]:
+    """Return the weights of a model folded; `why_not` must be None for it. Its last outputs are kinds."""
     weights = unpack(weights)
-    head = weights[HEAD]
-    if task is Task.single:
-        head = head - head[_reference(weights[TABLE] @ head.T)]
+    head = weights[HEAD].copy()
+    categories = len(head) - kinds
+    for outputs in ([slice(categories)] if task is Task.single else []) + ([slice(categories, None)] if kinds else []):
+        head[outputs] -= head[outputs][_reference(weights[TABLE] @ head[outputs].T)]
     columns = head[is_nonzero(head)]
     tables = {TABLE: NGRAMS, **{field_table(name): field_prefix(name) for name in Field}}
     folded = {

@@ -188,14 +188,14 @@ def test_weights_of_a_folded_model_are_recognised_by_their_names(run):
     model = load_trained(run)
     bundle = bundle_of(model)
     assert not is_folded(bundle.weights)
-    assert is_folded(fold(bundle.weights, model.task))
+    assert is_folded(fold(bundle.weights, model.task, kinds=0))
 
 
 @pytest.mark.parametrize("rows", [[[0.0, 3.0]], [[1.0, 2.0]] * 7, [[5.0, 0.0], *[[0.1, 0.2]] * 30], [[0.0, 0.0]]])
 def test_scores_of_equal_size_and_columns_of_zeros_keep_their_digits(rows):
     head = np.eye(2, dtype=np.float32)
     parts = fold(
-        {TABLE: np.array(rows, dtype=np.float32), HEAD: head, BIAS: head[0], CHARACTERS: head}, Task.multilabel
+        {TABLE: np.array(rows, dtype=np.float32), HEAD: head, BIAS: head[0], CHARACTERS: head}, Task.multilabel, kinds=0
     )
     table = ScoreTable.of(parts, NGRAMS, len(rows), most=8)
     scores = table.look_up(np.arange(len(rows)))[:, :2] * table.unit

@@ -2,7 +2,7 @@
 
 Logits of such a model are sums over the features of a title, so the table can be multiplied by the head beforehand.
 Where a title has one category, only differences of logits matter: they are stored relative to a reference category,
-which then needs no column. Folding rounds; `export` measures what that costs.
+which then needs no column, and those of kinds relative to a kind. Folding rounds; `export` measures what that costs.
 """
 
 from collections.abc import Mapping
