@@ -13,7 +13,6 @@ from titleclf.runtime.bundle.folding import (
     HEAD,
     LEVELS,
     NGRAMS,
-    POWER,
     SCALES,
     SCORES,
     USED,
@@ -26,6 +25,7 @@ from titleclf.runtime.choices import Field, Task
 
 # The largest scores are several times those of most rows: a scale of their own halves the rounding error of the rest.
 _FINE = 0.95
+_MIDDLES = (LEVELS[:BYTE] + LEVELS[1 : BYTE + 1]) / 2  # between the levels that are not negative: the nearer is taken
 
 
 def why_not(model: ModelConfig) -> str | None:
@@ -68,6 +68,6 @@ def _quantized(scores: Floats) -> dict[str, Array]:
     scales = np.stack([np.abs(scores[rows]).max(axis=0, initial=0) for rows in (~coarse, coarse)]) / LEVELS[BYTE]
     scales[scales == 0] = scales.max(initial=0) or 1  # not above the others: the largest sets the unit of all
     levels = scores / scales[coarse.astype(np.int64)]
-    codes = np.copysign(np.rint(np.abs(levels) ** (1 / POWER)), levels).astype(np.int8)
+    codes = np.copysign(np.searchsorted(_MIDDLES, np.abs(levels)), levels).astype(np.int8)
     parts = {SCORES: codes, SCALES: scales.astype(np.float32), COARSE: np.packbits(coarse)}
     return parts if used.all() else {**parts, USED: np.packbits(used)}
