@@ -125,7 +125,7 @@ class Decider:
             unsure = [showing for showing in unsure if not decisions[showing].categories]
         return decisions
 
-    @property
+    @cached_property
     def _surveyed(self) -> Evidence:
         """The evidence for a model that uses fields: there is none for the others."""
         pairs = zip(self.models, self._evidence, strict=True)

@@ -119,7 +119,8 @@ class _Parser:
 
     def _start_child(self, airing: Airing, name: str, attributes: dict[str, str]) -> None:
         place = self._expat.CurrentByteIndex
-        self._place_categories(airing, place, is_after=name in _FOLLOWS_CATEGORY)
+        if self._child == "category" or (airing.insertion < 0 and name in _FOLLOWS_CATEGORY):
+            self._place_categories(airing, place)
         self._child, self._child_start = name, place
         if name in self._read:
             self._lang = attributes.get("lang")
@@ -127,10 +128,9 @@ class _Parser:
         if name in _OF_EPISODES:
             airing.is_episode = True
 
-    def _place_categories(self, airing: Airing, place: int, *, is_after: bool) -> None:
+    def _place_categories(self, airing: Airing, place: int) -> None:
         # Categories stay together: in a guide that breaks the DTD's order, new ones follow the last old one.
-        if self._child == "category" or (is_after and airing.insertion < 0):
-            airing.sibling, airing.insertion = self._child_start, place
+        airing.sibling, airing.insertion = self._child_start, place
 
     def _end(self, name: str) -> None:
         if self._airing is not None:
@@ -138,7 +138,8 @@ class _Parser:
                 self._end_child(self._airing, name)
             elif self._depth == 2:
                 self._done = self._expat.CurrentByteIndex
-                self._place_categories(self._airing, self._done, is_after=True)
+                if self._child == "category" or self._airing.insertion < 0:
+                    self._place_categories(self._airing, self._done)
                 self._airings.append(self._airing)
                 self._airing = None
         elif self._channel is not None:

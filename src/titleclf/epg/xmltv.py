@@ -6,6 +6,7 @@ Nothing is serialized again, so that no channel, comment, attribute or space can
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import NamedTuple
 from xml.sax.saxutils import escape, quoteattr
 
@@ -102,8 +103,7 @@ class Piece(NamedTuple):
         if first and airing.categories:
             sibling = place = airing.categories[0].start
         indent = self._whitespace_before(sibling if sibling >= 0 else place)
-        lang = "" if airing.lang is None else f" lang={quoteattr(airing.lang)}"
-        new = b"".join(indent + f"<{name}{lang}>{escape(text)}</{name}>".encode() for name, text in elements)
+        new = b"".join(indent + _element(name, text, airing.lang) for name, text in elements)
         place -= len(self._whitespace_before(place))
         return place, place, new
 
@@ -119,11 +119,18 @@ class Piece(NamedTuple):
         return self.content[begin:end]
 
 
+@lru_cache(maxsize=4096)  # a guide gets few different ones
+def _element(name: str, text: str, lang: str | None) -> bytes:
+    language = "" if lang is None else f" lang={quoteattr(lang)}"
+    return f"<{name}{language}>{escape(text)}</{name}>".encode()
+
+
 def _year(date: str | None) -> int | None:
     digits = (date or "")[:4]
     return int(digits) if len(digits) == 4 and digits.isascii() and digits.isdigit() else None
 
 
+@lru_cache(maxsize=4096)  # many channels change programmes at the same time
 def _time(digits: str, zone: str = "+0000") -> datetime:
     # Only the day is required.
     digits += "00000000000000"[len(digits) :]

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import chain
 from typing import Any, NamedTuple, assert_never
 
 import numpy as np
@@ -74,7 +75,7 @@ class FieldEncoder:
             self._features.clear()
         bags = [self._features_of(name, value) for value in values]
         counts = np.fromiter(map(len, bags), dtype=np.int64, count=len(bags))
-        return Bags(np.fromiter((bucket for bag in bags for bucket in bag), np.int64, count=counts.sum()), counts)
+        return Bags(np.fromiter(chain.from_iterable(bags), np.int64, count=counts.sum()), counts)
 
     def _features_of(self, name: Field, value: Any) -> list[int]:
         """Return the features of a value; guides repeat channels and durations."""
