@@ -94,7 +94,7 @@ def predictions(client, **body) -> list[dict[str, Any]]:
 
 def test_predictions_are_those_of_the_classifier_in_order(client, classifier):
     received = predictions(client, titles=TITLES, top=4)
-    expected = classifier.predict(TITLES, 4, classifier.thresholds.at(0.9))
+    expected = classifier.predict(TITLES, 4, classifier.thresholds_at(0.9))
     assert [row["title"] for row in received] == TITLES
     assert [row["category"] for row in received] == [prediction.category for prediction in expected]
     assert [row["categories"] for row in received] == [list(prediction.named) for prediction in expected]

@@ -386,11 +386,11 @@ def test_a_second_guide_replaces_the_first_at_any_time(open_page, path, tmp_path
 
 def test_long_lists_are_collapsed(open_page, tmp_path):
     page = open_page()
-    programmes = (programme(title=f"<title>{number} qx {number * 7919 % 1000} zw</title>") for number in range(30))
+    programmes = (programme(title=f"<title>{number} qx {number * 7919 % 1000} zw</title>") for number in range(60))
     (tmp_path / "long.xml").write_text(guide(*programmes))
     page.get_by_label(FILE).set_input_files(tmp_path / "long.xml")
     doubts = page.locator("#doubts > li")
-    expect(page.locator("#summary")).to_contain_text("30 programmes")
+    expect(page.locator("#summary")).to_contain_text("60 programmes")
     assert doubts.count() > 20
     expect(doubts.nth(20)).to_be_hidden()
     page.locator("#doubts-all").click()
