@@ -95,29 +95,35 @@ def scores(probabilities: Floats, labels: Labels) -> dict[str, float]:
 
 def evaluate(classifier: Classifier[Any], tests: dict[str, pd.DataFrame], subsets: Sequence[str]) -> pd.DataFrame:
     """Return the scores of a model on each source with each subset of fields."""
-    numbers = {category: number for number, category in enumerate(classifier.categories)}
-    rows = []
-    for source, frame in tests.items():
-        labels = np.array([numbers[category] for category in frame["category"]], dtype=np.int64)
-        for subset in subsets:
-            probabilities = classifier.probabilities(programmes_of(frame, SUBSETS[subset]))
-            rows.append({"source": source, "fields": subset, **scores(probabilities, labels)})
-    return pd.DataFrame(rows)
+    return pd.DataFrame(
+        {
+            "source": source,
+            "fields": subset,
+            **scores(probabilities_of(classifier, frame, subset), labels_of(frame, classifier.categories)),
+        }
+        for source, frame in tests.items()
+        for subset in subsets
+    )
 
 
-def evaluate_guide(classifier: Classifier[Any], tests: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """Return the scores on each source as a guide without categories: with what its channels show."""
-    numbers = {category: number for number, category in enumerate(classifier.categories)}
-    rows = []
-    for source, frame in tests.items():
-        programmes, evidence = programmes_of(frame, SUBSETS[_ALL]), Evidence(classifier)
-        showings = [(programme.title, programme.channel) for programme in programmes]
-        evidence.add(programmes, showings)
-        logits, _ = classifier.split(evidence.outputs(showings).logits)
-        labels = np.array([numbers[category] for category in frame["category"]], dtype=np.int64)
-        probabilities = classifier.contents.temperature.probabilities(logits)
-        rows.append({"source": source, "fields": _GUIDE, **scores(probabilities, labels)})
-    return pd.DataFrame(rows)
+def probabilities_of(classifier: Classifier[Any], frame: pd.DataFrame, subset: str) -> Floats:
+    """Return the probabilities (programmes, categories) of a source with a subset of fields.
+
+    `_GUIDE` takes the source for a guide without categories: what its channels show counts as well.
+    """
+    if subset != _GUIDE:
+        return classifier.probabilities(programmes_of(frame, SUBSETS[subset]))
+    programmes, evidence = programmes_of(frame, SUBSETS[_ALL]), Evidence(classifier)
+    showings = [(programme.title, programme.channel) for programme in programmes]
+    evidence.add(programmes, showings)
+    logits, _ = classifier.split(evidence.outputs(showings).logits)
+    return classifier.contents.temperature.probabilities(logits)
+
+
+def labels_of(frame: pd.DataFrame, categories: Sequence[str]) -> Labels:
+    """Return the numbers (programmes,) of the categories of rows."""
+    numbers = {category: number for number, category in enumerate(categories)}
+    return np.array([numbers[category] for category in frame["category"]], dtype=np.int64)
 
 
 def train(overrides: Sequence[str], folder: Path, fields: Sequence[str], test: Path) -> Classifier[Any]:
@@ -156,13 +162,12 @@ def evaluate_peer(
     rows: pd.DataFrame, tests: dict[str, pd.DataFrame], categories: Sequence[str], *, fields: bool
 ) -> pd.DataFrame:
     """Train the peer and return its scores on each source; distances take the place of probabilities."""
-    numbers = {category: number for number, category in enumerate(categories)}
-    model = peer(fields).fit(rows, rows["category"].map(numbers).to_numpy())
+    model = peer(fields).fit(rows, labels_of(rows, categories))
     found = []
     for source, frame in tests.items():
         distances = model.decision_function(peer_frame(frame))
-        labels = np.array([numbers[category] for category in frame["category"]], dtype=np.int64)
-        found.append({"source": source, "fields": _ALL if fields else _TITLE, **scores(distances, labels)})
+        measured = scores(distances, labels_of(frame, categories))
+        found.append({"source": source, "fields": _ALL if fields else _TITLE, **measured})
     return pd.DataFrame(found)
 
 
@@ -221,8 +226,7 @@ def main() -> None:
         rows.groupby("category").head(2)[["title", "category", "lang"]].to_csv(test, index=False)
         overrides = [*arguments.overrides, *([] if "kind" in programmes else ["loss.kind=0"])]
         model = train(overrides, folder, ALL, test)
-        results = [evaluate(model, tests, list(SUBSETS)), evaluate_guide(model, tests)]
-        results = [frame.assign(model=MODEL) for frame in results]
+        results = [evaluate(model, tests, [*SUBSETS, _GUIDE]).assign(model=MODEL)]
         if arguments.title_model:
             title_model = train([*overrides, "loss.kind=0"], folder, [], test)
             results.append(evaluate(title_model, tests, [_TITLE]).assign(model=TITLE_MODEL))

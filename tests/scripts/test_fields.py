@@ -109,7 +109,7 @@ def test_a_guide_is_evaluated_with_what_its_channels_show():
     rows = frame(*((title, "out") for title in titles), category=categories, channel=channels).assign(language="en")
     model = model_of(dict(zip(titles[:18], [Genre.movie] * 9 + [Genre.sports] * 9, strict=True)), fields=["channel"])
     alone = fields.evaluate(model, {"out": rows}, ["all"])
-    in_guide = fields.evaluate_guide(model, {"out": rows})
+    in_guide = fields.evaluate(model, {"out": rows}, ["all, as in epg fill"])
     assert alone["accuracy"].tolist() == [18 / 20]
     assert in_guide["accuracy"].tolist() == [19 / 20]  # of the title without a channel nothing is known
     assert in_guide[["source", "fields"]].to_numpy().tolist() == [["out", "all, as in epg fill"]]

@@ -53,27 +53,27 @@ class Evidence:
             if self._priors is None:
                 self._priors = self._channel_priors()
             logits, _ = self._model.split(pooled.logits)
-            logits += self._priors.shifts(_channels(showings), self._distributions(showings))
+            logits += self._priors.shifts(_channels(showings), self._distributions(showings, logits))
         return pooled
 
     def _channel_priors(self) -> ChannelPriors:
-        showings = [*self._pool, *(showing for showing in self._labels if showing not in self._pool)]
-        priors = ChannelPriors(_channels(showings), len(self._model.categories))
-        for chunk in _chunks(showings):
-            priors.add(_channels(chunk), self._distributions(chunk))
+        pooled, labelled = list(self._pool), [showing for showing in self._labels if showing not in self._pool]
+        priors = ChannelPriors(_channels([*pooled, *labelled]), len(self._model.categories))
+        for chunk in _chunks(pooled):
+            logits, _ = self._model.split(self._pool.means(chunk).logits)
+            priors.add(_channels(chunk), self._distributions(chunk, logits))
+        certain = np.eye(len(self._model.categories))
+        for chunk in _chunks(labelled):
+            priors.add(_channels(chunk), certain[[self._labels[showing] for showing in chunk]])
         return priors
 
-    def _distributions(self, showings: Sequence[Showing]) -> Floats:
+    def _distributions(self, showings: Sequence[Showing], logits: Floats) -> Floats:
         """Return the probabilities (showings, categories): 1 for what the guide says, or else the predicted ones."""
-        distributions = np.zeros((len(showings), len(self._model.categories)))
-        predicted = []
+        distributions = self._model.contents.temperature.probabilities(logits)
         for row, showing in enumerate(showings):
             if showing in self._labels:
+                distributions[row] = 0.0
                 distributions[row, self._labels[showing]] = 1.0
-            else:
-                predicted.append(row)
-        logits, _ = self._model.split(self._pool.means([showings[row] for row in predicted]).logits)
-        distributions[predicted] = self._model.contents.temperature.probabilities(logits)
         return distributions
 
 

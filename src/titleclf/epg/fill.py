@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from itertools import compress
 from typing import NamedTuple
 
@@ -88,8 +88,9 @@ class Decider:
         """Gather the evidence of programmes whose genre the guide gives itself: what their channels show."""
         if self.columns and len(self._surveyed) < _CACHE_SIZE:
             labels = {self._showing(_shortened(programme)): genre for programme, genre in programmes}
-            for evidence in self._evidence:
-                evidence.add_labels(labels)
+            for (model, _), evidence in zip(self.models, self._evidence, strict=True):
+                if model.columns:
+                    evidence.add_labels(labels)
 
     def is_surveyed(self, programme: Programme) -> bool:
         """Return whether there is evidence of a programme's title on its channel; its other fields then say no more."""
@@ -272,7 +273,7 @@ def surveyed(guide: str, filler: Filler, check: Callable[[Piece], object] | None
     if not filler.decider.columns:
         yield
         return
-    table = GenreTable.shipped()
+    table = cache(GenreTable.shipped)  # it takes a tenth of a second, which a guide without categories need not wait
     with rereadable(guide):
         with reading(guide) as source:
             for piece in pieces(source.chunks, guide, with_texts=True):
@@ -283,10 +284,10 @@ def surveyed(guide: str, filler: Filler, check: Callable[[Piece], object] | None
         yield
 
 
-def _labelled(airings: Iterable[Airing], table: GenreTable) -> Iterator[tuple[Programme, Genre]]:
+def _labelled(airings: Iterable[Airing], table: Callable[[], GenreTable]) -> Iterator[tuple[Programme, Genre]]:
     """Yield the programmes of airings whose own categories name a genre."""
     for airing in airings:
-        genre = table.genre_of(own_categories(airing)) if airing.title and airing.categories else None
+        genre = table().genre_of(own_categories(airing)) if airing.title and airing.categories else None
         if genre is not None:
             yield airing.programme, genre
 

@@ -39,9 +39,11 @@ def fold(weights: Mapping[str, Array], task: Task, kinds: int) -> dict[str, Arra
     """Return the weights of a model folded; `why_not` must be None for it. Its last outputs are kinds."""
     weights = unpack(weights)
     head = weights[HEAD].copy()
-    categories = len(head) - kinds
-    for outputs in ([slice(categories)] if task is Task.single else []) + ([slice(categories, None)] if kinds else []):
-        head[outputs] -= head[outputs][_reference(weights[TABLE] @ head[outputs].T)]
+    of_categories, of_kinds = np.split(head, [len(head) - kinds])  # views
+    if task is Task.single:
+        of_categories -= of_categories[_reference(weights[TABLE] @ of_categories.T)]
+    if kinds:
+        of_kinds -= of_kinds[_reference(weights[TABLE] @ of_kinds.T)]
     columns = head[is_nonzero(head)]
     tables = {TABLE: NGRAMS, **{field_table(name): field_prefix(name) for name in Field}}
     folded = {
