@@ -17,6 +17,7 @@ from scripts.common.arguments import parse_with_overrides, report_parser
 from scripts.common.report import as_percent, as_table, made_by
 from scripts.common.training import train_quietly
 from titleclf.epg.evidence import Evidence
+from titleclf.epg.guide_labels import GuideLabels
 from titleclf.evaluate.coverage import coverage_curve
 from titleclf.runtime.arrays import Floats, Labels
 from titleclf.runtime.classifier import Classifier
@@ -113,7 +114,7 @@ def probabilities_of(classifier: Classifier[Any], frame: pd.DataFrame, subset: s
     """
     if subset != _GUIDE:
         return classifier.probabilities(programmes_of(frame, SUBSETS[subset]))
-    programmes, evidence = programmes_of(frame, SUBSETS[_ALL]), Evidence(classifier)
+    programmes, evidence = programmes_of(frame, SUBSETS[_ALL]), Evidence(classifier, GuideLabels())
     showings = [(programme.title, programme.channel) for programme in programmes]
     evidence.add(programmes, showings)
     logits, _ = classifier.split(evidence.outputs(showings).logits)

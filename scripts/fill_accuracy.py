@@ -21,8 +21,9 @@ from scripts.common.report import as_percent, as_table, made_by, stem
 from scripts.common.training import train_quietly
 from titleclf.config.schemas import SHIPPED_COLUMNS
 from titleclf.data.titles import read_titles
+from titleclf.epg.decisions import Decider, Query
 from titleclf.epg.edits import rewrite
-from titleclf.epg.fill import Decider, Filler, When, surveyed
+from titleclf.epg.fill import Filler, When, surveyed
 from titleclf.epg.genres import Genre, GenreTable
 from titleclf.epg.parser import airings
 from titleclf.epg.xmltv import Edit, Piece
@@ -70,12 +71,14 @@ def strip_categories(guide: Path, path: Path, table: GenreTable, seed: int) -> S
     return stripped
 
 
-def evaluate(models: Sequence[Classifier[Network]], stripped: StrippedGuide, known: set[str]) -> pd.DataFrame:
+def evaluate(
+    models: Sequence[Classifier[Network]], stripped: StrippedGuide, known: set[str], table: GenreTable
+) -> pd.DataFrame:
     """Return a row for each programme: its genre, the top genre, whether it is filled, and whether its title is new."""
     decider = Decider([(model, model.thresholds_at(PRECISION)) for model in models])
-    filler = Filler(decider, profile=None, when=When.missing, with_keywords=False)
+    filler = Filler(decider, profile=None, when=When.missing, with_keywords=False, table=table)
     with surveyed(str(stripped.path), filler):  # all of the guide, as a fill reads it
-        decisions = decider.decide(stripped.programmes)
+        decisions = decider.decide(map(Query, stripped.programmes))
     keys = [key_of(programme.title) for programme in stripped.programmes]
     return pd.DataFrame(
         {
@@ -97,7 +100,9 @@ def measure(guide: Path, table: GenreTable, known: set[str], seed: int, override
         )
         shipped, harvested = Classifier.load(model_folder(SHIPPED)), Classifier.load(run)
         models = {SHIPPED_MODEL: [shipped], HARVESTED: [harvested], BOTH: [harvested, shipped]}
-        frames = [evaluate(classifiers, stripped, known).assign(model=name) for name, classifiers in models.items()]
+        frames = [
+            evaluate(classifiers, stripped, known, table).assign(model=name) for name, classifiers in models.items()
+        ]
     return pd.concat(frames).assign(guide=stem(guide), seed=seed)
 
 
@@ -134,7 +139,7 @@ def _decided(
     showings: dict[tuple[str, str | None], set[Programme]] = {}
     for programme in programmes:
         showings.setdefault((programme.title, programme.channel), set()).add(programme)
-    decisions = decider.decide(next(iter(same)) for same in showings.values())
+    decisions = decider.decide(Query(next(iter(same))) for same in showings.values())
     return {frozenset(same): decision.categories for same, decision in zip(showings.values(), decisions, strict=True)}
 
 

@@ -140,7 +140,7 @@ PLAYERS = "tvheadend, kodi, jellyfin, plex, mythtv, enigma2, channels"
         ("epg fill g.xml", "-o/--output or --in-place must be given. Got neither. See titleclf epg fill --help."),
         ("epg fill g -o f --in-place", "--in-place must be used without -o/--output. Got both. See titleclf epg fill"),
         ("epg fill g -o f --profile vlc", f"--profile must be one of {PLAYERS}. Got vlc. Take one of them."),
-        ("epg fill g -o f --when never", "--when must be one of missing, always, unknown-to-profile. Got never. Take"),
+        ("epg fill g -o f --when never", "--when must be one of missing, untranslated. Got never. Take"),
         ("epg fill g -o f --mark=x", "--mark must have no value. Got x. See titleclf epg fill --help."),
         (
             "epg fill g -o f --profil kodi",

@@ -31,12 +31,14 @@ from titleclf.config.schemas import ExportConfig, TrainConfig
 from titleclf.data.dataset import LabelledTitles, read_dataset, read_splits
 from titleclf.data.titles import read_all_titles, read_titles
 from titleclf.epg import __main__ as epg
-from titleclf.epg.fill import Decider, Filler, When, fill
-from titleclf.epg.genres import Genre
+from titleclf.epg.decisions import Decider
+from titleclf.epg.fill import Filler, When, fill
+from titleclf.epg.genres import Genre, GenreTable
 from titleclf.epg.report import report
 from titleclf.evaluate.evaluation import evaluate
 from titleclf.export import export
 from titleclf.predict import __main__ as module
+from titleclf.runtime.arrays import Floats
 from titleclf.runtime.bundle.folding import field_table
 from titleclf.runtime.choices import ExportFormat, Field, Task
 from titleclf.runtime.classifier import Classifier, classifier_of
@@ -518,8 +520,10 @@ def categories(content: bytes) -> list[list[str | None]]:
     return [[category.text for category in element.findall("category")] for element in parsed(content)[:][-4:]]
 
 
-def filler_of(run: Path, minimum: float = 0.0) -> Filler:
-    return Filler(Decider([(Classifier.load(run), np.full(3, minimum))]), None, When.missing, with_keywords=False)
+def filler_of(run: Path, minimum: float | Floats = 0.0) -> Filler:
+    classifier = Classifier.load(run)
+    decider = Decider([(classifier, np.full(3, minimum) if isinstance(minimum, float) else minimum)])
+    return Filler(decider, None, When.missing, with_keywords=False, table=GenreTable.shipped())
 
 
 def filled(folder: Path, run: Path, content: str) -> bytes:
@@ -582,9 +586,8 @@ def test_a_guide_that_comes_through_a_pipe_is_read_twice(tmp_path, fields_run, n
         done = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, check=False)
         writer.join()
     assert done.returncode == 0, done.stderr
-    at_precision = Classifier.load(fields_run)
-    decider = Decider([(at_precision, at_precision.thresholds_at(0.9))])
-    fill(str(tmp_path / "in.xml"), str(tmp_path / "again.xml"), Filler(decider, None, When.missing, False))
+    at_precision = Classifier.load(fields_run).thresholds_at(0.9)
+    fill(str(tmp_path / "in.xml"), str(tmp_path / "again.xml"), filler_of(fields_run, at_precision))
     assert (tmp_path / "new.xml").read_bytes() == (tmp_path / "again.xml").read_bytes()
     assert len(expected) > len(content)
 

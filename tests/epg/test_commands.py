@@ -21,10 +21,7 @@ from titleclf.train import train
 
 COLUMNS = compose_train("data.path=own.csv", "data.columns.unnamed_lang=xx").data.columns
 HEAVY = {"torch", "pandas", "sklearn", "hydra", "omegaconf", "matplotlib", "lxml"}
-NO_GENRES = (
-    "a model for --profile plex must have categories of the ten genres. Got Music; News. Take another model, or leave "
-    "the profile out."
-)
+NO_GENRES = "a model for guides must have categories of the ten genres. Got Music; News. Take another model."
 SPORTS = programme("<category>Fußball</category>")
 
 
@@ -66,13 +63,16 @@ def test_fill_lint_undo_report_and_harvest_work_together(epg, tmp_path, genres_r
     code, out, err = epg("fill", "g.xml.gz", "-o", "f.xml", *options)
     assert (code, out) == (0, "")
     assert err.splitlines()[0] == f"model: {genres_run}"
-    assert err.splitlines()[1].startswith("3 programmes: 1 kept, ")
+    assert err.splitlines()[1].startswith("3 programmes: 0 kept, ")
+    assert "own categories 1" in err.splitlines()[2]
     filled = (tmp_path / "f.xml").read_text(encoding="utf-8")
     assert "<category>Sports</category><keyword>titleclf: Sports</keyword>" in filled
+    assert "<category>Fußball</category><category>Sports</category>" in filled
 
-    code, out, _ = epg("lint", "f.xml", "--profile", "tvheadend")
+    code, out, _ = epg("lint", "g.xml.gz", "--profile", "tvheadend")
     assert code == 1
     assert "Fußball" in out
+    assert epg("lint", "f.xml", "--profile", "tvheadend")[0] == 0
 
     code, out, err = epg("undo", "f.xml", "-o", "back.xml.gz")
     assert (code, out) == (0, "")
@@ -204,11 +204,19 @@ def test_overrides_win_and_unused_rows_are_listed(epg, tmp_path, genres_run):
     )
 
 
-def test_without_a_profile_any_model_is_accepted(epg, tmp_path, run):
+def test_models_are_named_in_their_order(epg, tmp_path, genres_run):
     (tmp_path / "g.xml").write_text(guide(PRETTY, programme()))
-    code, _, err = epg("fill", "g.xml", "-o", "f.xml", "--model", str(run), "--precision", "0.5", "--model", str(run))
+    models = ["--model", str(genres_run), "--model", "shipped"]
+    code, _, err = epg("fill", "g.xml", "-o", "f.xml", "--precision", "0.5", *models)
     assert code == 0
-    assert err.startswith(f"model: {run}, then {run}\n")
+    assert err.startswith(f"model: {genres_run}, then shipped\n")
+
+
+def test_the_model_that_comes_with_titleclf_is_used_whatever_lies_in_outputs(epg, tmp_path, run):
+    (tmp_path / "outputs").mkdir()
+    (tmp_path / "outputs" / "latest").symlink_to(run)
+    (tmp_path / "g.xml").write_text(guide(programme()))
+    assert epg("report", "g.xml")[2].splitlines()[0] == "model: shipped"
 
 
 @pytest.mark.parametrize(
@@ -231,16 +239,16 @@ def test_a_missing_folder_is_not_created(epg, tmp_path, line):
     ("arguments", "sentence"),
     [
         (
-            ["fill", "g.xml", "-o", "f.xml", "--when", "unknown-to-profile"],
-            "--when unknown-to-profile must have a --profile. Got none. Name your player.",
+            ["fill", "g.xml", "-o", "f.xml", "--when", "untranslated"],
+            "--when untranslated must have a --profile. Got none. Name your player.",
         ),
         (
             ["fill", "g.xml", "-o", "f.xml", "--genres", "x.xml"],
             "--genres must be used with --profile kodi. Got another profile, or none. Leave it out.",
         ),
         (
-            ["report", "g.xml", "--profile", "plex"],
-            NO_GENRES,
+            ["report", "g.xml", "--labels", "mine.csv"],
+            "mine.csv must have the columns label, genre, weight, lang. Got name, categories. Rename yours.",
         ),
         (
             ["harvest", "g.xml", "-o", "t.csv"],
@@ -259,14 +267,39 @@ def test_a_missing_folder_is_not_created(epg, tmp_path, line):
         ),
     ],
 )
-def test_user_errors_give_one_line_and_exit_code_2(epg, tmp_path, run, arguments, sentence):
+def test_user_errors_give_one_line_and_exit_code_2(epg, tmp_path, genres_run, arguments, sentence):
     (tmp_path / "g.xml").write_text(guide(programme()))
     (tmp_path / "mine.csv").write_text("name,categories\n,news\n")
-    model = ["--model", str(run)] if arguments[0] in ("fill", "report") else []
+    model = ["--model", str(genres_run)] if arguments[0] in ("fill", "report") else []
     code, out, err = epg(*arguments, *model)
     assert (code, out) == (2, "")
     assert err.splitlines()[-1] == sentence
     assert not (tmp_path / "f.xml").exists()
+
+
+@pytest.mark.parametrize("options", [[], ["--profile", "plex"]])
+def test_a_model_of_other_categories_is_refused(epg, tmp_path, run, options):
+    (tmp_path / "g.xml").write_text(guide(programme()))
+    code, _, err = epg("fill", "g.xml", "-o", "f.xml", "--model", str(run), *options)
+    assert (code, err.splitlines()[-1]) == (2, NO_GENRES)
+    assert not (tmp_path / "f.xml").exists()
+
+
+def test_own_labels_add_to_the_table(epg, tmp_path, genres_run):
+    (tmp_path / "g.xml").write_text(guide(programme("<category>Grubblwurz</category>", title="<title>Xyz</title>")))
+    (tmp_path / "my.csv").write_text("label,genre,weight,lang\nGrubblwurz,leisure,3,xx\nSports,,,en\n")
+    fill = ["fill", "g.xml", "-o", "f.xml", "--profile", "tvheadend", "--model", str(genres_run)]
+    epg(*fill, "--precision", "0.99")
+    assert "Leisure hobbies" not in (tmp_path / "f.xml").read_text()
+    code, _, err = epg(*fill, "--labels", "my.csv")
+    assert (code, err.splitlines()[-1]) == (0, "decided by: own categories 1")
+    assert "<category>Grubblwurz</category><category>Leisure hobbies</category>" in (tmp_path / "f.xml").read_text()
+    # Its rows take precedence, the others stay.
+    (tmp_path / "g.xml").write_text(
+        guide(programme("<category>Sports</category>"), programme("<category>News</category>"))
+    )
+    assert epg("harvest", "g.xml", "-o", "t.csv", "--labels", "my.csv")[0] == 0
+    assert read_csv(tmp_path / "t.csv")[1:] == [["Match of the Day", Genre.news, ""]]
 
 
 @pytest.mark.parametrize(

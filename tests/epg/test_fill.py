@@ -7,9 +7,11 @@ import pytest
 
 from tests.helpers.guides import KNOWN, filler_of, guide, model_of, programme
 from tests.helpers.xmltv import is_valid, parsed
+from titleclf.epg.console import fill_summary
+from titleclf.epg.decisions import Basis, Decider, Decision, Query
 from titleclf.epg.edits import undo
-from titleclf.epg.fill import Decider, Decision, Filler, Outcome, When, fill
-from titleclf.epg.genres import Genre
+from titleclf.epg.fill import Filler, Outcome, When, fill
+from titleclf.epg.genres import Genre, GenreTable
 from titleclf.epg.overrides import Override, Overrides
 from titleclf.epg.parser import airings
 from titleclf.epg.profiles import PROFILES
@@ -30,8 +32,12 @@ def filled(tmp_path, *programmes: str, **options) -> list[list[str]]:
     return [[category.text for category in element.findall("category")] for element in elements]
 
 
-def titled(*titles: str) -> list[Programme]:
-    return list(map(Programme, titles))
+def asked(*programmes: Programme) -> list[Query]:
+    return list(map(Query, programmes))
+
+
+def titled(*titles: str) -> list[Query]:
+    return asked(*map(Programme, titles))
 
 
 def test_the_first_model_that_is_sure_enough_decides_a_title():
@@ -64,7 +70,7 @@ def test_a_title_is_predicted_once():
 
 
 def test_the_cache_of_decisions_is_bounded_and_does_not_change_them(monkeypatch):
-    monkeypatch.setattr("titleclf.epg.fill._CACHE_SIZE", 3)
+    monkeypatch.setattr("titleclf.epg.decisions._CACHE_SIZE", 3)
     decider = Decider([(model_of(KNOWN), SURE)])
     titles = ["Heat", *map(str, range(20)), "Tagesschau"]
     expected = Decider([(model_of(KNOWN), SURE)]).decide(titled(*titles))
@@ -78,9 +84,9 @@ def test_titles_of_overrides_are_not_predicted():
     decisions = Decider([(model, SURE)], overrides).decide(
         titled("Heat", "HEAT (1995)", "Tagesschau", "Match of the Day")
     )
-    sports = Decision((Genre.sports,), Genre.sports, 1.0, is_override=True)
+    sports = Decision((Genre.sports,), Genre.sports, 1.0, Basis.override)
     assert decisions[:2] == [sports, sports]
-    assert decisions[2] == Decision((), "", 1.0, is_override=True)
+    assert decisions[2] == Decision((), "", 1.0, Basis.override)
     assert decisions[3].categories == (Genre.sports,)
     assert model.network.queried == ["Match of the Day"]
 
@@ -94,24 +100,19 @@ def test_only_programmes_without_a_category_get_one(tmp_path):
     assert filled(tmp_path, *programmes) == [["Football"], ["Sports"], [None, "Sports"]]
 
 
-def test_always_adds_to_existing_categories_without_duplicates(tmp_path):
-    programmes = [programme("<category>Football</category>"), programme("<category>Sports</category>"), programme()]
-    assert filled(tmp_path, *programmes, when=When.always) == [["Football", "Sports"], ["Sports"], ["Sports"]]
-
-
-def test_unknown_to_profile_adds_where_the_reader_understands_no_category(tmp_path):
+def test_untranslated_adds_where_the_reader_understands_no_category(tmp_path):
     programmes = [
         programme("<category>Football</category>"),
         programme("<category>Sport</category><category>SPORTS</category>"),
         programme(),
     ]
-    categories = filled(tmp_path, *programmes, when=When.unknown, profile=PROFILES["tvheadend"])
+    categories = filled(tmp_path, *programmes, when=When.untranslated, profile=PROFILES["tvheadend"])
     assert categories == [["Football", "Sports"], ["Sport", "SPORTS"], ["Sports"]]
 
 
 def test_a_reader_of_only_the_first_category_gets_ours_first(tmp_path):
     element = programme("<category>Fußball</category><category>Sports</category><keyword>k</keyword>")
-    options = {"when": When.unknown, "profile": PROFILES["enigma2"]}
+    options = {"when": When.untranslated, "profile": PROFILES["enigma2"]}
     # The reader understands the second category but never reads it; adding it again would not help.
     assert filled(tmp_path, element, **options) == [["Fußball", "Sports"]]
     element = element.replace("<category>Sports</category>", "")
@@ -165,15 +166,15 @@ def test_outcomes_are_counted(tmp_path):
         programme("<category>a</category>", title=""),
     )
     (tmp_path / "in.xml").write_text(content)
-    outcomes = fill(str(tmp_path / "in.xml"), str(tmp_path / "out.xml"), filler_of())
-    assert outcomes == {Outcome.filled: 1, Outcome.kept: 1, Outcome.unsure: 1, Outcome.untitled: 2}
+    tally = fill(str(tmp_path / "in.xml"), str(tmp_path / "out.xml"), filler_of())
+    assert tally.outcomes == {Outcome.filled: 1, Outcome.kept: 1, Outcome.unsure: 1, Outcome.untitled: 2}
 
 
 def test_a_title_that_an_override_leaves_unchanged_counts_as_kept(tmp_path):
     (tmp_path / "in.xml").write_text(guide(programme()))
     filler = filler_of()
     filler.decider.overrides = Overrides({"match of the day": Override(2, "", "match of the day")}, [])
-    assert fill(str(tmp_path / "in.xml"), str(tmp_path / "out.xml"), filler) == {Outcome.kept: 1}
+    assert fill(str(tmp_path / "in.xml"), str(tmp_path / "out.xml"), filler).outcomes == {Outcome.kept: 1}
 
 
 # Models that use fields
@@ -198,28 +199,28 @@ def test_all_showings_of_a_title_on_a_channel_get_the_same_genre():
     decider.survey(listed[:3])
     decider.survey(iter(listed[3:]))
     for listing in listed:  # in any piece of the guide
-        assert genres(decider.decide([listing])) == [(Genre.movie,)]
-    assert genres(decider.decide([SHOW, Programme("Live", "three")])) == [(Genre.movie,), ()]
+        assert genres(decider.decide(asked(listing))) == [(Genre.movie,)]
+    assert genres(decider.decide(asked(SHOW, Programme("Live", "three")))) == [(Genre.movie,), ()]
     assert len(decider._decisions) == 3
 
 
 def test_without_a_survey_the_evidence_is_that_of_the_programmes_to_decide():
     decider = Decider([(described(), np.full(10, 0.2))])
-    assert genres(decider.decide([SHOW, CRIME, SHOW])) == [(Genre.show,)] * 3
-    assert genres(decider.decide([CRIME])) == [(Genre.show,)]  # the same decision in every guide
+    assert genres(decider.decide(asked(SHOW, CRIME, SHOW))) == [(Genre.show,)] * 3
+    assert genres(decider.decide(asked(CRIME))) == [(Genre.show,)]  # the same decision in every guide
 
 
 def test_evidence_is_a_mean_of_logits():
     decider = Decider([(described(), np.full(10, 0.9))])
-    [alone] = Decider([(described(), np.full(10, 0.9))]).decide([CRIME])
+    [alone] = Decider([(described(), np.full(10, 0.9))]).decide(asked(CRIME))
     decider.survey([CRIME, SHOW])
-    [decision] = decider.decide([CRIME])
+    [decision] = decider.decide(asked(CRIME))
     assert alone.probability == pytest.approx(0.95)
     assert decision.categories == ()
     assert decision.probability < 0.5
     decider = Decider([(described(), np.full(10, 0.9))])
     decider.survey([CRIME] * 5)
-    assert decider.decide([CRIME])[0].probability == pytest.approx(0.95)
+    assert decider.decide(asked(CRIME))[0].probability == pytest.approx(0.95)
 
 
 @pytest.mark.parametrize("before", [True, False])
@@ -228,12 +229,12 @@ def test_a_survey_counts_beside_models_that_use_titles_alone(before):
     with_fields = described(), np.full(10, 0.2)
     decider = Decider([titles_alone, with_fields] if before else [with_fields, titles_alone])
     decider.survey([CRIME, CRIME, SHOW])
-    assert genres(decider.decide([SHOW])) == [(Genre.movie,)]
-    assert genres(decider.decide([Programme("Heat", "one"), Programme("Heat", "two")])) == [(Genre.movie,)] * 2
+    assert genres(decider.decide(asked(SHOW))) == [(Genre.movie,)]
+    assert genres(decider.decide(asked(Programme("Heat", "one"), Programme("Heat", "two")))) == [(Genre.movie,)] * 2
 
 
 def test_programmes_of_a_survey_are_bounded(monkeypatch):
-    monkeypatch.setattr("titleclf.epg.fill._CACHE_SIZE", 3)
+    monkeypatch.setattr("titleclf.epg.decisions._CACHE_SIZE", 3)
     for models in ([(described(), SURE)], [(model_of({}), SURE), (described(), SURE)]):
         decider = Decider(models)
         for number in range(20):
@@ -247,7 +248,7 @@ def test_models_of_titles_alone_survey_nothing():
     decider.survey([CRIME, SHOW])
     assert model.network.queried == []
     assert decider.columns == set()
-    assert genres(decider.decide([Programme("Heat", "one"), Programme("Heat", "two")])) == [(Genre.movie,)] * 2
+    assert genres(decider.decide(asked(Programme("Heat", "one"), Programme("Heat", "two")))) == [(Genre.movie,)] * 2
     assert model.network.queried == ["Heat"]
 
 
@@ -255,7 +256,7 @@ def test_an_override_applies_on_every_channel_without_any_evidence():
     model = described()
     overrides = Overrides({"live": Override(2, Genre.news, "live")}, [])
     decider = Decider([(model, np.full(10, 0.2))], overrides)
-    assert genres(decider.decide([CRIME, SHOW._replace(channel="two")])) == [(Genre.news,)] * 2
+    assert genres(decider.decide(asked(CRIME, SHOW._replace(channel="two")))) == [(Genre.news,)] * 2
     assert model.network.queried == []
 
 
@@ -263,7 +264,7 @@ def test_titles_without_fields_have_thresholds_of_their_own():
     model = described()
     thresholds = np.stack([np.full(10, 0.2), np.full(10, 1.1)])
     decider = Decider([(model, thresholds)])
-    assert genres(decider.decide([CRIME, Programme("Goals.", "one")])) == [(Genre.movie,), ()]
+    assert genres(decider.decide(asked(CRIME, Programme("Goals.", "one")))) == [(Genre.movie,), ()]
 
 
 # What else a channel shows
@@ -273,14 +274,14 @@ FILMS = [Programme(f"Film {number}", "films", description="A murder.") for numbe
 
 
 def top1_of(decider: Decider, *programmes: Programme) -> list[str]:
-    return [decision.top1 for decision in decider.decide(programmes)]
+    return [decision.top1 for decision in decider.decide(asked(*programmes))]
 
 
 def test_a_title_that_says_nothing_is_what_its_channel_shows():
     unknown = [Programme("Live", "sports one"), Programme("Live", "films")]
     decider = Decider([(described(), np.full(10, 0.2))])
     decider.survey([*MATCHES, *FILMS, *unknown])
-    assert genres(decider.decide(unknown)) == [(Genre.sports,), (Genre.movie,)]
+    assert genres(decider.decide(asked(*unknown))) == [(Genre.sports,), (Genre.movie,)]
     assert top1_of(decider, MATCHES[0], FILMS[0]) == [Genre.sports, Genre.movie]
 
 
@@ -288,7 +289,7 @@ def test_a_title_that_is_clear_stays_what_it_is():
     decider = Decider([(described(), np.full(10, 0.2))])
     film = Programme("Escape to Victory", "sports one", description="A murder.")
     decider.survey([*MATCHES, *FILMS, film])
-    assert genres(decider.decide([film])) == [(Genre.movie,)]
+    assert genres(decider.decide(asked(film))) == [(Genre.movie,)]
 
 
 def test_a_channel_is_known_by_the_genres_that_the_guide_gives():
@@ -296,11 +297,11 @@ def test_a_channel_is_known_by_the_genres_that_the_guide_gives():
     plain = [programme._replace(description=None) for programme in MATCHES]
     decider = Decider([(described(), np.full(10, 0.2))])
     decider.survey([*FILMS, *plain, unknown])
-    assert genres(decider.decide([unknown])) == [()]
+    assert genres(decider.decide(asked(unknown))) == [()]
     decider = Decider([(described(), np.full(10, 0.2))])
     decider.survey([*FILMS, unknown])
     decider.survey_labels((programme, Genre.sports) for programme in plain)
-    assert genres(decider.decide([unknown])) == [(Genre.sports,)]
+    assert genres(decider.decide(asked(unknown))) == [(Genre.sports,)]
 
 
 def test_genres_that_a_guide_gives_count_before_predictions():
@@ -308,7 +309,7 @@ def test_genres_that_a_guide_gives_count_before_predictions():
     decider = Decider([(described(), np.full(10, 0.2))])
     decider.survey([*MATCHES, *FILMS, unknown])
     decider.survey_labels((programme, Genre.news) for programme in MATCHES)
-    assert genres(decider.decide([unknown])) == [(Genre.news,)]
+    assert genres(decider.decide(asked(unknown))) == [(Genre.news,)]
 
 
 def test_a_genre_that_the_model_does_not_know_says_nothing():
@@ -316,11 +317,11 @@ def test_a_genre_that_the_model_does_not_know_says_nothing():
     model.contents = replace(model.contents, categories=[*map(str, sorted(Genre)[:-1]), "Something else"])
     decider = Decider([(model, np.full(10, 0.2))])
     decider.survey([*FILMS, Programme("Live", "sports one")])
-    before = decider.decide([Programme("Live", "sports one")])
+    before = decider.decide(asked(Programme("Live", "sports one")))
     decider = Decider([(model, np.full(10, 0.2))])
     decider.survey([*FILMS, Programme("Live", "sports one")])
     decider.survey_labels((programme, sorted(Genre)[-1]) for programme in MATCHES)
-    assert decider.decide([Programme("Live", "sports one")]) == before
+    assert decider.decide(asked(Programme("Live", "sports one"))) == before
 
 
 def test_categories_of_a_guide_say_what_its_channels_show(tmp_path):
@@ -329,12 +330,118 @@ def test_categories_of_a_guide_say_what_its_channels_show(tmp_path):
     films = [film.format("films", f"Film {number}", "<desc>A murder.</desc>") for number in range(20)]
     unknown = [programme(title="<title>Live</title>"), film.format("films", "Live", "")]
     (tmp_path / "in.xml").write_text(guide(*labelled, *films, *unknown))
-    filler = Filler(Decider([(described(), np.full(10, 0.2))]), None, When.missing, with_keywords=True)
-    outcomes = fill(str(tmp_path / "in.xml"), str(tmp_path / "out.xml"), filler)
-    assert outcomes == {Outcome.kept: 20, Outcome.filled: 22}
+    filler = Filler(
+        Decider([(described(), np.full(10, 0.2))]), None, When.missing, with_keywords=True, table=GenreTable.shipped()
+    )
+    tally = fill(str(tmp_path / "in.xml"), str(tmp_path / "out.xml"), filler)
+    assert tally.outcomes == {Outcome.kept: 20, Outcome.filled: 22}
     live = [airing for airing in airings(str(tmp_path / "out.xml")) if airing.title == "Live"]
     assert [[category.text for category in airing.categories] for airing in live] == [[Genre.sports], [Genre.movie]]
     # What was filled in is no evidence: a second fill changes nothing.
-    again = Filler(Decider([(described(), np.full(10, 0.2))]), None, When.missing, with_keywords=True)
-    assert fill(str(tmp_path / "out.xml"), str(tmp_path / "again.xml"), again)[Outcome.filled] == 0
+    again = Filler(
+        Decider([(described(), np.full(10, 0.2))]), None, When.missing, with_keywords=True, table=GenreTable.shipped()
+    )
+    assert fill(str(tmp_path / "out.xml"), str(tmp_path / "again.xml"), again).outcomes[Outcome.filled] == 0
     assert (tmp_path / "again.xml").read_bytes() == (tmp_path / "out.xml").read_bytes()
+
+
+# What the guide itself says
+
+
+def query(title: str, *own: Genre, channel: str = "one") -> Query:
+    return Query(Programme(title, channel), own)
+
+
+def labelled(title: str, genre: Genre, times: int = 1, channel: str = "one") -> list[tuple[Programme, Genre]]:
+    return [(Programme(title, channel), genre)] * times
+
+
+def test_what_a_programmes_own_categories_mean_goes_before_its_title():
+    decider = Decider([(model_of(KNOWN), SURE)])
+    first, second, third = decider.decide(
+        [query("Heat", Genre.sports), query("Heat"), query("Never heard of", Genre.news)]
+    )
+    assert first == Decision((Genre.sports,), Genre.sports, 1.0, Basis.own)
+    assert (second.categories, second.basis) == ((Genre.movie,), Basis.model)
+    assert third == Decision((Genre.news,), Genre.news, 1.0, Basis.own)
+
+
+def test_an_override_goes_before_own_categories():
+    overrides = Overrides({"heat": Override(2, Genre.arts, "heat")}, [])
+    [decision] = Decider([(model_of(KNOWN), SURE)], overrides).decide([query("Heat", Genre.sports)])
+    assert (decision.categories, decision.basis) == ((Genre.arts,), Basis.override)
+
+
+def test_a_title_is_what_it_is_elsewhere_in_the_guide():
+    model = model_of(KNOWN)
+    decider = Decider([(model, SURE)])
+    decider.survey_labels([*labelled("HEAT (1995)", Genre.sports, channel="two"), *labelled("Ran", Genre.movie)])
+    [heat] = decider.decide([query("Heat")])
+    assert heat == Decision((Genre.sports,), Genre.sports, 1.0, Basis.elsewhere)
+    assert model.network.queried == []
+
+
+def test_a_title_on_its_own_channel_goes_before_those_elsewhere():
+    decider = Decider([(model_of(KNOWN), SURE)])
+    decider.survey_labels(
+        [*labelled("Live", Genre.sports, 9, channel="two"), *labelled("Live", Genre.music, channel="one")]
+    )
+    found = decider.decide([query("Live"), query("Live", channel="two"), query("Live", channel="three")])
+    assert [decision.top1 for decision in found] == [Genre.music, Genre.sports, Genre.sports]
+
+
+def test_a_title_whose_programmes_disagree_is_left_to_the_model():
+    decider = Decider([(model_of(KNOWN), SURE)])
+    decider.survey_labels([*labelled("Heat", Genre.sports, 2), *labelled("Heat", Genre.news)])
+    [decision] = decider.decide([query("Heat")])
+    assert (decision.top1, decision.basis) == (Genre.movie, Basis.model)
+    decider = Decider([(model_of(KNOWN), SURE)])
+    decider.survey_labels([*labelled("Heat", Genre.sports, 3), *labelled("Heat", Genre.news)])
+    assert decider.decide([query("Heat")])[0].basis is Basis.elsewhere
+
+
+def test_where_own_categories_disagree_the_title_elsewhere_or_the_model_chooses_among_them():
+    decider = Decider([(model_of(KNOWN, 0.3), SURE)])  # unsure, but of Heat it says movie
+    decider.survey_labels(labelled("Ran", Genre.show) + labelled("Live", Genre.sports))
+    decisions = decider.decide(
+        [
+            query("Heat", Genre.news, Genre.movie),
+            query("Ran", Genre.show, Genre.news),
+            query("Live", Genre.arts, Genre.show),
+        ]
+    )
+    assert [decision.top1 for decision in decisions[:2]] == [Genre.movie, Genre.show]
+    assert [decision.basis for decision in decisions] == [Basis.own, Basis.elsewhere, Basis.own]
+    assert decisions[2].top1 in (Genre.arts, Genre.show)
+
+
+def test_labels_that_the_player_does_not_know_are_translated(tmp_path):
+    programmes = [
+        programme("<category>Fußball</category>", title="<title>Tagesschau</title>"),
+        programme("<category>Kinder</category><category>Zeichentrick</category>", title="<title>Fix und Foxi</title>"),
+        programme(title="<title>FIX UND FOXI</title>"),
+        programme("<category>Gobbledygook</category>", title="<title>Heat</title>"),
+        programme("<category>Gobbledygook</category>", title="<title>Never heard of</title>"),
+    ]
+    options = {"when": When.untranslated, "profile": PROFILES["tvheadend"]}
+    children = PROFILES["tvheadend"].genres[Genre.children][0]
+    assert filled(tmp_path, *programmes, **options) == [
+        ["Fußball", "Sports"],
+        ["Kinder", "Zeichentrick", children],
+        [children],
+        ["Gobbledygook", "Movie / Drama"],
+        ["Gobbledygook"],
+    ]
+
+
+def test_decisions_are_counted_by_what_they_are_based_on(tmp_path):
+    own = programme("<category>Fußball</category>", title="<title>Bundesliga</title>")
+    content = guide(
+        own, programme(title="<title>Bundesliga</title>"), programme(title=HEAT), programme(title="<title>No</title>")
+    )
+    (tmp_path / "in.xml").write_text(content, encoding="utf-8")
+    filler = filler_of(when=When.untranslated, profile=PROFILES["tvheadend"])
+    tally = fill(str(tmp_path / "in.xml"), str(tmp_path / "out.xml"), filler)
+    assert tally.bases == {Basis.own: 1, Basis.elsewhere: 1, Basis.model: 1}
+    assert tally.outcomes == {Outcome.filled: 3, Outcome.unsure: 1}
+    assert fill_summary(tally).splitlines()[1] == "decided by: own categories 1, same title elsewhere 1, model 1"

@@ -9,6 +9,7 @@ import pytest
 
 from tests.helpers.guides import filler_of, guide, programme
 from titleclf.epg.console import harvest_summary, lint_summary, report_summary, table
+from titleclf.epg.decisions import Basis
 from titleclf.epg.fill import When, fill
 from titleclf.epg.genres import Genre, GenreTable
 from titleclf.epg.harvest import Harvest, harvest
@@ -57,16 +58,16 @@ def test_channels_by_outcome(reported):
     ]
     beta, alpha, gamma = reported.gaps()
     assert beta.outcomes == {"unsure": 3, "filled": 1}
-    assert (beta.unsure_minutes, beta.confidence, beta.overridden) == (90 + 30 + 480, 1.0, 1)
+    assert (beta.unsure_minutes, beta.confidence, beta.bases) == (90 + 30 + 480, 1.0, {Basis.override: 1})
     assert alpha.confidence == pytest.approx(0.95)
     assert gamma.confidence is None
     assert reported.whole.programmes == 7
     assert reported.categories == {Genre.movie: 1, Genre.arts: 1}
 
 
-def test_with_always_channels_without_gaps_are_listed(tmp_path):
+def test_channels_whose_categories_the_player_does_not_understand_are_listed(tmp_path):
     (tmp_path / "g.xml").write_text(guide(programme("<category>a</category>")))
-    result = report(str(tmp_path / "g.xml"), filler_of(when=When.always))
+    result = report(str(tmp_path / "g.xml"), filler_of(when=When.untranslated, profile=PROFILES["kodi"]))
     assert [(part.missing, part.attempted) for part in result.gaps()] == [(0, 1)]
 
 
@@ -78,7 +79,7 @@ def test_unsure_titles_are_sorted_by_airtime(reported):
 def test_a_report_predicts_the_outcomes_of_fill(tmp_path, reported):
     filler = filler_of()
     filler.decider.overrides = Overrides({"match of the day": Override(2, Genre.arts, "match of the day")}, [])
-    assert fill(str(tmp_path / "g.xml"), str(tmp_path / "out.xml"), filler) == reported.whole.outcomes
+    assert fill(str(tmp_path / "g.xml"), str(tmp_path / "out.xml"), filler).outcomes == reported.whole.outcomes
 
 
 def test_unused_overrides_are_reported(reported):
@@ -140,8 +141,8 @@ def test_the_page_of_a_guide_without_gaps(tmp_path):
 def test_the_summary_of_a_report(reported):
     lines = report_summary(reported).splitlines()
     assert lines[0] == (
-        "7 programmes, 6 without a category. 2 would be filled, 1 by overrides (mean confidence 98%), "
-        "3 are unsure (10.0 h)."
+        "7 programmes, 6 without a category. 2 would be filled (mean confidence 98%), "
+        "3 are unsure (10.0 h). Decided by: override 1, model 1."
     )
     assert [re.split(r"  +", line)[0] for line in lines[4:7]] == ["<b>Beta", "Alpha & Co", "c"]
     assert any(re.match(r"Long +8\.0 h +1 ", line) for line in lines)
@@ -255,7 +256,7 @@ def test_titles_get_the_genre_of_most_of_their_programmes(tmp_path):
 
 def test_filled_categories_do_not_vote(tmp_path):
     (tmp_path / "in.xml").write_text(guide(programme("<category>News</category>"), programme(title=HEAT)))
-    filler = filler_of(when=When.always, with_keywords=True)
+    filler = filler_of(with_keywords=True)
     fill(str(tmp_path / "in.xml"), str(tmp_path / "out.xml"), filler)
     result = harvest([str(tmp_path / "out.xml")], GenreTable.shipped())
     assert titles_of(result) == [("Match of the Day", Genre.news, "")]

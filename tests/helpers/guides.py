@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 
 from tests.helpers.networks import compose_model
-from titleclf.epg.fill import Decider, Filler, When
-from titleclf.epg.genres import Genre
+from titleclf.epg.decisions import Decider
+from titleclf.epg.fill import Filler, When
+from titleclf.epg.genres import Genre, GenreTable
 from titleclf.runtime.bundle.contents import BundleContents, ModelInfo
 from titleclf.runtime.calibration import NO_TEMPERATURE
 from titleclf.runtime.choices import Task
@@ -73,7 +74,8 @@ def filler_of(
     when: When = When.missing,
     with_keywords: bool = False,
 ) -> Filler:
-    return Filler(Decider([(model_of(genre_by_title), np.full(len(Genre), 0.9))]), profile, when, with_keywords)
+    decider = Decider([(model_of(genre_by_title), np.full(len(Genre), 0.9))])
+    return Filler(decider, profile, when, with_keywords, GenreTable.shipped())
 
 
 def programme(*children: str, title: str = "<title>Match of the Day</title>", more: str = "") -> str:

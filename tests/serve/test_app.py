@@ -15,7 +15,9 @@ import pytest
 from tests.helpers.guides import GUIDES, guide, programme
 from tests.helpers.service import connect, error_sentence, metric, serving, wait_for
 from titleclf import Classifier, __version__
-from titleclf.epg.fill import Decider, Filler, When, fill
+from titleclf.epg.decisions import Decider
+from titleclf.epg.fill import Filler, When, fill
+from titleclf.epg.genres import GenreTable
 from titleclf.epg.kodi import genres_xml
 from titleclf.epg.profiles import PROFILES
 from titleclf.runtime.errors import InputError
@@ -73,7 +75,7 @@ def kinds_classifier(kinds_run):
 
 def filler(classifier, *, profile=None, is_marked=False) -> Filler:
     decider = Decider([(classifier, classifier.thresholds.at(0.9))])
-    return Filler(decider, PROFILES.get(profile), When.missing, is_marked)
+    return Filler(decider, PROFILES.get(profile), When.missing, is_marked, GenreTable.shipped())
 
 
 def filled(content: str, tmp_path, classifier, **options) -> bytes:
@@ -352,7 +354,7 @@ def test_profile_and_mark_are_options_of_a_request(process_client, tmp_path, cla
         ({"profile": "vlc"}, r"profile must be one of nothing, tvheadend, .*\. Got vlc\. Choose one of these\."),
         ({"when": "never"}, r"when must be one of missing, .*\. Got never\. Choose one of these\."),
         ({"mark": "yes"}, r"mark must be one of 0, 1\. Got yes\. Choose one of these\."),
-        ({"when": "unknown-to-profile"}, r"when=unknown-to-profile requires a profile\. Got none\. Add profile=NAME\."),
+        ({"when": "untranslated"}, r"when=untranslated requires a profile\. Got none\. Add profile=NAME\."),
     ],
 )
 def test_invalid_options_are_refused(client, query, expected):
@@ -433,7 +435,7 @@ def test_a_correction_changes_predictions_and_uploaded_guides_at_once(client):
     text = client.get(f"/api/guides/{guide_id}/file").text
     assert text.count("<category>Leisure hobbies</category>") == 1
     state = client.get(f"/api/guides/{guide_id}").json()
-    assert (state["report"]["doubts"], state["report"]["whole"]["overridden"]) == ([], 1)
+    assert (state["report"]["doubts"], state["report"]["whole"]["bases"]["override"]) == ([], 1)
     received = predictions(client, titles=["Qwertz zz", "NEW: Qwertz zz (R)", "Qwertzz zz", "Tagesschau"])
     assert [row["category"] for row in received] == [*["Leisure hobbies"] * 3, "News / Current affairs"]
     assert received[1]["correction"] == {"text": "Qwertz zz", "category": "Leisure hobbies"}

@@ -54,7 +54,7 @@ def test_it_prints_its_progress_and_a_report(make_job, tmp_path, monkeypatch, ca
     fill_worker.main()
     *progress, report = map(json.loads, capsys.readouterr().out.splitlines())
     assert progress[-1] == 2
-    assert (report["whole"]["filled"], report["whole"]["overridden"], report["doubts"]) == (1, 1, [])
+    assert (report["whole"]["filled"], report["whole"]["bases"]["override"], report["doubts"]) == (1, 1, [])
     assert len(report["digest"]) == 64
 
 

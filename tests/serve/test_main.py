@@ -104,8 +104,8 @@ def test_a_note_warns_of_open_addresses(host, shown, is_open):
 def test_errors_are_one_line(error_of, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    assert one_line(error_of("--when", "unknown-to-profile")) == (
-        "--when unknown-to-profile requires a --profile. Got none. Add --profile NAME."
+    assert one_line(error_of("--when", "untranslated")) == (
+        "--when untranslated must have a --profile. Got none. Name your player."
     )
     with socket.create_server(("127.0.0.1", 0)) as occupied:
         port = occupied.getsockname()[1]

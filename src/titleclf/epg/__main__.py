@@ -89,6 +89,7 @@ def _add_lint(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=commands.run_lint)
     _add_guide(parser)
     parser.add_argument("--profile", choices=PROFILES, required=True, help="the player that reads the guide")
+    _add_labels(parser)
 
 
 def _add_channels(parser: argparse.ArgumentParser) -> None:
@@ -119,7 +120,7 @@ def _add_harvest(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help=f"more columns, a row for each title on each channel if channel is one: {', '.join(_HARVESTED)}",
     )
-    parser.add_argument("--labels", metavar="CSV", help="the genres of labels (default: titleclf's own table)")
+    _add_labels(parser)
 
 
 def _add_report(parser: argparse.ArgumentParser) -> None:
@@ -146,7 +147,7 @@ def _add_decisions(parser: argparse.ArgumentParser) -> None:
         "--model",
         action="append",
         metavar="DIR",
-        help="as for predict; if given several times, the first model that is sure enough decides a title",
+        help="as for predict (default: shipped); if given several times, the first model that is sure enough decides",
     )
     parser.add_argument(
         "--precision",
@@ -159,15 +160,22 @@ def _add_decisions(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--when",
         choices=list(map(str, When)),
-        default="missing",
-        help="fill programmes without a category (the default), all, or those that the player understands none of",
+        help="fill programmes without a category, or also those whose categories the player does not understand "
+        "(the default with --profile)",
     )
     parser.add_argument(
         "--overrides",
         metavar="CSV",
         help="a table of your own decisions, with the columns title or pattern, and category",
     )
+    _add_labels(parser)
     _add_channel_list(parser)
+
+
+def _add_labels(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--labels", metavar="CSV", help="what your guide's categories mean, ahead of titleclf's own table"
+    )
 
 
 if __name__ == "__main__":

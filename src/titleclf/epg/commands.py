@@ -14,21 +14,22 @@ from titleclf.epg.console import (
     lint_summary,
     report_summary,
 )
+from titleclf.epg.decisions import Decider
 from titleclf.epg.edits import undo
-from titleclf.epg.fill import Decider, Filler, When, fill
+from titleclf.epg.fill import Filler, When, fill
 from titleclf.epg.genres import GenreTable, check_genres
 from titleclf.epg.harvest import harvest
 from titleclf.epg.html_report import html_page
 from titleclf.epg.kodi import has_genres, write_genres
 from titleclf.epg.lint import lint
 from titleclf.epg.overrides import Overrides
-from titleclf.epg.profiles import PROFILES, Profile
+from titleclf.epg.profiles import PROFILES
 from titleclf.epg.report import report
 from titleclf.epg.streams import STANDARD
-from titleclf.runtime.bundle.reader import default_model, model_folder
+from titleclf.runtime.bundle.reader import model_folder
 from titleclf.runtime.classifier import Classifier
 from titleclf.runtime.errors import InputError
-from titleclf.runtime.files import reconfigure, replacing, write_text
+from titleclf.runtime.files import SHIPPED, reconfigure, replacing, write_text
 from titleclf.runtime.text.channels import ChannelList
 
 _FINDINGS = 1  # exit code of `lint` if a guide has programmes that the player can't place
@@ -40,10 +41,10 @@ def run_fill(arguments: argparse.Namespace) -> None:
     filler = _filler(arguments, with_keywords=arguments.mark)
     output = None if arguments.in_place else arguments.output
     genres = _genres_path(arguments, output or arguments.guide)
-    outcomes = fill(arguments.guide, output, filler)
+    tally = fill(arguments.guide, output, filler)
     if genres is not None:
         _write_genres(genres)
-    _print_status(fill_summary(outcomes))
+    _print_status(fill_summary(tally))
     if filler.decider.overrides is not None:
         _print_unused(filler.decider.overrides.unused(), arguments.overrides)
 
@@ -56,7 +57,7 @@ def run_undo(arguments: argparse.Namespace) -> None:
 
 def run_lint(arguments: argparse.Namespace) -> int:
     """Print the categories that a player does not understand; return 1 if there are programmes that it can't place."""
-    result = lint(arguments.guide, PROFILES[arguments.profile], GenreTable.shipped())
+    result = lint(arguments.guide, PROFILES[arguments.profile], _genre_table(arguments.labels))
     _print_result(lint_summary(result, arguments.profile))
     return _FINDINGS if result.blind else 0
 
@@ -74,8 +75,7 @@ def run_channels(arguments: argparse.Namespace) -> None:
 
 def run_harvest(arguments: argparse.Namespace) -> None:
     """Write the titles of guides with the genres of their categories."""
-    table = GenreTable.read(Path(arguments.labels)) if arguments.labels else GenreTable.shipped()
-    result = harvest(arguments.guides, table, arguments.fields)
+    result = harvest(arguments.guides, _genre_table(arguments.labels), arguments.fields)
     rows = [
         (row.programme.title, row.genre, row.lang, *(getattr(row.programme, name) for name in arguments.fields))
         for row in result.rows()
@@ -100,20 +100,24 @@ def run_report(arguments: argparse.Namespace) -> None:
 
 
 def _filler(arguments: argparse.Namespace, *, with_keywords: bool) -> Filler:
+    when = When.of(arguments.when, arguments.profile)
     profile = PROFILES[arguments.profile] if arguments.profile else None
-    if arguments.when == When.unknown and profile is None:
-        raise InputError(f"--when {When.unknown} must have a --profile. Got none. Name your player.")
-    return Filler(_decider(arguments, profile), profile, When(arguments.when), with_keywords)
+    return Filler(_decider(arguments), profile, when, with_keywords, _genre_table(arguments.labels))
 
 
-def _decider(arguments: argparse.Namespace, profile: Profile | None) -> Decider:
-    names = arguments.model or [default_model()]
+def _genre_table(labels: str | None) -> GenreTable:
+    """Return the table that comes with titleclf, with the user's own rows before it."""
+    table = GenreTable.shipped()
+    return table if labels is None else table.merged(GenreTable.read(Path(labels)))
+
+
+def _decider(arguments: argparse.Namespace) -> Decider:
+    names = arguments.model or [SHIPPED]
     channels = None if arguments.channels is None else ChannelList.read(Path(arguments.channels))
     models = [Classifier.load(model_folder(name), channels) for name in names]
     _print_status(f"model: {', then '.join(names)}")
     categories = list(dict.fromkeys(category for model in models for category in model.categories))
-    if profile is not None:
-        check_genres(categories, f"a model for --profile {profile.name}")
+    check_genres(categories, "a model for guides")
     overrides = Overrides.read(Path(arguments.overrides), categories) if arguments.overrides else None
     return Decider([(model, model.thresholds_at(arguments.precision)) for model in models], overrides)
 

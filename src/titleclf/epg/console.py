@@ -4,7 +4,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from titleclf.epg.channels import GuideChannels
-from titleclf.epg.fill import Outcome
+from titleclf.epg.decisions import Basis
+from titleclf.epg.fill import Outcome, Tally
 from titleclf.epg.harvest import Harvest
 from titleclf.epg.lint import Lint
 from titleclf.epg.report import Part, Report
@@ -26,13 +27,18 @@ def as_percent(probability: float | None) -> str:
 
 
 def gap_summary(part: Part) -> str:
-    """Return the numbers of missing and of new categories of a guide, in two sentences."""
+    """Return the numbers of missing and of new categories of a guide, in a few sentences."""
     filled, unsure = part.outcomes[Outcome.filled], part.outcomes[Outcome.unsure]
-    overridden = f", {part.overridden:,} by overrides" if part.overridden else ""
+    decided = f" Decided by: {bases_summary(part.bases)}." if part.bases else ""
     return (
-        f"{part.programmes:,} programmes, {part.missing:,} without a category. {filled:,} would be filled{overridden} "
-        f"(mean confidence {as_percent(part.confidence)}), {unsure:,} are unsure ({as_hours(part.unsure_minutes)})."
+        f"{part.programmes:,} programmes, {part.missing:,} without a category. {filled:,} would be filled (mean "
+        f"confidence {as_percent(part.confidence)}), {unsure:,} are unsure ({as_hours(part.unsure_minutes)}).{decided}"
     )
+
+
+def bases_summary(bases: Counter[Basis]) -> str:
+    """Return the number of decisions with each basis."""
+    return ", ".join(f"{basis} {bases[basis]:,}" for basis in Basis if bases[basis])
 
 
 def channels_summary(guide: GuideChannels) -> str:
@@ -55,9 +61,11 @@ def channels_table(guide: GuideChannels) -> str:
     return table(["channel", "name", "in the list", "categories"], rows)
 
 
-def fill_summary(outcomes: Counter[Outcome]) -> str:
-    """Return the number of programmes with each outcome."""
-    return f"{outcomes.total():,} programmes: " + ", ".join(f"{outcomes[name]:,} {name}" for name in Outcome)
+def fill_summary(tally: Tally) -> str:
+    """Return the number of programmes with each outcome, and of decisions with each basis."""
+    outcomes = tally.outcomes
+    counts = f"{outcomes.total():,} programmes: " + ", ".join(f"{outcomes[name]:,} {name}" for name in Outcome)
+    return f"{counts}\ndecided by: {bases_summary(tally.bases)}" if tally.bases else counts
 
 
 def harvest_summary(harvest: Harvest) -> str:

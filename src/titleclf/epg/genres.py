@@ -82,19 +82,27 @@ class GenreTable:
         """
         return cls(read_unique(path, _COLUMNS, _problem, _row_of, _conflict))
 
+    def merged(self, own: "GenreTable") -> "GenreTable":
+        """Return this table with the rows of another one, which take precedence."""
+        return GenreTable({**self._table, **own._table})
+
     def votes(self, category: str) -> Votes | None:
         """Return the weight that a category gives to each genre; None if the table lacks it."""
         return self._cached(category) if len(category) <= _MAX_LENGTH else None
 
     def genre_of(self, categories: Sequence[str]) -> Genre | None:
         """Return the genre with the largest sum of weights; None if there is a tie or no vote."""
+        leaders = self.leaders(categories)
+        return leaders[0] if len(leaders) == 1 else None
+
+    def leaders(self, categories: Sequence[str]) -> tuple[Genre, ...]:
+        """Return the genres with the largest sum of weights: several if they tie, none without a vote."""
         sums: dict[Genre, int] = {}
         for category in categories:
             for genre, weight in (self.votes(category) or _NO_VOTES).items():
                 sums[genre] = sums.get(genre, 0) + weight
         most = max(sums.values(), default=0)
-        leaders = [genre for genre, weight in sums.items() if weight == most]
-        return leaders[0] if len(leaders) == 1 else None
+        return tuple(genre for genre in Genre if sums.get(genre) == most)
 
     def unknown(self, categories: Iterable[str]) -> list[str]:
         """Return the categories that the table lacks, each once, in their order."""
@@ -125,8 +133,7 @@ def check_genres(categories: Iterable[str], where: str) -> None:
     others = sorted(set(categories) - set(Genre))
     if others:
         raise InputError(
-            f"{where} must have categories of the ten genres. Got {'; '.join(others)[:200]}. "
-            "Take another model, or leave the profile out."
+            f"{where} must have categories of the ten genres. Got {'; '.join(others)[:200]}. Take another model."
         )
 
 

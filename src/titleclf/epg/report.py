@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from titleclf.epg.decisions import Basis
 from titleclf.epg.fill import Filler, Outcome, Settled, surveyed
 from titleclf.epg.parser import pieces
 from titleclf.epg.streams import reading
@@ -17,7 +18,7 @@ class Part:
     name: str
     outcomes: Counter[Outcome] = field(default_factory=Counter)
     missing: int = 0
-    overridden: int = 0
+    bases: Counter[Basis] = field(default_factory=Counter)  # of those that are decided
     filled_probability: float = 0.0  # sum over the filled ones
     unsure_minutes: float = 0.0
 
@@ -27,7 +28,8 @@ class Part:
         self.missing += not settled.airing.categories
         if settled.decision is None:
             return
-        self.overridden += settled.decision.is_override
+        if settled.outcome is not Outcome.unsure:
+            self.bases[settled.decision.basis] += 1
         if settled.outcome is Outcome.filled:
             self.filled_probability += settled.decision.probability
         elif settled.outcome is Outcome.unsure:

@@ -16,8 +16,8 @@ from prometheus_client import disable_created_metrics
 from titleclf.epg.fill import When
 from titleclf.epg.profiles import PROFILES
 from titleclf.runtime.arguments import Parser, called_as, count, precision
-from titleclf.runtime.bundle.reader import default_model
 from titleclf.runtime.errors import InputError, exit_codes
+from titleclf.runtime.files import SHIPPED
 from titleclf.serve.app import application
 from titleclf.serve.connection import Connection
 from titleclf.serve.guides import FillOptions
@@ -128,9 +128,7 @@ def _parser() -> argparse.ArgumentParser:
         help="abstain unless a fraction P of such predictions is correct (default: 0.9)",
     )
     parser.add_argument("--profile", choices=PROFILES, help="write the category names that this player understands")
-    parser.add_argument(
-        "--when", choices=list(map(str, When)), default="missing", help="which programmes to fill, as for epg fill"
-    )
+    parser.add_argument("--when", choices=list(map(str, When)), help="which programmes to fill, as for epg fill")
     parser.add_argument("--mark", action="store_true", help="add a provenance keyword, as for epg fill")
     parser.add_argument(
         "--max-upload", type=count, default=1024, metavar="MB", help="largest guide to accept (default: 1024)"
@@ -146,13 +144,12 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _settings(arguments: argparse.Namespace) -> Settings:
-    if arguments.when == When.unknown and arguments.profile is None:
-        raise InputError(f"--when {When.unknown} requires a --profile. Got none. Add --profile NAME.")
+    When.of(arguments.when, arguments.profile)
     for guide in arguments.watch:
         if guide.is_dir():
             raise InputError(f"--watch {guide} must be a file. Got a folder. Name a guide in it.")
     return Settings(
-        model=arguments.model or default_model(),
+        model=arguments.model or SHIPPED,
         precision=arguments.precision,
         overrides=arguments.overrides,
         watch=arguments.watch,

@@ -11,8 +11,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from titleclf.epg.decisions import Basis, Decider
 from titleclf.epg.edits import rewrite
-from titleclf.epg.fill import Decider, Filler, Outcome, When, surveyed
+from titleclf.epg.fill import Filler, Outcome, When, surveyed
+from titleclf.epg.genres import GenreTable, check_genres
 from titleclf.epg.overrides import Overrides
 from titleclf.epg.profiles import PROFILES
 from titleclf.epg.report import Part, Report
@@ -39,7 +41,7 @@ class FillJob:
     precision: float
     overrides: str
     profile: str | None
-    when: str
+    when: str | None
     is_marked: bool
     max_bytes: int  # of the unpacked guide
 
@@ -155,11 +157,12 @@ def fill_guide(job: FillJob, on_progress: Callable[[int], None]) -> FillReport:
 def _filler(job: FillJob) -> Filler:
     channels = None if job.channels is None else ChannelList.read(Path(job.channels))
     classifier = Classifier.load(job.model, channels)
+    check_genres(classifier.categories, "a model for guides")
     path = Path(job.overrides)
     overrides = Overrides.read(path, classifier.categories) if path.exists() else None
     decider = Decider([(classifier, classifier.thresholds_at(job.precision))], overrides)
     profile = PROFILES[job.profile] if job.profile else None
-    return Filler(decider, profile, When(job.when), job.is_marked)
+    return Filler(decider, profile, When.of(job.when, job.profile), job.is_marked, GenreTable.shipped())
 
 
 def _as_json(report: Report) -> FillReport:
@@ -180,7 +183,7 @@ def _part_json(part: Part) -> FillReport:
         "programmes": part.programmes,
         "missing": part.missing,
         **{outcome.value: part.outcomes[outcome] for outcome in Outcome},
-        "overridden": part.overridden,
+        "bases": {basis.name: part.bases[basis] for basis in Basis},
         "confidence": part.confidence,
         "unsure_minutes": part.unsure_minutes,
     }

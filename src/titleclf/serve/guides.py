@@ -25,7 +25,7 @@ class FillOptions:
     """The player to fill a guide for, the programmes to fill, and whether to add provenance keywords."""
 
     profile: str | None
-    when: str
+    when: str | None  # None: as suits the profile
     is_marked: bool
 
     def updated(self, query: Mapping[str, str], profiles: list[str]) -> "FillOptions":
@@ -37,10 +37,11 @@ class FillOptions:
             If the query has an invalid value.
         """
         profile = _choice("profile", query.get("profile", self.profile or ""), ["", *profiles]) or None
-        when = _choice("when", query.get("when", self.when), list(When))
+        when = query.get("when", self.when)
+        when = None if when is None else _choice("when", when, list(When))
         mark = _choice("mark", query.get("mark", str(int(self.is_marked))), ["0", "1"])
-        if when == When.unknown and profile is None:
-            raise Refused(422, f"when={When.unknown} requires a profile. Got none. Add profile=NAME.")
+        if when == When.untranslated and profile is None:
+            raise Refused(422, f"when={When.untranslated} requires a profile. Got none. Add profile=NAME.")
         return FillOptions(profile, when, mark == "1")
 
 

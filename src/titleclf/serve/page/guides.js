@@ -107,6 +107,16 @@ async function follow({ id, controller: { signal } }) {
   }
 }
 
+const BASES = {
+  override: "your corrections", own: "the guide's own categories", elsewhere: "the same title elsewhere", model: "the model",
+}
+
+function basesSentence(bases) {
+  const parts = Object.entries(BASES).filter(([basis]) => bases[basis])
+    .map(([basis, name]) => `${name} ${number(bases[basis])}`)
+  return parts.length ? ` Decided by: ${parts.join(", ")}.` : ""
+}
+
 function showReport({ id, name, report }) {
   const { whole, channels, doubts } = report
   byId("guide").hidden = false
@@ -114,7 +124,7 @@ function showReport({ id, name, report }) {
   byId("summary").textContent =
     `${number(whole.programmes)} programmes, ${number(whole.missing)} without a category. ` +
     `Filled: ${number(whole.filled)}. Unsure: ${number(whole.unsure)} (${hours(whole.unsure_minutes)}).` +
-    (whole.overridden ? ` Decided by your corrections: ${number(whole.overridden)}.` : "")
+    basesSentence(whole.bases)
   drawBar(byId("bar"), whole)
   byId("download").href = `/api/guides/${id}/file`
   byId("genres").hidden = byId("profile").value !== "kodi"

@@ -1,0 +1,201 @@
+"""The categories of titles: from overrides, from what the guide itself says, and from models, in this order."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import cached_property
+from typing import NamedTuple
+
+from titleclf.epg.evidence import Evidence
+from titleclf.epg.genres import Genre
+from titleclf.epg.guide_labels import GuideLabels
+from titleclf.epg.overrides import Overrides
+from titleclf.epg.pooling import Showing
+from titleclf.runtime.arrays import Bools, Floats
+from titleclf.runtime.classifier import Classifier
+from titleclf.runtime.network import Network
+from titleclf.runtime.prediction import Prediction
+from titleclf.runtime.text.programmes import Programme, Programmes
+
+Key = tuple[Showing, tuple[Genre, ...]]  # with the genres of the programme's own categories
+
+_MAX_LENGTH = 1000  # characters of a title that are read
+_CACHE_SIZE = 500_000  # decisions, more than any real guide needs; bounds the memory that a hostile one can take
+
+
+class Basis(StrEnum):
+    """What a decision is based on, in the order of precedence."""
+
+    override = "override"
+    own = "own categories"
+    elsewhere = "same title elsewhere"
+    model = "model"
+
+
+class Decision(NamedTuple):
+    """The categories of a programme, and the most probable one (`top1`); no categories if nothing is sure.
+
+    An unsure programme has the top1 of the most confident model. What is not from a model has probability 1.
+    """
+
+    categories: tuple[str, ...]
+    top1: str
+    probability: float
+    basis: Basis = Basis.model
+
+
+class Query(NamedTuple):
+    """A programme to decide on, and the genres that its own categories name; if several, they disagree."""
+
+    programme: Programme
+    genres: tuple[Genre, ...] = ()
+
+
+@dataclass
+class Decider:
+    """Decides by overrides, a programme's own categories, those of its title elsewhere, and models in their order.
+
+    Each model has its minimum probability (categories,). By models that use titles alone, a title gets the same
+    decision in every place. If one uses fields, a title gets one on each channel, from the evidence of all its showings
+    there, and of the other titles of the channel, that were surveyed.
+    """
+
+    models: Sequence[tuple[Classifier[Network], Floats]]
+    overrides: Overrides | None = None
+    _labels: GuideLabels = field(default_factory=GuideLabels)
+    _decisions: dict[Key, Decision] = field(default_factory=dict)
+    _evidence: list[Evidence] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Begin without any evidence."""
+        self._evidence = self._new_evidence()
+
+    @cached_property
+    def columns(self) -> frozenset[str]:
+        """The columns of programmes that the models use beside the title."""
+        return frozenset().union(*(model.columns for model, _ in self.models))
+
+    def survey(self, programmes: Iterable[Programme]) -> None:
+        """Gather the evidence of programmes that are decided later; without fields there is nothing to gather."""
+        if self.columns and len(self._surveyed) < _CACHE_SIZE:
+            self._add(self._evidence, [_shortened(programme) for programme in programmes])
+
+    def survey_labels(self, labelled: Iterable[tuple[Programme, Genre]]) -> None:
+        """Gather programmes whose genre the guide gives itself, for other programmes of their titles and channels."""
+        if len(self._labels) < _CACHE_SIZE:
+            for programme, genre in labelled:
+                self._labels.add(_showing(_shortened(programme)), genre)
+
+    def is_surveyed(self, programme: Programme) -> bool:
+        """Return whether there is evidence of a programme's title on its channel; its other fields then say no more."""
+        return _showing(_shortened(programme)) in self._surveyed
+
+    def decide(self, queries: Iterable[Query]) -> list[Decision]:
+        """Return a decision for each query, in their order; evidence that was not surveyed is that of these."""
+        queries = [Query(_shortened(programme), genres) for programme, genres in queries]
+        keys = [(_showing(programme), genres) for programme, genres in queries]
+        if len(self._decisions) > _CACHE_SIZE:
+            self._decisions.clear()
+        new = [query for query, key in zip(queries, keys, strict=True) if key not in self._decisions]
+        self._decisions.update(self._decide(new))
+        return [self._decisions[key] for key in keys]
+
+    def _decide(self, queries: Sequence[Query]) -> dict[Key, Decision]:
+        """Return the decision for each different key."""
+        keys = list(dict.fromkeys((_showing(programme), genres) for programme, genres in queries))
+        decisions = self._from_guide(keys) | self._from_overrides(keys)
+        open_keys = [key for key in keys if key not in decisions]
+        gathered = self._evidence
+        if self.columns and not all(showing in self._surveyed for showing, _ in open_keys):
+            gathered = self._new_evidence()
+            self._add(gathered, [programme for programme, _ in queries])
+        decisions |= self._choices([key for key in open_keys if key[1]], gathered)
+        return decisions | self._from_models([key for key in open_keys if key not in decisions], gathered)
+
+    def _from_overrides(self, keys: Sequence[Key]) -> dict[Key, Decision]:
+        # An override applies on every channel.
+        rows = {} if self.overrides is None else self.overrides.find(title for (title, _), _ in keys)
+        return {
+            key: Decision((row.category,) if row.category else (), row.category, 1.0, Basis.override)
+            for key in keys
+            if (row := rows.get(key[0][0]))
+        }
+
+    def _from_guide(self, keys: Iterable[Key]) -> dict[Key, Decision]:
+        """Return the decisions that the programme's own categories make, or else those of its title elsewhere."""
+        decisions = {}
+        for key in keys:
+            showing, genres = key
+            if len(genres) == 1:
+                decisions[key] = Decision((genres[0],), genres[0], 1.0, Basis.own)
+            elif (genre := self._labels.genre_of(showing)) and (not genres or genre in genres):
+                decisions[key] = Decision((genre,), genre, 1.0, Basis.elsewhere)
+        return decisions
+
+    def _choices(self, keys: Sequence[Key], gathered: Sequence[Evidence]) -> dict[Key, Decision]:
+        """Let the first model that knows the genres which a programme's own categories name choose among them."""
+        decisions: dict[Key, Decision] = {}
+        for (model, _), evidence in zip(self.models, gathered, strict=True):
+            known = [key for key in keys if key not in decisions and set(key[1]) <= set(model.categories)]
+            logits, _ = model.split(_outputs(model, evidence, [showing for showing, _ in known])[0])
+            for key, row in zip(known, logits, strict=True):
+                best = max(key[1], key=lambda genre: row[model.categories.index(genre)])
+                decisions[key] = Decision((best,), best, 1.0, Basis.own)
+        return decisions
+
+    def _from_models(self, keys: Sequence[Key], gathered: Sequence[Evidence]) -> dict[Key, Decision]:
+        """Return the decision of the first model that is sure; of an unsure programme, the most confident one."""
+        decisions: dict[Key, Decision] = {}
+        unsure = keys
+        for (model, min_probability), evidence in zip(self.models, gathered, strict=True):
+            showings = [showing for showing, _ in unsure]
+            outputs, has_fields = _outputs(model, evidence, showings)
+            titles = [title for title, _ in showings]
+            predictions = model.predict_outputs(titles, outputs, has_fields, min_probability=min_probability)
+            for key, prediction in zip(unsure, predictions, strict=True):
+                decision, earlier = _decision(prediction), decisions.get(key)
+                if earlier is None or decision.categories or decision.probability > earlier.probability:
+                    decisions[key] = decision
+            unsure = [key for key in unsure if not decisions[key].categories]
+        return decisions
+
+    @cached_property
+    def _surveyed(self) -> Evidence:
+        """The evidence for a model that uses fields: there is none for the others."""
+        pairs = zip(self.models, self._evidence, strict=True)
+        return next(evidence for (model, _), evidence in pairs if model.columns)
+
+    def _new_evidence(self) -> list[Evidence]:
+        return [Evidence(model, self._labels) for model, _ in self.models]
+
+    def _add(self, gathered: Sequence[Evidence], programmes: Sequence[Programme]) -> None:
+        columns, showings = Programmes.of(programmes), [_showing(programme) for programme in programmes]
+        for (model, _), evidence in zip(self.models, gathered, strict=True):
+            if programmes and model.columns:
+                evidence.add(columns, showings)
+
+
+def _outputs(
+    model: Classifier[Network], evidence: Evidence, showings: Sequence[Showing]
+) -> tuple[Floats, Bools | None]:
+    """Return the logits (showings, outputs), and which of them come from more than titles."""
+    if model.columns:
+        return evidence.outputs(showings)
+    rows: dict[str, int] = {}
+    places = [rows.setdefault(title, len(rows)) for title, _ in showings]
+    return model.outputs(Programmes(list(rows)))[places], None
+
+
+def _decision(prediction: Prediction) -> Decision:
+    top1, probability = prediction.candidates[0] if prediction.candidates else ("", 0.0)
+    return Decision(prediction.named, top1, probability)
+
+
+def _showing(programme: Programme) -> Showing:
+    return programme.title, programme.channel
+
+
+def _shortened(programme: Programme) -> Programme:
+    if len(programme.title) <= _MAX_LENGTH:
+        return programme
+    return programme._replace(title=programme.title[:_MAX_LENGTH])
