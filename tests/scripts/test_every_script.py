@@ -36,6 +36,7 @@ def test_the_scripts_are_these():
         "speed_serve",
         "speed_train",
         "tags",
+        "translated_guides",
     ]
 
 
