@@ -18,8 +18,9 @@ from scripts.common.report import as_percent, as_table, made_by, stem
 from titleclf.epg.decisions import Basis, Decider
 from titleclf.epg.fill import Filler, When, fill
 from titleclf.epg.genres import GenreTable
+from titleclf.epg.kinds import facts_of
 from titleclf.epg.parser import airings
-from titleclf.epg.profiles import PROFILES, Facts, Profile
+from titleclf.epg.profiles import PROFILES, Profile
 from titleclf.epg.xmltv import Airing
 from titleclf.runtime.classifier import Classifier
 from titleclf.runtime.errors import exit_codes
@@ -80,7 +81,7 @@ def contradicts(old: Airing, new: Airing, profile: Profile, table: GenreTable) -
     own = [category.text for category in old.categories]
     genre = table.genre_of(own)
     added = {category.text for category in new.categories} - set(own)
-    return genre is not None and not added <= set(profile.words(genre, Facts(old.is_episode, old.minutes)))
+    return genre is not None and not added <= set(profile.words(genre, facts_of(old, own)))
 
 
 def report(rows: list[Measured], arguments: argparse.Namespace, provenance: str) -> str:

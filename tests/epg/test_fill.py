@@ -434,6 +434,21 @@ def test_labels_that_the_player_does_not_know_are_translated(tmp_path):
     ]
 
 
+@pytest.mark.parametrize(
+    ("categories", "texts"),
+    [
+        ([], ["Movie"]),
+        (["Spielfilm"], ["Spielfilm", "Movie"]),
+        (["Serie", "Krimi"], ["Serie", "Krimi", "Drama"]),
+        (["Drama", "TV Series"], ["Drama", "TV Series"]),
+    ],
+)
+def test_what_the_guide_calls_a_series_is_no_film(tmp_path, categories, texts):
+    own = "".join(f"<category>{category}</category>" for category in categories)
+    found = filled(tmp_path, programme(own, title=HEAT), when=When.untranslated, profile=PROFILES["jellyfin"])
+    assert found == [texts]
+
+
 def test_decisions_are_counted_by_what_they_are_based_on(tmp_path):
     own = programme("<category>Fußball</category>", title="<title>Bundesliga</title>")
     content = guide(

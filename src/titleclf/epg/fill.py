@@ -12,8 +12,9 @@ from typing import NamedTuple
 from titleclf.epg.decisions import Basis, Decider, Decision, Query
 from titleclf.epg.edits import check_output, own_categories, provenance_keywords, rewrite
 from titleclf.epg.genres import Genre, GenreTable
+from titleclf.epg.kinds import facts_of
 from titleclf.epg.parser import pieces
-from titleclf.epg.profiles import Facts, Profile
+from titleclf.epg.profiles import Profile
 from titleclf.epg.streams import reading, rereadable
 from titleclf.epg.xmltv import Airing, Edit, Piece
 from titleclf.runtime.errors import InputError
@@ -142,7 +143,7 @@ class Filler:
     def _texts(self, airing: Airing, decision: Decision) -> Sequence[str]:
         if self.profile is None:
             return decision.categories
-        facts = Facts(airing.is_episode, airing.minutes)
+        facts = facts_of(airing, own_categories(airing))
         words = [word for name in decision.categories for word in self.profile.words(Genre(name), facts)]
         return list(dict.fromkeys(words))
 

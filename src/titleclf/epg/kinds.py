@@ -3,6 +3,7 @@
 from collections.abc import Collection
 
 from titleclf.epg.genres import folded
+from titleclf.epg.profiles import Facts
 from titleclf.epg.xmltv import Airing
 from titleclf.runtime.choices import ProgrammeKind
 
@@ -32,3 +33,9 @@ def kind_of(airing: Airing, categories: Collection[str]) -> ProgrammeKind | None
     if labels & _FILMS:
         return ProgrammeKind.film
     return ProgrammeKind.other if labels & _NEITHER else None
+
+
+def facts_of(airing: Airing, categories: Collection[str]) -> Facts:
+    """Return what is known about an airing with these categories of its own."""
+    is_series = bool(categories) and kind_of(airing, categories) is ProgrammeKind.episode
+    return Facts(airing.is_episode or is_series, airing.minutes)

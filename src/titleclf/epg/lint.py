@@ -4,6 +4,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from titleclf.epg.genres import Genre, GenreTable
+from titleclf.epg.kinds import facts_of
 from titleclf.epg.parser import airings
 from titleclf.epg.profiles import Facts, Profile
 from titleclf.epg.xmltv import Airing
@@ -36,7 +37,7 @@ class Lint:
     def add(self, airing: Airing, profile: Profile, table: GenreTable) -> None:
         """Add the categories of an airing."""
         texts = [category.text for category in airing.categories]
-        facts = Facts(airing.is_episode, airing.minutes)
+        facts = facts_of(airing, texts)
         self.programmes += 1
         self.without += not texts
         if not (profile.understands_any(texts) or profile.written.issuperset(texts)):
