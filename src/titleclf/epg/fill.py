@@ -44,7 +44,10 @@ class When(StrEnum):
 
 
 class Outcome(StrEnum):
-    """The outcome for an airing: left as it is, filled, not filled because no model is sure, or without a title."""
+    """The outcome for an airing: left as it is, filled, not filled because no model is sure, or without a title.
+
+    A placeholder is no title.
+    """
 
     kept = "kept"
     filled = "filled"
@@ -96,7 +99,7 @@ class Filler:
             if is_queried:
                 yield self._settled(airing, next(decisions))
             else:
-                yield Settled(airing, Outcome.kept if airing.title else Outcome.untitled)
+                yield Settled(airing, Outcome.kept if airing.is_titled else Outcome.untitled)
 
     def edits(self, piece: Piece, settled: Sequence[Settled]) -> Iterator[Edit]:
         """Yield the edits that fill a piece of a guide."""
@@ -114,7 +117,7 @@ class Filler:
 
     def is_eligible(self, airing: Airing) -> bool:
         """Return whether an airing is to be filled."""
-        if not airing.title:
+        if not airing.is_titled:
             return False
         if not airing.categories:
             return True
@@ -124,7 +127,7 @@ class Filler:
 
     def _genres(self, airing: Airing) -> tuple[Genre, ...]:
         """Return the genres that an airing's own categories name, the one with the largest weight or all that tie."""
-        return self.table.leaders(own_categories(airing)) if airing.title and airing.categories else ()
+        return self.table.leaders(own_categories(airing)) if airing.categories and airing.is_titled else ()
 
     def _query(self, airing: Airing) -> Query:
         # Parsing the times of every airing takes longer than most decisions.

@@ -55,7 +55,7 @@ class Harvest:
         """Count the vote of a programme's own categories; filled ones are no evidence."""
         self.programmes += 1
         categories = own_categories(airing)
-        if not airing.title or not categories:
+        if not categories or not airing.is_titled:
             return
         self.labelled += 1
         self.unknown.update(table.unknown(categories))

@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import NamedTuple
 from xml.sax.saxutils import escape, quoteattr
 
+from titleclf.epg.placeholders import is_placeholder
 from titleclf.runtime.text.programmes import Programme
 
 _WHITESPACE = b" \t\r\n"
@@ -63,6 +64,11 @@ class Airing:
     def channel_title(self) -> str | None:
         """The channel's name, or else its id."""
         return self.channel_name or self.channel or None
+
+    @property
+    def is_titled(self) -> bool:
+        """Whether its title names a programme."""
+        return bool(self.title) and not is_placeholder(self.title, self.channel_name)
 
     @property
     def programme(self) -> Programme:
