@@ -1,5 +1,6 @@
 import subprocess
 import sys
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -98,6 +99,82 @@ def test_labels_with_and_without_accents_are_the_same(shipped):
     assert shipped.votes("Fussball") == shipped.votes("Fußball") == {Genre.sports: 3}
 
 
+@pytest.mark.parametrize(
+    ("category", "label"),
+    [
+        ("YARIŞMA", "Yarışma"),
+        ("DOI SONG", "Đời sống"),
+        ("Молодежный", "Молодёжный"),
+        ("ДЕТСКИИ", "Детский"),
+        ("أَخْبَار", "أخبار"),
+        ("الاخبار", "الأخبار"),
+        ("رياضه", "رياضة"),
+        ("ريـــاضة", "رياضة"),
+        ("فيلم سينمايي", "فیلم سینمایی"),
+        ("فیلمها", "فیلم\u200cها"),
+        ("חֲדָשׁוֹת", "חדשות"),
+        ("ג׳ודו", "ג'ודו"),
+        ("ﾄﾞﾗﾏ", "ドラマ"),
+        (unicodedata.normalize("NFD", "ドラマ"), "ドラマ"),
+        (unicodedata.normalize("NFD", "드라마"), "드라마"),
+        (unicodedata.normalize("NFD", "Đời sống"), "Đời sống"),
+        (unicodedata.normalize("NFD", "Детский"), "Детский"),
+    ],
+)
+def test_spellings_of_a_label_are_the_same(category, label):
+    assert folded(category) == folded(label)
+
+
+@pytest.mark.parametrize(
+    ("label", "other"),
+    [
+        ("ข่าว", "ขาว"),  # news, white
+        ("ข่าว", "ข้าว"),  # news, rice
+        ("कला", "कल"),  # art, tomorrow
+        ("खेल", "खाल"),  # sport, skin
+        ("फिल्म", "फिलम"),
+        ("ドラマ", "トラマ"),
+        ("பாடல்", "படல"),
+    ],
+)
+def test_vowels_and_tones_that_are_marks_make_another_word(label, other):
+    assert folded(label) != folded(other)
+
+
+@pytest.mark.parametrize("label", ["हिन्दी फिल्म", "ถ่ายทอดสด", "กีฬา", "விளையாட்டு", "ドラマ", "드라마"])
+def test_marks_do_not_split_words(label):
+    assert folded(label) == label
+
+
+@pytest.mark.parametrize(
+    ("category", "votes"),
+    [
+        ("NEWS HD", {Genre.news: 3}),
+        ("News [HD]", {Genre.news: 3}),
+        ("Film FHD", {Genre.movie: 3}),
+        ("Movies 4K UHD", {Genre.movie: 3}),
+        ("Football and Rugby Ultra HD", {Genre.sports: 3}),
+        ("Talk show (SD)", {Genre.show: 2}),
+        ("Новости HD", {Genre.news: 3}),
+        ("4K UHD", {}),
+        ("Gobbledygook HD", None),
+        ("Moviehd", None),
+        ("ＮＥＷＳ\u3000ＨＤ", {Genre.news: 3}),
+        ("Ne\u200bws\ufeff", {Genre.news: 3}),
+        ("Foot\u00adball ⚽\ufe0f", {Genre.sports: 3}),
+        ("\u200b", {}),
+    ],
+)
+def test_decorations_do_not_matter(shipped, category, votes):
+    assert shipped.votes(category) == votes
+
+
+def test_a_label_that_ends_with_a_quality_takes_precedence(tmp_path):
+    genres = GenreTable.read(table(tmp_path, "Films,movie,3,en", "Films 3D,leisure,1,en"))
+    assert genres.votes("films 3d") == {Genre.leisure: 1}
+    assert genres.votes("Films 3D HD") == {Genre.movie: 3}
+
+
 @pytest.mark.parametrize("category", ["Home & Garden", "Home and garden", "home/GARDEN", "Home And Garden "])
 def test_and_is_the_same_as_an_ampersand(shipped, category):
     assert shipped.votes(category) == {Genre.leisure: 2}
@@ -114,6 +191,8 @@ def test_and_is_the_same_as_an_ampersand(shipped, category):
         ("Comedy/Sitcom", {Genre.movie: 2}),
         ("Football, Talk show", {Genre.sports: 3, Genre.show: 2}),
         ("Series / HD", {}),
+        ("Gobbledygook [Football]", {Genre.sports: 3}),
+        ("Gobbledygook · Football", {Genre.sports: 3}),
         ("Fußball und Handball", {Genre.sports: 3}),
         ("Gobbledygook / Nonsense", None),
         ("Sandy", None),  # no split at "and" inside a word

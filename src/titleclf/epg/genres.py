@@ -42,16 +42,27 @@ _CACHE_SIZE = 4096  # labels; a guide has about a hundred
 _MAX_LENGTH = 200  # characters; longer text is not a label, and would fill the cache's memory
 
 _NO_VOTES: Votes = MappingProxyType({})
-_APOSTROPHES = re.compile("['’‘ʼ`´]")
+_APOSTROPHES = re.compile("['’‘ʼ`´׳]")
 _SEPARATORS = re.compile(r"[\W_]+")
+_INVISIBLE = re.compile(r"[\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff]")
+# Accents of Latin, Greek and Cyrillic letters, and the points of Hebrew and Arabic ones, which most writers leave out.
+# The marks of other scripts are vowels, tones and half letters: without them Thai and Hindi words become others.
+_ACCENTS = re.compile(
+    r"[\u0300-\u036f\u0483-\u0489\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u0610-\u061a\u064b-\u065f\u0670"
+    r"\u06d6-\u06dc\u06df-\u06e4\u06e7\u06e8\u06ea-\u06ed\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]"
+)
+# Letters that one guide writes for the other and Unicode does not decompose: a capital "I" is "ı" in Turkish; Arabic
+# and Persian keyboards have their own Yeh and Kaf. The last one only stretches a word.
+_LETTERS = str.maketrans("đıłøةىیک", "diloهييك", "ـ")
+_QUALITY = re.compile(r"(?:(?: |(?<=[^ -~]))(?:(?:full |ultra |[fuq])?hd|sd|[48]k|3d|hdr))+$")  # "電影HD" has no space
 _AND = rf"\b(?:{'|'.join((*words('ands'), *words('ors')))})\b"
 _AND_BETWEEN_WORDS = re.compile(rf"(?<=\w) {_AND} (?=\w)")  # "Home and Garden" is "Home & Garden"
 # An unknown label is split at the strongest separators first: "Sci-Fi & Fantasy" becomes "Sci-Fi" and "Fantasy", and
 # only then "Sci", "Fi" and "Fantasy".
 _SPLITS = (
-    re.compile(r"[/&,;:|()+]"),
+    re.compile(r"[]/&,;:|()+\\[{}·•،؛、。・【】「」『』〈〉《》〔〕]"),
     re.compile(_AND, re.IGNORECASE),
-    re.compile(r"[-‐‑–—]"),
+    re.compile(r"[-‐‑–—־]"),
 )
 
 
@@ -109,12 +120,14 @@ class GenreTable:
         return [category for category in dict.fromkeys(categories) if self.votes(category) is None]
 
     def _votes(self, category: str) -> Votes | None:
-        if not category.strip():
-            return _NO_VOTES
-        return self._look_up(unicodedata.normalize("NFKC", category), _SPLITS)
+        text = _visible(category)
+        return self._look_up(text, _SPLITS) if text.strip() else _NO_VOTES
 
     def _look_up(self, text: str, splits: Sequence[re.Pattern[str]]) -> Votes | None:
-        whole = self._table.get(folded(text))
+        key = folded(text)
+        whole = self._table.get(key)
+        if whole is None:
+            whole = self._table.get(_QUALITY.sub("", key))
         if whole is not None or not splits:
             return whole
         parts = [part for part in splits[0].split(text) if part.strip()]
@@ -139,9 +152,19 @@ def check_genres(categories: Iterable[str], where: str) -> None:
 
 def folded(label: str) -> str:
     """Return a label without case, accents, apostrophes, and the "and" between its words: the key of the table."""
-    decomposed = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", label).casefold())
-    plain = "".join(character for character in decomposed if not unicodedata.combining(character))
-    return _AND_BETWEEN_WORDS.sub(" ", _SEPARATORS.sub(" ", _APOSTROPHES.sub("", plain)).strip())
+    decomposed = unicodedata.normalize("NFKD", _visible(label).casefold())
+    plain = unicodedata.normalize("NFC", _ACCENTS.sub("", decomposed)).translate(_LETTERS)
+    spaced = _SEPARATORS.sub(_marks_or_space, _APOSTROPHES.sub("", plain))
+    return _AND_BETWEEN_WORDS.sub(" ", " ".join(spaced.split()))
+
+
+def _visible(label: str) -> str:
+    return _INVISIBLE.sub("", unicodedata.normalize("NFKC", label))
+
+
+def _marks_or_space(separator: re.Match[str]) -> str:
+    # Many vowels are marks, which are no word characters to `re`.
+    return "".join(char if unicodedata.category(char).startswith("M") else " " for char in separator[0])
 
 
 def _strongest(votes_of_parts: Iterable[Votes]) -> Votes:
