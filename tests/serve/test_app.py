@@ -31,7 +31,11 @@ PROGRAMMES: list[dict[str, Any]] = [
     {"title": "Top of the Pops"},
     {"title": "", "channel": "Sky News"},
 ]
-PLAIN = guide(programme(), programme("<category>News</category>"), programme(title="<title>Qwertz zz</title>"))
+PLAIN = guide(
+    programme(),
+    programme("<category>News</category>", title="<title>Tagesthemen</title>"),
+    programme(title="<title>Qwertz zz</title>"),
+)
 LARGE = guide(*(programme(title=f"<title>Title {number} {number * 7}</title>") for number in range(20_000))).encode()
 NOT_JSON = (b'{"titles": ["\xff"]}', b"[" * 100_000, b'{"titles": [], "top": %b}' % (b"9" * 5000))
 

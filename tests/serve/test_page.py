@@ -18,7 +18,7 @@ ATTACK = "<img src=x onerror=\"document.title='taken over'\">"
 ESCAPED = ATTACK.replace("<", "&lt;").replace(">", "&gt;")
 GUIDE = guide(
     *(programme() for _ in range(3)),
-    programme("<category>News</category>"),
+    programme("<category>News</category>", title="<title>Tagesthemen</title>"),
     *(programme(title=f"<title>{title}</title>") for title in ("Qwertz zz", "Qwertzz zz", "Qwertz zz", ESCAPED)),
 )
 PHONE = {"viewport": {"width": 360, "height": 740}, "is_mobile": True, "has_touch": True}
@@ -260,7 +260,9 @@ def test_a_guide_is_dropped_corrected_and_downloaded(open_page, path, tmp_path, 
     for event in ("dragenter", "dragover", "drop"):
         page.dispatch_event("#drop", event, {"dataTransfer": transfer})
     summary = page.locator("#summary")
-    expect(summary).to_have_text("8 programmes, 7 without a category. Filled: 3. Unsure: 4 (6 hours).")
+    expect(summary).to_have_text(
+        "8 programmes, 7 without a category. Filled: 3. Unsure: 4 (6 hours). Decided by: the model 3."
+    )
     channel = page.locator("#channels tr")
     assert page.locator("#file").evaluate("file => file.files[0].name") == "guide.xml.gz"
     expect(channel.locator("td").first).to_have_text("Channel One")
@@ -273,9 +275,9 @@ def test_a_guide_is_dropped_corrected_and_downloaded(open_page, path, tmp_path, 
     page.get_by_label("Correct “Qwertz zz”").select_option("Leisure hobbies")
     expect(doubts.nth(0)).to_contain_text("✓ Leisure hobbies")
     expect(doubts.nth(2)).to_contain_text("✓ follows a correction")  # a similar spelling
-    expect(summary).to_contain_text("Filled: 6. Unsure: 1 (1.5 hours). Decided by your corrections: 3.")
+    expect(summary).to_contain_text("Filled: 6. Unsure: 1 (1.5 hours). Decided by: your corrections 3, the model 3.")
     page.get_by_label(f"Correct “{ATTACK}”").select_option("No category: leave unchanged")
-    expect(summary).to_contain_text("Filled: 6. Unsure: 0 (0 hours). Decided by your corrections: 4.")
+    expect(summary).to_contain_text("Filled: 6. Unsure: 0 (0 hours). Decided by: your corrections 4, the model 3.")
 
     with page.expect_download() as download:
         page.get_by_role("link", name="Download the filled guide").click()
@@ -289,7 +291,7 @@ def test_a_guide_is_dropped_corrected_and_downloaded(open_page, path, tmp_path, 
     assert [row.category for row in overrides.values()] == ["Leisure hobbies", ""]
 
     page.get_by_role("button", name="Undo the correction of “Qwertz zz”").click()
-    expect(summary).to_contain_text("Unsure: 3 (4.5 hours). Decided by your corrections: 1.")
+    expect(summary).to_contain_text("Unsure: 3 (4.5 hours). Decided by: your corrections 1, the model 3.")
     expect(page.get_by_label("Correct “Qwertz zz”")).to_have_value("-")
 
 

@@ -150,6 +150,7 @@ def check_genres(categories: Iterable[str], where: str) -> None:
         )
 
 
+@functools.lru_cache(maxsize=1 << 15)  # each label of the table is folded three times while it is read
 def folded(label: str) -> str:
     """Return a label without case, accents, apostrophes, and the "and" between its words: the key of the table."""
     decomposed = unicodedata.normalize("NFKD", _visible(label).casefold())
