@@ -15,7 +15,7 @@ from titleclf.runtime.errors import InputError
 from titleclf.runtime.text.tags import tags_in
 from titleclf.runtime.text.title_keys import base_title
 
-DATA = DataConfig(None, "unused.csv", None, None, COLUMNS, validation_fraction=0.1, test_fraction=0.2)
+DATA = DataConfig(None, "unused.csv", None, None, COLUMNS, [], validation_fraction=0.1, test_fraction=0.2)
 
 
 def frame(rows: Sequence[tuple[str, ...]]) -> pd.DataFrame:
@@ -96,6 +96,30 @@ def test_test_titles_may_come_from_a_frame():
     parts = split_with_test(titles(30), own, DATA, seed=1)
     assert parts.test is own
     assert len(parts.train) + len(parts.validation) == 30
+
+
+def test_sources_that_are_left_out_are_for_validation_whole():
+    everything = titles(60).assign(source=["one", "two", "three"] * 20)
+    again = everything[everything["source"] == "two"].assign(source="one", title=lambda rows: rows["title"] + " S2")
+    everything = pd.concat([everything, again], ignore_index=True)
+    parts = split(everything, replace(DATA, left_out=["two"]), seed=1)
+    assert set(parts.validation["source"]) == {"two"}
+    assert len(parts.validation) == 20
+    assert set(again["title"]) <= set(parts.test["title"])  # titles of the source that another one has, too
+    assert 0 < len(parts.test) - len(again) < 12
+    assert_no_programme_is_in_two_parts_or_lost(
+        Split(parts.train, parts.validation, parts.test[~parts.test["title"].isin(again["title"])]),
+        everything[~everything["title"].isin(again["title"])],
+    )
+    own = split_with_test(everything, titles(3), replace(DATA, left_out=["two"]), seed=1)
+    assert len(own.train) == 40
+    assert len(own.test) == 3
+
+
+def test_sources_that_are_left_out_must_be_there():
+    data, everything = replace(DATA, left_out=["two", "none"]), titles(60).assign(source="two")
+    with pytest.raises(InputError, match=r"data\.left_out must name sources in source of unused\.csv\. Got none\."):
+        split(everything, data, seed=1)
 
 
 def test_only_categories_of_three_programmes_are_learnable():

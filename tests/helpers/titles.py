@@ -7,7 +7,7 @@ from pathlib import Path
 from titleclf.config.schemas import ColumnsConfig
 
 COLUMNS = ColumnsConfig(
-    "title", "category", "lang", "und", "channel", "minutes", "description", "sub_title", "year", "kind"
+    "title", "category", "lang", "und", "channel", "minutes", "description", "sub_title", "year", "kind", "source"
 )
 
 # Twenty real titles each of two categories, ten of a third: enough to memorize in a second.

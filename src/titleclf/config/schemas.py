@@ -11,7 +11,8 @@ from titleclf.runtime.choices import Device, ExportFormat, Format, MemoryKind, M
 class ColumnsConfig:
     """Column names in a user's file, and the language of titles without one.
 
-    Those of `channel` and of what follows it are read if the model uses them, that of `kind` if the loss does.
+    Those of `channel` and of what follows it are read if the model uses them, that of `kind` if the loss does, that of
+    `source` if sources are left out.
     """
 
     title: str
@@ -24,22 +25,27 @@ class ColumnsConfig:
     sub_title: str
     year: str
     kind: str
+    source: str
 
 
 SHIPPED_COLUMNS = ColumnsConfig(
-    "title", "category", "lang", "und", "channel", "minutes", "description", "sub_title", "year", "kind"
+    "title", "category", "lang", "und", "channel", "minutes", "description", "sub_title", "year", "kind", "source"
 )
 
 
 @dataclass
 class DataConfig:
-    """Labelled titles (`shipped`: those of the package) and how to split them."""
+    """Labelled titles (`shipped`: those of the package) and how to split them.
+
+    Sources that are left out are for validation, whole, instead of a fraction of the titles.
+    """
 
     about: str | None
     path: str
     test_path: str | None
     corrections: str | None
     columns: ColumnsConfig
+    left_out: list[str]
     validation_fraction: float
     test_fraction: float
 

@@ -14,7 +14,7 @@ from titleclf.config.schemas import ColumnsConfig, TrainConfig
 from titleclf.data.corrections import correct, relabelled
 from titleclf.data.splits import Split, split
 from titleclf.data.targets import Targets, categories_in, categories_of, precision_by_category, targets_of
-from titleclf.data.titles import KIND, check_fields, fingerprint, read_all_titles
+from titleclf.data.titles import KIND, SOURCE, check_fields, fingerprint, read_all_titles
 from titleclf.runtime.arrays import Labels
 from titleclf.runtime.choices import ProgrammeKind, Task
 from titleclf.runtime.errors import InputError
@@ -132,6 +132,7 @@ def read_dataset(config: TrainConfig) -> Dataset:
 def read_splits(config: TrainConfig) -> tuple[Split, str]:
     """Read, split and correct the titles, and return them with the fingerprint of everything that was read."""
     fields = config.model.fields.columns | ({KIND} if config.loss.kind else set())
+    fields |= {SOURCE} if config.data.left_out else set()
     titles = read_all_titles(config.data.path, config.data.columns, config.task, fields)
     check_fields(titles, config.data.path, config.data.columns, fields)
     frames = split(titles, config.data, config.seed, config.task, fields)

@@ -10,7 +10,7 @@ import pandas as pd
 
 from titleclf.config.schemas import DataConfig
 from titleclf.data.targets import categories_in
-from titleclf.data.titles import MIN_PROGRAMMES, read_all_titles, titles_path
+from titleclf.data.titles import MIN_PROGRAMMES, SOURCE, read_all_titles, titles_path
 from titleclf.runtime.choices import Task
 from titleclf.runtime.errors import InputError
 from titleclf.runtime.text.title_keys import base_title
@@ -34,12 +34,14 @@ def split(
     """Split by base title, seeded and stratified by category.
 
     With `config.test_path`, the test titles are read from there, with these fields, and `titles` are split into the
-    other two parts.
+    other two parts. With `config.left_out`, validation titles are those of these sources. The rows that other sources
+    have of their titles are for the test, or for nothing if it has titles of its own.
 
     Raises
     ------
     InputError
-        If there are fewer than two categories, or one has too few programmes to be in every part.
+        If there are fewer than two categories, or one has too few programmes to be in every part; or if there are no
+        titles of a source that is left out.
     """
     test = None if config.test_path is None else read_all_titles(config.test_path, config.columns, task, fields)
     return split_with_test(titles, test, config, seed, task)
@@ -50,15 +52,30 @@ def split_with_test(
 ) -> Split:
     """Split as `split` does, with the test titles in a frame; for None, they are drawn from `titles`."""
     bases = titles["title"].map(base_title)
-    programmes = _programmes(bases, titles["category"], task)
+    left_out = _left_out(titles, config)
+    is_shared = bases.isin(set(bases[left_out]))
+    programmes = _programmes(bases[~is_shared], titles.loc[~is_shared, "category"], task)
     _check_categories(programmes, config.path)
     sizes = partial(_sizes, config=config, draws_test=test is None)
     assign = assign_by_category if task is Task.single else assign_by_tags
     parts = assign(programmes, sizes, np.random.default_rng(seed))
     _check_parts(programmes, parts, sizes, config.path)
-    part_of_title = bases.map(parts)
+    part_of_title = bases.map(parts).mask(is_shared, "test").mask(left_out, "validation")
     train, validation, drawn_test = (titles[part_of_title == part].reset_index(drop=True) for part in Split._fields)
     return Split(train, validation, drawn_test if test is None else test)
+
+
+def _left_out(titles: pd.DataFrame, config: DataConfig) -> "pd.Series[bool]":
+    """Return which rows (titles,) are of sources that are left out."""
+    if not config.left_out:
+        return pd.Series(data=False, index=titles.index)
+    missing = sorted(set(config.left_out) - set(titles[SOURCE]))
+    if missing:
+        raise InputError(
+            f"data.left_out must name sources in {config.columns.source} of {titles_path(config.path)}. "
+            f"Got {', '.join(missing)}. Name others."
+        )
+    return titles[SOURCE].isin(config.left_out)
 
 
 def learnable(titles: pd.DataFrame) -> pd.DataFrame:
@@ -145,7 +162,9 @@ def _counts(programmes: CategoriesByProgramme) -> Counter[str]:
 def _sizes(programmes: int, config: DataConfig, *, draws_test: bool) -> dict[str, int]:
     # Each part gets at least one programme, however few there are and however small its fraction is.
     test = min(max(1, round(config.test_fraction * programmes)), programmes - 2) if draws_test else 0
-    validation = min(max(1, round(config.validation_fraction * programmes)), programmes - test - 1)
+    validation = 0
+    if not config.left_out:
+        validation = min(max(1, round(config.validation_fraction * programmes)), programmes - test - 1)
     return {"test": test, "validation": validation, "train": programmes - test - validation}
 
 

@@ -22,7 +22,7 @@ from titleclf.runtime.text import tags
 from titleclf.runtime.text.programmes import COLUMNS, Programme, programme_of
 
 UNDETERMINED = "und"  # the language of titles whose language is unknown (ISO 639-2)
-KIND = "kind"  # the column of what a programme is, beside those of programmes
+KIND, SOURCE = "kind", "source"  # columns beside those of programmes: what one is, and the guide that it is from
 MIN_PROGRAMMES = 3  # in a category: one for each part of the split
 
 
@@ -52,7 +52,7 @@ def read_all_titles(
     if guides:
         frames.append(_read_guides(guides, columns, fields))
     titles = pd.concat([frame.assign(file=number) for number, frame in enumerate(frames)])
-    key_columns = list(titles.columns.difference(["lang", "file"]))
+    key_columns = list(titles.columns.difference(["lang", "file", SOURCE]))
     first_file = titles.groupby(key_columns, dropna=False)["file"].transform("min")
     return titles[titles["file"] == first_file].drop(columns="file").reset_index(drop=True)
 
@@ -108,8 +108,8 @@ def read_titles(
         if task is Task.multilabel:
             category = tags.joined(tags.tags_in(category))
         lang = cells.get(columns.lang) or columns.unnamed_lang
-        kind = cells.get(columns.kind) or None
-        rows.append((programme.title, category, lang.strip(), *_values(programme, kind, columns, fields)))
+        others = {KIND: cells.get(columns.kind) or None, SOURCE: cells.get(columns.source) or None}
+        rows.append((programme.title, category, lang.strip(), *_values(programme, others, columns, fields)))
     refuse(path, problems)
     if not rows:
         raise InputError(f"{path} must have at least one title. Got none. Add rows below the header.")
@@ -123,7 +123,7 @@ def _read_guides(guides: list[Path], columns: ColumnsConfig, fields: Collection[
             row.programme.title,
             row.genre.value,
             row.lang or columns.unnamed_lang,
-            *_values(row.programme, row.kind, columns, fields),
+            *_values(row.programme, {KIND: row.kind, SOURCE: None}, columns, fields),
         )
         for row in harvested.rows()
     ]
@@ -144,11 +144,13 @@ def _sources(columns: ColumnsConfig, fields: Collection[str]) -> dict[str, str]:
 
 
 def _ordered(fields: Collection[str]) -> list[str]:
-    return [name for name in (*COLUMNS, KIND) if name in fields]
+    return [name for name in (*COLUMNS, KIND, SOURCE) if name in fields]
 
 
-def _values(programme: Programme, kind: str | None, columns: ColumnsConfig, fields: Collection[str]) -> list[Any]:
-    known = {**programme._asdict(), KIND: kind}
+def _values(
+    programme: Programme, others: dict[str, str | None], columns: ColumnsConfig, fields: Collection[str]
+) -> list[Any]:
+    known = {**programme._asdict(), **others}
     language = programme.language or columns.unnamed_lang
     known["language"] = None if language == UNDETERMINED else language
     return [known[name] for name in _ordered(fields)]
@@ -174,7 +176,7 @@ def check_fields(titles: pd.DataFrame, path: str, columns: ColumnsConfig, fields
     InputError
         If there is such a field.
     """
-    unknown = [name for name in _ordered(fields) if titles[name].isna().all()]
+    unknown = [name for name in _ordered(fields) if name != SOURCE and titles[name].isna().all()]
     if unknown:
         sources = _sources(columns, unknown)
         raise InputError(
