@@ -27,6 +27,7 @@ from titleclf.training.distributed import (
     seed_everything,
 )
 from titleclf.training.embeddings import embeddings_fingerprint
+from titleclf.training.familiarity_fit import fit_familiarity
 from titleclf.training.losses import Loss
 from titleclf.training.network import TorchNetwork
 from titleclf.training.optimizer import Optimizer
@@ -136,6 +137,7 @@ def finish(config: TrainConfig, train: LabelledTitles, network: TorchNetwork) ->
     if config.training.prior_exponent:
         network.temper_prior(np.bincount(train.targets), config.training.prior_exponent)
     quantize_table(network)
+    fit_familiarity(network, train.programmes)
 
 
 def _loss_and_optimizer(config: TrainConfig, data: Dataset, network: TorchNetwork) -> tuple[Loss, Optimizer]:

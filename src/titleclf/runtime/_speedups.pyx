@@ -75,15 +75,15 @@ cdef class Scorer:
     cdef const float[::1] bias  # (categories,)
     cdef uint8_t[::1] is_order  # (highest order + 1,)
     cdef object alone, line, score_characters
-    cdef double unit
+    cdef double unit, least
     cdef uint64_t buckets
     cdef int64_t length
     cdef int64_t max_rows  # whose sum int16 can hold
     cdef bint boundary, across_words
 
     def __init__(
-        self, ids, table, buckets, spelt, is_spelt, columns, bias, orders, alone, line, spell, unit, length, most,
-        boundary, across_words,
+        self, ids, table, buckets, spelt, is_spelt, columns, bias, orders, alone, line, spell, unit, least, length,
+        most, boundary, across_words,
     ):
         self.ids, self.table, self.buckets = ids, table, buckets
         self.character_scores, self.is_scored, self.columns, self.bias = spelt, is_spelt, columns, bias
@@ -91,7 +91,7 @@ cdef class Scorer:
         is_order[list(orders)] = True
         self.is_order = is_order
         self.alone, self.line, self.score_characters = alone, line, spell
-        self.unit, self.length, self.max_rows = unit, length, most
+        self.unit, self.least, self.length, self.max_rows = unit, least, length, most
         self.boundary, self.across_words = boundary, across_words
 
     def logits(self, titles):
@@ -100,6 +100,7 @@ cdef class Scorer:
         cdef Py_ssize_t width = self.table.shape[1]
         cdef int64_t count, ngrams, room = self.length - 2 * self.boundary
         cdef float factor
+        cdef double familiar
         result = np.zeros((len(titles), categories), dtype=np.float32)
         cdef float[:, ::1] logits = result
         cdef int32_t* ids = <int32_t*>PyMem_Malloc(self.length * sizeof(int32_t))
@@ -122,7 +123,10 @@ cdef class Scorer:
                     sums[column] = 0
                 add(&self.character_scores[0, 0], width, character_rows, count, self.max_rows, sums)
                 add(&self.table[0, 0], width, buckets, ngrams, self.max_rows, sums)
-                factor = <float>(self.unit / sqrt(<double>max(count + ngrams, 1)))
+                familiar = 1
+                if self.least > 0 and ngrams > 0:
+                    familiar = min(<double>sums[width - 1] / <double>ngrams / self.least, 1.0)
+                factor = <float>(self.unit * (familiar * familiar) / sqrt(<double>max(count + ngrams, 1)))
                 for column in range(columns):
                     logits[row, self.columns[column]] = <float>(sums[column] * <double>factor)
                 for column in range(categories):

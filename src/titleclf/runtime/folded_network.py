@@ -14,6 +14,7 @@ from titleclf.runtime.arrays import Bools, Floats, Labels
 from titleclf.runtime.bundle.folding import BIAS, CHARACTERS, HEAD, NGRAMS, field_prefix, is_nonzero
 from titleclf.runtime.bundle.packing import Array
 from titleclf.runtime.choices import Combine, Field
+from titleclf.runtime.familiarity import familiarities
 from titleclf.runtime.network import Features, position_codes
 from titleclf.runtime.score_table import Integers, ScoreTable, aligned
 from titleclf.runtime.text.characters import Characters, Ids, Line
@@ -56,14 +57,16 @@ class FoldedNetwork:
         head = weights[HEAD][is_nonzero(weights[HEAD])]
         # One character and one n-gram of each order start at a place.
         largest, most = _largest_score(model, characters, codes, head), len(model.orders) + 1
+        of_texts = familiarities(weights, model, "the weights")
         return cls(
             model,
             vocabulary,
             encoder,
-            ScoreTable.of(weights, NGRAMS, model.buckets, most, largest),
+            ScoreTable.of(weights, NGRAMS, model.buckets, most, largest, of_texts.get(NGRAMS)),
             {
-                name: ScoreTable.of(weights, field_prefix(name), buckets, _MOST_FEATURES)
+                name: ScoreTable.of(weights, prefix, buckets, _MOST_FEATURES, familiarity=of_texts.get(prefix))
                 for name, buckets in encoder.sizes().items()
+                for prefix in [field_prefix(name)]
             },
             characters,
             codes,
@@ -88,14 +91,16 @@ class FoldedNetwork:
     def field_logits(self, programmes: Programmes) -> dict[Field, Floats]:
         """Return what each field adds to logits, each (programmes, categories)."""
         return {
-            name: self._as_logits(self.fields[name].sums(*bags), bags.counts, self.fields[name].unit)
+            name: self._as_logits(self.fields[name], self.fields[name].sums(*bags), bags.counts, bags.counts)
             for name, bags in self.encoder.encode(programmes).items()
         }
 
     def feature_logits(self, name: Field, buckets: Labels) -> Floats:
         """Return what features of a field add to logits (features, outputs), before the root of their number."""
         table = self.fields[name]
-        return self._as_logits(table.look_up(buckets), np.ones(len(buckets), dtype=np.int64), table.unit)
+        scores = table.look_up(buckets)
+        unit = table.factors(scores.sum(axis=0, keepdims=True, dtype=np.int32), np.array([len(buckets)]))
+        return self._scaled(scores, unit)
 
     def features(self, title: str) -> Features:
         """Return what the features of a title add to its logits."""
@@ -108,8 +113,10 @@ class FoldedNetwork:
             starts.append(places)
             orders.append(np.full_like(places, order))
         scores = np.concatenate(integers)
+        sums = scores.sum(axis=0, keepdims=True, dtype=np.int32)
+        unit = self.ngrams.factors(sums, np.array([len(scores) - len(line.ids)])) / np.sqrt(max(len(scores), 1))
         return Features(
-            self._as_logits(scores, np.full(len(scores), len(scores)), self.ngrams.unit),
+            self._scaled(scores, unit),
             np.concatenate(starts),
             np.concatenate(orders),
             np.arange(len(scores)) >= len(line.ids),
@@ -123,16 +130,16 @@ class FoldedNetwork:
         line = self.vocabulary.line(titles)
         has_places = line.counts > 0
         sums = np.zeros((len(line.counts), self.ngrams.width), dtype=np.int32)
-        features = line.counts.copy()
+        ngrams = np.zeros_like(line.counts)
         if has_places.any():
             added = self._character_scores(line)  # (places, width)
             spare = np.empty_like(added)
             for buckets, counts in self._ngrams(line):
                 added[: len(buckets)] += self.ngrams.look_up(buckets, spare[: len(buckets)])
-                features += counts
+                ngrams += counts
             starts = line.counts[has_places].cumsum() - line.counts[has_places]
             sums[has_places] = np.add.reduceat(added, starts, axis=0, dtype=np.int32)
-        return self._as_logits(sums, features, self.ngrams.unit) + self.bias
+        return self._as_logits(self.ngrams, sums, ngrams, line.counts + ngrams) + self.bias
 
     @cached_property
     def _scorer(self) -> Any:
@@ -152,6 +159,7 @@ class FoldedNetwork:
             line=self.vocabulary.line,
             spell=self._spell,
             unit=self.ngrams.unit,
+            least=self.ngrams.least,
             length=self.vocabulary.length,
             most=self.ngrams.most,
             boundary=self.vocabulary.boundary,
@@ -162,10 +170,12 @@ class FoldedNetwork:
         model = self.model
         return along(line.ids, line.counts, model.orders, model.buckets, across_words=model.across_words)
 
-    def _as_logits(self, sums: Array, features: Labels, unit: float) -> Floats:
-        """Return what sums (titles, width) of so many features (titles,) add to logits (titles, categories)."""
+    def _as_logits(self, table: ScoreTable, sums: Array, ngrams: Labels, features: Labels) -> Floats:
+        """Return what sums (texts, width) add to logits (texts, categories): of so many features, n-grams or others."""
+        return self._scaled(sums, table.factors(sums, ngrams) / np.sqrt(np.maximum(features, 1)))
+
+    def _scaled(self, sums: Array, factors: Floats) -> Floats:
         logits = np.zeros((len(sums), len(self.bias)), dtype=np.float32)
-        factors = unit / np.sqrt(np.maximum(features, 1))
         logits[:, self.columns] = sums[:, : len(self.columns)] * factors[:, None].astype(np.float32)
         return logits
 

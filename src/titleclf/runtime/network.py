@@ -9,10 +9,11 @@ import numpy as np
 
 from titleclf.runtime.architecture import AnyModel, BagConfig, ConvConfig, ModelConfig, NgramConfig, known_model
 from titleclf.runtime.arrays import Bools, Floats, Labels
-from titleclf.runtime.bundle.folding import POSITIONS, field_table
+from titleclf.runtime.bundle.folding import NGRAMS, POSITIONS, field_prefix, field_table
 from titleclf.runtime.bundle.packing import SCALE, TABLE, Array, is_packed, signed, unpacked
 from titleclf.runtime.choices import Combine, Field, Positions
 from titleclf.runtime.errors import InputError
+from titleclf.runtime.familiarity import Familiarity, familiarities
 from titleclf.runtime.text.characters import Batch, Characters
 from titleclf.runtime.text.fields import FieldEncoder
 from titleclf.runtime.text.ngrams import located, ngrams
@@ -86,13 +87,15 @@ class NumpyNetwork:
     characters: Characters
     encoder: FieldEncoder
     codes: Floats | None  # (length, dim)
+    familiarities: Mapping[str, Familiarity]
 
     @classmethod
     def of(
         cls, model: ModelConfig, weights: Mapping[str, Array], characters: Characters, encoder: FieldEncoder
     ) -> Self:
         """Take the weights of a bundle."""
-        return cls(model, weights, characters, encoder, position_codes(model, weights, characters.length))
+        codes = position_codes(model, weights, characters.length)
+        return cls(model, weights, characters, encoder, codes, familiarities(weights, model, "the weights"))
 
     @property
     def batch_size(self) -> int:
@@ -121,7 +124,7 @@ class NumpyNetwork:
     def feature_logits(self, name: Field, buckets: Labels) -> Floats:
         """Return what features of a field add to logits (features, outputs), if the head is linear."""
         logits: Floats = self.weights[field_table(name)].take(buckets, axis=0) @ self.weights["head.weight"].T
-        return logits
+        return logits * self._factors(field_prefix(name), buckets, np.array([len(buckets)]))
 
     def features(self, title: str) -> Features:
         """Return what the features of a title add, if the head is linear and follows a sum."""
@@ -136,16 +139,17 @@ class NumpyNetwork:
                 [vectors, unpacked(rows, self.weights[SCALE]) if is_packed(self.weights) else rows]
             )
             starts, orders = np.concatenate([starts, grams.starts]), np.concatenate([orders, grams.orders])
-            divisor = np.sqrt(len(vectors))
+            divisor = np.sqrt(len(vectors)) / self._factors(NGRAMS, grams.buckets, np.array([len(grams.buckets)]))
         adds = vectors @ self.weights["head.weight"].T / divisor
         return Features(adds, starts, orders, np.arange(len(adds)) >= count)
 
     def _field_vectors(self, programmes: Programmes) -> dict[Field, Floats]:
-        return {
-            name: _sums(self.weights[field_table(name)].take(bags.buckets, axis=0), bags.counts)
-            / np.sqrt(np.maximum(bags.counts, 1).astype(np.float32))[:, None]
-            for name, bags in self.encoder.encode(programmes).items()
-        }
+        vectors = {}
+        for name, bags in self.encoder.encode(programmes).items():
+            sums = _sums(self.weights[field_table(name)].take(bags.buckets, axis=0), bags.counts)
+            roots = np.sqrt(np.maximum(bags.counts, 1).astype(np.float32))
+            vectors[name] = sums * (self._factors(field_prefix(name), *bags) / roots)[:, None]
+        return vectors
 
     def encode_bag(self, batch: Batch) -> Floats:
         """Return the sums of positional characters (batch, dim)."""
@@ -165,8 +169,15 @@ class NumpyNetwork:
         characters = batch.mask.sum(axis=1)
         summed = _sums(self._character_vectors(batch), characters) + self._table_sums(grams, counts)  # (batch, dim)
         features = np.maximum(characters + counts, 1).astype(np.float32)
-        vectors: Floats = summed / np.sqrt(features)[:, None]
+        vectors: Floats = summed * (self._factors(NGRAMS, grams, counts) / np.sqrt(features))[:, None]
         return vectors
+
+    def _factors(self, prefix: str, buckets: Labels, counts: Labels) -> Floats:
+        """Return what a text's sum is multiplied by (texts,), for n-grams that stand text by text, `counts` each."""
+        familiarity = self.familiarities.get(prefix)
+        if familiarity is None:
+            return np.ones(len(counts), dtype=np.float32)
+        return familiarity.factors(buckets, counts).astype(np.float32)
 
     def _table_sums(self, grams: Labels, counts: Labels) -> Floats:
         rows = self.weights[TABLE].take(grams, axis=0)

@@ -9,9 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from titleclf.runtime import speedups
-from titleclf.runtime.arrays import Bools, Floats
+from titleclf.runtime.arrays import Bools, Floats, Labels
 from titleclf.runtime.bundle.folding import COARSE, LEVELS, SCALES, SCORES, USED, bits, has_row
 from titleclf.runtime.bundle.packing import Array
+from titleclf.runtime.familiarity import Familiarity, factors, shares_of
 from titleclf.runtime.text.characters import Ids
 
 _LANES = 8  # columns that a processor adds at once
@@ -27,7 +28,8 @@ Integers = npt.NDArray[np.int16]
 class ScoreTable:
     """Scores of hashed features; they become multiples of `unit`, so small that int16 holds the sum of `most` scores.
 
-    Sums of integers are the same to the bit, whatever the order and the size of batches.
+    Sums of integers are the same to the bit, whatever the order and the size of batches. Of a text's table, the last
+    column counts familiar n-grams: adding one more column takes no time.
     """
 
     scores: npt.NDArray[np.int8]  # (rows, columns)
@@ -36,21 +38,42 @@ class ScoreTable:
     coarse: Bools  # (rows,)
     unit: float
     most: int
+    familiarity: Familiarity | None
     _served: int = field(default=0, init=False)  # rows so far
 
     @classmethod
-    def of(cls, weights: Mapping[str, Array], prefix: str, buckets: int, most: int, largest: float = 0.0) -> Self:
+    def of(
+        cls,
+        weights: Mapping[str, Array],
+        prefix: str,
+        buckets: int,
+        most: int,
+        largest: float = 0.0,
+        familiarity: Familiarity | None = None,
+    ) -> Self:
         """Take the tensors under `prefix`; `largest` is the largest score that is added to those of the table."""
         scores, scales, coarse = (weights[f"{prefix}{name}"] for name in (SCORES, SCALES, COARSE))
         rows = np.full(buckets + 1, len(scores), dtype=np.int32)
         rows[:-1][has_row(weights.get(f"{prefix}{USED}"), buckets)] = np.arange(len(scores))
         unit = max(float(LEVELS.max() * scales.max(initial=0)), largest) * most / _LARGEST or 1.0
-        return cls(scores, rows, scales / np.float32(unit), bits(coarse, len(scores)), unit, most)
+        return cls(scores, rows, scales / np.float32(unit), bits(coarse, len(scores)), unit, most, familiarity)
 
     @property
     def width(self) -> int:
         """The columns of decoded scores: a multiple of what a processor adds at once."""
-        return max(-(-int(self.scores.shape[1]) // _LANES), 1) * _LANES
+        columns = int(self.scores.shape[1]) + (self.familiarity is not None)
+        return max(-(-columns // _LANES), 1) * _LANES
+
+    @property
+    def least(self) -> float:
+        """The share of familiar n-grams at which a text counts in full; 0 if all do."""
+        return 0.0 if self.familiarity is None else self.familiarity.least
+
+    def factors(self, sums: npt.NDArray[np.int32], counts: Labels) -> Floats:
+        """Return what turns sums (texts, width) of so many n-grams (texts,) into logits, but for their number."""
+        if self.familiarity is None:
+            return np.full(len(sums), self.unit)
+        return self.unit * factors(shares_of(sums[:, -1].astype(np.int64), counts), self.least)
 
     @property
     def is_warm(self) -> bool:
@@ -61,7 +84,7 @@ class ScoreTable:
         """Return scores (buckets, width), in `out` if that is given: reusing memory is faster than allocating it."""
         self._served += len(buckets)
         if not self.is_warm:  # decoding the whole table would take many times as long as scoring a few titles
-            return self._decoded(self.rows.take(buckets))
+            return self._decoded(buckets)
         return self.table.take(buckets, axis=0, out=out, mode="clip")
 
     def sums(self, buckets: Ids, counts: Ids) -> npt.NDArray[np.int32]:
@@ -83,12 +106,16 @@ class ScoreTable:
         if speedups.compiled is not None:
             units = np.rint(LEVELS[:, None] * self.steps[:, None]).astype(np.int16)
             speedups.compiled.decode(self.scores.view(np.uint8), self.rows, self.coarse.view(np.uint8), units, table)
+            if self.familiarity is not None:
+                table[:-1, -1] = self.familiarity.is_familiar
             return table
         for start in range(0, len(self.rows), _DECODED_ROWS):
-            table[start : start + _DECODED_ROWS] = self._decoded(self.rows[start : start + _DECODED_ROWS])
+            buckets = np.arange(start, min(start + _DECODED_ROWS, len(self.rows)))
+            table[start : start + _DECODED_ROWS] = self._decoded(buckets)
         return table
 
-    def _decoded(self, rows: Array) -> Integers:
+    def _decoded(self, buckets: Ids) -> Integers:
+        rows = self.rows.take(buckets)
         decoded = np.zeros((len(rows), self.width), dtype=np.int16)
         (present,) = np.nonzero(rows < len(self.scores))
         rows = rows[present]
@@ -96,6 +123,9 @@ class ScoreTable:
         decoded[present, : self.scores.shape[1]] = np.rint(
             LEVELS.take(self.scores.take(rows, axis=0).view(np.uint8)) * steps
         )
+        if self.familiarity is not None:
+            is_familiar = self.familiarity.is_familiar
+            decoded[:, -1] = is_familiar.take(buckets, mode="clip") & (buckets < len(is_familiar))
         return decoded
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import NamedTuple, assert_never
+from typing import TYPE_CHECKING, NamedTuple, assert_never
 
 import numpy as np
 import torch
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from titleclf.runtime.architecture import BagConfig, ConvConfig, ModelConfig, NgramConfig, known_model
 from titleclf.runtime.arrays import Floats, Labels
+from titleclf.runtime.bundle.folding import NGRAMS, field_prefix
 from titleclf.runtime.choices import Combine, Field
 from titleclf.runtime.text.characters import PAD, Batch, Characters
 from titleclf.runtime.text.fields import FieldEncoder
@@ -17,12 +18,16 @@ from titleclf.runtime.text.ngrams import ngrams
 from titleclf.runtime.text.programmes import Programmes
 from titleclf.training.positions import PositionalCode
 
+if TYPE_CHECKING:
+    from titleclf.runtime.familiarity import Familiarity
+
 
 class BagInputs(NamedTuple):
     """The features of a field on the network's device."""
 
     buckets: Tensor  # (features,): of all programmes, one programme after the other
     counts: Tensor  # (batch,): the features of each programme
+    factors: Tensor | None = None  # (batch,): what a text's sum is multiplied by if it is unfamiliar; None in training
 
 
 class Inputs(NamedTuple):
@@ -33,6 +38,7 @@ class Inputs(NamedTuple):
     grams: Tensor  # (ngrams,): of all titles, one title after the other; none for models without n-grams
     gram_counts: Tensor  # (batch,): the n-grams of each title
     fields: Mapping[Field, BagInputs] = MappingProxyType({})  # those that any programme has
+    factors: Tensor | None = None  # (batch,): as those of fields, of titles with n-grams
 
 
 def to_inputs(batch: Batch, config: ModelConfig, device: torch.device) -> Inputs:
@@ -106,7 +112,7 @@ class Ngram(nn.Module):
         summed = self.embedding.summed(inputs) + self.ngrams(grams, starts)  # (batch, dim)
         features = inputs.mask.sum(dim=1) + counts
         title: Tensor = summed / features.clamp(min=1).sqrt()[:, None]
-        return title
+        return title if inputs.factors is None else title * inputs.factors[:, None]
 
 
 def _drop(features: Tensor, counts: Tensor, fraction: float) -> tuple[Tensor, Tensor]:
@@ -174,11 +180,12 @@ class FieldTables(nn.ModuleDict):
 
     def forward(self, vectors: Tensor, inputs: Mapping[Field, BagInputs]) -> Tensor:
         """Return vectors (batch, dim) with each field's sum, divided by the square root of its number of features."""
-        for name, (buckets, counts) in inputs.items():
+        for name, (buckets, counts, factors) in inputs.items():
             if self.training and self.feature_dropout:
                 buckets, counts = _drop(buckets, counts, self.feature_dropout)
             summed = self[name](buckets, counts.cumsum(0) - counts)
-            vectors = vectors + summed / counts.clamp(min=1).sqrt()[:, None]
+            vector = summed / counts.clamp(min=1).sqrt()[:, None]
+            vectors = vectors + (vector if factors is None else vector * factors[:, None])
         return vectors
 
 
@@ -191,6 +198,7 @@ class TorchNetwork(nn.Module):
     def __init__(self, model: ModelConfig, characters: Characters, outputs: int) -> None:
         super().__init__()
         self.model, self.characters = model, characters
+        self.familiarities: dict[str, Familiarity] = {}  # after training
         self.encoder = encoder_of(model, characters)
         self.dropout = nn.Dropout(model.dropout)
         if model.hidden:
@@ -231,9 +239,21 @@ class TorchNetwork(nn.Module):
         inputs = to_inputs(self.characters.batch(programmes.titles), self.model, self.device)
         bags = self.field_encoder.encode(programmes)
         fields = {
-            name: BagInputs(*(torch.from_numpy(array).to(self.device) for array in bag)) for name, bag in bags.items()
+            name: BagInputs(
+                torch.from_numpy(bag.buckets).to(self.device),
+                torch.from_numpy(bag.counts).to(self.device),
+                self._factors(field_prefix(name), *bag),
+            )
+            for name, bag in bags.items()
         }
-        return inputs._replace(fields=fields)
+        grams, counts = (tensor.cpu().numpy() for tensor in (inputs.grams, inputs.gram_counts))
+        return inputs._replace(fields=fields, factors=self._factors(NGRAMS, grams, counts))
+
+    def _factors(self, prefix: str, buckets: Labels, counts: Labels) -> Tensor | None:
+        familiarity = self.familiarities.get(prefix)
+        if familiarity is None:
+            return None
+        return torch.from_numpy(familiarity.factors(buckets, counts).astype(np.float32)).to(self.device)
 
     def forward(self, inputs: Inputs) -> Tensor:
         """Return logits (batch, outputs)."""
@@ -250,7 +270,7 @@ class TorchNetwork(nn.Module):
             return self.forward(inputs)[:, None]
         title = self.encoder(inputs)  # (batch, dim)
         whole = self.fields(title, inputs.fields)
-        counts = [counts for _, counts in inputs.fields.values()]
+        counts = [bag.counts for bag in inputs.fields.values()]
         has_fields = torch.stack([torch.zeros_like(inputs.gram_counts), *counts]).any(dim=0)  # (batch,)
         fields = torch.where(has_fields[:, None], whole - title, title)
         logits: Tensor = self.head(self.dropout(torch.stack([whole, title, fields], dim=1)))

@@ -10,10 +10,11 @@ from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 from titleclf import __version__
 from titleclf.runtime.architecture import BagConfig, ConvConfig, NgramConfig, known_model
 from titleclf.runtime.bundle.contents import Bundle
-from titleclf.runtime.bundle.folding import field_table
+from titleclf.runtime.bundle.folding import NGRAMS, field_prefix, field_table
 from titleclf.runtime.bundle.packing import SCALE, TABLE, Array, is_packed, signed
 from titleclf.runtime.choices import Combine, Field
 from titleclf.runtime.errors import InputError
+from titleclf.runtime.familiarity import FAMILIAR
 from titleclf.runtime.network import NumpyNetwork
 from titleclf.runtime.onnx_network import METADATA, Metadata
 from titleclf.runtime.text.characters import PAD
@@ -121,12 +122,27 @@ class _Graph:
         summed = self._add("Add", self._sums(vectors), self._table_sums())  # (batch, dim)
         is_ngram = self._is_not("ngrams", model.buckets)  # (batch, most)
         counts = [self._add("ReduceSum", mask, _FEATURES) for mask in (inside, is_ngram)]  # each (batch, 1)
-        return self._over_root(summed, self._add("Add", *counts))
+        vectors = self._over_root(summed, self._add("Add", *counts))
+        return self._damped(vectors, NGRAMS, "ngrams", counts[1])
 
     def _field(self, name: Field, buckets: int) -> str:
         table = self.network.weights[field_table(name)].astype(np.float32)
         summed = self._sums(self._rows(table, field_table(name), str(name)))  # (batch, dim)
-        return self._over_root(summed, self._add("ReduceSum", self._is_not(str(name), buckets), _FEATURES))
+        count = self._add("ReduceSum", self._is_not(str(name), buckets), _FEATURES)
+        return self._damped(self._over_root(summed, count), field_prefix(name), str(name), count)
+
+    def _damped(self, vectors: str, prefix: str, buckets: str, count: str) -> str:
+        """Multiply vectors (batch, dim) by the factors of texts that have so many n-grams (batch, 1) in buckets."""
+        familiarity = self.network.familiarities.get(prefix)
+        if familiarity is None or familiarity.least == 0:
+            return vectors
+        is_familiar = familiarity.is_familiar.astype(np.float32)[:, None]  # of the text without n-grams, all are
+        found = self._sums(self._rows(is_familiar, f"{prefix}{FAMILIAR}", buckets))  # (batch, 1)
+        found = self._add("Add", found, self._add("Relu", self._add("Sub", np.array([1], dtype=np.float32), count)))
+        share = self._add("Div", found, self._add("Max", count, np.array([1], dtype=np.float32)))
+        ratio = self._add("Div", share, np.array([familiarity.least], dtype=np.float32))
+        ratio = self._add("Min", ratio, np.array([1], dtype=np.float32))
+        return self._add("Mul", vectors, self._add("Mul", ratio, ratio))
 
     def _over_root(self, summed: str, features: str) -> str:
         at_least_one = self._add("Max", features, np.array([1], dtype=np.float32))

@@ -3,12 +3,17 @@
 from collections.abc import Sequence
 
 import numpy as np
+from scipy.special import betaincinv
+from sklearn.isotonic import IsotonicRegression
 
 from titleclf.runtime.arrays import Bools, Floats, Labels
 from titleclf.runtime.thresholds import TagThresholds, Thresholds
 
 PRECISIONS = (0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 0.97, 0.98, 0.99)
 _PRIOR_PREDICTIONS = 20  # see `lowest_probabilities`
+_RISK = 0.1  # that a category's precision is below its bound
+_TINY = 1e-9  # the bound is not defined for no right prediction at all
+_FEW = 50  # predictions: too few to tell where a category is right half of the time
 _PRIOR_TITLES = 100  # see `best_thresholds`
 _CANDIDATES = np.arange(1, 100) / 100
 
@@ -16,11 +21,20 @@ _CANDIDATES = np.arange(1, 100) / 100
 def fit_thresholds(
     probabilities: Floats, labels: Labels, categories: list[str], wishes: dict[str, float], target: float
 ) -> Thresholds:
-    """Fit probabilities (titles, categories) to labels (titles,) at `PRECISIONS`, the wishes and the target."""
+    """Fit probabilities (titles, categories) to labels (titles,) at `PRECISIONS`, the wishes and the target.
+
+    None is below `even_odds`: precision is a mean, and must not let sure predictions pay for guesses.
+    """
     precisions = sorted({*PRECISIONS, *wishes.values(), target})
     confidence, predicted = probabilities.max(axis=1), probabilities.argmax(axis=1)
-    lowest = lowest_probabilities(confidence, predicted, labels == predicted, len(categories), precisions)
-    return Thresholds(precisions, dict(zip(categories, lowest, strict=True)), wishes)
+    right = labels == predicted
+    lowest = lowest_probabilities(confidence, predicted, right, len(categories), precisions)
+    floors = even_odds(confidence, predicted, right, len(categories))
+    least = {
+        category: [None if value is None else max(value, floor) for value in row]
+        for category, row, floor in zip(categories, lowest, floors, strict=True)
+    }
+    return Thresholds(precisions, least, wishes)
 
 
 def fit_tag_thresholds(
@@ -44,7 +58,8 @@ def lowest_probabilities(
     predictions must not set a threshold, and a category with few predictions must not abstain for that reason. So the
     precision of a category above a confidence is estimated with _PRIOR_PREDICTIONS more predictions, right as often as
     those of all categories above that confidence (the m-estimate of Cestnik 1990). The precision of all categories has
-    the same prior, right as often as its predictions are confident.
+    the same prior, right as often as its predictions are confident. What must reach a precision is not that estimate,
+    but the lower confidence bound of Clopper and Pearson (1934) on it, at a risk of _RISK.
     """
     candidates = -np.unique(-confidence)
     counts, hits = (_sums_above(candidates, confidence, values) for values in (np.ones_like(confidence), right))
@@ -55,9 +70,28 @@ def lowest_probabilities(
         rows = np.flatnonzero(predicted == number)
         flags = (np.ones(len(rows)), right[rows])
         counts, hits = (_sums_above(candidates, confidence[rows], values) for values in flags)
-        estimates = (hits + _PRIOR_PREDICTIONS * overall) / (counts + _PRIOR_PREDICTIONS)
-        lowest.append([_last(candidates[estimates >= precision]) for precision in precisions])
+        hits = hits + _PRIOR_PREDICTIONS * overall
+        bounds = betaincinv(np.maximum(hits, _TINY), counts + _PRIOR_PREDICTIONS - hits + 1, _RISK)
+        lowest.append([_last(candidates[bounds >= precision]) for precision in precisions])
     return lowest
+
+
+def even_odds(confidence: Floats, predicted: Labels, right: Bools, categories: int) -> list[float]:
+    """Return the confidence, by category, below which a prediction is wrong more often than right; at least 0.5.
+
+    All arrays are (predictions,). How often predictions of a confidence are right is fitted by isotonic regression, for
+    a category with fewer than _FEW predictions to those of all.
+    """
+
+    def half_right(rows: Labels) -> float:
+        if not len(rows):
+            return 0.5
+        fitted = IsotonicRegression(y_min=0, y_max=1).fit_transform(confidence[rows], right[rows].astype(np.float64))
+        return max(float(confidence[rows][fitted >= 0.5].min(initial=1.0)), 0.5)
+
+    by_category = [np.flatnonzero(predicted == number) for number in range(categories)]
+    everything = np.arange(len(confidence))
+    return [half_right(rows if len(rows) >= _FEW else everything) for rows in by_category]
 
 
 def best_threshold_for_all(probabilities: Floats, tags: Bools) -> float:

@@ -16,6 +16,7 @@ from titleclf.runtime.bundle.reader import read_bundle, read_weights
 from titleclf.runtime.choices import MemoryKind, ProgrammeKind, Task
 from titleclf.runtime.classifier import Classifier
 from titleclf.runtime.errors import InputError
+from titleclf.runtime.familiarity import familiarities, without_familiarity
 from titleclf.runtime.network import check_implemented
 from titleclf.runtime.tasks import TASKS
 from titleclf.runtime.text.characters import Characters
@@ -63,8 +64,11 @@ def new_model(config: TrainConfig, data: Dataset, device: torch.device) -> Train
 
 def bundle_of(model: TrainedModel) -> Bundle:
     """Return what a bundle holds of the model, its table packed if it is quantized."""
-    weights = {name: tensor.numpy() for name, tensor in pack(tensors_of(model.network)).items()}
-    return Bundle(model.contents, model.network.model, weights)
+    network = model.network
+    weights = {name: tensor.numpy() for name, tensor in pack(tensors_of(network)).items()}
+    for prefix, familiarity in network.familiarities.items():
+        weights |= familiarity.tensors(prefix)
+    return Bundle(model.contents, network.model, weights)
 
 
 def load_trained(folder: Path) -> TrainedModel:
@@ -81,7 +85,8 @@ def load_trained(folder: Path) -> TrainedModel:
         raise InputError(f"{folder} must be a model as it was trained. Got a folded one. Name the run that it is from.")
     contents = bundle.contents
     network = TorchNetwork(bundle.model, contents.characters, contents.outputs)
-    _fill(network, bundle.weights)
+    _fill(network, without_familiarity(bundle.weights))
+    network.familiarities = familiarities(bundle.weights, bundle.model, str(folder))
     return Classifier(contents, network)
 
 

@@ -17,14 +17,16 @@ from titleclf.runtime.bundle.packing import SCALE, TABLE, Array, check_packing, 
 from titleclf.runtime.calibration import NO_TEMPERATURE, Temperature
 from titleclf.runtime.choices import Positions, ProgrammeKind, Task
 from titleclf.runtime.errors import InputError
+from titleclf.runtime.familiarity import familiarities, without_familiarity
 from titleclf.runtime.files import SHIPPED, shipped
 from titleclf.runtime.memory.memory import Memory
 from titleclf.runtime.tasks import TASKS
 from titleclf.runtime.text.characters import Characters, printable
 from titleclf.runtime.text.fields import buckets_of
 
-FORMAT = 6
-FORMAT_WITHOUT_FIELDS = 3  # its configuration has no fields; no released version wrote 4 or 5
+FORMAT = 7
+FORMATS = (3, FORMAT)  # no released version wrote those between
+FORMAT_WITHOUT_FIELDS = 3  # its configuration has no fields
 WEIGHTS, CHARACTERS, CONFIG = "weights.safetensors", "characters.json", "config.json"
 MEMORY = "memory.jsonl.gz"  # not in every bundle
 RUN = "config.yaml"  # in the folder of a run
@@ -75,9 +77,9 @@ def read_bundle(folder: Path) -> Bundle:
         )
     where = str(folder / CONFIG)
     config = _read_json(folder / CONFIG)
-    if config.get("format") not in (FORMAT, FORMAT_WITHOUT_FIELDS):
+    if config.get("format") not in FORMATS:
         raise InputError(
-            f"{where} must be of format {FORMAT_WITHOUT_FIELDS} or {FORMAT}. Got {config.get('format')!r}. "
+            f"{where} must be of format {' or '.join(map(str, FORMATS))}. Got {config.get('format')!r}. "
             "Install the titleclf that wrote it, or train again."
         )
     files = _read_files(folder, has_memory=config.get("memory") is not None)
@@ -173,16 +175,25 @@ def read_weights(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> dict[str,
 def checked_weights(
     content: bytes, shapes: Mapping[str, tuple[int, ...]], model: ModelConfig, path: Path
 ) -> dict[str, Array]:
-    """Return the weights of a bundle, folded or not; `path` names their origin."""
-    weights = _tensors(content, path)
+    """Return the weights of a bundle, folded or not, with the familiarity of texts; `path` names their origin."""
+    tensors = _tensors(content, path)
+    familiarities(tensors, model, str(path))
+    weights = without_familiarity(tensors)
+    _check_weights(weights, shapes, model, path)
+    return tensors
+
+
+def _check_weights(
+    weights: dict[str, Array], shapes: Mapping[str, tuple[int, ...]], model: ModelConfig, path: Path
+) -> None:
     if not is_folded(weights) or not isinstance(model, NgramConfig):
-        return _fitting(weights, shapes, path)
+        _fitting(weights, shapes, path)
+        return
     tables = folded_tables({name: buckets_of(name, model.fields) for name in model.fields.use}, model.buckets)
     others = {name: array for name, array in weights.items() if not name.startswith(tuple(tables))}
     field_tables = {field_table(name) for name in model.fields.use}
     _fitting(others, {n: shape for n, shape in shapes.items() if n != TABLE and n not in field_tables}, path)
     check_folding(weights, tables, str(path))
-    return weights
 
 
 def _tensors(content: bytes, path: Path) -> dict[str, Array]:

@@ -19,7 +19,7 @@ from titleclf.runtime.text.words import TextFeatures, hash_texts, locate
 # Minutes: a span begins at each edge. Few programmes last longer than four hours: some guides let one last until the
 # next day where nothing follows.
 EDGES = (0, 4, 8, 12, 18, 24, 28, 33, 43, 48, 53, 58, 63, 75, 88, 95, 105, 118, 135, 165, 240)
-_TEXTS = (Field.description, Field.sub_title)
+TEXTS = (Field.description, Field.sub_title)
 _CACHED = 100_000  # values, more than a guide has channels
 _FEW = 4096  # buckets of fields with dozens of values, such as languages
 _YEARS = 5  # in a span
@@ -59,7 +59,7 @@ class FieldEncoder:
     def words(self, name: Field, programme: Programme) -> list[tuple[str, int]]:
         """Return the features of a text field as they are written, with their buckets; none of other fields."""
         text = getattr(programme, name.column)
-        if name not in _TEXTS or not text:
+        if name not in TEXTS or not text:
             return []
         return locate(text[: self.config.text_length], self._text_features)
 
@@ -68,7 +68,7 @@ class FieldEncoder:
         return TextFeatures(self.config.text_orders, self.config.text_characters, self.config.text_buckets)
 
     def _encoded(self, name: Field, values: Sequence[Any]) -> Bags:
-        if name in _TEXTS:
+        if name in TEXTS:
             texts = [(text or "")[: self.config.text_length] for text in values]
             return Bags(*hash_texts(texts, self._text_features))
         if len(self._features) > _CACHED:
