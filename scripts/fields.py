@@ -64,18 +64,20 @@ def split_sources(programmes: pd.DataFrame, left_out: Sequence[str], unused: Seq
     return programmes.assign(part=part.mask(~is_shared, "train"))
 
 
-def write_training(programmes: pd.DataFrame, titles: Sequence[str], folder: Path) -> None:
+def write_training(
+    programmes: pd.DataFrame, titles: Sequence[str], folder: Path, left_out_languages: Sequence[str] = ()
+) -> None:
     """Write the programmes to train on, and titles alone without those of left-out sources, to `folder`."""
-    columns = ["title", "category", "lang", "channel", "minutes", "description"]
+    columns = ["title", "category", "lang", "source", "channel", "minutes", "description"]
     columns += ["kind"] if "kind" in programmes else []
     programmes.loc[programmes["part"] == "train", columns].to_parquet(folder / "0_programmes.parquet")
     left_out = set(programmes.loc[programmes["part"] != "train", "title"].map(base_title))
     for number, path in enumerate(titles, start=1):
         rows = pd.read_csv(path, keep_default_na=False)
         kept = rows[~rows["title"].map(base_title).isin(left_out)]
-        kept.assign(lang=rows.get("lang", "en"))[["title", "category", "lang"]].to_csv(
-            folder / f"{number}_titles.csv", index=False
-        )
+        kept = kept.assign(lang=rows.get("lang", "en"), source=rows.get("source", ""))
+        kept = kept[~kept["lang"].isin(left_out_languages)]
+        kept[["title", "category", "lang", "source"]].to_csv(folder / f"{number}_titles.csv", index=False)
 
 
 def programmes_of(frame: pd.DataFrame, fields: Sequence[str]) -> Programmes:
