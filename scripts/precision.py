@@ -41,7 +41,7 @@ def measured(classifier: Classifier[Any], programmes: Programmes, categories: Se
     predictions = classifier.predict_programmes(programmes, min_probability=classifier.thresholds_at(PRECISION))
     answered = np.array([prediction.category is not None for prediction in predictions])
     row: dict[str, Any] = {"programmes": len(predictions), "answered": answered.mean()}
-    probabilities = [prediction.probability for prediction in predictions if prediction.category is not None]
+    probabilities = [prediction.probability or 0.0 for prediction in predictions if prediction.category is not None]
     row["least probability"] = min(probabilities, default=np.nan)
     if categories is not None:
         right = np.array([pair[0].category == pair[1] for pair in zip(predictions, categories, strict=True)])

@@ -16,6 +16,7 @@ from titleclf.runtime.bundle.contents import Bundle
 from titleclf.runtime.bundle.folding import LEVELS, NGRAMS, SCALES, field_prefix
 from titleclf.runtime.choices import Field
 from titleclf.runtime.classifier import Classifier
+from titleclf.runtime.familiarity import Familiarity, text_tables
 from titleclf.runtime.files import CHECKOUT
 from titleclf.runtime.text.fields import FieldEncoder
 from titleclf.runtime.text.programmes import Programmes
@@ -64,9 +65,16 @@ def with_network(
     torch.manual_seed(1)
     for parameter in network.parameters():
         nn.init.normal_(parameter, std=0.3)
+    network.familiarities = random_familiarities(config)
     title_thresholds = model.thresholds if fields else None
     contents = replace(model.contents, characters=characters, title_thresholds=title_thresholds)
     return Classifier(contents, network)
+
+
+def random_familiarities(model: ModelConfig) -> dict[str, Familiarity]:
+    """Return the familiarity of each text, with every fifth bucket familiar, and most texts partly."""
+    draw = np.random.default_rng(1)
+    return {table.prefix: Familiarity(draw.random(table.buckets) < 0.2, 0.25) for table in text_tables(model)}
 
 
 def compose_model(kind: str, *overrides: str, fields: Sequence[str] = ()) -> ModelConfig:

@@ -133,7 +133,7 @@ def test_the_error_for_a_missing_folder_names_the_model_that_comes_with_the_pack
         ("config.json", b"{", "config.json must be JSON. Got: "),
         ("config.json", b"\xff", "config.json must be JSON. Got: "),
         ("config.json", b"[]", "config.json must be a JSON object. Got list. Train or copy it again."),
-        ("config.json", b"{}", "config.json must be of format 3 or 6. Got None. Install the titleclf that wrote it"),
+        ("config.json", b"{}", "config.json must be of format 3 or 7. Got None. Install the titleclf that wrote it"),
         (
             "characters.json",
             b"{}",
@@ -154,9 +154,9 @@ def test_damaged_files_are_refused(folder, name, content, sentence):
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"format": 1}, "must be of format 3 or 6. Got 1. Install the titleclf that wrote it, or train again."),
-        ({"format": 4}, "must be of format 3 or 6. Got 4. Install the titleclf that wrote it, or train again."),
-        ({"format": 7}, "must be of format 3 or 6. Got 7. Install the titleclf that wrote it, or train again."),
+        ({"format": 1}, "must be of format 3 or 7. Got 1. Install the titleclf that wrote it, or train again."),
+        ({"format": 6}, "must be of format 3 or 7. Got 6. Install the titleclf that wrote it, or train again."),
+        ({"format": 8}, "must be of format 3 or 7. Got 8. Install the titleclf that wrote it, or train again."),
         ({"task": None}, "config.json: task must be one of single, multilabel. Got None. Train or copy it again."),
         ({"categories": ["one"]}, "must have categories and a temperature above 0. Train again."),
         ({"temperature": {"value": 0.0, "slope": 0.0}}, "must have categories and a temperature above 0. Train again."),

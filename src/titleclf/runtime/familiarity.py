@@ -9,7 +9,7 @@ share that most texts of training reach.
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 import numpy as np
 
@@ -22,8 +22,6 @@ from titleclf.runtime.errors import InputError
 from titleclf.runtime.text.fields import TEXTS
 
 FAMILIAR, LEAST = PARTS = ("familiar", "least")  # tensors, after the prefix of the text's table
-_FRACTION = 0.05  # of the buckets at most: so many n-grams of random letters are taken for familiar ones
-_QUANTILE = 0.2  # of the texts of training have a smaller share than `least`
 _EXPONENT = 2
 
 
@@ -33,19 +31,6 @@ class Familiarity:
 
     is_familiar: Bools
     least: float
-
-    @classmethod
-    def of_counts(cls, texts: Labels) -> Self:
-        """Return the familiarity by the number of texts (buckets,) in each bucket; one text is no evidence.
-
-        Its `least` is 0 until `with_least` sets it.
-        """
-        place = len(texts) - max(int(_FRACTION * len(texts)), 1)
-        return cls(texts > max(int(np.partition(texts, place)[place - 1]) if place else 0, 1), 0.0)
-
-    def with_least(self, shares: Floats) -> Self:
-        """Return the same with the `least` of training texts that have these shares (texts,)."""
-        return type(self)(self.is_familiar, float(np.float32(np.quantile(shares, _QUANTILE))))
 
     def shares(self, buckets: Labels, counts: Labels) -> Floats:
         """Return the share of familiar n-grams (texts,) of texts that stand one after the other, `counts` each.

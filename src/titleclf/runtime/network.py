@@ -130,7 +130,7 @@ class NumpyNetwork:
         """Return what the features of a title add, if the head is linear and follows a sum."""
         batch = self.characters.batch([title])
         vectors, starts = self._character_vectors(batch), batch.mask.nonzero()[1]
-        orders, count, divisor = np.ones_like(starts), len(starts), 1.0
+        orders, count, scale = np.ones_like(starts), len(starts), np.ones(1, dtype=np.float32)
         if isinstance(self.model, NgramConfig):
             model = self.model
             grams = located(batch.ids, batch.mask, model.orders, model.buckets, across_words=model.across_words)
@@ -139,12 +139,12 @@ class NumpyNetwork:
                 [vectors, unpacked(rows, self.weights[SCALE]) if is_packed(self.weights) else rows]
             )
             starts, orders = np.concatenate([starts, grams.starts]), np.concatenate([orders, grams.orders])
-            divisor = np.sqrt(len(vectors)) / self._factors(NGRAMS, grams.buckets, np.array([len(grams.buckets)]))
-        adds = vectors @ self.weights["head.weight"].T / divisor
+            scale = self._factors(NGRAMS, grams.buckets, np.array([len(grams.buckets)])) / np.sqrt(len(vectors))
+        adds = vectors @ self.weights["head.weight"].T * scale
         return Features(adds, starts, orders, np.arange(len(adds)) >= count)
 
     def _field_vectors(self, programmes: Programmes) -> dict[Field, Floats]:
-        vectors = {}
+        vectors: dict[Field, Floats] = {}
         for name, bags in self.encoder.encode(programmes).items():
             sums = _sums(self.weights[field_table(name)].take(bags.buckets, axis=0), bags.counts)
             roots = np.sqrt(np.maximum(bags.counts, 1).astype(np.float32))

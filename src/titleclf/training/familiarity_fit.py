@@ -11,6 +11,8 @@ from titleclf.runtime.text.characters import chunked
 from titleclf.runtime.text.programmes import Programmes
 from titleclf.training.network import TorchNetwork
 
+_FRACTION = 0.05  # of the buckets at most: so many n-grams of random letters are taken for familiar ones
+_QUANTILE = 0.2  # of the texts of training have a smaller share of familiar n-grams than the least that counts in full
 _CHUNK = 1024  # texts
 _SAMPLE = 20_000  # texts whose shares stand for those of all
 
@@ -24,12 +26,25 @@ def fit_familiarity(network: TorchNetwork, programmes: Programmes) -> None:
     for table in text_tables(network.model):
         column = programmes.titles if table.field is None else programmes.columns.get(table.field.column, [])
         texts = list(dict.fromkeys(text for text in column if text))
-        familiarity = Familiarity.of_counts(_texts_in(network, table, texts))
-        sample = texts[:: max(len(texts) // _SAMPLE, 1)]
-        shares = [familiarity.shares(*hashed) for hashed in _hashed(network, table, sample)]
-        if shares:
-            familiarities[table.prefix] = familiarity.with_least(np.concatenate(shares))
+        if texts:
+            found = _texts_in(network, table, texts)
+            few = few_texts(found)
+            # To itself a text is familiar by what other texts have, as a new text would be.
+            others = Familiarity(found - 1 > few, least=1.0)
+            sample = texts[:: max(len(texts) // _SAMPLE, 1)]
+            shares = np.concatenate([others.shares(*hashed) for hashed in _hashed(network, table, sample)])
+            least = float(np.float32(np.quantile(shares, _QUANTILE)))
+            familiarities[table.prefix] = Familiarity(found > few, least)
     network.familiarities = familiarities
+
+
+def few_texts(found: Labels) -> int:
+    """Return the number of texts up to which a bucket is not familiar, by those in each bucket (buckets,).
+
+    It is at least 1: one text is no evidence.
+    """
+    place = len(found) - max(int(_FRACTION * len(found)), 1)
+    return max(int(np.partition(found, place)[place - 1]), 1) if place else 1
 
 
 def _texts_in(network: TorchNetwork, table: TextTable, texts: Sequence[str]) -> Labels:

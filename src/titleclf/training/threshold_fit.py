@@ -10,7 +10,7 @@ from titleclf.runtime.arrays import Bools, Floats, Labels
 from titleclf.runtime.thresholds import TagThresholds, Thresholds
 
 PRECISIONS = (0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 0.97, 0.98, 0.99)
-_PRIOR_PREDICTIONS = 20  # see `lowest_probabilities`
+_FEWEST_PRIOR, _MOST_PRIOR = 20, 100  # predictions, see `lowest_probabilities`
 _RISK = 0.1  # that a category's precision is below its bound
 _TINY = 1e-9  # the bound is not defined for no right prediction at all
 _FEW = 50  # predictions: too few to tell where a category is right half of the time
@@ -56,22 +56,24 @@ def lowest_probabilities(
 
     All arrays are (predictions,): confidence, number of the predicted category, and whether it is right. A few lucky
     predictions must not set a threshold, and a category with few predictions must not abstain for that reason. So the
-    precision of a category above a confidence is estimated with _PRIOR_PREDICTIONS more predictions, right as often as
-    those of all categories above that confidence (the m-estimate of Cestnik 1990). The precision of all categories has
-    the same prior, right as often as its predictions are confident. What must reach a precision is not that estimate,
-    but the lower confidence bound of Clopper and Pearson (1934) on it, at a risk of _RISK.
+    precision of a category above a confidence is estimated with more predictions, as many as all categories have above
+    that confidence, but _FEWEST_PRIOR to _MOST_PRIOR, and right as often as those (the m-estimate of Cestnik 1990). The
+    precision of all categories has _FEWEST_PRIOR more, right as often as its predictions are confident. What must reach
+    a precision is not that estimate, but the lower confidence bound of Clopper and Pearson (1934) on it, at a risk of
+    _RISK.
     """
     candidates = -np.unique(-confidence)
     counts, hits = (_sums_above(candidates, confidence, values) for values in (np.ones_like(confidence), right))
     expected = _sums_above(candidates, confidence, confidence) / counts
-    overall = (hits + _PRIOR_PREDICTIONS * expected) / (counts + _PRIOR_PREDICTIONS)
+    overall = (hits + _FEWEST_PRIOR * expected) / (counts + _FEWEST_PRIOR)
+    prior = np.clip(counts, _FEWEST_PRIOR, _MOST_PRIOR)
     lowest = []
     for number in range(categories):
         rows = np.flatnonzero(predicted == number)
         flags = (np.ones(len(rows)), right[rows])
         counts, hits = (_sums_above(candidates, confidence[rows], values) for values in flags)
-        hits = hits + _PRIOR_PREDICTIONS * overall
-        bounds = betaincinv(np.maximum(hits, _TINY), counts + _PRIOR_PREDICTIONS - hits + 1, _RISK)
+        hits = hits + prior * overall
+        bounds = betaincinv(np.maximum(hits, _TINY), counts + prior - hits + 1, _RISK)
         lowest.append([_last(candidates[bounds >= precision]) for precision in precisions])
     return lowest
 

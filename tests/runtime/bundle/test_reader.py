@@ -45,7 +45,7 @@ def weights_with(**changes: torch.Tensor):
             lambda folder: (folder / "weights.safetensors").unlink(),
             " must be a folder with a model. Got no weights.safetensors there. Name",
         ),
-        (config_with(format=1), "/config.json must be of format 3 or 6. Got 1. Install the titleclf that wrote it, or"),
+        (config_with(format=1), "/config.json must be of format 3 or 7. Got 1. Install the titleclf that wrote it, or"),
         (config_with(facts={}), "/config.json: facts must have the keys about, fingerprint, is_refitted, languages"),
         (weights_with(head__bias=torch.ones(4)), "/weights.safetensors must hold the tensors that its configuration"),
         (weights_with(encoder__ngrams__scale=torch.zeros(9)), "/weights.safetensors must hold a table of int8 or"),
@@ -64,7 +64,7 @@ def test_the_same_folders_are_refused_in_the_same_sentences(run, tmp_path, damag
         assert str(caught.value).startswith(f"{folder}{sentence}")
 
 
-@pytest.mark.parametrize("written", [4, 5, 7, "6", None])
+@pytest.mark.parametrize("written", [4, 5, 6, 8, "7", None])
 def test_other_formats_are_refused(fields_run, tmp_path, written):
     folder = Path(shutil.copytree(fields_run / "bundle", tmp_path / "bundle"))
     config_with(format=written)(folder)
@@ -72,7 +72,7 @@ def test_other_formats_are_refused(fields_run, tmp_path, written):
         with pytest.raises(InputError) as caught:
             load(folder)
         assert one_line(str(caught.value)) == (
-            f"{folder / 'config.json'} must be of format 3 or 6. Got {written!r}. "
+            f"{folder / 'config.json'} must be of format 3 or 7. Got {written!r}. "
             "Install the titleclf that wrote it, or train again."
         )
 
@@ -80,7 +80,7 @@ def test_other_formats_are_refused(fields_run, tmp_path, written):
 def test_a_bundle_without_fields_in_its_configuration_is_read(run, tmp_path):
     folder = Path(shutil.copytree(run / "bundle", tmp_path / "bundle"))
     config = json.loads((folder / "config.json").read_text())
-    assert config["format"] == 6
+    assert config["format"] == 7
     assert config["alone"] is None
     del config["alone"], config["model"]["fields"]
     (folder / "config.json").write_text(json.dumps({**config, "format": 3}))
@@ -110,7 +110,7 @@ def test_fields_that_do_not_fit_the_weights_are_refused(fields_run, tmp_path, na
 
 def test_bundles_say_which_fields_they_use(run, fields_run):
     plain, with_fields = (json.loads((folder / "bundle" / "config.json").read_text()) for folder in (run, fields_run))
-    assert (plain["format"], with_fields["format"]) == (6, 6)
+    assert (plain["format"], with_fields["format"]) == (7, 7)
     assert set(with_fields) == set(plain)
     assert (plain["model"]["fields"]["use"], with_fields["model"]["fields"]["use"]) == ([], list(Field))
     assert plain["alone"] is None

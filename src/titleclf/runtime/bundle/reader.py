@@ -177,9 +177,8 @@ def checked_weights(
 ) -> dict[str, Array]:
     """Return the weights of a bundle, folded or not, with the familiarity of texts; `path` names their origin."""
     tensors = _tensors(content, path)
+    _check_weights(without_familiarity(tensors), shapes, model, path)
     familiarities(tensors, model, str(path))
-    weights = without_familiarity(tensors)
-    _check_weights(weights, shapes, model, path)
     return tensors
 
 
