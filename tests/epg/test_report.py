@@ -4,11 +4,13 @@ import csv
 import io
 import re
 from html.parser import HTMLParser
+from typing import Any
 
+import numpy as np
 import pytest
 
 from tests.helpers.guides import filler_of, guide, programme
-from titleclf.epg.console import harvest_summary, lint_summary, report_summary, table
+from titleclf.epg.console import harvest_summary, lint_summary, report_summary, table, unfamiliar_warning
 from titleclf.epg.decisions import Basis
 from titleclf.epg.fill import When, fill
 from titleclf.epg.genres import Genre, GenreTable
@@ -18,6 +20,7 @@ from titleclf.epg.lint import lint
 from titleclf.epg.overrides import Override, Overrides
 from titleclf.epg.profiles import PROFILES
 from titleclf.epg.report import Report, report
+from titleclf.runtime.familiarity import Familiarity
 
 HEAT = "<title>Heat</title>"
 ODD = "<title>&lt;script&gt;alert(1)&lt;/script&gt;</title>"
@@ -267,3 +270,25 @@ def test_several_guides_vote_together(tmp_path):
         (tmp_path / f"{name}.xml").write_text(guide(programme(f"<category>{label}</category>")))
     result = harvest([str(tmp_path / f"{name}.xml") for name in "abc"], GenreTable.shipped())
     assert titles_of(result) == [("Match of the Day", Genre.movie, "")]
+
+
+def test_a_guide_unlike_the_training_is_warned_about(tmp_path):
+    (tmp_path / "in.xml").write_text(
+        guide(*(programme(title=f"<title>Qqx {n}</title>") for n in range(4)), programme())
+    )
+    filler = filler_of()
+    network: Any = filler.decider.models[0][0].network
+    nothing = np.zeros(network.model.buckets, dtype=np.bool_)
+    result = report(str(tmp_path / "in.xml"), filler)
+    assert result.unfamiliar is None
+    assert unfamiliar_warning(result) == ""
+    network.familiarities["ngrams."] = Familiarity(nothing, 0.5)
+    result = report(str(tmp_path / "in.xml"), filler)
+    assert result.unfamiliar == 1
+    warning = "100% of the titles to fill hardly resemble those that the model learned from, where it is 20%: perhaps "
+    assert warning in report_summary(result)
+    assert warning in html_page(result)
+    network.familiarities["ngrams."] = Familiarity(~nothing, 0.5)
+    result = report(str(tmp_path / "in.xml"), filler)
+    assert result.unfamiliar == 0
+    assert "resemble" not in report_summary(result) + html_page(result)

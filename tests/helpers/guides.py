@@ -37,6 +37,7 @@ class FixedNetwork:
     def __init__(self, genre_by_title: Mapping[str, Genre], probability: float, fields: Sequence[str] = ()) -> None:
         self.genre_by_title, self.probability = genre_by_title, probability
         self.model = compose_model("ngram", fields=fields)
+        self.familiarities: dict[str, Any] = {}  # each text counts in full
         self.queried: list[str] = []
 
     def logits(self, programmes: Programmes) -> Any:

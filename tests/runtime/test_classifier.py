@@ -164,7 +164,7 @@ class Recording:
 
     def __init__(self, network: LinearNetwork) -> None:
         self.network, self.model, self.batch_size = network, network.model, network.batch_size
-        self.batches: list[Programmes] = []
+        self.familiarities, self.batches = network.familiarities, list[Programmes]()
 
     def logits(self, programmes: Programmes) -> Floats:
         self.batches.append(programmes)

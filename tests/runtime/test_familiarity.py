@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 
 from tests.helpers.networks import TITLES, folded, with_network, with_random_fields, written
-from titleclf.runtime.architecture import NgramConfig
-from titleclf.runtime.bundle.folding import NGRAMS, field_prefix
+from titleclf.runtime.bundle.folding import NGRAMS
 from titleclf.runtime.bundle.reader import read_bundle
 from titleclf.runtime.choices import Field
 from titleclf.runtime.classifier import Classifier, classifier_of
@@ -87,10 +86,10 @@ def test_a_bundle_keeps_what_is_familiar(run, tmp_path):
 @pytest.mark.parametrize("is_folded", [False, True])
 def test_what_is_unfamiliar_leaves_the_probabilities_of_a_programme_without_it(run, is_folded):
     model = with_network(run, "ngram", fields=("description", "minutes"))
-    nothing = Familiarity(np.zeros(model.network.model.buckets, dtype=np.bool_), 0.5)
-    texts = Familiarity(np.zeros(model.network.model.fields.text_buckets, dtype=np.bool_), 0.5)
-    model.network.familiarities = {NGRAMS: nothing, field_prefix(Field.description): texts}
-    assert isinstance(model.network.model, NgramConfig)
+    model.network.familiarities = {
+        table.prefix: Familiarity(np.zeros(table.buckets, dtype=np.bool_), 0.5)
+        for table in text_tables(model.network.model)
+    }
     classifier = classifier_of(folded(model)) if is_folded else model
     programmes = Programmes(
         ["Match of the Day", "Heat"], {"description": ["Goals.", "A heist."], "minutes": [30.0, 90.0]}

@@ -252,7 +252,7 @@ def test_more_programmes_than_a_batch_have_the_logits_that_they_have_in_one(run)
         batch_size = 3
 
         def __init__(self, network: Network) -> None:
-            self.network, self.model = network, network.model
+            self.network, self.model, self.familiarities = network, network.model, network.familiarities
             self.batches: list[int] = []
 
         def logits(self, programmes: Programmes) -> Floats:

@@ -12,6 +12,7 @@ from titleclf.epg.report import Part, Report
 from titleclf.runtime.text.channels import Channel
 from titleclf.runtime.text.characters import printable
 
+_UNLIKE = 0.5  # of the titles: three in ten more than in training
 _MAX_ROWS = 20
 _MAX_WIDTH = 40  # characters of a cell
 
@@ -95,6 +96,16 @@ def lint_summary(lint: Lint, profile: str) -> str:
     return "\n".join([table(names, rows), "", summary])
 
 
+def unfamiliar_warning(report: Report) -> str:
+    """Return a warning if most titles to fill are unlike those of training, or nothing."""
+    if report.unfamiliar is None or report.unfamiliar <= _UNLIKE:
+        return ""
+    return (
+        f"{report.unfamiliar:.0%} of the titles to fill hardly resemble those that the model learned from, where it is "
+        "20%: perhaps it does not know the language. Expect many unsure ones, or train on this guide's own categories."
+    )
+
+
 def report_summary(report: Report) -> str:
     """Return tables of the channels with the most gaps and of the unsure titles with the most airtime."""
     gaps, unsure = report.gaps(), report.worst_titles()
@@ -109,7 +120,7 @@ def report_summary(report: Report) -> str:
         (title.title, as_hours(title.minutes), f"{title.showings:,}", title.top1, as_percent(title.probability))
         for title in unsure[:_MAX_ROWS]
     ]
-    lines = [gap_summary(report.whole)]
+    lines = [gap_summary(report.whole), *filter(None, [unfamiliar_warning(report)])]
     if channels:
         names = ["channel", "#programmes", "#missing", "#filled", "#confidence", "#unsure", "#airtime"]
         lines += ["", table(names, channels), *_more(gaps)]

@@ -5,7 +5,7 @@ import io
 from collections.abc import Iterable, Sequence
 from html import escape
 
-from titleclf.epg.console import as_hours, as_percent, gap_summary
+from titleclf.epg.console import as_hours, as_percent, gap_summary, unfamiliar_warning
 from titleclf.epg.fill import Outcome
 from titleclf.epg.report import Part, Report
 
@@ -38,6 +38,7 @@ def html_page(report: Report) -> str:
     parts = [
         f"<h1>{escape(whole.name)}</h1>",
         f"<p>{gap_summary(whole)}</p>{_bar(whole)}{_KEY}",
+        f"<p>{warning}</p>" if (warning := unfamiliar_warning(report)) else "",
         _section("Categories that would be filled in", _categories(report)),
         _section("Channels", _channels(report.gaps())),
         _section("Unsure titles with the most airtime", _unsure_titles(report)),

@@ -10,6 +10,8 @@ from titleclf.epg.fill import Filler, Outcome, Settled, surveyed
 from titleclf.epg.parser import pieces
 from titleclf.epg.streams import reading
 
+_MOST_TITLES = 20_000  # enough to know how familiar a guide's are
+
 
 @dataclass
 class Part:
@@ -65,13 +67,17 @@ class UnsureTitle:
 
 @dataclass
 class Report:
-    """A guide as a whole, its channels by id, its unsure titles, and the categories that would be added."""
+    """A guide as a whole, its channels by id, its unsure titles, and the categories that would be added.
+
+    `unfamiliar` is the share of the titles to fill that hardly resemble those of the first model's training, if known.
+    """
 
     whole: Part
     channels: dict[str, Part] = field(default_factory=dict)
     unsure: dict[str, UnsureTitle] = field(default_factory=dict)
     categories: Counter[str] = field(default_factory=Counter)
     unused_overrides: list[int] = field(default_factory=list)  # lines of the file
+    unfamiliar: float | None = None
 
     def add(self, settled: Settled) -> None:
         """Count a programme."""
@@ -113,11 +119,15 @@ def report(guide: str, filler: Filler) -> Report:
     """
     result = Report(Part(Path(guide).name))
     names: dict[str, str] = {}
+    titles: set[str] = set()
     with surveyed(guide, filler), reading(guide) as source:
         for piece in pieces(source.chunks, guide):
             names.update(piece.channels)
             for settled in filler.settle(piece.airings):
                 result.add(settled)
+                if settled.outcome in (Outcome.filled, Outcome.unsure) and len(titles) < _MOST_TITLES:
+                    titles.add(settled.airing.title)
+    result.unfamiliar = filler.decider.models[0][0].unfamiliar(sorted(titles))
     result.name_channels(names)
     if filler.decider.overrides is not None:
         result.unused_overrides = filler.decider.overrides.unused()

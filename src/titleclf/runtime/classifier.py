@@ -11,7 +11,7 @@ import numpy as np
 from titleclf.runtime.architecture import NgramConfig, known_model
 from titleclf.runtime.arrays import Bools, Floats, Labels
 from titleclf.runtime.bundle.contents import Bundle, BundleContents
-from titleclf.runtime.bundle.folding import is_folded
+from titleclf.runtime.bundle.folding import NGRAMS, is_folded
 from titleclf.runtime.bundle.reader import model_folder, read_bundle
 from titleclf.runtime.choices import Task
 from titleclf.runtime.collector import paused_collector
@@ -21,7 +21,9 @@ from titleclf.runtime.folded_network import FoldedNetwork
 from titleclf.runtime.network import LinearNetwork, Network, NumpyNetwork, logits_of
 from titleclf.runtime.prediction import Prediction, ranked, ranked_tags, top1, with_kinds
 from titleclf.runtime.text.channels import ChannelList
+from titleclf.runtime.text.characters import chunked
 from titleclf.runtime.text.fields import FieldEncoder
+from titleclf.runtime.text.ngrams import ngrams
 from titleclf.runtime.text.programmes import Programme, Programmes
 from titleclf.runtime.thresholds import Thresholds
 
@@ -176,6 +178,21 @@ class Classifier(Generic[AnyNetwork]):
         """
         thresholds, for_titles = self.thresholds.at(precision), self.contents.title_thresholds
         return thresholds if for_titles is None else np.stack([thresholds, for_titles.at(precision)])
+
+    def unfamiliar(self, titles: Sequence[str]) -> float | None:
+        """Return the share of titles that hardly resemble those of training, where it is 0.2, and so count for less.
+
+        It is None without titles, or for a model that does not know it.
+        """
+        model, familiarity = self.network.model, self.network.familiarities.get(NGRAMS)
+        if not titles or familiarity is None or not isinstance(model, NgramConfig):
+            return None
+        count = 0
+        for chunk in chunked(titles, _CHUNK):
+            batch = self.contents.characters.batch(chunk)
+            hashed = ngrams(batch.ids, batch.mask, model.orders, model.buckets, across_words=model.across_words)
+            count += int((familiarity.factors(*hashed) < 1).sum())
+        return count / len(titles)
 
     @cached_property
     def columns(self) -> frozenset[str]:

@@ -1,7 +1,7 @@
 """A folded model in numpy: the scores of a title's features are looked up and added, in integers."""
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Self
@@ -14,7 +14,7 @@ from titleclf.runtime.arrays import Bools, Floats, Labels
 from titleclf.runtime.bundle.folding import BIAS, CHARACTERS, HEAD, NGRAMS, field_prefix, is_nonzero
 from titleclf.runtime.bundle.packing import Array
 from titleclf.runtime.choices import Combine, Field
-from titleclf.runtime.familiarity import familiarities
+from titleclf.runtime.familiarity import Familiarity, familiarities
 from titleclf.runtime.network import Features, position_codes
 from titleclf.runtime.score_table import Integers, ScoreTable, aligned
 from titleclf.runtime.text.characters import Characters, Ids, Line
@@ -41,6 +41,7 @@ class FoldedNetwork:
     head: Floats  # (columns, dim)
     columns: Labels  # (columns,): the category of each
     bias: Floats  # (categories,)
+    familiarities: Mapping[str, Familiarity]
     spelled: Integers = field(init=False)  # (characters * length, width): scores of those that were needed
     is_spelled: Bools = field(init=False)  # (characters,)
 
@@ -73,6 +74,7 @@ class FoldedNetwork:
             head,
             np.flatnonzero(is_nonzero(weights[HEAD])),
             weights[BIAS],
+            of_texts,
         )
 
     @property

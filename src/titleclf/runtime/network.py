@@ -35,6 +35,10 @@ class Network(Protocol):
     def batch_size(self) -> int:
         """The number of programmes that are fastest together."""
 
+    @property
+    def familiarities(self) -> Mapping[str, Familiarity]:
+        """How familiar a text is, by the prefix of its table; without those of texts that always count in full."""
+
     def logits(self, programmes: Programmes) -> Floats:
         """Return logits (programmes, outputs) of at most `batch_size` programmes."""
 

@@ -1,6 +1,7 @@
 """A network in an ONNX file, computed by ONNX Runtime; the file's metadata describes inputs and outputs."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from titleclf.runtime.bundle.contents import BundleContents, ModelInfo
 from titleclf.runtime.calibration import Temperature
 from titleclf.runtime.choices import Task
 from titleclf.runtime.errors import InputError, require_extra
+from titleclf.runtime.familiarity import Familiarity
 from titleclf.runtime.tasks import TASKS
 from titleclf.runtime.text.characters import Batch, Characters, Ids
 from titleclf.runtime.text.fields import Bags, FieldEncoder
@@ -55,6 +57,11 @@ class OnnxNetwork:
     def batch_size(self) -> int:
         """The number of programmes that are fastest together."""
         return 256
+
+    @property
+    def familiarities(self) -> Mapping[str, Familiarity]:
+        """None that could be asked: they are in the graph."""
+        return {}
 
     def logits(self, programmes: Programmes) -> Floats:
         """Return logits (programmes, categories)."""
