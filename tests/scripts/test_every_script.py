@@ -28,6 +28,7 @@ def test_the_scripts_are_these():
         "learning_curve",
         "near_copies",
         "neighbours",
+        "precision",
         "programme_kinds",
         "screenshot",
         "speed_dataset",
@@ -57,7 +58,7 @@ def test_every_report_has_the_command_of_the_script_that_it_is_named_after():
     reports = {path.stem: path.read_text(encoding="utf-8") for path in (FOLDER.parent / "results").glob("*.md")}
     scripts_of = {name: re.findall(r"`python -m scripts\.(\w+)", text)[0] for name, text in reports.items()}
     assert scripts_of.pop("guides") == "accuracy"  # on the titles of guides
-    assert len(scripts_of) == 15
+    assert len(scripts_of) == 16
     assert all(name == script for name, script in scripts_of.items())
 
 

@@ -69,10 +69,12 @@ def test_training_has_its_programmes_and_titles_that_are_not_evaluated(tmp_path)
     fields.write_training(parts, [str(tmp_path / "own.csv"), str(tmp_path / "bare.csv")], folder)
     assert sorted(path.name for path in folder.iterdir()) == ["0_programmes.parquet", "1_titles.csv", "2_titles.csv"]
     programmes = pd.read_parquet(folder / "0_programmes.parquet")
-    assert programmes.to_numpy().tolist() == [["Jaws", "x", "en", "one", 2.0, "Live."]]
-    assert list(programmes) == COLUMNS[:-1]
-    assert (folder / "1_titles.csv").read_text() == "title,category,lang\nJaws,x,fr\nnull,x,de\n"
-    assert (folder / "2_titles.csv").read_text() == "title,category,lang\nZoo,x,en\n"
+    assert programmes[COLUMNS].to_numpy().tolist() == [["Jaws", "x", "en", "one", 2.0, "Live.", "a"]]
+    assert set(programmes) == set(COLUMNS)
+    assert (folder / "1_titles.csv").read_text() == "title,category,lang,source\nJaws,x,fr,\nnull,x,de,\n"
+    assert (folder / "2_titles.csv").read_text() == "title,category,lang,source\nZoo,x,en,\n"
+    fields.write_training(parts, [str(tmp_path / "own.csv")], folder, ["fr"])
+    assert (folder / "1_titles.csv").read_text() == "title,category,lang,source\nnull,x,de,\n"
 
 
 # Scores
