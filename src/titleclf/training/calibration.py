@@ -37,9 +37,7 @@ def calibrate(config: TrainConfig, data: Dataset, model: TrainedModel) -> None:
     """Remember titles, and fit memory, temperature and thresholds, one on top of the other."""
     contents, validation, fits = model.contents, data.validation, _FITS[config.task]
     contents.memory = remember(config, data, model)
-    # As complete as the programmes of training: guides lack fields, too.
-    generator = np.random.default_rng([config.seed, 0])
-    programmes = validation.programmes.without_fields(config.model.fields.dropout, generator)
+    programmes = validation.programmes  # as complete as in their guides: training hides more of their fields
     outputs = model.outputs(programmes)
     logits, kind_logits = model.split(outputs)
     contents.temperature = fits.temperature(logits, validation.targets)
