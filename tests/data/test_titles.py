@@ -19,6 +19,11 @@ def test_titles_are_read_and_stripped(tmp_path):
     }
 
 
+def test_titles_are_read_plain(tmp_path):
+    path = write_csv(tmp_path / "a.csv", [("NEW: Tatort (R)", "Film", "de"), ("Ｔａｔｏｒｔ", "Film", "de")])
+    assert list(read_titles(path, COLUMNS)["title"]) == ["Tatort", "Tatort"]
+
+
 def test_columns_may_have_other_names_and_the_language_may_be_missing(tmp_path):
     path = write_csv(tmp_path / "a.csv", [("Tatort", "Film")], header=("Titel", "Genre"))
     frame = read_titles(path, replace(COLUMNS, title="Titel", category="Genre"))

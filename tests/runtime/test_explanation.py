@@ -23,6 +23,7 @@ from titleclf.runtime.memory.memory import Memory
 from titleclf.runtime.network import Network
 from titleclf.runtime.prediction import Explanation, Remembered
 from titleclf.runtime.text.characters import normalise
+from titleclf.runtime.text.plain_titles import plain_title
 from titleclf.runtime.text.programmes import Programme, Programmes
 from titleclf.training.quantization import quantize_weights
 from titleclf.training.trained_model import TrainedModel, bundle_of, load_trained
@@ -187,6 +188,34 @@ def test_where_characters_contribute_nothing_ngrams_contribute_all(run, tmp_path
 )
 def test_characters_are_those_of_the_title_where_they_are_as_many(run, title, shown):
     assert "".join(char for char, _ in explained(Classifier.load(run), title).characters) == shown
+
+
+@pytest.mark.parametrize(
+    "title",
+    [
+        "NEW: Tagesschau (R)",
+        "Ｔａｇｅｓｓｃｈａｕ",
+        "[COLOR red]NEW[/COLOR] Straße",
+        "Tom &amp; Jerry",
+        f"NEW: {'Long ' * 30}(R)",
+    ],
+)
+def test_dressed_titles_are_spelled_as_given_and_their_terms_add_up(run, title):
+    classifier = Classifier.load(run)
+    assert_adds_up(classifier, [title])
+    found = explained(classifier, title)
+    assert "".join(char for char, _ in found.characters) + found.cut == normalise(title, casefold=False)
+    assert [piece.contribution for piece in found.ngrams] == [
+        piece.contribution for piece in explained(classifier, plain_title(title)).ngrams
+    ]
+
+
+def test_decorations_contribute_nothing(run):
+    found = explained(Classifier.load(run), "NEW: Tagesschau (R)")
+    contributions = [contribution for _, contribution in found.characters]
+    assert not any(contributions[:5] + contributions[-4:])
+    assert all(contributions[5:-4])
+    assert {piece.text: piece.place for piece in found.ngrams}["^ta"] == 5
 
 
 def test_the_truncated_rest_contributes_nothing_and_is_still_shown(run):

@@ -19,6 +19,7 @@ from titleclf.runtime.errors import InputError
 from titleclf.runtime.files import SHIPPED, shipped
 from titleclf.runtime.tables import Record, read_records, refuse, text_problem
 from titleclf.runtime.text import tags
+from titleclf.runtime.text.plain_titles import plain_title
 from titleclf.runtime.text.programmes import COLUMNS, Programme, programme_of
 
 UNDETERMINED = "und"  # the language of titles whose language is unknown (ISO 639-2)
@@ -97,7 +98,7 @@ def read_titles(
             continue
         try:
             known = {name: cells[column] for name, column in sources.items() if column in cells}
-            programme = programme_of(cells[columns.title].strip(), known)
+            programme = programme_of(plain_title(cells[columns.title].strip()), known)
         except ValueError as error:
             problems.append((record.line, str(error)))
             continue

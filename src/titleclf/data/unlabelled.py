@@ -17,6 +17,7 @@ from titleclf.runtime.errors import InputError
 from titleclf.runtime.files import SHIPPED
 from titleclf.runtime.tables import titles_in
 from titleclf.runtime.text.characters import Characters, chunked
+from titleclf.runtime.text.plain_titles import plain_title
 
 _MIN_LENGTH = 2  # characters: a single one has no context to learn from
 _MAX_LENGTH = 200  # characters: a stray page of text must not set the length of all titles
@@ -47,7 +48,7 @@ class Unlabelled:
     def __iter__(self) -> Iterator[str]:
         column = "title" if self.path == SHIPPED else self.column
         for file in files_of(titles_path(self.path)):
-            for title in titles_in(file, column):
+            for title in map(plain_title, titles_in(file, column)):
                 if is_long_enough(title):
                     yield title
 

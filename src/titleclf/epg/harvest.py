@@ -12,6 +12,7 @@ from titleclf.epg.kinds import kind_of
 from titleclf.epg.parser import airings
 from titleclf.epg.xmltv import Airing
 from titleclf.runtime.choices import ProgrammeKind
+from titleclf.runtime.text.plain_titles import plain_title
 from titleclf.runtime.text.programmes import COLUMNS, Programme
 from titleclf.runtime.text.title_keys import key_of
 
@@ -63,9 +64,10 @@ class Harvest:
         if genre is None:
             return
         self.mapped += 1
-        ballot = self.votes[key_of(airing.title), airing.channel if "channel" in self.fields else ""]
+        title = plain_title(airing.title)
+        ballot = self.votes[key_of(title), airing.channel if "channel" in self.fields else ""]
         ballot.genres[genre] += 1
-        ballot.spellings[airing.title, airing.lang or ""] += 1
+        ballot.spellings[title, airing.lang or ""] += 1
         if "kind" in self.fields:
             ballot.kinds[kind_of(airing, categories)] += 1
         if self.fields:

@@ -20,6 +20,7 @@ from titleclf.runtime.prediction import Prediction
 from titleclf.runtime.tables import checked_lines, is_plain, titles_in
 from titleclf.runtime.text.channels import ChannelList
 from titleclf.runtime.text.characters import chunked
+from titleclf.runtime.text.plain_titles import plain_titles
 from titleclf.runtime.text.programmes import Programme, Programmes, programmes_in
 
 _CHUNK = 16_384
@@ -52,7 +53,7 @@ def main() -> None:
         check_linear(classifier.network.model)
     truncated = 0
     for programmes in _chunks(arguments, titles, classifier.columns):
-        truncated += classifier.contents.characters.count_truncated(set(programmes.titles))
+        truncated += classifier.contents.characters.count_truncated(set(plain_titles(programmes.titles)))
         predictions = classifier.predict_programmes(programmes, top, min_probability, kinds=arguments.kinds)
         if arguments.explain:
             predictions = [_explained(*pair, classifier) for pair in zip(predictions, programmes, strict=True)]

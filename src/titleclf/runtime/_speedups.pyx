@@ -43,6 +43,11 @@ cdef enum:
     WIDE = 256
     NO_ID = 0  # of characters not looked up yet
     PREFIX_BITS = 16  # the first bits of a hash, which distinguish most of them
+    ANYWHERE = 1  # as in text.plain_titles
+    FIRST = 2
+    LAST = 4
+    LINK = 8
+    MOST_SPACES = 2  # in a decoration and before its link
 
 cdef uint64_t FACTOR = 0x9E3779B97F4A7C15  # as in text.ngrams and memory.prefilter
 
@@ -369,6 +374,60 @@ def top1(prediction, titles, const double[:, ::1] probabilities, const double[:,
         predictions.append(new(prediction, (title, candidates, named, None, None)))
         row += 1
     return predictions
+
+
+cdef class Marks:
+    """A search for titles that may not be plain, so that text.plain_titles looks at few.
+
+    `marks` says by code point where a character makes a title worth a look: anywhere, as the first or the last one, or
+    as a link behind one of the `decorations`. Brackets at the end do if a decoration is between them; `openings` has
+    the opening one of each closing one.
+    """
+
+    cdef const uint8_t[::1] marks
+    cdef frozenset decorations
+    cdef dict openings
+
+    def __init__(self, marks, decorations, openings):
+        self.marks, self.decorations, self.openings = marks, decorations, openings
+
+    def rows(self, titles):
+        """Return the rows of these titles, in increasing order."""
+        cdef const uint8_t* marks = &self.marks[0]
+        cdef Py_ssize_t row = 0
+        cdef list rows = None
+        for title in titles:
+            if self.is_marked(text(title), marks):
+                if rows is None:
+                    rows = []
+                rows.append(row)
+            row += 1
+        return rows
+
+    cdef bint is_marked(self, str title, const uint8_t* marks) except -1:
+        cdef Py_ssize_t place = 0, spaces = 0, length = len(title)
+        cdef Py_UCS4 character, previous = 0
+        cdef uint8_t mark
+        for character in title:
+            mark = marks[character]
+            if mark:
+                if mark & ANYWHERE or (mark & FIRST and place == 0):
+                    return True
+                if mark & LINK and spaces <= MOST_SPACES and (character == u":" or previous == u" "):
+                    if title[:place].rstrip().casefold() in self.decorations:
+                        return True
+                if mark & LAST and place == length - 1:
+                    return self.has_decoration_last(title, character, previous)
+                spaces += character == u" "
+            previous = character
+            place += 1
+        return False
+
+    cdef bint has_decoration_last(self, str title, Py_UCS4 last, Py_UCS4 previous) except -1:
+        opening = self.openings.get(last)
+        if opening is None:
+            return last not in u"DK" or previous in u"H48"
+        return title[title.rfind(opening, 0, -1) + 1 : -1].strip().casefold() in self.decorations
 
 
 cdef class Skeletons:

@@ -24,6 +24,7 @@ from titleclf.runtime.text.channels import ChannelList
 from titleclf.runtime.text.characters import chunked
 from titleclf.runtime.text.fields import FieldEncoder
 from titleclf.runtime.text.ngrams import ngrams
+from titleclf.runtime.text.plain_titles import plain_titles
 from titleclf.runtime.text.programmes import Programme, Programmes
 from titleclf.runtime.thresholds import Thresholds
 
@@ -146,9 +147,12 @@ class Classifier(Generic[AnyNetwork]):
 
     def outputs(self, programmes: Programmes) -> Floats:
         """Return the logits (programmes, outputs) of categories, with the memory's evidence, and of kinds."""
+        titles = plain_titles(programmes.titles)
+        if titles is not programmes.titles:
+            programmes = programmes.with_titles(titles)
         outputs = logits_of(self.network, programmes)
         if self.contents.memory is not None:
-            self.contents.memory.add_evidence(outputs, programmes.titles)
+            self.contents.memory.add_evidence(outputs, titles)
         return outputs
 
     def split(self, outputs: Floats) -> tuple[Floats, Floats]:
@@ -160,7 +164,7 @@ class Classifier(Generic[AnyNetwork]):
 
     def network_logits(self, programmes: Programmes) -> Floats:
         """Return the network's logits (programmes, categories), without a memory."""
-        return self.split(logits_of(self.network, programmes))[0]
+        return self.split(logits_of(self.network, programmes.with_titles(plain_titles(programmes.titles))))[0]
 
     def targets(self, programmes: Programmes) -> Labels | Bools:
         """Return the number of the best category (programmes,), or the tags that are named (programmes, categories)."""

@@ -12,6 +12,7 @@ from titleclf.runtime.errors import InputError
 from titleclf.runtime.network import Features, LinearNetwork
 from titleclf.runtime.prediction import BEGIN, END, Explanation, Piece, Remembered, strongest_first
 from titleclf.runtime.text.characters import Characters, normalise
+from titleclf.runtime.text.plain_titles import plain_title
 from titleclf.runtime.text.programmes import Programme, Programmes
 
 
@@ -33,18 +34,27 @@ def explain(
         category = int(classifier.logits(programmes)[0].argmax())
     to_lead = _to_lead(category, len(classifier.categories), classifier.contents.outputs, classifier.task)
     characters = classifier.contents.characters
-    seen, own, truncated = _seen(characters, programme.title)
-    features = classifier.network.features(programme.title)
+    plain = plain_title(programme.title)
+    seen, own, truncated = _seen(characters, plain)
+    features = classifier.network.features(plain)
     features = features._replace(
         adds=features.adds @ to_lead,
         starts=features.starts - characters.boundary,  # -1 for the opening boundary token
     )
+    spread, pieces = _spread(features, len(own)), _pieces(features, seen)
+    if plain != programme.title:
+        given = normalise(programme.title, casefold=False)
+        places = _places(given, own + truncated)
+        spread = np.bincount(places[: len(own)], spread, len(given)).tolist()
+        pieces = [piece._replace(place=places[piece.place]) for piece in pieces]
+        end = places[len(own)] if truncated else len(given)
+        own, truncated, spread = given[:end], given[end:], spread[:end]
     return Explanation(
         classifier.categories[category],
         float(classifier.network.bias @ to_lead),
-        _remembered(classifier, programme.title, to_lead),
-        list(zip(own, _spread(features, len(own)), strict=True)),
-        _pieces(features, seen),
+        _remembered(classifier, plain, to_lead),
+        list(zip(own, spread, strict=True)),
+        pieces,
         truncated,
         _field_contributions(classifier, programmes, to_lead),
         _words(classifier, programme, to_lead),
@@ -127,6 +137,20 @@ def _seen(characters: Characters, title: str) -> tuple[str, str, str]:
     room = characters.length - 2 * characters.boundary
     shown = own if len(own) == len(seen) else seen
     return seen[:room], shown[:room], shown[room:]
+
+
+def _places(given: str, plain: str) -> list[int]:
+    """Return the place in a title as it is given of each character of its plain form."""
+    from difflib import SequenceMatcher  # rarely needed
+
+    places: list[int] = []
+    lower = ["".join(char.lower()[:1] for char in text) for text in (given, plain)]
+    for _, start, end, first, last in SequenceMatcher(None, lower[0], lower[1], autojunk=False).get_opcodes():
+        places += [
+            min(start + (place - first) * (end - start) // (last - first), len(given) - 1)
+            for place in range(first, last)
+        ]
+    return places
 
 
 def _remembered(classifier: Classifier[LinearNetwork], title: str, to_lead: Floats) -> Remembered | None:

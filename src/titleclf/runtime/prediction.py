@@ -49,10 +49,11 @@ class Explanation:
     of logits alone. The probability of a tag depends on its own logit alone, so its lead is that logit. Temperature is
     applied later and does not change the order.
 
-    `characters` are those of the title as the model sees it, in the title's own case if folding keeps its length; `cut`
-    is the truncated rest. A character contributes by itself, at its position, and an equal share of each n-gram that
-    contains it: bias, memory, fields and characters add up to the lead. `ngrams` are the same n-grams undivided,
-    strongest for the category first, equal ones merged.
+    `characters` are those of the title as it is given, also those that the model does not see, such as decorations,
+    which contribute nothing. A plain title is spelled as the model sees it, in its own case if folding keeps its
+    length. `cut` is the truncated rest. A character contributes by itself, at its position, and an equal share of each
+    n-gram that contains it: bias, memory, fields and characters add up to the lead. `ngrams` are the same n-grams
+    undivided, strongest for the category first, equal ones merged.
     """
 
     category: str

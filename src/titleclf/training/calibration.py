@@ -17,6 +17,7 @@ from titleclf.runtime.bundle.contents import BundleContents
 from titleclf.runtime.calibration import TagTemperature, Temperature
 from titleclf.runtime.choices import MemoryKind, Task
 from titleclf.runtime.memory.memory import Memory
+from titleclf.runtime.text.plain_titles import plain_titles
 from titleclf.runtime.text.programmes import Programmes
 from titleclf.training.memory_fit import LOG_TEMPERATURES, Sample, fit_memory
 from titleclf.training.threshold_fit import fit_tag_thresholds, fit_thresholds
@@ -86,7 +87,7 @@ def remember(config: TrainConfig, data: Dataset, model: TrainedModel) -> Memory 
         (noisy_copies(data.remembered, _MEMORY_TITLES, generator), 0.3),  # less: the network knows these by heart
     ]
     samples = [
-        Sample(titles.titles, model.network_logits(titles.programmes), titles.targets, weight)
+        Sample(plain_titles(titles.titles), model.network_logits(titles.programmes), titles.targets, weight)
         for titles, weight in weighted
     ]
     fit_memory(memory, samples)
