@@ -95,6 +95,61 @@ def test_a_title_without_characters_is_unsure():
     assert Decider([(model_of(KNOWN), SURE)]).decide(titled("\ufeff\u00a0"))[0].categories == ()
 
 
+def test_a_title_in_other_clothes_is_decided_as_the_plain_one():
+    model = model_of(KNOWN)
+    overrides = Overrides({"tagesschau": Override(2, Genre.sports, "tagesschau")}, [])
+    decider = Decider([(model, SURE)], overrides)
+    decider.survey_labels([(Programme("NEW: Show"), Genre.show)])
+    titles = ("Heat", "Ｈｅａｔ", "NEW: Heat (R)", "Tages\u200bschau HD", "Show [HD]")
+    assert genres(decider.decide(titled(*titles))) == [
+        *[(Genre.movie,)] * 3,
+        (Genre.sports,),
+        (Genre.show,),
+    ]
+    assert set(model.network.queried) == {"Heat"}
+
+
+def test_of_several_titles_the_surest_answer_is_taken():
+    model = model_of({"Heat": Genre.movie}, 0.95)
+    assert filled_title(model, "Never heard of", "Heat") == (Genre.movie,)
+    assert filled_title(model, "Heat", "Never heard of") == (Genre.movie,)
+    assert filled_title(model, "Never", "heard of") == ()
+    both = Decider([(model, SURE), (model_of({"Hitze": Genre.news}, 0.97), SURE)])
+    [decision] = both.decide([Query(Programme("Heat"), translations=(Programme("Hitze"),))])
+    assert decision.categories == (Genre.news,)
+
+
+def test_an_override_of_any_title_decides():
+    for category, expected in ((Genre.sports, (Genre.sports,)), ("", ())):
+        overrides = Overrides({"hitze": Override(2, category, "hitze")}, [])
+        decider = Decider([(model_of(KNOWN), SURE)], overrides)
+        [decision] = decider.decide([Query(Programme("Heat"), translations=(Programme("Hitze"),))])
+        assert (decision.categories, decision.basis) == (expected, Basis.override)
+
+
+def filled_title(model, title: str, translation: str) -> tuple[str, ...]:
+    [decision] = Decider([(model, SURE)]).decide([Query(Programme(title), translations=(Programme(translation),))])
+    return decision.categories
+
+
+@pytest.mark.parametrize("fields", [[], ["description"]])
+def test_programmes_are_filled_by_any_of_four_titles(tmp_path, fields):
+    names = ["Nobody", "To be announced", "Nobody", "Heat", "Fourth", "Fifth"]
+    titles = "".join(f'<title lang="x{number}">{name}</title>' for number, name in enumerate(names))
+    path = tmp_path / "in.xml"
+    path.write_text(guide(programme(title=titles), programme(title=titles.replace("Heat", "Third"))))
+    [airing, _] = airings(str(path))
+    assert airing.title == "Nobody"
+    assert airing.translations == [("To be announced", "x1"), ("Heat", "x3"), ("Fourth", "x4")]
+    model = model_of(KNOWN, fields=fields)
+    filler = replace(filler_of(), decider=Decider([(model, SURE)]))
+    fill(str(path), str(tmp_path / "out.xml"), filler)
+    elements = parsed((tmp_path / "out.xml").read_bytes()).findall("programme")
+    assert [[category.text for category in each.findall("category")] for each in elements] == [["Movie / Drama"], []]
+    assert elements[0].find("category").get("lang") == "x0"
+    assert set(model.network.queried) == {"Nobody", "Heat", "Third", "Fourth"}
+
+
 def test_only_programmes_without_a_category_get_one(tmp_path):
     programmes = [programme("<category>Football</category>"), programme(), programme("<category/>")]
     assert filled(tmp_path, *programmes) == [["Football"], ["Sports"], [None, "Sports"]]

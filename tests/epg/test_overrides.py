@@ -65,6 +65,12 @@ def test_near_copies_follow_the_row_of_a_title(tmp_path, title):
     assert find(overrides, "") is None
 
 
+@pytest.mark.parametrize("title", ["Ｈｅａｔ", "He\u200bat", "[COLOR red]NEW[/COLOR] Heat", "H&#101;at", "ɴᴇᴡ Heat HD"])
+def test_titles_follow_overrides_in_other_clothes(tmp_path, title):
+    assert category(read(tmp_path, ("Heat", "", "News")), title) == "News"
+    assert category(read(tmp_path, ("", "h?at", "News")), title) == "News"
+
+
 def test_a_row_with_decorations_applies_to_titles_without(tmp_path):
     assert category(read(tmp_path, ("NEW: Heat (R)", "", "News")), "Heat") == "News"
 

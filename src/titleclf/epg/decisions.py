@@ -15,9 +15,8 @@ from titleclf.runtime.arrays import Bools, Floats
 from titleclf.runtime.classifier import Classifier
 from titleclf.runtime.network import Network
 from titleclf.runtime.prediction import Prediction
+from titleclf.runtime.text.plain_titles import plain_title
 from titleclf.runtime.text.programmes import Programme, Programmes
-
-Key = tuple[Showing, tuple[Genre, ...]]  # with the genres of the programme's own categories
 
 _MAX_LENGTH = 1000  # characters of a title that are read
 _CACHE_SIZE = 500_000  # decisions, more than any real guide needs; bounds the memory that a hostile one can take
@@ -45,10 +44,22 @@ class Decision(NamedTuple):
 
 
 class Query(NamedTuple):
-    """A programme to decide on, and the genres that its own categories name; if several, they disagree."""
+    """A programme to decide on, and the genres that its own categories name; if several, they disagree.
+
+    `translations` are the same programme under other titles.
+    """
 
     programme: Programme
     genres: tuple[Genre, ...] = ()
+    translations: tuple[Programme, ...] = ()
+
+
+class Key(NamedTuple):
+    """What a decision depends on: the title as it is given, its showing, and the programme's own genres."""
+
+    title: str
+    showing: Showing
+    genres: tuple[Genre, ...]
 
 
 @dataclass
@@ -91,9 +102,19 @@ class Decider:
         return _showing(_shortened(programme)) in self._surveyed
 
     def decide(self, queries: Iterable[Query]) -> list[Decision]:
-        """Return a decision for each query, in their order; evidence that was not surveyed is that of these."""
-        queries = [Query(_shortened(programme), genres) for programme, genres in queries]
-        keys = [(_showing(programme), genres) for programme, genres in queries]
+        """Return a decision for each query, in their order; evidence that was not surveyed is that of these.
+
+        A programme with several titles gets the decision of the one with the first basis, the surest one by a model.
+        """
+        queries = list(queries)
+        titles = [Query(each, query.genres) for query in queries for each in (query.programme, *query.translations)]
+        decisions = iter(self._decide_titles(titles))
+        return [_surest([next(decisions) for _ in (query.programme, *query.translations)]) for query in queries]
+
+    def _decide_titles(self, queries: Iterable[Query]) -> list[Decision]:
+        """Return a decision for the first title of each query."""
+        queries = [query._replace(programme=_shortened(query.programme)) for query in queries]
+        keys = [_key(query) for query in queries]
         if len(self._decisions) > _CACHE_SIZE:
             self._decisions.clear()
         new = [query for query, key in zip(queries, keys, strict=True) if key not in self._decisions]
@@ -102,30 +123,30 @@ class Decider:
 
     def _decide(self, queries: Sequence[Query]) -> dict[Key, Decision]:
         """Return the decision for each different key."""
-        keys = list(dict.fromkeys((_showing(programme), genres) for programme, genres in queries))
+        keys = list(dict.fromkeys(map(_key, queries)))
         decisions = self._from_guide(keys) | self._from_overrides(keys)
         open_keys = [key for key in keys if key not in decisions]
         gathered = self._evidence
-        if self.columns and not all(showing in self._surveyed for showing, _ in open_keys):
+        if self.columns and not all(key.showing in self._surveyed for key in open_keys):
             gathered = self._new_evidence()
-            self._add(gathered, [programme for programme, _ in queries])
-        decisions |= self._choices([key for key in open_keys if key[1]], gathered)
+            self._add(gathered, [query.programme for query in queries])
+        decisions |= self._choices([key for key in open_keys if key.genres], gathered)
         return decisions | self._from_models([key for key in open_keys if key not in decisions], gathered)
 
     def _from_overrides(self, keys: Sequence[Key]) -> dict[Key, Decision]:
         # An override applies on every channel.
-        rows = {} if self.overrides is None else self.overrides.find(title for (title, _), _ in keys)
+        rows = {} if self.overrides is None else self.overrides.find(key.title for key in keys)
         return {
             key: Decision((row.category,) if row.category else (), row.category, 1.0, Basis.override)
             for key in keys
-            if (row := rows.get(key[0][0]))
+            if (row := rows.get(key.title))
         }
 
     def _from_guide(self, keys: Iterable[Key]) -> dict[Key, Decision]:
         """Return the decisions that the programme's own categories make, or else those of its title elsewhere."""
         decisions = {}
         for key in keys:
-            showing, genres = key
+            _, showing, genres = key
             if len(genres) == 1:
                 decisions[key] = Decision((genres[0],), genres[0], 1.0, Basis.own)
             elif (genre := self._labels.genre_of(showing)) and (not genres or genre in genres):
@@ -136,10 +157,10 @@ class Decider:
         """Let the first model that knows the genres which a programme's own categories name choose among them."""
         decisions: dict[Key, Decision] = {}
         for (model, _), evidence in zip(self.models, gathered, strict=True):
-            known = [key for key in keys if key not in decisions and set(key[1]) <= set(model.categories)]
-            logits, _ = model.split(_outputs(model, evidence, [showing for showing, _ in known])[0])
+            known = [key for key in keys if key not in decisions and set(key.genres) <= set(model.categories)]
+            logits, _ = model.split(_outputs(model, evidence, [key.showing for key in known])[0])
             for key, row in zip(known, logits, strict=True):
-                best = max(key[1], key=lambda genre: row[model.categories.index(genre)])
+                best = max(key.genres, key=lambda genre: row[model.categories.index(genre)])
                 decisions[key] = Decision((best,), best, 1.0, Basis.own)
         return decisions
 
@@ -148,7 +169,7 @@ class Decider:
         decisions: dict[Key, Decision] = {}
         unsure = keys
         for (model, min_probability), evidence in zip(self.models, gathered, strict=True):
-            showings = [showing for showing, _ in unsure]
+            showings = [key.showing for key in unsure]
             outputs, has_fields = _outputs(model, evidence, showings)
             titles = [title for title, _ in showings]
             predictions = model.predict_outputs(titles, outputs, has_fields, min_probability=min_probability)
@@ -191,8 +212,20 @@ def _decision(prediction: Prediction) -> Decision:
     return Decision(prediction.named, top1, probability)
 
 
+def _surest(decisions: Sequence[Decision]) -> Decision:
+    """Return the decision with the first basis: of models, a sure one, and then the most probable one."""
+    if len(decisions) == 1:  # the usual case
+        return decisions[0]
+    order = list(Basis)
+    return min(decisions, key=lambda each: (order.index(each.basis), not each.categories, -each.probability))
+
+
+def _key(query: Query) -> Key:
+    return Key(query.programme.title, _showing(query.programme), query.genres)
+
+
 def _showing(programme: Programme) -> Showing:
-    return programme.title, programme.channel
+    return plain_title(programme.title), programme.channel
 
 
 def _shortened(programme: Programme) -> Programme:

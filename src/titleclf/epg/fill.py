@@ -83,7 +83,10 @@ class Filler:
         genres = [self._genres(airing) for airing in airings]
         to_predict = zip(airings, genres, strict=True)
         self.decider.survey(
-            airing.programme for airing, named in to_predict if len(named) != 1 and self.is_eligible(airing)
+            programme
+            for airing, named in to_predict
+            if len(named) != 1 and self.is_eligible(airing)
+            for programme in (airing.programme, *airing.translated)
         )
         labelled = zip(airings, genres, strict=True)
         self.decider.survey_labels(
@@ -134,7 +137,7 @@ class Filler:
         programme, genres = Programme(airing.title, airing.channel_title), self._genres(airing)
         if len(genres) != 1 and self.decider.columns and not self.decider.is_surveyed(programme):
             programme = airing.programme
-        return Query(programme, genres)
+        return Query(programme, genres, airing.translated)
 
     def _settled(self, airing: Airing, decision: Decision) -> Settled:
         if not decision.categories:

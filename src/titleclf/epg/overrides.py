@@ -11,6 +11,7 @@ from titleclf.epg.decorations import undecorated
 from titleclf.runtime.choices import MemoryKind
 from titleclf.runtime.memory.known_titles import KnownTitles
 from titleclf.runtime.tables import Record, is_utf8, read_records, refuse
+from titleclf.runtime.text.plain_titles import plain_title
 from titleclf.runtime.text.title_keys import key_of
 
 # Similarity of a near copy: reached by 86 % of misspelt and 85 % of reformatted copies, and by 2 % of other programmes
@@ -28,7 +29,7 @@ class Override(NamedTuple):
 
 @dataclass
 class Overrides:
-    """Rows by title, regardless of case, accents and episodes, and rows by pattern."""
+    """Rows by title, regardless of case, accents, decorations and episodes, and rows by pattern."""
 
     titles: dict[str, Override]  # by `key_of`
     patterns: list[tuple[re.Pattern[str], Override]]
@@ -70,19 +71,22 @@ class Overrides:
         return sorted({row.line for row in rows} - self.used)
 
     def _exact_or_pattern(self, title: str) -> Override | None:
-        exact = self.titles.get(key_of(title))
-        return exact or next((row for pattern, row in self.patterns if pattern.fullmatch(title)), None)
+        plain = plain_title(title)
+        if exact := self.titles.get(key_of(title)) or self.titles.get(key_of(plain)):
+            return exact
+        spellings = dict.fromkeys((title, plain))  # patterns may ask for decorations
+        return next((row for pattern, row in self.patterns if any(map(pattern.fullmatch, spellings))), None)
 
     def _near_copies(self, titles: Sequence[str]) -> dict[str, Override]:
         if not self.titles or not titles:
             return {}
-        places, similarities = self._known.nearest([undecorated(title) for title in titles])
+        places, similarities = self._known.nearest([_bare(title) for title in titles])
         nearest = zip(titles, places.tolist(), (similarities >= MIN_SIMILARITY).tolist(), strict=True)
         return {title: self._by_key[self._known.keys[place]] for title, place, is_near in nearest if is_near}
 
     @cached_property
     def _by_key(self) -> dict[str, Override]:
-        return {key_of(undecorated(row.text)): row for row in self.titles.values()}
+        return {key_of(_bare(row.text)): row for row in self.titles.values()}
 
     @cached_property
     def _known(self) -> KnownTitles:
@@ -100,6 +104,10 @@ class Overrides:
         if earlier.category != row.category:
             return f"title must have one category. Got {title!r} again, as in line {earlier.line}. Remove one of them."
         return None
+
+
+def _bare(title: str) -> str:
+    return undecorated(plain_title(title))
 
 
 def _problem(record: Record, categories: Sequence[str]) -> str | None:

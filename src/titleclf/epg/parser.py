@@ -18,6 +18,7 @@ _FOLLOWS_CATEGORY = frozenset(_CHILDREN[_CHILDREN.index("category") + 1 :])
 _READ = frozenset(("title", "category", "keyword"))  # children whose text is always read
 _TEXTS = {"sub-title": "sub_title", "desc": "description", "date": "date"}  # those for models that use fields
 _OF_EPISODES = frozenset(("sub-title", "episode-num"))
+_MAX_TRANSLATIONS = 3  # more say no more, and a hostile guide may have thousands
 _BUFFER_LIMIT = 32 << 20  # bytes
 
 
@@ -156,6 +157,8 @@ class _Parser:
         if name == "title":
             if not airing.title:
                 airing.title, airing.lang = text, self._lang
+            elif len(airing.translations) < _MAX_TRANSLATIONS and text != airing.title:
+                airing.translations.append((text, self._lang))
             return
         if attribute := _TEXTS.get(name):
             if getattr(airing, attribute) is None:

@@ -5,6 +5,7 @@ from functools import cache
 
 from titleclf.runtime import files
 from titleclf.runtime.tables import titles_in
+from titleclf.runtime.text.plain_titles import plain_title
 from titleclf.runtime.text.title_keys import key_of
 
 _MARKS = " \t\n\u00a0.…-–—_*?!:;,()[]<>/|'\"·•~+=#"
@@ -16,7 +17,7 @@ def is_placeholder(title: str, channel: str | None) -> bool:
 
     Case does not matter, nor marks around it; accents may be missing.
     """
-    bare = _bare(title)
+    bare = _bare(plain_title(title))
     if not bare or bare in _placeholders() or (channel is not None and bare == _bare(channel)):
         return True
     return bare[0].isdigit() and _TIME.fullmatch(bare) is not None

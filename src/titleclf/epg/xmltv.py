@@ -38,6 +38,7 @@ class Airing:
     stop: str
     title: str = ""
     lang: str | None = None
+    translations: list[tuple[str, str | None]] = field(default_factory=list)  # other titles, with their languages
     is_episode: bool = False
     channel_name: str | None = None
     sub_title: str | None = None
@@ -82,6 +83,14 @@ class Airing:
             _year(self.date),
             self.lang,
         )
+
+    @property
+    def translated(self) -> tuple[Programme, ...]:
+        """The same under its other titles that name a programme."""
+        if not self.translations:  # the usual case
+            return ()
+        named = [pair for pair in self.translations if not is_placeholder(pair[0], self.channel_name)]
+        return tuple(self.programme._replace(title=title, language=lang) for title, lang in named)
 
 
 class Piece(NamedTuple):
