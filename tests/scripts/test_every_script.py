@@ -25,6 +25,7 @@ def test_the_scripts_are_these():
         "corrections",
         "fields",
         "fill_accuracy",
+        "invariance",
         "learning_curve",
         "near_copies",
         "neighbours",
