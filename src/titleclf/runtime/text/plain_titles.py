@@ -25,7 +25,11 @@ _ALSO_QUALITY = ("HDR", "HDTV", "Full HD", "Ultra HD", "4K UHD")
 _AMBIGUOUS = {"nova", "finale", "premiere", "première", "season premiere", "w"}  # brands, finals, women's sports
 _BEFORE_QUALITY = {"in", "en", "em", "full", "ultra"}  # "Vietnam in HD"
 _BRACKETS = {"(": ")", "[": "]", "{": "}", "<": ">", "*": "*", "|": "|"}
+_SPACES = "\t\n\v\f\r\x1c\x1d\x1e\x1f \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
+_SPACES += "\u2028\u2029\u202f\u205f\u3000"
 _OPENINGS = {closing: opening for opening, closing in _BRACKETS.items()}
+_FIRST_CHARACTERS = frozenset([*_BRACKETS, *_SPACES])
+_LAST_CHARACTERS = frozenset([*_OPENINGS, *_SPACES, *"DK"])
 _LINKS = (":", " | ", " - ", " – ")
 _AROUND_LINKS = " :|-–"
 
@@ -38,10 +42,10 @@ _ENCLOSED = "\u24b6-\u24e9\U0001f130-\U0001f149\U0001f150-\U0001f169\U0001f170-\
 _SMALL_CAPITALS = "ᴀʙᴄᴅᴇꜰɢʜɪᴊᴋʟᴍɴᴏᴘʀꜱᴛᴜᴠᴡʏᴢ"
 _CAPITALS = "ABCDEFGHIJKLMNOPRSTUVWYZ"
 _SQUARED_NEW = "🆕"
-_ODD_CHARACTERS = f"&[{_FULL_WIDTH}{_INVISIBLE}{_RAISED}{_MATHEMATICAL}{_ENCLOSED}{_SMALL_CAPITALS}{_SQUARED_NEW}"
+_ODD_CHARACTERS = f";[{_FULL_WIDTH}{_INVISIBLE}{_RAISED}{_MATHEMATICAL}{_ENCLOSED}{_SMALL_CAPITALS}{_SQUARED_NEW}"
 _TAG = "\ufffc"  # stands for a tag: what lies between two of them is set apart; invisible, so no title has it
 
-_MARKUP = re.compile(f"[{_ODD_CHARACTERS}]".replace("&[", r"&\["))
+_MARKUP = re.compile(f"[{_ODD_CHARACTERS}]".replace(";[", r";\["))
 _ENTITY = re.compile(r"&(?:amp;|#38;)*(#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z]\w{1,31});")
 _BBCODE = re.compile(
     r"\[/?(?:COLOU?R|LIGHT|UPPERCASE|LOWERCASE|CAPITALIZE|CR|TABS|SIZE|FONT)(?:[ =][^\[\]]{1,40})?\]", re.IGNORECASE
@@ -74,11 +78,13 @@ def plain_title(title: str) -> str:
     in HD. Full-width characters stay beside Chinese, Japanese and Korean ones, where they are usual. A title of which
     nothing would be left stays as it is.
     """
-    if len(title) > _LONGEST:
+    has_markup = ";" in title or "[" in title if title.isascii() else _MARKUP.search(title) is not None
+    has_link = ":" in title or " - " in title or " | " in title or " – " in title
+    is_usual = not (has_markup or has_link or title[:1] in _FIRST_CHARACTERS or title[-1:] in _LAST_CHARACTERS)
+    if is_usual or len(title) > _LONGEST:
         return title
     stripped = title.strip()
-    is_odd = "&" in title or "[" in title or not (title.isascii() or _MARKUP.search(title) is None)
-    text = _undecorated(_without_markup(stripped) if is_odd else stripped)
+    text = _undecorated(_without_markup(stripped) if has_markup else stripped)
     return text if text and text.split() != title.split() else title
 
 
@@ -181,7 +187,6 @@ def _marks() -> Any:
     marks = np.zeros(_UNICODE, dtype=np.uint8)  # zeros take no memory
     for first, last in _ranges(_ODD_CHARACTERS):
         marks[first : last + 1] = _ANYWHERE
-    ends = [character for character in map(chr, range(0x3001)) if character.isspace()]
-    for flag, characters in ((_FIRST, [*_BRACKETS, *ends]), (_LAST, [*_OPENINGS, *"DK", *ends]), (_LINK, ":|-–")):
+    for flag, characters in ((_FIRST, _FIRST_CHARACTERS), (_LAST, _LAST_CHARACTERS), (_LINK, ":|-–")):
         marks[[ord(character) for character in characters]] |= flag
     return compiled.Marks(marks, _decorations(), _OPENINGS)
