@@ -4,7 +4,6 @@ Overrides, memory, networks and training all see these. Marks that say something
 for sports, and networks learn it.
 """
 
-import html
 import re
 import unicodedata
 from collections.abc import Sequence
@@ -117,6 +116,8 @@ def _without_badge(match: re.Match[str]) -> str:
 
 
 def _unescaped(match: re.Match[str]) -> str:
+    import html  # rarely needed, and takes longer to import than a title to predict
+
     return html.unescape(f"&{match[1]};")
 
 
