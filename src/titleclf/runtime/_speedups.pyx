@@ -427,7 +427,7 @@ cdef class Marks:
         opening = self.openings.get(last)
         if opening is None:
             return last not in u"DK" or previous in u"H48"
-        return title[title.rfind(opening, 0, -1) + 1 : -1].strip().casefold() in self.decorations
+        return title[title.rfind(opening, 0, -1) + 1 : len(title) - 1].strip().casefold() in self.decorations
 
 
 cdef class Skeletons:

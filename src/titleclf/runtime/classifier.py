@@ -193,7 +193,7 @@ class Classifier(Generic[AnyNetwork]):
             return None
         count = 0
         for chunk in chunked(titles, _CHUNK):
-            batch = self.contents.characters.batch(chunk)
+            batch = self.contents.characters.batch(plain_titles(chunk))
             hashed = ngrams(batch.ids, batch.mask, model.orders, model.buckets, across_words=model.across_words)
             count += int((familiarity.factors(*hashed) < 1).sum())
         return count / len(titles)
