@@ -32,7 +32,7 @@ _LAST_CHARACTERS = frozenset([*_OPENINGS, *_SPACES, *"DK"])
 _LINKS = (":", " | ", " - ", " – ")
 _AROUND_LINKS = " :|-–"
 
-_EAST_ASIAN = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uff66-\uff9f]")
+_EAST_ASIAN = "[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uff66-\uff9f]"
 _FULL_WIDTH = "\uff01-\uff5e\uffe0-\uffe6"
 _INVISIBLE = "\u00ad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufe00-\ufe0f\ufeff\ufffc"
 _RAISED = "\u00b2\u00b3\u00b9\u02b0-\u02b8\u02e1-\u02e3\u1d2c-\u1d6a\u1d9b-\u1dbf\u2070-\u207f\u2c7d"
@@ -44,16 +44,14 @@ _SQUARED_NEW = "🆕"
 _ODD_CHARACTERS = f";[{_FULL_WIDTH}{_INVISIBLE}{_RAISED}{_MATHEMATICAL}{_ENCLOSED}{_SMALL_CAPITALS}{_SQUARED_NEW}"
 _TAG = "\ufffc"  # stands for a tag: what lies between two of them is set apart; invisible, so no title has it
 
-_MARKUP = re.compile(f"[{_ODD_CHARACTERS}]".replace(";[", r";\["))
-_ENTITY = re.compile(r"&(?:amp;|#38;)*(#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z]\w{1,31});")
-_BBCODE = re.compile(
-    r"\[/?(?:COLOU?R|LIGHT|UPPERCASE|LOWERCASE|CAPITALIZE|CR|TABS|SIZE|FONT)(?:[ =][^\[\]]{1,40})?\]", re.IGNORECASE
-)
-_SHORT_BBCODE = re.compile(r"\[/?[BIU]\]", re.IGNORECASE)  # without a closing tag, "[U]" may be a rating
-_BETWEEN_TAGS = re.compile(f"{_TAG}([^{_TAG}]+)(?={_TAG})")
-_INVISIBLE_RUN = re.compile(f"(?<!Ã)[{_INVISIBLE}]+")  # "Ã\u00ad" is a misread "í", which networks know
-_FULL_WIDTH_RUN = re.compile(f"[{_FULL_WIDTH}]+")
-_SMALL_WORD = re.compile(f"[{_RAISED}{_SMALL_CAPITALS}]+|{_SQUARED_NEW}")
+_MARKUP = f"[{_ODD_CHARACTERS}]".replace(";[", r";\[")
+_ENTITY = r"&(?:amp;|#38;)*(#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z]\w{1,31});"
+_BBCODE = r"(?i)\[/?(?:COLOU?R|LIGHT|UPPERCASE|LOWERCASE|CAPITALIZE|CR|TABS|SIZE|FONT)(?:[ =][^\[\]]{1,40})?\]"
+_SHORT_BBCODE = r"(?i)\[/?[BIU]\]"  # without a closing tag, "[U]" may be a rating
+_BETWEEN_TAGS = f"{_TAG}([^{_TAG}]+)(?={_TAG})"
+_INVISIBLE_RUN = f"(?<!Ã)[{_INVISIBLE}]+"  # "Ã\u00ad" is a misread "í", which networks know
+_FULL_WIDTH_RUN = f"[{_FULL_WIDTH}]+"
+_SMALL_WORD = f"[{_RAISED}{_SMALL_CAPITALS}]+|{_SQUARED_NEW}"
 
 
 def plain_titles(titles: Sequence[str]) -> Sequence[str]:
@@ -77,7 +75,7 @@ def plain_title(title: str) -> str:
     in HD. Full-width characters stay beside Chinese, Japanese and Korean ones, where they are usual. A title of which
     nothing would be left stays as it is.
     """
-    has_markup = ";" in title or "[" in title if title.isascii() else _MARKUP.search(title) is not None
+    has_markup = ";" in title or "[" in title if title.isascii() else _pattern(_MARKUP).search(title) is not None
     has_link = ":" in title or " - " in title or " | " in title or " – " in title
     is_usual = not (has_markup or has_link or title[:1] in _FIRST_CHARACTERS or title[-1:] in _LAST_CHARACTERS)
     if is_usual or len(title) > _LONGEST:
@@ -91,20 +89,20 @@ def _without_markup(text: str) -> str:
     if not text.isascii():
         text = _with_ordinary_letters(text)
     if "&" in text:
-        text = _ENTITY.sub(_unescaped, text)
+        text = _pattern(_ENTITY).sub(_unescaped, text)
         text = text if text.isascii() else _with_ordinary_letters(text)
     if "[" in text:
-        text = _BBCODE.sub(_TAG, text)
-        text = _SHORT_BBCODE.sub(_TAG, text) if "[/" in text else text
+        text = _pattern(_BBCODE).sub(_TAG, text)
+        text = _pattern(_SHORT_BBCODE).sub(_TAG, text) if "[/" in text else text
     if _TAG in text:
-        text = _BETWEEN_TAGS.sub(_without_decoration, text).replace(_TAG, "").lstrip(_AROUND_LINKS)
+        text = _pattern(_BETWEEN_TAGS).sub(_without_decoration, text).replace(_TAG, "").lstrip(_AROUND_LINKS)
     return " ".join(text.split())
 
 
 def _with_ordinary_letters(text: str) -> str:
-    if not _EAST_ASIAN.search(text):
-        text = _FULL_WIDTH_RUN.sub(lambda match: unicodedata.normalize("NFKC", match[0]), text)
-    text = _SMALL_WORD.sub(_without_badge, _INVISIBLE_RUN.sub("", text))
+    if not _pattern(_EAST_ASIAN).search(text):
+        text = _pattern(_FULL_WIDTH_RUN).sub(lambda match: unicodedata.normalize("NFKC", match[0]), text)
+    text = _pattern(_SMALL_WORD).sub(_without_badge, _pattern(_INVISIBLE_RUN).sub("", text))
     return text.translate(_letters())
 
 
@@ -153,6 +151,11 @@ def _without_last(text: str) -> str:
         if word in _QUALITY and rest.rpartition(" ")[2].casefold() not in _BEFORE_QUALITY:
             return rest.rstrip(_AROUND_LINKS)
     return text
+
+
+@cache  # compiled on demand: that takes longer than importing this module, and most titles need none
+def _pattern(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern)
 
 
 @cache
