@@ -137,7 +137,8 @@ def finish(config: TrainConfig, train: LabelledTitles, network: TorchNetwork) ->
     if config.training.prior_exponent:
         network.temper_prior(np.bincount(train.targets), config.training.prior_exponent)
     quantize_table(network)
-    fit_familiarity(network, train.programmes)
+    if config.training.familiarity:
+        fit_familiarity(network, train.programmes)
 
 
 def _loss_and_optimizer(config: TrainConfig, data: Dataset, network: TorchNetwork) -> tuple[Loss, Optimizer]:

@@ -166,6 +166,7 @@ class TrainingConfig:
     class_balance: float
     label_smoothing: float
     prior_exponent: float
+    familiarity: bool
     refit: bool
 
 
