@@ -68,3 +68,14 @@ def test_placeholders_do_not_vote(tmp_path):
     (tmp_path / "in.xml").write_text(guide(*labelled))
     rows = list(harvest([str(tmp_path / "in.xml")], GenreTable.shipped()).rows())
     assert [row.programme.title for row in rows] == ["Heute"]
+
+
+def test_a_channel_that_is_called_like_its_only_show_is_not_left_alone_where_the_guide_says_what_it_is(tmp_path):
+    named = '<channel id="one"><display-name>Never Heard Of</display-name></channel>'
+    airing = programme("<category>Krimi</category>", title="<title>Never Heard Of</title>")
+    (tmp_path / "in.xml").write_text(guide(airing).replace("<tv>", f"<tv>{named}", 1))
+    assert [row.programme.title for row in harvest([str(tmp_path / "in.xml")], GenreTable.shipped()).rows()]
+    (tmp_path / "in.xml").write_text(
+        guide(programme(title="<title>Never Heard Of</title>")).replace("<tv>", f"<tv>{named}", 1)
+    )
+    assert fill(str(tmp_path / "in.xml"), str(tmp_path / "out.xml"), filler_of()).outcomes == {Outcome.untitled: 1}

@@ -69,7 +69,12 @@ class Airing:
     @property
     def is_titled(self) -> bool:
         """Whether its title names a programme."""
-        return bool(self.title) and not is_placeholder(self.title, self.channel_name)
+        return bool(self.title) and not is_placeholder(self.title, self._name_that_says_nothing)
+
+    @property
+    def _name_that_says_nothing(self) -> str | None:
+        # Channels of a single show are called like it, and their guides say what it is.
+        return None if self.categories else self.channel_name
 
     @property
     def programme(self) -> Programme:
@@ -89,7 +94,7 @@ class Airing:
         """The same under its other titles that name a programme."""
         if not self.translations:  # the usual case
             return ()
-        named = [pair for pair in self.translations if not is_placeholder(pair[0], self.channel_name)]
+        named = [pair for pair in self.translations if not is_placeholder(pair[0], self._name_that_says_nothing)]
         return tuple(self.programme._replace(title=title, language=lang) for title, lang in named)
 
 
