@@ -61,10 +61,10 @@ def test_named_titles_move_to_training_with_their_new_category(small, correction
 
 def test_near_copies_and_episodes_follow_and_no_programme_is_in_two_parts(small, corrections, tmp_path):
     copies = [
-        "NEW: Six Nations Rugby (R)",
+        "SIX NATIONS RUGBY!",
         "Six Nations Rugby S02E03",
         "Six Nation Rugby",
-        "NEW: Six Nations Rugby (R), Part 2",
+        "Six Nations Rugby (R), Part 2",
     ]
     own = write_csv(tmp_path / "own.csv", [*rows(), *((copy, "Sports", "en") for copy in copies)])
     overrides = corrections(("Six Nations Rugby", "", "News"), ("", "*Part ?", "Music"))

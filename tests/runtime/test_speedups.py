@@ -81,7 +81,11 @@ def changed(orders: list[int], *, across_words: bool, casefold: bool, boundary: 
     model = replace(network.model, orders=orders, across_words=across_words, buckets=997)
     rows = np.append(np.arange(997) * 3, len(network.ngrams.scores)).astype(np.int32)
     vocabulary = Characters(network.vocabulary.known, casefold, boundary, network.vocabulary.length)
-    return replace(network, model=model, ngrams=replace(network.ngrams, rows=rows), vocabulary=vocabulary)
+    familiarity = network.ngrams.familiarity
+    assert familiarity is not None
+    familiarity = replace(familiarity, is_familiar=familiarity.is_familiar[:997])
+    ngrams = replace(network.ngrams, rows=rows, familiarity=familiarity)
+    return replace(network, model=model, ngrams=ngrams, vocabulary=vocabulary)
 
 
 @pytest.mark.parametrize("across_words", [True, False])
