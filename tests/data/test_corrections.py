@@ -64,7 +64,7 @@ def test_near_copies_and_episodes_follow_and_no_programme_is_in_two_parts(small,
         "SIX NATIONS RUGBY!",
         "Six Nations Rugby S02E03",
         "Six Nation Rugby",
-        "Six Nations Rugby (R), Part 2",
+        "Six Nation Rugby, Part 2",
     ]
     own = write_csv(tmp_path / "own.csv", [*rows(), *((copy, "Sports", "en") for copy in copies)])
     overrides = corrections(("Six Nations Rugby", "", "News"), ("", "*Part ?", "Music"))
