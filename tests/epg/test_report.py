@@ -20,7 +20,7 @@ from titleclf.epg.lint import lint
 from titleclf.epg.overrides import Override, Overrides
 from titleclf.epg.profiles import PROFILES
 from titleclf.epg.report import Report, report
-from titleclf.runtime.familiarity import Familiarity
+from titleclf.runtime.bundle.familiarity import Familiarity
 
 HEAT = "<title>Heat</title>"
 ODD = "<title>&lt;script&gt;alert(1)&lt;/script&gt;</title>"

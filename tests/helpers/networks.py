@@ -13,10 +13,10 @@ from tests.helpers.training import FEW_FEATURES, compose_train
 from titleclf.runtime.architecture import ModelConfig, NgramConfig
 from titleclf.runtime.arrays import Floats
 from titleclf.runtime.bundle.contents import Bundle
+from titleclf.runtime.bundle.familiarity import Familiarity, text_tables
 from titleclf.runtime.bundle.folding import LEVELS, NGRAMS, SCALES, field_prefix
 from titleclf.runtime.choices import Field
 from titleclf.runtime.classifier import Classifier
-from titleclf.runtime.familiarity import Familiarity, text_tables
 from titleclf.runtime.files import CHECKOUT
 from titleclf.runtime.text.fields import FieldEncoder
 from titleclf.runtime.text.programmes import Programmes

@@ -11,10 +11,10 @@ import numpy as np
 from titleclf.runtime import speedups
 from titleclf.runtime.architecture import NgramConfig
 from titleclf.runtime.arrays import Bools, Floats, Labels
+from titleclf.runtime.bundle.familiarity import Familiarity, familiarities
 from titleclf.runtime.bundle.folding import BIAS, CHARACTERS, HEAD, NGRAMS, field_prefix, is_nonzero
 from titleclf.runtime.bundle.packing import Array
 from titleclf.runtime.choices import Combine, Field
-from titleclf.runtime.familiarity import Familiarity, familiarities
 from titleclf.runtime.network import Features, position_codes
 from titleclf.runtime.score_table import Integers, ScoreTable, aligned
 from titleclf.runtime.text.characters import Characters, Ids, Line

@@ -9,11 +9,11 @@ import numpy as np
 
 from titleclf.runtime.architecture import AnyModel, BagConfig, ConvConfig, ModelConfig, NgramConfig, known_model
 from titleclf.runtime.arrays import Bools, Floats, Labels
+from titleclf.runtime.bundle.familiarity import Familiarity, familiarities
 from titleclf.runtime.bundle.folding import NGRAMS, POSITIONS, field_prefix, field_table
 from titleclf.runtime.bundle.packing import SCALE, TABLE, Array, is_packed, signed, unpacked
 from titleclf.runtime.choices import Combine, Field, Positions
 from titleclf.runtime.errors import InputError
-from titleclf.runtime.familiarity import Familiarity, familiarities
 from titleclf.runtime.text.characters import Batch, Characters
 from titleclf.runtime.text.fields import FieldEncoder
 from titleclf.runtime.text.ngrams import located, ngrams

@@ -11,10 +11,10 @@ import numpy as np
 from titleclf.runtime.architecture import ModelConfig, NgramConfig, from_mapping
 from titleclf.runtime.arrays import Floats
 from titleclf.runtime.bundle.contents import BundleContents, ModelInfo
+from titleclf.runtime.bundle.familiarity import Familiarity
 from titleclf.runtime.calibration import Temperature
 from titleclf.runtime.choices import Task
 from titleclf.runtime.errors import InputError, require_extra
-from titleclf.runtime.familiarity import Familiarity
 from titleclf.runtime.tasks import TASKS
 from titleclf.runtime.text.characters import Batch, Characters, Ids
 from titleclf.runtime.text.fields import Bags, FieldEncoder

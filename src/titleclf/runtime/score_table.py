@@ -10,9 +10,9 @@ import numpy.typing as npt
 
 from titleclf.runtime import speedups
 from titleclf.runtime.arrays import Bools, Floats, Labels
+from titleclf.runtime.bundle.familiarity import Familiarity, factors, shares_of
 from titleclf.runtime.bundle.folding import COARSE, LEVELS, SCALES, SCORES, USED, bits, has_row
 from titleclf.runtime.bundle.packing import Array
-from titleclf.runtime.familiarity import Familiarity, factors, shares_of
 from titleclf.runtime.text.characters import Ids
 
 _LANES = 8  # columns that a processor adds at once

@@ -6,7 +6,7 @@ import numpy as np
 from tqdm import tqdm
 
 from titleclf.runtime.arrays import Labels
-from titleclf.runtime.familiarity import Familiarity, TextTable, text_tables
+from titleclf.runtime.bundle.familiarity import Familiarity, TextTable, text_tables
 from titleclf.runtime.text.characters import chunked
 from titleclf.runtime.text.programmes import Programmes
 from titleclf.training.network import TorchNetwork

@@ -19,7 +19,7 @@ from titleclf.runtime.text.programmes import Programmes
 from titleclf.training.positions import PositionalCode
 
 if TYPE_CHECKING:
-    from titleclf.runtime.familiarity import Familiarity
+    from titleclf.runtime.bundle.familiarity import Familiarity
 
 
 class BagInputs(NamedTuple):

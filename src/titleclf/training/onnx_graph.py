@@ -10,11 +10,11 @@ from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 from titleclf import __version__
 from titleclf.runtime.architecture import BagConfig, ConvConfig, NgramConfig, known_model
 from titleclf.runtime.bundle.contents import Bundle
+from titleclf.runtime.bundle.familiarity import FAMILIAR
 from titleclf.runtime.bundle.folding import NGRAMS, field_prefix, field_table
 from titleclf.runtime.bundle.packing import SCALE, TABLE, Array, is_packed, signed
 from titleclf.runtime.choices import Combine, Field
 from titleclf.runtime.errors import InputError
-from titleclf.runtime.familiarity import FAMILIAR
 from titleclf.runtime.network import NumpyNetwork
 from titleclf.runtime.onnx_network import METADATA, Metadata
 from titleclf.runtime.text.characters import PAD

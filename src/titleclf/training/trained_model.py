@@ -10,13 +10,13 @@ from torch import Tensor
 from titleclf.config.schemas import TrainConfig
 from titleclf.data.dataset import Dataset
 from titleclf.runtime.bundle.contents import Bundle, BundleContents, ModelInfo
+from titleclf.runtime.bundle.familiarity import familiarities, without_familiarity
 from titleclf.runtime.bundle.folding import is_folded
 from titleclf.runtime.bundle.packing import Array, unpack
 from titleclf.runtime.bundle.reader import read_bundle, read_weights
 from titleclf.runtime.choices import MemoryKind, ProgrammeKind, Task
 from titleclf.runtime.classifier import Classifier
 from titleclf.runtime.errors import InputError
-from titleclf.runtime.familiarity import familiarities, without_familiarity
 from titleclf.runtime.network import check_implemented
 from titleclf.runtime.tasks import TASKS
 from titleclf.runtime.text.characters import Characters

@@ -12,12 +12,12 @@ from titleclf.runtime.architecture import NO_FIELDS, ConvConfig, ModelConfig, Ng
 from titleclf.runtime.arguments import program
 from titleclf.runtime.bundle.checksums import SUMS, check_sums
 from titleclf.runtime.bundle.contents import Bundle, BundleContents, ModelInfo
+from titleclf.runtime.bundle.familiarity import familiarities, without_familiarity
 from titleclf.runtime.bundle.folding import POSITIONS, check_folding, field_table, folded_tables, is_folded
 from titleclf.runtime.bundle.packing import SCALE, TABLE, Array, check_packing, is_packed
 from titleclf.runtime.calibration import NO_TEMPERATURE, Temperature
 from titleclf.runtime.choices import Positions, ProgrammeKind, Task
 from titleclf.runtime.errors import InputError
-from titleclf.runtime.familiarity import familiarities, without_familiarity
 from titleclf.runtime.files import SHIPPED, shipped
 from titleclf.runtime.memory.memory import Memory
 from titleclf.runtime.tasks import TASKS

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from tests.helpers.networks import TITLES, folded, with_network, with_random_fields, written
+from titleclf.runtime.bundle.familiarity import FAMILIAR, LEAST, Familiarity, factors, text_tables
 from titleclf.runtime.bundle.folding import NGRAMS
 from titleclf.runtime.bundle.reader import read_bundle
 from titleclf.runtime.choices import Field
 from titleclf.runtime.classifier import Classifier, classifier_of
 from titleclf.runtime.errors import InputError
-from titleclf.runtime.familiarity import FAMILIAR, LEAST, Familiarity, factors, text_tables
 from titleclf.runtime.text.programmes import Programmes
 
 
