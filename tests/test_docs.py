@@ -4,6 +4,7 @@ import contextlib
 import csv
 import gzip
 import io
+import itertools
 import os
 import re
 import runpy
@@ -139,6 +140,10 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_titles(folder / "programmes.csv", "title", "category", *fields, more=values)
     tags = (folder / "my.csv").read_text().replace("Sports", "Sports | Live")
     (folder / "tags.csv").write_text(tags)
+    header, *rows = (folder / "my.csv").read_text().splitlines()
+    sources = itertools.cycle(("guide_a", "guide_b", "guide_c", "guide_d"))
+    with_sources = [f"{header},source", *(f"{row},{source}" for row, source in zip(rows, sources, strict=False))]
+    (folder / "my.csv").write_text("\n".join(with_sources))
     (folder / "titles.txt").write_text("Match of the Day\nTagesschau\n")
     (folder / "corrections.csv").write_text("title,category\nNewsnight,Sports\n")
     (folder / "overrides.csv").write_text("title,pattern,category\nPawn Stars,,Sports\n,Bundesliga*,Sports\nLive,,\n")

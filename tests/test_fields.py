@@ -558,14 +558,15 @@ def test_fill_uses_the_names_of_channels(tmp_path, fields_run):
 def test_fill_uses_durations_sub_titles_years_and_languages(tmp_path, fields_run):
     classifier = Classifier.load(fields_run)
     texts = "<sub-title>Live in concert</sub-title>", "<date>1975</date>"
-    airings = [airing("Qwertz", "x", 15), airing("Qwertz", "x", 59, *texts), airing("Zuiop", "x", 15)]
-    guided = guide(*airings, airing("Fin", "x", 45)).replace("<title>", '<title lang="en">')
+    # Channels of their own, because other titles of a channel are evidence too.
+    airings = [airing("Qwertz", "x", 15), airing("Qwertz", "x", 59, *texts), airing("Zuiop", "y", 15)]
+    guided = guide(*airings, airing("Fin", "z", 45)).replace("<title>", '<title lang="en">')
     programmes = [
         Programme("Qwertz", "x", 15.0, language="en"),
         Programme("Qwertz", "x", 59.0, None, "Live in concert", 1975, "en"),
     ]
     logits = classifier.logits(Programmes.of(programmes)).mean(axis=0)
-    (found,) = classifier.predict([Programme("Zuiop", "x", 15.0, language="en")])
+    (found,) = classifier.predict([Programme("Zuiop", "y", 15.0, language="en")])
     content = filled(tmp_path, fields_run, guided)
     expected = classifier.categories[int(logits.argmax())]
     assert categories(content)[:3] == [[expected], [expected], [found.category]]

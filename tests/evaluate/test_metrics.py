@@ -71,6 +71,12 @@ def test_the_temperature_of_the_labels_is_recovered(slope):
     assert expected_calibration_error(probabilities, labels, bins=15) < 0.02
 
 
+def test_a_few_titles_without_an_error_do_not_make_the_model_certain():
+    logits = np.log(np.array([[0.6, 0.4], [0.4, 0.6], [0.7, 0.3]]))
+    fitted = fit_temperature(logits, np.array([0, 1, 0]))
+    assert fitted.probabilities(logits).max(axis=1).mean() == pytest.approx(4 / 5, abs=0.02)
+
+
 def test_the_summary_counts_only_categories_that_occur():
     scores = summary(np.array([0, 0, 1, 1]), np.array([0, 0, 1, 0]))
     assert scores["accuracy"] == 0.75

@@ -97,6 +97,12 @@ def test_the_temperature_of_the_tags_is_recovered(true):
     assert expected_calibration_error(fitted.probabilities(logits), tags, bins=15) < 0.01
 
 
+def test_a_few_titles_without_an_error_do_not_make_the_model_certain_of_tags():
+    logits = np.array([[0.5, -0.5], [-0.5, 0.5], [0.6, -0.6]])
+    fitted = fit_tag_temperature(logits, logits > 0)
+    assert fitted.probabilities(logits).max(axis=1).mean() == pytest.approx(4 / 5, abs=0.02)
+
+
 def test_calibration_error_by_hand():
     # Two bins: two pairs of 0.4 (one true), two of 0.9 (one true).
     probabilities, tags = np.array([[0.4, 0.9], [0.4, 0.9]]), np.array([[True, False], [False, True]])

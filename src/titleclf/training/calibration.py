@@ -10,8 +10,6 @@ from scipy.optimize import minimize
 from titleclf.config.schemas import TrainConfig
 from titleclf.data.dataset import Dataset
 from titleclf.data.targets import Targets, precision_by_category
-from titleclf.evaluate import metrics as single
-from titleclf.evaluate import tag_metrics as tags
 from titleclf.runtime.arrays import Bools, Floats, Labels
 from titleclf.runtime.bundle.contents import BundleContents
 from titleclf.runtime.calibration import TagTemperature, Temperature
@@ -95,20 +93,37 @@ def remember(config: TrainConfig, data: Dataset, model: TrainedModel) -> Memory 
 
 
 def fit_temperature(logits: Floats, labels: Labels) -> Temperature:
-    """Return the temperature, of value in [0.05, 20] and slope in [0, 2], that makes `labels` likeliest."""
+    """Return the temperature, of value in [0.05, 20] and slope in [0, 2], that makes softened labels likeliest.
+
+    Of n titles, each label has the probability (n + 1) / (n + 2), and the other categories share the rest, so that a
+    few titles without an error don't make the model certain of everything (after Platt 1999, section 2.2).
+    """
+    titles, categories = logits.shape
+    rest = 1 / (titles + 2)
+    targets = np.full(logits.shape, rest / max(1, categories - 1))
+    targets[np.arange(titles), labels] = 1 - rest
 
     def loss(values: Floats) -> float:
-        return single.negative_log_likelihood(logits, labels, Temperature(float(np.exp(values[0])), float(values[1])))
+        temperature = Temperature(float(np.exp(values[0])), float(values[1]))
+        return float(-(targets * temperature.log_probabilities(logits)).sum() / titles)
 
     value, slope = minimize(loss, (0.0, 0.1), method="L-BFGS-B", bounds=[LOG_TEMPERATURES, (0.0, 2.0)]).x
     return Temperature(float(np.exp(value)), float(slope))
 
 
 def fit_tag_temperature(logits: Floats, truth: Bools) -> TagTemperature:
-    """Return the temperature, of value in [0.05, 20] and shift in [-5, 5], that makes the true tags likeliest."""
+    """Return the temperature, of value in [0.05, 20] and shift in [-5, 5], that makes softened tags likeliest.
+
+    Of all pairs of title and tag, n true ones have the probability (n + 1) / (n + 2), and n false ones 1 / (n + 2), so
+    that a few titles without an error don't make the model certain of everything (Platt 1999, section 2.2).
+    """
+    true = int(truth.sum())
+    false = truth.size - true
+    targets = np.where(truth, (true + 1) / (true + 2), 1 / (false + 2))
 
     def loss(values: Floats) -> float:
-        return tags.negative_log_likelihood(logits, truth, TagTemperature(float(np.exp(values[0])), float(values[1])))
+        tempered = TagTemperature(float(np.exp(values[0])), float(values[1])).tempered(logits)
+        return float((np.logaddexp(0, tempered) - targets * tempered).sum() / len(truth))
 
     value, shift = minimize(loss, (0.0, 0.0), method="L-BFGS-B", bounds=[LOG_TEMPERATURES, (-5.0, 5.0)]).x
     return TagTemperature(float(np.exp(value)), float(shift))
