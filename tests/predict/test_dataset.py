@@ -272,10 +272,10 @@ def test_a_model_uses_the_columns_of_its_fields(fields_run, tmp_path, report, he
     write(tmp_path / "a.parquet", ["Qwertz"] * 3, 7, **fields)
     write(tmp_path / "alone.parquet", ["Qwertz"])
     for name in ("a", "alone"):
-        report(tmp_path / f"{name}.parquet", tmp_path / name, "--model", fields_run, "--precision", "0.8")
+        report(tmp_path / f"{name}.parquet", tmp_path / name, "--model", fields_run, "--precision", "0.5")
     model = Classifier.load(fields_run)
     programmes = pd.DataFrame({"title": ["Qwertz"] * 3, **fields})
-    expected = model.predict(programmes, 1, model.thresholds_at(0.8))
+    expected = model.predict(programmes, 1, model.thresholds_at(0.5))
     assert [prediction.category for prediction in expected[:2]] == ["Sports", "News"]
     found = predictions(tmp_path / "a")
     assert [row["category"] for row in found] == [prediction.category for prediction in expected]
