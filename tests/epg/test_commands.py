@@ -204,6 +204,62 @@ def test_overrides_win_and_unused_rows_are_listed(epg, tmp_path, genres_run):
     )
 
 
+def test_what_was_filled_is_listed_with_its_evidence(epg, tmp_path, genres_run):
+    titles = ("sports one", "Qwertz, zz", "Live", "sports one")
+    programmes = [programme(title=f"<title>{title}</title>") for title in titles]
+    (tmp_path / "g.xml").write_text(guide(*programmes, SPORTS).replace("20260101120000", "20260102120000", 1))
+    (tmp_path / "my.csv").write_text('title,category\n"Qwertz, zz",Leisure hobbies\nLive,\n')
+    options = ["--profile", "jellyfin", "--overrides", "my.csv", "--model", str(genres_run), "--precision", "0.5"]
+    assert epg("fill", "g.xml", "-o", "f.xml", "--changes", "changes.csv", *options)[0] == 0
+    header, *rows = read_csv(tmp_path / "changes.csv")
+    assert header == ["programme", "title", "channel", "category", "evidence", "probability"]
+    first = ["20260102120000 +0100", "sports one", "Channel One", "Sports", "model"]
+    assert rows[0][:5] == first
+    assert 0.5 < float(rows[0][5]) <= 1
+    again = ["20260101120000 +0100", *rows[0][1:]]
+    override = ["20260101120000 +0100", "Qwertz, zz", "Channel One", "Leisure hobbies", "override", "1.0"]
+    own = ["20260101120000 +0100", "Match of the Day", "Channel One", "Sports", "own categories", "1.0"]
+    assert rows[1:] == [override, again, own]
+
+
+def test_a_failed_fill_leaves_the_old_list_of_changes(epg, tmp_path, genres_run):
+    (tmp_path / "changes.csv").write_text("old")
+    (tmp_path / "g.xml").write_text(guide(programme(), "<broken"))
+    fill = ["fill", "g.xml", "-o", "f.xml", "--changes", "changes.csv", "--model", str(genres_run)]
+    assert epg(*fill)[0] == 2
+    assert (tmp_path / "changes.csv").read_text() == "old"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["changes.csv", "g.xml"]
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ("fill g.xml -o f.xml --changes g.xml", "--changes must not be the file of the guide. Got g.xml for both."),
+        ("fill g.xml --in-place --changes ./g.xml", "--changes must not be the file of the guide. Got ./g.xml for"),
+        ("fill g.xml -o f.xml --changes f.xml", "-o must not be the file of --changes. Got f.xml for both."),
+        (
+            "fill g.xml -o f.xml --overrides my.csv --changes link.csv",
+            "--changes must not be the file of --overrides. Got link.csv for both.",
+        ),
+        ("fill g.xml -o my.csv --overrides my.csv", "-o must not be the file of --overrides. Got my.csv for both."),
+        ("report g.xml --html g.xml", "--html must not be the file of the guide. Got g.xml for both."),
+        ("harvest x.xml g.xml -o g.xml", "-o must not be the file of a guide. Got g.xml for both."),
+        ("harvest g.xml -o my.csv --labels my.csv", "-o must not be the file of --labels. Got my.csv for both."),
+    ],
+)
+def test_an_output_that_is_another_file_of_the_command_is_refused(epg, tmp_path, line, problem):
+    (tmp_path / "g.xml").write_text(guide(programme()))
+    (tmp_path / "my.csv").write_text("title,category\n")
+    (tmp_path / "link.csv").hardlink_to(tmp_path / "my.csv")
+    code, out, err = epg(*line.split())
+    assert (code, out) == (2, "")
+    assert one_line(err).startswith(problem)
+    assert one_line(err).endswith("Name another file.")
+    assert (tmp_path / "g.xml").read_text() == guide(programme())
+    assert (tmp_path / "my.csv").read_text() == "title,category\n"
+    assert not (tmp_path / "f.xml").exists()
+
+
 def test_models_are_named_in_their_order(epg, tmp_path, genres_run):
     (tmp_path / "g.xml").write_text(guide(PRETTY, programme()))
     models = ["--model", str(genres_run), "--model", "shipped"]
@@ -224,6 +280,7 @@ def test_the_model_that_comes_with_titleclf_is_used_whatever_lies_in_outputs(epg
     [
         "fill g.xml -o gone/f.xml",
         "fill g.xml -o f.xml --profile kodi --genres gone/genres.xml",
+        "fill g.xml -o f.xml --changes gone/c.csv",
         "undo g.xml -o gone/f.xml",
         "harvest g.xml -o gone/t.csv",
         "report g.xml --html gone/r.html",

@@ -3,25 +3,36 @@
 import argparse
 import signal
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from titleclf.epg import commands
 from titleclf.epg.fill import When
 from titleclf.epg.profiles import PROFILES
+from titleclf.epg.streams import STANDARD
 from titleclf.runtime.arguments import Parser, called_as, precision
-from titleclf.runtime.errors import exit_codes
-from titleclf.runtime.files import check_parent
+from titleclf.runtime.errors import InputError, exit_codes
+from titleclf.runtime.files import check_parent, same_file
 
 _EXAMPLES = (
     "{program} report guide.xml.gz --html report.html",
     "{program} fill guide.xml.gz -o filled.xml.gz --profile tvheadend",
     "{program} fill guide.xml --in-place --mark --profile kodi",
+    "{program} fill guide.xml -o filled.xml --changes changes.csv",
     "tv_grab_de | {program} fill - -o - > filled.xml",
     "{program} undo filled.xml.gz -o guide.xml.gz",
     "{program} lint guide.xml.gz --profile jellyfin",
     "{program} channels guide.xml.gz",
     "{program} harvest guides/*.xml.gz -o titles.csv",
 )
+_WRITTEN = {"output": "-o", "changes": "--changes", "genres": "--genres", "html": "--html"}
+_READ = {
+    "guide": "the guide",
+    "guides": "a guide",
+    "overrides": "--overrides",
+    "labels": "--labels",
+    "channels": "--channels",
+}
 _HARVESTED = ("channel", "minutes", "description", "sub_title", "year")
 _GUIDE = "an XMLTV file, plain, gzipped or xz; - is standard input"
 
@@ -32,11 +43,28 @@ def main() -> None:
     # Temporary files must go when a service is stopped, as after Ctrl-C.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     arguments = _parser().parse_args()
-    for name in ("output", "genres", "html"):
-        check_parent(Path(getattr(arguments, name, None) or ""))
+    _check_outputs(arguments)
     code = arguments.run(arguments)
     sys.stdout.flush()  # here, where `exit_codes` handles a closed pipe
     sys.exit(code)
+
+
+def _check_outputs(arguments: argparse.Namespace) -> None:
+    """Refuse outputs in folders that do not exist, and those that are another file of the verb."""
+    written, read = _files(arguments, _WRITTEN), _files(arguments, _READ)
+    for place, (name, path) in enumerate(written):
+        check_parent(Path(path))
+        for other, other_path in [*written[place + 1 :], *read]:
+            # An output that is the guide is refused where it may be filled in place.
+            if (name, other) != ("-o", "the guide") and same_file(Path(path), Path(other_path)):
+                raise InputError(f"{name} must not be the file of {other}. Got {path} for both. Name another file.")
+
+
+def _files(arguments: argparse.Namespace, names: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Return the files of arguments, each after how it is called."""
+    given = [(called, getattr(arguments, name, None) or []) for name, called in names.items()]
+    paths = [(called, path) for called, value in given for path in ([value] if isinstance(value, str) else value)]
+    return [(called, path) for called, path in paths if path != STANDARD]
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -69,6 +97,11 @@ def _add_fill(parser: argparse.ArgumentParser) -> None:
     _add_guide(parser)
     _add_output(parser)
     _add_decisions(parser)
+    parser.add_argument(
+        "--changes",
+        metavar="CSV",
+        help="also write a row for each filled programme: start, title, channel, category, evidence, probability",
+    )
     parser.add_argument("--mark", action="store_true", help="add a keyword for each filled category; undo needs it")
     parser.add_argument(
         "--genres", metavar="FILE", help="with --profile kodi: its genres.xml (default: beside the output)"

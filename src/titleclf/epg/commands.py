@@ -3,8 +3,10 @@
 import argparse
 import csv
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
+from titleclf.epg.changes import changes_table
 from titleclf.epg.channels import channels
 from titleclf.epg.console import (
     channels_summary,
@@ -41,7 +43,8 @@ def run_fill(arguments: argparse.Namespace) -> None:
     filler = _filler(arguments, with_keywords=arguments.mark)
     output = None if arguments.in_place else arguments.output
     genres = _genres_path(arguments, output or arguments.guide)
-    tally = fill(arguments.guide, output, filler)
+    with changes_table(Path(arguments.changes)) if arguments.changes else nullcontext() as on_settled:
+        tally = fill(arguments.guide, output, filler, on_settled)
     if genres is not None:
         _write_genres(genres)
     _print_status(fill_summary(tally))

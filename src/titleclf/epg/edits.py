@@ -7,7 +7,7 @@ from titleclf.epg.parser import pieces
 from titleclf.epg.streams import STANDARD, Compression, reading, writing
 from titleclf.epg.xmltv import Airing, Edit, Piece, TextElement
 from titleclf.runtime.errors import InputError
-from titleclf.runtime.files import keep
+from titleclf.runtime.files import keep, same_file
 
 _PROVENANCE = "titleclf: "  # prefix of the keyword that names a filled category
 
@@ -88,7 +88,7 @@ def check_output(guide: str, output: str | None) -> None:
         raise InputError("--in-place must be used with a file. Got standard input. Name the guide, or pass -o OUT.")
     if output is None or STANDARD in (guide, output):
         return
-    if Path(output).exists() and Path(guide).exists() and Path(output).samefile(guide):
+    if same_file(Path(output), Path(guide)):
         raise InputError(
             f"{output} must not be the guide itself. Got the same file. Name another one, or pass --in-place, which "
             "keeps a backup."

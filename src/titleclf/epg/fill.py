@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
-from functools import partial
 from itertools import compress
 from typing import NamedTuple
 
@@ -168,8 +167,10 @@ class Tally:
             self.bases[settled.decision.basis] += 1
 
 
-def fill(guide: str, output: str | None, filler: Filler) -> Tally:
-    """Write the filled guide to `output` (None: in place), and count its airings.
+def fill(
+    guide: str, output: str | None, filler: Filler, on_settled: Callable[[Settled], object] | None = None
+) -> Tally:
+    """Write the filled guide to `output` (None: in place), and count its airings; `on_settled` gets each of them.
 
     Raises
     ------
@@ -177,9 +178,18 @@ def fill(guide: str, output: str | None, filler: Filler) -> Tally:
         If the guide can't be read, or is the output. The output then stays as it was.
     """
     tally = Tally()
+
+    def edits(piece: Piece) -> list[Edit]:
+        settled = list(filler.settle(piece.airings))
+        for each in settled:
+            tally.add(each)
+            if on_settled is not None:
+                on_settled(each)
+        return list(filler.edits(piece, settled))
+
     check_output(guide, output)  # before a pipe is read to its end
     with surveyed(guide, filler):
-        rewrite(guide, output, partial(_fill_piece, filler, tally))
+        rewrite(guide, output, edits)
     return tally
 
 
@@ -201,10 +211,3 @@ def surveyed(guide: str, filler: Filler, check: Callable[[Piece], object] | None
                     check(piece)
                 filler.survey(piece.airings)
         yield
-
-
-def _fill_piece(filler: Filler, tally: Tally, piece: Piece) -> list[Edit]:
-    settled = list(filler.settle(piece.airings))
-    for each in settled:
-        tally.add(each)
-    return list(filler.edits(piece, settled))

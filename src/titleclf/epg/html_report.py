@@ -89,12 +89,13 @@ def _unsure_titles(report: Report) -> str:
         for title in unsure[:_MAX_TITLES]
     ]
     text = io.StringIO()
-    suggested = [(title.title, title.top1) for title in unsure[:_MAX_TITLES]]
-    csv.writer(text, lineterminator="\n").writerows([("title", "category"), *suggested])
+    titles = [(title.title, "") for title in unsure[:_MAX_TITLES]]
+    csv.writer(text, lineterminator="\n").writerows([("title", "category"), *titles])
     return (
         _table(["title", "#airtime", "#showings", "most likely", "#probability"], rows)
         + _left_out(unsure, _MAX_TITLES)
-        + '<p class="faint" id="csv">Correct these guesses, save them as a file, and pass it to fill with '
+        + '<p class="faint" id="csv">Fill in the categories that you know, delete the other rows (their '
+        "programmes would be left unchanged), save the table as a .csv file, and pass it to fill with "
         '<code>--overrides</code>:</p><textarea aria-labelledby="csv" spellcheck="false">'
         f"{escape(text.getvalue())}</textarea>"
     )

@@ -65,6 +65,13 @@ def check_parent(path: Path) -> None:
         raise InputError(f"{path.parent}: no such folder. Create it, or check the path.")
 
 
+def same_file(path: Path, other: Path) -> bool:
+    """Return whether two paths are one file, by whatever links, or would be if it existed."""
+    if path.exists() and other.exists():
+        return path.samefile(other)
+    return path.resolve() == other.resolve()
+
+
 def keep(path: Path) -> Path:
     """Copy a file to `<name>.bak` beside it, replacing an older copy, and return the path of the copy."""
     import shutil
