@@ -632,6 +632,7 @@ def test_the_service_fills_guides_with_fields_and_refuses_large_ones_while_it_su
     job = FillJob(
         str(tmp_path / "in.xml"),
         str(tmp_path / "out.xml"),
+        str(tmp_path / "out.json"),
         str(fields_run),
         channels=None,
         precision=0.5,

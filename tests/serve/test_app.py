@@ -424,8 +424,12 @@ def test_an_uploaded_guide_has_a_report_and_a_file_until_it_is_removed(process_c
     file = process_client.get(f"/api/guides/{guide_id}/file")
     assert gzip.decompress(file.content) == filled(PLAIN, tmp_path, classifier)
     assert int(file.headers["content-length"]) == state["bytes"] == len(file.content)
+    listed = process_client.get(f"/api/guides/{guide_id}/filled")
+    assert listed.headers["content-type"] == "application/json"
+    (title,) = listed.json()["titles"]
+    assert (title["title"], title["channel"], title["category"]) == ("Match of the Day", "Channel One", "Sports")
     assert process_client.delete(f"/api/guides/{guide_id}").status_code == 204
-    for url in (f"/api/guides/{guide_id}", f"/api/guides/{guide_id}/file"):
+    for url in (f"/api/guides/{guide_id}", f"/api/guides/{guide_id}/file", f"/api/guides/{guide_id}/filled"):
         sentence = error_sentence(process_client.get(url), 404)
         assert sentence == f"no guide has this id. Got {guide_id[:40]}. Upload the guide again."
 
@@ -540,7 +544,7 @@ CONTENT_TYPES = {"/": "text/html", "/page.css": "text/css"} | SCRIPTS
 
 
 def test_the_page_is_complete_and_loads_nothing_from_elsewhere(client):
-    assert len(SCRIPTS) == 6
+    assert len(SCRIPTS) == 8
     for url, content_type in CONTENT_TYPES.items():
         response = client.get(url)
         assert response.status_code == 200

@@ -15,7 +15,7 @@ from tests.helpers.guides import guide, programme
 from titleclf.runtime.classifier import Classifier
 from titleclf.runtime.errors import InputError
 from titleclf.runtime.files import CHECKOUT
-from titleclf.serve import fill_worker
+from titleclf.serve import fill_worker, filled_titles
 
 
 @pytest.fixture
@@ -27,6 +27,7 @@ def make_job(tmp_path):
         values: dict[str, Any] = {
             "guide": str(tmp_path / "g.xml"),
             "output": str(tmp_path / "f.xml"),
+            "filled_titles": str(tmp_path / "f.json"),
             "model": str(CHECKOUT / "data" / "model"),
             "channels": None,
             "precision": 0.9,
@@ -56,6 +57,35 @@ def test_it_prints_its_progress_and_a_report(make_job, tmp_path, monkeypatch, ca
     assert progress[-1] == 2
     assert (report["whole"]["filled"], report["whole"]["bases"]["override"], report["doubts"]) == (1, 1, [])
     assert len(report["digest"]) == 64
+
+
+def test_it_lists_the_filled_titles_by_channel(make_job, tmp_path, monkeypatch):
+    later = programme().replace('"one"', '"two"').replace("133000", "123000")
+    named = programme("<category>Fußball</category>", title="<title>Qwertz</title>")
+    long = programme("<category>Fußball</category>", title=f"<title>{'x' * 1001}</title>")
+    (tmp_path / "g.xml").write_text(guide(later, programme(), named, programme(), long))
+    (tmp_path / "my.csv").write_text("title,category\nQwertz,Leisure hobbies\n")
+    job = make_job(when="untranslated")
+
+    def titles() -> tuple[list[dict[str, Any]], int]:
+        fill_worker.fill_guide(job, lambda _: None)
+        content = json.loads((tmp_path / "f.json").read_text(encoding="utf-8"))
+        return content["titles"], content["left_out"]
+
+    (one, two, own), left_out = titles()
+    if one["channel"] == "two":
+        one, two = two, one
+    probabilities = one.pop("probability"), two.pop("probability")
+    assert max(probabilities) < 1
+    sports = {"title": "Match of the Day", "category": "Sports", "basis": "model"}
+    assert one == sports | {"channel": "Channel One", "showings": 2, "minutes": 180}
+    assert two == sports | {"channel": "two", "showings": 1, "minutes": 30}
+    corrected = {"title": "Qwertz", "category": "Leisure hobbies", "basis": "override", "probability": 1}
+    assert own == corrected | {"channel": "Channel One", "showings": 1, "minutes": 90}
+    assert left_out == 1  # its title is too long to be corrected
+    monkeypatch.setattr(filled_titles, "_MAX_TITLES", 1)
+    (listed,), left_out = titles()
+    assert (listed["probability"], left_out) == (min(probabilities), 3)
 
 
 def test_it_reads_the_users_own_channels(make_job, tmp_path, monkeypatch, capsys):

@@ -4,15 +4,17 @@ import gzip
 import os
 import re
 import shutil
+from itertools import product
 from typing import Literal
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Locator, Page, expect, sync_playwright
 
 from tests.helpers.guides import guide, programme
 from tests.helpers.service import serving, wait_for
 from titleclf.epg.overrides import Overrides
+from titleclf.serve import filled_titles
 
 ATTACK = "<img src=x onerror=\"document.title='taken over'\">"
 ESCAPED = ATTACK.replace("<", "&lt;").replace(">", "&gt;")
@@ -290,7 +292,7 @@ def test_a_guide_is_dropped_corrected_and_downloaded(open_page, path, tmp_path, 
     overrides = Overrides.read(folder / "overrides.csv", categories).find(["Qwertz zz", ATTACK])
     assert [row.category for row in overrides.values()] == ["Leisure hobbies", ""]
 
-    page.get_by_role("button", name="Undo the correction of “Qwertz zz”").click()
+    page.locator("#corrections").get_by_role("button", name="Undo the correction of “Qwertz zz”").click()
     expect(summary).to_contain_text("Unsure: 3 (4.5 hours). Decided by: your corrections 1, the model 3.")
     expect(page.get_by_label("Correct “Qwertz zz”")).to_have_value("-")
 
@@ -327,21 +329,194 @@ def test_the_focus_is_visible(open_page):
         assert width >= 2
 
 
-def test_passing_categories_with_arrow_keys_does_not_choose_them(open_page, client):
+def test_a_category_is_chosen_on_enter_or_when_the_list_loses_the_focus(open_page):
+    page = open_page()
+    page.get_by_label(TITLES).fill("Qwertz zz\nHeat")
+    select = page.get_by_label("Correct “Qwertz zz”")
+    expect(page.locator("#predictions details")).to_have_count(2)
+    posted = []
+    page.on("request", lambda request: posted.append(request.post_data_json) if request.method == "POST" else None)
+    select.focus()
+    for _ in range(4):
+        page.keyboard.press("ArrowDown")
+    fourth = select.input_value()
+    assert fourth != "-"
+    page.keyboard.press("Escape")
+    expect(select).to_have_value("-")
+    for _ in range(3):
+        page.keyboard.press("ArrowDown")
+    third = select.input_value()
+    assert third not in ("-", fourth)
+    assert posted == []
+    page.keyboard.press("Enter")
+    expect(page.locator("#predictions .facts").first).to_have_text(f"{third} – your correction")
+    expect(select).to_be_focused()
+    expect(select).to_have_value(third)
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Tab")
+    expect(page.locator("#predictions .facts").first).to_have_text(f"{fourth} – your correction")
+    corrections = [body for body in posted if "category" in body]
+    assert corrections == [{"title": "Qwertz zz", "category": category} for category in (third, fourth)]
+
+
+def test_a_correction_is_undone_beside_its_row(open_page, path, client):
+    page = open_page()
+    page.get_by_label(TITLES).fill("QWERTZ ZZ")
+    undo = page.locator("#predictions").get_by_role("button", name="Undo the correction of “QWERTZ ZZ”")
+    expect(page.locator("#predictions > li")).to_have_count(1)
+    expect(undo).to_be_hidden()
+    client.post("/api/corrections", json={"title": "Qwertz zz", "category": "Sports"}).raise_for_status()
+    page.get_by_label("Correct “QWERTZ ZZ”").select_option("Leisure hobbies")
+    expect(page.locator("#corrections .name")).to_have_text("Qwertz zz")  # the same title as in the file
+    undo.focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#predictions .facts")).to_contain_text("unsure – maybe ")
+    expect(undo).to_be_hidden()
+    expect(page.get_by_label("Correct “QWERTZ ZZ”")).to_be_focused()
+    expect(page.get_by_label("Correct “QWERTZ ZZ”")).to_have_value("-")
+    assert client.get("/api/corrections").json()["corrections"] == []
+
+    page.get_by_label(TITLES).fill("")
+    expect(page.locator("#predictions > li")).to_have_count(0)
+    page.get_by_label(FILE).set_input_files(path)
+    row = page.locator("#doubts > li").first
+    page.get_by_label("Correct “Qwertz zz”").select_option("No category: leave unchanged")
+    expect(row).to_contain_text("✓ left unchanged")
+    row.get_by_role("button", name="Undo the correction of “Qwertz zz”").click()
+    expect(row).to_contain_text("2 showings, 3 hours – maybe ")
+    expect(page.get_by_label("Correct “Qwertz zz”")).to_be_focused()
+
+
+def test_a_correction_that_fails_can_be_repeated(open_page):
     page = open_page()
     page.get_by_label(TITLES).fill("Qwertz zz")
-    before = client.get("/api/corrections").json()["revision"]
     select = page.get_by_label("Correct “Qwertz zz”")
-    select.evaluate(
-        """select => {
-            for (const place of [1, 2, 3, 4]) {
-                select.selectedIndex = place
-                select.dispatchEvent(new Event("change"))
-            }
-        }"""
+    expect(page.locator("#corrections-status")).not_to_be_empty()
+    page.route("**/api/corrections", lambda route: route.fulfill(status=200, body="{"), times=1)
+    select.select_option("Sports")
+    expect(page.get_by_role("alert")).to_be_visible()
+    expect(select).to_have_value("-")
+    select.select_option("Sports")
+    expect(page.locator("#predictions .facts")).to_have_text("Sports – your correction")
+    expect(page.get_by_role("alert")).to_be_hidden()
+
+
+def open_filled(page: Page, path) -> Locator:
+    """Upload a guide, and return the rows of its filled titles."""
+    page.get_by_label(FILE).set_input_files(path)
+    expect(page.locator("#guide")).to_be_visible()
+    page.get_by_role("tab", name="Filled").click()
+    rows = page.locator("#filled > li")
+    expect(rows.first).to_be_visible()
+    return rows
+
+
+def test_filled_titles_are_searched_and_sorted(open_page, tmp_path):
+    second = programme(title="<title>Tagesschau</title>").replace('"one"', '"Café two"').replace("133000", "120500")
+    goals = [programme(category, title="<title>Żeta</title>") for category in ("<category>Fußball</category>", "")]
+    (tmp_path / "g.xml").write_text(guide(programme(), programme(), second, *goals))
+    page = open_page()
+    rows = open_filled(page, tmp_path / "g.xml")
+    names = rows.locator(".name")
+    expect(page.get_by_role("tab", name="Filled")).to_have_text("Filled (4)")
+    expect(page.locator("#filled-status")).to_have_text("3 titles")
+    expect(names.last).to_have_text("Żeta")  # what the guide says is sure
+    expect(rows.last.locator(".facts")).to_have_text(
+        "Sports – the same title elsewhereChannel One: 1 showing, 1.5 hours"
     )
-    wait_for(lambda: client.get("/api/corrections").json()["corrections"])
-    assert client.get("/api/corrections").json()["revision"] == before + 1
+    match = rows.filter(has_text="Match of the Day").locator(".facts")
+    expect(match).to_have_text(re.compile(r"^Sports \d\d% – the modelChannel One: 2 showings, 3 hours$"))
+    for order, titles in {
+        "title": ["Match of the Day", "Tagesschau", "Żeta"],
+        "longest airtime first": ["Match of the Day", "Żeta", "Tagesschau"],
+        "channel": ["Tagesschau"],
+        "category": ["Tagesschau"],
+        "what decided": ["Match of the Day", "Tagesschau", "Żeta"],
+    }.items():
+        page.get_by_label("Sort by").select_option(order)
+        expect(names.first).to_have_text(titles[0])
+        assert names.all_text_contents()[: len(titles)] == titles
+    for text, found in {"zeta": ["Żeta"], "cafe  TAG": ["Tagesschau"], "news": ["Tagesschau"], "nothing": []}.items():
+        page.get_by_label("Search").fill(text)
+        expect(names).to_have_text(found)
+    expect(page.locator("#filled-status")).to_have_text("0 titles")
+
+
+def test_filled_titles_are_corrected_where_they_are(open_page, tmp_path, client):
+    titles = ("Match of the Day", "Tagesschau", ESCAPED)
+    client.post("/api/corrections", json={"title": ATTACK, "category": "Sports"}).raise_for_status()
+    other = programme().replace('"one"', '"two"')
+    (tmp_path / "g.xml").write_text(guide(other, *(programme(title=f"<title>{title}</title>") for title in titles)))
+    page = open_page()
+    rows = open_filled(page, tmp_path / "g.xml")
+    page.get_by_label("Sort by").select_option("title")
+    names = [ATTACK, "Match of the Day", "Match of the Day", "Tagesschau"]
+    expect(rows.locator(".name")).to_have_text(names)
+    expect(page.locator("#filled img")).to_have_count(0)
+    expect(rows.nth(0).get_by_role("button", name="Undo")).to_be_visible()  # it was corrected before
+
+    select = rows.nth(1).get_by_label("Correct “Match of the Day”")
+    select.select_option("Leisure hobbies")
+    for place in (1, 2):  # on both channels
+        expect(rows.nth(place).locator(".facts")).to_contain_text("Leisure hobbies – your corrections")
+        expect(rows.nth(place).get_by_role("button", name="Undo")).to_be_visible()
+    rows.nth(3).get_by_label("Correct “Tagesschau”").select_option("No category: leave unchanged")
+    expect(rows.nth(3).locator(".facts")).to_have_text("✓ left unchanged")
+    expect(page.locator("#summary")).to_contain_text("Filled: 3. Unsure: 0")
+    expect(rows.locator(".name")).to_have_text(names)
+
+    rows.nth(3).get_by_role("button", name="Undo").click()
+    expect(rows.nth(3).locator(".facts")).to_contain_text("News / Current affairs")
+    rows.nth(2).get_by_role("button", name="Undo").click()
+    for place in (1, 2):
+        expect(rows.nth(place).locator(".facts")).to_contain_text("the model")
+        expect(rows.nth(place).get_by_role("button", name="Undo")).to_be_hidden()
+        expect(rows.nth(place).locator("select")).to_have_value("-")
+    expect(rows.nth(2).locator("select")).to_be_focused()
+
+
+def test_a_second_guide_has_filled_titles_of_its_own(open_page, path, tmp_path):
+    page = open_page()
+    rows = open_filled(page, path)
+    page.get_by_label("Search").fill("match")
+    expect(rows.locator(".name")).to_have_text(["Match of the Day"])
+    (tmp_path / "second.xml").write_text(guide(programme(title="<title>Tagesschau</title>")))
+    page.get_by_label(FILE).set_input_files(tmp_path / "second.xml")
+    expect(rows.locator(".name")).to_have_text(["Tagesschau"])
+    expect(page.get_by_label("Search")).to_have_value("")
+
+
+def test_tabs_are_changed_by_arrow_keys(open_page, path):
+    page = open_page()
+    page.get_by_label(FILE).set_input_files(path)
+    unsure, filled = page.get_by_role("tab", name="Unsure"), page.get_by_role("tab", name="Filled")
+    unsure.focus()
+    page.keyboard.press("ArrowRight")
+    expect(filled).to_be_focused()
+    expect(filled).to_have_attribute("aria-selected", "true")
+    expect(page.locator("#filled > li")).to_have_count(1)
+    expect(page.locator("#unsure-panel")).to_be_hidden()
+    page.keyboard.press("ArrowRight")
+    expect(unsure).to_be_focused()
+    expect(page.locator("#filled-panel")).to_be_hidden()
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("Tab")
+    expect(page.get_by_label("Search")).to_be_focused()
+
+
+def test_of_many_filled_titles_the_least_sure_are_listed(open_page, tmp_path, monkeypatch):
+    monkeypatch.setattr(filled_titles, "_MAX_TITLES", 210)
+    titles = (f"<title>Match of the Day {word}</title>" for word in map("".join, product("abcdefgh", repeat=3)))
+    (tmp_path / "g.xml").write_text(guide(*(programme(title=title) for title in titles)))
+    page = open_page()
+    rows = open_filled(page, tmp_path / "g.xml")
+    expect(page.locator("#filled-status")).to_have_text("210 titles; search to see more than the first 200")
+    expect(page.locator("#filled-more")).to_contain_text("more, surer ones are not listed.")
+    expect(rows.nth(20)).to_be_hidden()
+    page.locator("#filled-all").click()
+    expect(rows.nth(199)).to_be_visible()
+    expect(rows).to_have_count(200)
+    expect(rows.nth(20).locator("select")).to_be_focused()
 
 
 def test_a_broken_guide_is_reported(open_page, tmp_path):
@@ -472,6 +647,9 @@ def test_the_page_is_accessible(open_page, path, options):
     expect(page.locator("#summary")).to_contain_text("8 programmes")
     page.get_by_label("Correct “Qwertz zz”").last.select_option("Leisure hobbies")
     expect(page.locator("#corrections > li")).to_have_count(1)
+    check_in_light_and_dark(page)
+    page.get_by_role("tab", name="Filled").click()
+    expect(page.locator("#filled > li").first).to_be_visible()
     check_in_light_and_dark(page)
 
 

@@ -35,7 +35,7 @@ from titleclf.serve.service import Service
 from titleclf.serve.uploads import filled_name
 
 _PAGE = Path(__file__).parent / "page"
-_SCRIPTS = ("page.js", "titles.js", "fields.js", "guides.js", "corrections.js", "common.js")
+_SCRIPTS = ("page.js", "titles.js", "fields.js", "guides.js", "filled.js", "tabs.js", "corrections.js", "common.js")
 _PAGES = {"/": "index.html"} | {f"/{name}": name for name in ("page.css", "icon.svg", *_SCRIPTS)}
 _MEDIA_TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 
@@ -180,8 +180,8 @@ def _add_corrections(app: FastAPI, service: Service) -> None:
 
     @app.post("/api/corrections")
     async def correct(correction: Correction) -> dict[str, Any]:
-        await corrections.correct(correction.title, correction.category)
-        return {"title": correction.title, "category": correction.category, "revision": corrections.revision}
+        title = await corrections.correct(correction.title, correction.category)
+        return {"title": title, "category": correction.category, "revision": corrections.revision}
 
     @app.delete("/api/corrections")
     async def withdraw(title: Title) -> dict[str, Any]:
@@ -223,6 +223,11 @@ def _add_uploads(app: FastAPI, service: Service) -> None:
     async def file(guide_id: GuideId) -> Response:
         guide = await uploads.filled(guide_id)
         return guide_response(guide.output, attachment(filled_name(guide.name)))
+
+    @app.get("/api/guides/{number}/filled")
+    async def filled_titles(guide_id: GuideId) -> Response:
+        guide = await uploads.filled(guide_id)
+        return guide_response(guide.filled_titles, {})
 
     @app.post("/api/fill")
     async def fill(request: Request) -> Response:

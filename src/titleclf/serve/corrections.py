@@ -61,10 +61,11 @@ class Corrections:
             self.revision += 1
         self._version = version
 
-    async def correct(self, title: str, category: str) -> None:
+    async def correct(self, title: str, category: str) -> str:
         """Set the category of a title, replacing an earlier correction; an empty one leaves its programmes unchanged.
 
-        The file is on disk when this returns.
+        Return the title as the file has it, which an earlier correction may have spelt differently. The file is on disk
+        when this returns.
 
         Raises
         ------
@@ -76,7 +77,10 @@ class Corrections:
         if category and category not in self.categories:
             listed = "; ".join(self.categories)
             raise Refused(422, f"category must be empty or one of {listed}. Got {category[:100]}. Copy one of these.")
-        await self._change(lambda: _write(self.path, " ".join(title.split()), category))
+        title = " ".join(title.split())
+        await self._change(lambda: _write(self.path, title, category))
+        row = self.overrides.titles.get(key_of(title))
+        return title if row is None else row.text  # None: an editor has removed it by now
 
     async def withdraw(self, title: str) -> None:
         """Remove the correction of a title; patterns and other rows stay.

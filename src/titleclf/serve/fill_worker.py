@@ -22,6 +22,7 @@ from titleclf.epg.xmltv import Edit, Piece
 from titleclf.runtime.classifier import Classifier
 from titleclf.runtime.errors import BAD_INPUT, InputError, exit_codes
 from titleclf.runtime.text.channels import ChannelList
+from titleclf.serve.filled_titles import FilledTitles
 
 _MAX_CHANNELS, _MAX_TITLES = 500, 200  # in a report
 _MAX_NICENESS = 19
@@ -32,10 +33,11 @@ FillReport = dict[str, Any]
 
 @dataclass(frozen=True)
 class FillJob:
-    """A guide, its output and how to fill it, in JSON values."""
+    """A guide, its output, the list of filled titles, and how to fill it, in JSON values."""
 
     guide: str
     output: str
+    filled_titles: str
     model: str
     channels: str | None  # the user's own list
     precision: float
@@ -127,7 +129,7 @@ def fill_guide(job: FillJob, on_progress: Callable[[int], None]) -> FillReport:
     InputError
         If the guide can't be read.
     """
-    report = Report(Part("all channels"))
+    report, filled_titles = Report(Part("all channels")), FilledTitles()
     channel_names: dict[str, str] = {}
     filler = _filler(job)
 
@@ -143,6 +145,7 @@ def fill_guide(job: FillJob, on_progress: Callable[[int], None]) -> FillReport:
         settled = list(filler.settle(piece.airings))
         for outcome in settled:
             report.add(outcome)
+            filled_titles.add(outcome)
         channel_names.update(piece.channels)
         on_progress(report.whole.programmes)
         return list(filler.edits(piece, settled))
@@ -150,6 +153,7 @@ def fill_guide(job: FillJob, on_progress: Callable[[int], None]) -> FillReport:
     with surveyed(job.guide, filler, check_size):
         rewrite(job.guide, job.output, edits)
     report.name_channels(channel_names)
+    filled_titles.write(Path(job.filled_titles), channel_names)
     with Path(job.output).open("rb") as file:
         return _as_json(report) | {"digest": hashlib.file_digest(file, "sha256").hexdigest()}
 

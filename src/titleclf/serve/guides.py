@@ -59,6 +59,7 @@ class Guide:
 
     def __init__(self, name: str, source: Path, output: Path, options: FillOptions) -> None:
         self.name, self.source, self.output, self.options = name, source, output, options
+        self.filled_titles = output.with_name(f"{output.name}.json")  # of the copy
         self.state = State.waiting
         self.programmes = 0  # processed so far
         self.report: FillReport | None = None  # of the copy
@@ -110,11 +111,12 @@ class FillQueue:
         async with self._lock:
             guide.state, guide.programmes = State.filling, 0
             revision = self._corrections.revision
-            new_copy = guide.output.with_name(f"new-{guide.output.name}")
-            job = self._job(guide, new_copy)
+            new_copy, new_titles = (path.with_name(f"new-{path.name}") for path in (guide.output, guide.filled_titles))
+            job = self._job(guide, new_copy, new_titles)
             try:
                 report = await run_job(job, self._limits.fill_seconds, self._limits.fill_niceness, guide.set_progress)
                 self._finish(guide, report, new_copy)
+                new_titles.replace(guide.filled_titles)
             except InputError as error:
                 # Private paths stay private.
                 self._fail(guide, str(error).replace(job.guide, guide.name).replace(job.output, "the filled copy"))
@@ -124,15 +126,17 @@ class FillQueue:
                     f"{guide.name} could not be filled. Got: {error.strerror}. Free memory and disk space.",
                 )
             finally:
-                new_copy.unlink(missing_ok=True)
+                for path in (new_copy, new_titles):
+                    path.unlink(missing_ok=True)
                 guide.revision = revision
                 if guide.state is State.filling:  # cancelled
                     guide.state = State.waiting
 
-    def _job(self, guide: Guide, output: Path) -> FillJob:
+    def _job(self, guide: Guide, output: Path, filled_titles: Path) -> FillJob:
         return FillJob(
             guide=str(guide.source),
             output=str(output),
+            filled_titles=str(filled_titles),
             model=str(self._model),
             channels=None if self._channels is None else str(self._channels),
             precision=self._precision,

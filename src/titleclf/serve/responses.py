@@ -14,7 +14,7 @@ from fastapi.responses import Response, StreamingResponse
 from titleclf.serve.security import Refused
 from titleclf.serve.watched import WatchedGuide
 
-_CONTENT_TYPES = {".gz": "application/gzip", ".xz": "application/x-xz"}
+_CONTENT_TYPES = {".json": "application/json", ".gz": "application/gzip", ".xz": "application/x-xz"}
 _CHUNK_BYTES = 1 << 18
 
 
@@ -25,7 +25,7 @@ def attachment(name: str) -> dict[str, str]:
 
 
 def guide_response(path: Path, headers: dict[str, str]) -> Response:
-    """Return a guide, compressed or not, byte for byte."""
+    """Return a guide, compressed or not, or the list of its filled titles, byte for byte."""
     file = path.open("rb")
     content_type = _CONTENT_TYPES.get(path.suffix, "application/xml")
     return _streamed(file, headers | {"Content-Type": content_type}, file)

@@ -1,6 +1,7 @@
 // Shared helpers. Titles and texts of guides enter the page through textContent only, never as markup.
 
-export const MAX_SHOWN = 200, FIRST_ROWS = 20  // titles, and rows of a list before "Show more"
+export const MAX_SHOWN = 200  // titles
+const FIRST_ROWS = 20  // of a list before "Show more"
 export const about = {}  // /api/about
 export const byId = id => document.getElementById(id)
 export const number = value => value.toLocaleString("en")
@@ -31,6 +32,33 @@ export async function fetchJson(url, options = {}) {
 
 export const jsonRequest = (method, value) => ({
   method, headers: { "Content-Type": "application/json" }, body: JSON.stringify(value),
+})
+
+// Redraw elements; the focus stays on the one with the same id, and so does what a list has chosen.
+export function keepFocus(redraw) {
+  const { id, value } = document.activeElement
+  redraw()
+  const again = id && byId(id)
+  if (!again || again === document.activeElement) return
+  if (again.matches("select")) again.value = value
+  again.focus()
+}
+
+// Hide all but the first rows of a list until its button is pressed.
+export function collapse(list) {
+  const button = byId(`${list}-all`)
+  const rest = button.dataset.pressed ? [] : [...byId(list).children].slice(FIRST_ROWS)
+  for (const row of rest) row.hidden = true
+  button.hidden = !rest.length
+  button.textContent = `Show ${number(rest.length)} more`
+}
+
+for (const list of ["doubts", "filled", "channels"]) byId(`${list}-all`).addEventListener("click", event => {
+  event.target.dataset.pressed = "yes"
+  const hidden = [...byId(list).children].filter(row => row.hidden)
+  for (const row of hidden) row.hidden = false
+  hidden[0].querySelector("select")?.focus()
+  collapse(list)
 })
 
 function show(error) {

@@ -2,40 +2,73 @@
 
 import { MAX_SHOWN, about, attempt, byId, counted, element, fetchJson, jsonRequest } from "./common.js"
 
-const CHOOSE_MS = 500
+const OPENS_LIST = ["Enter", " ", "F4"]  // pressed on a list; what is then chosen in it is chosen deliberately
 
-// Create a list of categories, the suggestion first. Arrow keys fire a change for each category they pass, so wait
-// until the choice is stable or the list loses the focus.
-export function categoryChooser(title, id, suggestion, onCorrected = () => {}) {
+const spellings = new Map()  // of titles corrected here: as the corrections have them
+let categories = new Map()  // of all corrections, by title
+
+// Create a list of categories, the suggestion first, and a button that undoes the correction of the title, if any.
+// Keys fire a change for each category they pass, which is saved on Enter, or when the list loses the focus; what is
+// picked from the open list is saved at once. `onChanged` gets the new category, null if the correction was undone.
+export function categoryChooser(title, id, suggestion, onChanged = () => {}) {
   const select = element("select", { id, "aria-label": `Correct “${title}”` }, element("option", { value: "-" }, "Correct…"))
   const others = about.categories.filter(category => category !== suggestion)
   for (const category of [suggestion, ...others]) select.append(element("option", { value: category }, category))
   select.append(element("option", { value: "" }, "No category: leave unchanged"))
-  let timer = null
-  const choose = () => {
-    clearTimeout(timer)
-    timer = null
-    if (select.value !== "-") attempt(() => correct(title, select.value, onCorrected))
-  }
-  select.addEventListener("change", () => {
-    clearTimeout(timer)
-    timer = setTimeout(choose, CHOOSE_MS)
+  const undo = undoButton(title, () => {
+    onChanged(null)
+    byId(id)?.focus()  // the button goes
   })
-  select.addEventListener("blur", () => timer !== null && choose())
-  return element("div", { class: "action" }, select)
+  undo.id = `undo-${id}`
+  const action = element("div", { class: "action" }, select, undo)
+  let saved = "-", isByKey = false
+  const save = () => {
+    if (select.value === saved || select.value === "-") return
+    saved = select.value
+    attempt(async () => {
+      try {
+        await correct(title, saved, onChanged)
+      } finally {
+        action.refresh()
+      }
+    })
+  }
+  action.refresh = () => {
+    const category = categories.get(spellings.get(title) ?? title)
+    undo.hidden = category === undefined
+    if (select.value === saved) select.value = category ?? "-"  // else the user is choosing
+    saved = category ?? "-"
+  }
+  select.addEventListener("pointerdown", () => isByKey = false)
+  select.addEventListener("keydown", ({ key, altKey }) => {
+    isByKey = !altKey && !OPENS_LIST.includes(key)
+    if (key === "Enter") save()
+    if (key === "Escape") select.value = saved
+  })
+  select.addEventListener("change", () => isByKey || save())
+  select.addEventListener("blur", save)
+  action.refresh()
+  return action
 }
 
-async function correct(title, category, onCorrected) {
-  await fetchJson("/api/corrections", jsonRequest("POST", { title, category }))
+function undoButton(title, onUndone) {
+  const button = element("button", { type: "button", "aria-label": `Undo the correction of “${title}”` }, "Undo")
+  button.addEventListener("click", () => attempt(() => withdraw(title, onUndone)))
+  return button
+}
+
+async function correct(title, category, onChanged) {
+  const saved = await fetchJson("/api/corrections", jsonRequest("POST", { title, category }))
+  spellings.set(title, saved.title)
   byId("announcement").textContent = `“${title}” is now ${category || "left unchanged"}.`
-  onCorrected(category)
+  onChanged(category)
   await update()
 }
 
-async function withdraw(title) {
+async function withdraw(title, onUndone) {
   await fetchJson(`/api/corrections?title=${encodeURIComponent(title)}`, { method: "DELETE" })
   byId("announcement").textContent = `The correction of “${title}” was undone.`
-  byId("corrections-heading").focus()
+  onUndone()
   await update()
 }
 
@@ -46,6 +79,8 @@ async function update() {
 
 export async function listCorrections() {
   const { corrections, patterns, problem } = await fetchJson("/api/corrections")
+  categories = new Map(corrections.map(({ title, category }) => [title, category]))
+  for (const action of document.querySelectorAll(".action")) action.refresh?.()
   const hasAny = corrections.length + patterns.length > 0
   byId("corrections-status").className = problem ? "problem" : "faint"
   byId("corrections-status").textContent = problem ?? (hasAny
@@ -54,8 +89,7 @@ export async function listCorrections() {
     : "None yet. When you correct a title above, similar spellings follow.")
   byId("corrections-file").hidden = !hasAny
   byId("corrections").replaceChildren(...corrections.slice(0, MAX_SHOWN).map(({ title, category }) => {
-    const button = element("button", { type: "button", "aria-label": `Undo the correction of “${title}”` }, "Undo")
-    button.addEventListener("click", () => attempt(() => withdraw(title)))
+    const button = undoButton(title, () => byId("corrections-heading").focus())
     return element("li", {}, element("div", { class: "name" }, title),
       element("div", { class: "facts" }, category || "left unchanged"), element("div", { class: "action" }, button))
   }))

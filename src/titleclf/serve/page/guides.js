@@ -1,7 +1,10 @@
 // A guide: upload, progress, report, corrections and download.
 
-import { FIRST_ROWS, about, attempt, byId, counted, element, fetchJson, hours, number, percent } from "./common.js"
+import {
+  about, attempt, byId, collapse, counted, element, fetchJson, hours, keepFocus, number, percent,
+} from "./common.js"
 import { categoryChooser } from "./corrections.js"
+import { BASES, clearFilled, showFilled } from "./filled.js"
 
 const POLL_MS = 400
 const MEGABYTE = 1 << 20
@@ -40,7 +43,8 @@ async function upload(file) {
   try {
     current.id = (await send(`/api/guides?${query}`, current)).id
     byId("doubts").replaceChildren()
-    for (const list of ["doubts", "channels"]) delete byId(`${list}-all`).dataset.pressed
+    clearFilled()
+    for (const list of ["doubts", "filled", "channels"]) delete byId(`${list}-all`).dataset.pressed
     await follow(current)
   } catch (error) {
     if (guide === current && !current.id) guide = null
@@ -94,7 +98,8 @@ async function follow({ id, controller: { signal } }) {
     const status = await fetchJson(`/api/guides/${id}`, { signal })
     if (status.state === "filled") {
       byId("work").hidden = true
-      return showReport(status)
+      showReport(status)
+      return showFilled(`/api/guides/${id}/filled`, signal)
     }
     if (status.state === "broken") {
       byId("work").hidden = true
@@ -105,10 +110,6 @@ async function follow({ id, controller: { signal } }) {
     await new Promise(resolve => setTimeout(resolve, POLL_MS))
     signal.throwIfAborted()
   }
-}
-
-const BASES = {
-  override: "your corrections", own: "the guide's own categories", elsewhere: "the same title elsewhere", model: "the model",
 }
 
 function basesSentence(bases) {
@@ -125,10 +126,11 @@ function showReport({ id, name, report }) {
     `${number(whole.programmes)} programmes, ${number(whole.missing)} without a category. ` +
     `Filled: ${number(whole.filled)}. Unsure: ${number(whole.unsure)} (${hours(whole.unsure_minutes)}).` +
     basesSentence(whole.bases)
+  for (const tab of ["unsure", "filled"]) byId(`${tab}-count`).textContent = ` (${number(whole[tab])})`
   drawBar(byId("bar"), whole)
   byId("download").href = `/api/guides/${id}/file`
   byId("genres").hidden = byId("profile").value !== "kodi"
-  drawDoubts(doubts)
+  keepFocus(() => drawDoubts(doubts))
   byId("doubts-more").textContent = report.doubts_left_out
     ? `${number(report.doubts_left_out)} more will appear after these.` : ""
   byId("channels").replaceChildren(...channels.map(channelRow))
@@ -146,43 +148,26 @@ function drawDoubts(doubts) {
     if (!row) byId("doubts").append(doubtRow(doubt))
     else if (row.classList.contains("done")) row.replaceWith(doubtRow(doubt))
   }
-  for (const [title, row] of rows) if (!unsure.has(title)) markDone(row, "follows a correction")
+  for (const [title, row] of rows)
+    if (!unsure.has(title) && !row.classList.contains("done")) markDone(row, "✓ follows a correction")
   collapse("doubts")
   const hasAny = byId("doubts").children.length > 0
   byId("doubts-none").hidden = hasAny
   byId("doubts-hint").hidden = !hasAny
 }
 
-// Hide all but the first rows of a list until its button is pressed.
-function collapse(list) {
-  const button = byId(`${list}-all`)
-  const rest = button.dataset.pressed ? [] : [...byId(list).children].slice(FIRST_ROWS)
-  for (const row of rest) row.hidden = true
-  button.hidden = !rest.length
-  button.textContent = `Show ${number(rest.length)} more`
-}
-
-for (const list of ["doubts", "channels"]) byId(`${list}-all`).addEventListener("click", event => {
-  event.target.dataset.pressed = "yes"
-  const hidden = [...byId(list).children].filter(row => row.hidden)
-  for (const row of hidden) row.hidden = false
-  hidden[0].querySelector("select")?.focus()
-  collapse(list)
-})
-
 function doubtRow({ title, showings, minutes, top1, probability }) {
   const facts = `${counted(showings, "showing")}, ${hours(minutes)} – maybe ${top1} (${percent(probability)})`
   const row = element("li", { "data-title": title },
     element("div", { class: "name" }, title), element("div", { class: "facts" }, facts))
-  const onCorrected = category => markDone(row, category || "left unchanged")
-  row.append(categoryChooser(title, `doubt-${title}`, top1, onCorrected))
+  const onChanged = category => markDone(row, category === null ? "correction undone" : `✓ ${category || "left unchanged"}`)
+  row.append(categoryChooser(title, `doubt-${title}`, top1, onChanged))
   return row
 }
 
 function markDone(row, text) {
-  if (row.classList.contains("done")) return
   row.classList.add("done")
-  row.querySelector(".facts").textContent = `✓ ${text}`
+  row.querySelector(".facts").textContent = text
 }
 
 function channelRow(channel) {

@@ -1,6 +1,6 @@
 // Predictions for the typed titles, with explanations.
 
-import { MAX_SHOWN, about, attempt, byId, counted, element, fetchJson, jsonRequest, number, percent } from "./common.js"
+import { MAX_SHOWN, about, attempt, byId, counted, element, fetchJson, jsonRequest, keepFocus, number, percent } from "./common.js"
 import { categoryChooser } from "./corrections.js"
 import { filledFields, onField, showFieldProblem } from "./fields.js"
 
@@ -53,11 +53,9 @@ export async function predict() {
 
 // Redraw all rows; the focus stays where it was.
 function draw(predictions) {
-  const focused = document.activeElement?.id
-  byId("predictions").replaceChildren(...predictions.map(predictionRow))
+  keepFocus(() => byId("predictions").replaceChildren(...predictions.map(predictionRow)))
   byId("legend").hidden = !predictions.length
   byId("colours").hidden = !predictions.some(({ explanation }) => explanation)
-  if (focused && document.activeElement?.id !== focused) byId(focused)?.focus()
 }
 
 function predictionRow(prediction, index) {
