@@ -72,7 +72,7 @@ def test_it_lists_the_filled_titles_by_channel(make_job, tmp_path, monkeypatch):
         content = json.loads((tmp_path / "f.json").read_text(encoding="utf-8"))
         return content["titles"], content["left_out"]
 
-    (one, two, own), left_out = titles()
+    (own, one, two), left_out = titles()
     if one["channel"] == "two":
         one, two = two, one
     probabilities = one.pop("probability"), two.pop("probability")
@@ -83,9 +83,10 @@ def test_it_lists_the_filled_titles_by_channel(make_job, tmp_path, monkeypatch):
     corrected = {"title": "Qwertz", "category": "Leisure hobbies", "basis": "override", "probability": 1}
     assert own == corrected | {"channel": "Channel One", "showings": 1, "minutes": 90}
     assert left_out == 1  # its title is too long to be corrected
-    monkeypatch.setattr(filled_titles, "_MAX_TITLES", 1)
-    (listed,), left_out = titles()
-    assert (listed["probability"], left_out) == (min(probabilities), 3)
+    monkeypatch.setattr(filled_titles, "_MAX_TITLES", 2)
+    listed, left_out = titles()
+    assert [title["probability"] for title in listed] == [1, min(probabilities)]
+    assert (listed[0]["title"], left_out) == ("Qwertz", 2)
 
 
 def test_it_reads_the_users_own_channels(make_job, tmp_path, monkeypatch, capsys):

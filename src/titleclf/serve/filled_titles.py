@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from titleclf.epg.decisions import Basis
 from titleclf.epg.fill import Outcome, Settled
 from titleclf.runtime.text.tags import BAR
 from titleclf.serve.security import MAX_CHARACTERS
@@ -43,13 +44,18 @@ class FilledTitles:
         title.minutes += airing.minutes or 0.0
 
     def write(self, path: Path, channel_names: Mapping[str, str]) -> None:
-        """Write the titles as JSON, the least probable first, with the number of those that are too many.
+        """Write the titles as JSON: the user's own and the least probable, with the number of those that are left out.
 
-        Channels have their names, or else their ids. Titles that are too long to be corrected are left out.
+        Channels have their names, or else their ids. Titles that are too long to be corrected are left out, too.
         """
         titles = [title for title in self._titles.values() if len(title.title) <= MAX_CHARACTERS]
-        titles.sort(key=lambda title: (title.probability, -title.minutes, title.title, title.channel))
+        titles.sort(key=_rank)
         listed = titles[:_MAX_TITLES]
         rows = [asdict(title) | {"channel": channel_names.get(title.channel) or title.channel} for title in listed]
         content = {"titles": rows, "left_out": len(self._titles) - len(rows)}
         path.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
+
+
+def _rank(title: FilledTitle) -> tuple[bool, float, float, str, str]:
+    # A title that was just corrected must stay in the list.
+    return title.basis != Basis.override.name, title.probability, -title.minutes, title.title, title.channel

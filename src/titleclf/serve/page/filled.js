@@ -72,7 +72,7 @@ function update() {
     const title = latest.get(place + category) ?? latest.get(place)
     const isUnchanged = row.querySelector("select").value === ""
     row.classList.toggle("done", !title)
-    row.querySelector(".facts").replaceChildren(...title ? facts(title) : [isUnchanged ? "✓ left unchanged" : "no longer filled"])
+    row.querySelector(".facts").replaceChildren(...title ? facts(title) : [isUnchanged ? "✓ left unchanged" : "no longer listed"])
   }
 }
 
