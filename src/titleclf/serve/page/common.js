@@ -34,10 +34,14 @@ export const jsonRequest = (method, value) => ({
   method, headers: { "Content-Type": "application/json" }, body: JSON.stringify(value),
 })
 
+export let isRedrawing = false  // the focused element loses the focus, though the user has not left it
+
 // Redraw elements; the focus stays on the one with the same id, and so does what a list has chosen.
 export function keepFocus(redraw) {
   const { id, value } = document.activeElement
+  isRedrawing = true
   redraw()
+  isRedrawing = false
   const again = id && byId(id)
   if (!again || again === document.activeElement) return
   if (again.matches("select")) again.value = value

@@ -1,6 +1,6 @@
 // The user's corrections; each change dispatches "corrected" on the document.
 
-import { MAX_SHOWN, about, attempt, byId, counted, element, fetchJson, jsonRequest } from "./common.js"
+import { MAX_SHOWN, about, attempt, byId, counted, element, fetchJson, isRedrawing, jsonRequest } from "./common.js"
 
 const OPENS_LIST = ["Enter", " ", "F4"]  // pressed on a list; what is then chosen in it is chosen deliberately
 
@@ -46,7 +46,7 @@ export function categoryChooser(title, id, suggestion, onChanged = () => {}) {
     if (key === "Escape") select.value = saved
   })
   select.addEventListener("change", () => isByKey || save())
-  select.addEventListener("blur", save)
+  select.addEventListener("blur", () => isRedrawing || save())
   action.refresh()
   return action
 }
