@@ -102,6 +102,14 @@ def test_a_row_without_a_category_leaves_its_titles_unchanged(small, corrections
     assert all((new == old).all(axis=None) for old, new in zip(before, after, strict=True))
 
 
+def test_rows_for_channels_are_ignored(small, tmp_path):
+    before = parts_of(small())
+    table = [(before.train["title"].iloc[0], "*", "Music"), ("", "*", "Music")]
+    path = write_csv(tmp_path / "channels.csv", table, ("title", "channel", "category"))
+    after = parts_of(small(f"data.corrections={path}"))
+    assert all((new == old).all(axis=None) for old, new in zip(before, after, strict=True))
+
+
 def test_corrected_titles_leave_a_test_file_too(small, corrections, tmp_path):
     own = write_csv(tmp_path / "test.csv", [("Tagesschau", "News", "de"), ("Sportschau", "Sports", "de")])
     parts = parts_of(small(f"data.test_path={own}", corrections(("Tagesschau", "", "Music"))))
@@ -152,7 +160,7 @@ def test_evaluation_uses_the_corrected_test_titles_of_the_run(small, corrections
     ("table", "sentence"),
     [
         ([("Heat", "", "Film")], ":2: category must be empty or one of Music; News; Sports. Got Film. Copy its name"),
-        ([("", "", "News")], ":2: a row must have a title or a pattern. Got neither. Fill one of them."),
+        ([("", "", "News")], ":2: a row must have a title, a pattern or a channel. Got none of them."),
         (
             [(title, "", "News") for title, category, _ in rows() if category == "Music"],
             " must leave titles of each category to train on, and some to evaluate on. Got none of Music to train on.",

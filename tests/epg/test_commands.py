@@ -200,7 +200,7 @@ def test_overrides_win_and_unused_rows_are_listed(epg, tmp_path, genres_run):
     assert code == 0
     assert "<category>Leisure hobbies</category>" in (tmp_path / "f.xml").read_text()
     assert err.splitlines()[-1] == (
-        "my.csv: no title of the guide matches line 3, 4, 5, 6, 7, 8, 9, 10, 11, 12 and 2 more"
+        "my.csv: no programme of the guide matches line 3, 4, 5, 6, 7, 8, 9, 10, 11, 12 and 2 more"
     )
 
 

@@ -1,5 +1,6 @@
 """The categories that programmes get: from overrides and models, in the texts of each reader."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -12,7 +13,7 @@ from titleclf.epg.decisions import Basis, Decider, Decision, Query
 from titleclf.epg.edits import undo
 from titleclf.epg.fill import Filler, Outcome, When, fill
 from titleclf.epg.genres import Genre, GenreTable
-from titleclf.epg.overrides import Override, Overrides
+from titleclf.epg.overrides import Override, Overrides, Rows
 from titleclf.epg.parser import airings
 from titleclf.epg.profiles import PROFILES
 from titleclf.runtime.text.programmes import Programme
@@ -230,6 +231,38 @@ def test_a_title_that_an_override_leaves_unchanged_counts_as_kept(tmp_path):
     filler = filler_of()
     filler.decider.overrides = Overrides({"match of the day": Override(2, "", "match of the day")}, [])
     assert fill(str(tmp_path / "in.xml"), str(tmp_path / "out.xml"), filler).outcomes == {Outcome.kept: 1}
+
+
+CHANNEL_RULES = """title,channel,category
+Heat,Channel*,Sports
+,channel o*,News / Current affairs
+,TWO,
+"""
+
+
+def test_overrides_of_a_channel_apply_to_its_name_or_its_id(tmp_path):
+    (tmp_path / "my.csv").write_text(CHANNEL_RULES)
+    titles = ("Heat", "Tagesschau", "Never heard of", "To be announced", "Channel One")
+    programmes = [programme(title=f"<title>{title}</title>") for title in titles]
+    two = [element.replace('"one"', '"two"') for element in programmes]
+    three = programmes[0].replace('"one"', '"three"')
+    second = '<channel id="three"><display-name>Channel One</display-name></channel>'
+    labelled = programme("<category>Music</category>", title="<title>Heat</title>")
+    (tmp_path / "in.xml").write_text(guide(second, *programmes, *two, three, labelled))
+    filler = filler_of()
+    filler.decider.overrides = Overrides.read(tmp_path / "my.csv", list(Genre))
+    tally = fill(str(tmp_path / "in.xml"), str(tmp_path / "out.xml"), filler)
+    assert (tally.outcomes, tally.bases) == ({Outcome.filled: 6, Outcome.kept: 6}, {Basis.override: 11})
+    text = (tmp_path / "out.xml").read_text()
+    assert re.findall("<category>(.*?)<", text) == ["Sports", *["News / Current affairs"] * 4, "Sports", "Music"]
+    assert filler.decider.overrides.unused() == []
+
+
+def test_an_id_tells_channels_of_one_name_apart():
+    overrides = Overrides({}, [], channels={"x1": Rows({}, [], Override(2, Genre.news, "x1"), channel="x1")})
+    decider = Decider([(model_of(KNOWN), SURE)], overrides)
+    queries = [Query(Programme("Heat", "X"), channel_id=channel_id) for channel_id in ("x1", "x2", "x1", None)]
+    assert genres(decider.decide(queries)) == [(Genre.news,), (Genre.movie,), (Genre.news,), (Genre.movie,)]
 
 
 # Models that use fields

@@ -97,6 +97,74 @@ def test_titles_take_precedence_over_patterns_and_earlier_patterns_over_later_on
     assert category(read(tmp_path, *rows[:2]), "Sportschau") == "Sports"
 
 
+def on(overrides: Overrides, title: str, *names: str) -> str | None:
+    """Return the category of a title on a channel with these names."""
+    row = overrides.find_on([(title, names)]).get((title, names))
+    return row and row.category
+
+
+CHANNEL_HEADER = ("title", "pattern", "channel", "category")
+
+
+def test_a_row_with_a_channel_applies_on_such_channels_only(tmp_path):
+    overrides = read(tmp_path, ("Live", "", "Sky Sports*", "Sports"), header=CHANNEL_HEADER)
+    matching: list[tuple[str, ...]] = [("Sky Sports F1 HD", "x"), ("SKY SPORTS",), ("Other name", "sky sports.uk")]
+    for names in matching:
+        assert on(overrides, "Live", *names) == "Sports"
+        assert on(overrides, "LIVE (2026)", *names) == "Sports"
+        assert on(overrides, "NEW: Live [HD]", *names) == "Sports"  # a near copy
+        assert on(overrides, "Newsnight", *names) is None
+    for names in [("Not Sky Sports",), ("BBC One", "bbc1"), ()]:
+        assert on(overrides, "Live", *names) is None
+    assert find(overrides, "Live") is None
+
+
+def test_a_row_with_a_channel_alone_applies_to_all_programmes_that_no_title_row_decides(tmp_path):
+    rows = [
+        ("", "", "Sky Sports*", "Sports"),
+        ("Headlines", "", "", "News"),
+        ("", "*film", "", "Movie / Drama"),
+        ("", "", "Arte", ""),
+    ]
+    overrides = read(tmp_path, *rows, header=CHANNEL_HEADER)
+    assert [on(overrides, title, "Sky Sports 1") for title in ("Anything", "", "To be announced")] == ["Sports"] * 3
+    assert [on(overrides, title, "Sky Sports 1") for title in ("headlines", "NEW: Headlines (R)")] == ["News"] * 2
+    assert on(overrides, "A film", "Sky Sports 1") == "Movie / Drama"
+    assert [on(overrides, title, "arte") for title in ("Anything", "Headlines")] == ["", "News"]
+    assert on(overrides, "Anything", "BBC One") is None
+    assert [overrides.covers(names) for names in (("sky sports",), ("BBC One", "ARTE"), ("BBC One",), ())] == [
+        *(True, True, False, False)
+    ]
+
+
+def test_the_more_specific_row_wins(tmp_path):
+    rows = [
+        ("", "", "Sky*", "Movie / Drama"),
+        ("Match", "", "", "News"),
+        ("", "Match*", "Sky*", "Movie / Drama"),
+        ("Match", "", "*Sports*", "Sports"),
+        ("Match of the Week", "", "", "News"),
+        ("Match of the Week", "", "Sky*", "Sports"),
+    ]
+    overrides = read(tmp_path, *rows, header=CHANNEL_HEADER)
+    assert on(overrides, "Match", "Sky Sports") == "Sports"  # a title before a pattern
+    assert on(overrides, "Match", "Sky One") == "Movie / Drama"  # a pattern on the channel before a title on every one
+    assert on(overrides, "Match", "BBC One") == "News"
+    assert on(overrides, "NEW: Mtach of the Week", "Sky One") == "Sports"
+    assert on(overrides, "NEW: Mtach of the Week", "BBC One") == "News"
+    assert on(overrides, "Other", "Sky Sports") == "Movie / Drama"
+    assert overrides.unused() == []
+
+
+def test_of_several_rules_for_a_channel_the_first_applies(tmp_path):
+    rows = [("", "", "Sky Sports*", "Sports"), ("", "", "Sky*", "News"), ("", "", "sky sports*", "Sports")]
+    overrides = read(tmp_path, *rows, header=CHANNEL_HEADER)
+    assert on(overrides, "a", "Sky Sports 1") == "Sports"
+    assert overrides.unused() == [3]
+    assert on(overrides, "a", "Sky One") == "News"
+    assert overrides.table() == [("", "", "Sky Sports*", "Sports"), ("", "", "Sky*", "News")]
+
+
 def test_an_empty_category_leaves_a_title_unchanged(tmp_path):
     assert category(read(tmp_path, ("Werbung", "", "")), "Werbung") == ""
 
@@ -122,7 +190,10 @@ def test_a_compressed_table_is_read(tmp_path):
 @pytest.mark.parametrize(
     ("row", "problem"),
     [
-        (("", "", "News"), "a row must have a title or a pattern. Got neither. Fill one of them."),
+        (
+            ("", " ", "News"),
+            "a row must have a title, a pattern or a channel. Got none of them. Fill one, or remove the row.",
+        ),
         (("a", "b", "News"), "a row must have a title or a pattern. Got both. Fill one of them."),
         (
             ("a", "", "news"),
@@ -137,6 +208,22 @@ def test_a_compressed_table_is_read(tmp_path):
 def test_bad_rows_are_named_with_their_lines(tmp_path, row, problem):
     with pytest.raises(InputError, match=f"^{re.escape(f'{tmp_path}/my.csv:3: {problem}')}$"):
         read(tmp_path, ("Heat", "", "News"), row)
+
+
+@pytest.mark.parametrize(
+    ("row", "problem"),
+    [
+        (("HEAT", "", "sky*", "News"), "title must have one category. Got 'HEAT' again, as in line 2."),
+        (("", "", "SKY*", "News"), "channel must have one category. Got 'SKY*' again, as in line 4."),
+        (("a", "b", "Sky*", "News"), "a row must have a title or a pattern. Got both. Fill one of them."),
+        (("", "", "Sky*", "news"), "category must be empty or one of News; Sports; Movie / Drama. Got news."),
+        (("", "", " ", ""), "a row must have a title, a pattern or a channel. Got none of them."),
+    ],
+)
+def test_bad_rows_with_channels_are_named_with_their_lines(tmp_path, row, problem):
+    good = [("Heat", "", "Sky*", "Sports"), ("Heat", "", "", "News"), ("", "", "Sky*", "Sports")]
+    with pytest.raises(InputError, match=re.escape(f"{tmp_path}/my.csv:5: {problem}")):
+        read(tmp_path, *good, row, header=CHANNEL_HEADER)
 
 
 def test_invalid_utf8_is_named_with_its_line(tmp_path):

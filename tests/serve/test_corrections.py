@@ -78,6 +78,25 @@ def test_patterns_and_other_columns_are_preserved(path):
     ]
 
 
+def test_rows_for_some_channels_are_preserved(path):
+    header = ["title", "channel", "category"]
+    kept = [["Heat", "Sky*", "Sports"], ["", "Sky*", "Sports"]]
+    path.write_text("\n".join(map(",".join, [header, *kept])) + "\n", encoding="utf-8")
+    corrections = corrected(path, ("Heat", Genre.movie), ("New", Genre.news))
+    assert rows(path) == [header, *kept, ["Heat", "", "Movie / Drama"], ["New", "", "News / Current affairs"]]
+    assert len(corrections) == 4
+    corrected(path, ("heat", None), ("New", None))
+    assert rows(path) == [header, *kept]
+    with pytest.raises(Refused, match=r"title must have a correction\. Got 'Heat'"):
+        corrected(path, ("Heat", None))
+
+
+def test_a_file_of_channels_gets_a_column_for_titles(path):
+    path.write_text("channel,category\nSky*,Sports\n", encoding="utf-8")
+    corrected(path, ("Heat", Genre.movie))
+    assert rows(path) == [["channel", "category", "title"], ["Sky*", "Sports", ""], ["", "Movie / Drama", "Heat"]]
+
+
 def test_a_file_of_patterns_gets_a_column_for_titles(path):
     path.write_text("pattern,category\nNFL *,Sports\n", encoding="utf-8")
     corrected(path, ("Heat", Genre.movie))
@@ -222,7 +241,7 @@ def test_a_correction_is_synced_before_it_is_confirmed(path, monkeypatch):
 
 def test_corrections_over_http(tmp_path):
     path = tmp_path / "overrides.csv"
-    path.write_text("pattern,category\nNFL *,Sports\n", encoding="utf-8")
+    path.write_text("pattern,channel,category\nNFL *,,Sports\n,Sky*,Sports\n", encoding="utf-8")
     with serving(tmp_path) as client:
         assert client.post("/api/corrections", json={"title": "Heat", "category": Genre.movie}).json() == {
             "title": "Heat",
@@ -232,11 +251,16 @@ def test_corrections_over_http(tmp_path):
         listed = client.get("/api/corrections").json()
         assert listed["corrections"] == [{"title": "Heat", "category": "Movie / Drama"}]
         assert listed["patterns"] == [{"pattern": "NFL *", "category": "Sports"}]
+        assert listed["channels"] == [{"title": "", "pattern": "", "channel": "Sky*", "category": "Sports"}]
+        programmes = [{"title": "Qwertz", "channel": channel} for channel in ("sky one", "BBC One")]
+        predicted = client.post("/api/predict", json={"programmes": programmes}).json()["predictions"]
+        assert [row["correction"] for row in predicted] == [{"text": "Sky*", "category": "Sports"}, None]
         table = client.get("/corrections.csv")
         assert table.headers["content-disposition"].startswith('attachment; filename="corrections.csv"')
         (tmp_path / "again.csv").write_bytes(table.content)
         overrides = Overrides.read(tmp_path / "again.csv", CATEGORIES)
         assert overrides.find(["nfl x", "HEAT"]).keys() == {"nfl x", "HEAT"}
+        assert overrides.covers(("sky one",))
         for body in ({"title": "x" * 1001, "category": ""}, {"title": "a"}, {"category": ""}):
             assert error_sentence(client.post("/api/corrections", json=body), 422)
         path.write_text("title,category\nOther,Leisure hobbies\n", encoding="utf-8")

@@ -392,6 +392,20 @@ def test_a_correction_is_undone_beside_its_row(open_page, path, client):
     expect(page.get_by_label("Correct “Qwertz zz”")).to_be_focused()
 
 
+def test_rows_for_channels_are_counted_and_kept(open_page, client, folder):
+    file = folder / "overrides.csv"
+    file.write_text("title,channel,category\n,Sky*,Sports\n")
+    wait_for(lambda: client.get("/api/corrections").json()["channels"])
+    page = open_page()
+    expect(page.locator("#corrections-status")).to_have_text("1 channel rule. Similar spellings follow.")
+    page.get_by_label(TITLES).fill("Qwertz zz")
+    page.get_by_label("Correct “Qwertz zz”").select_option("Leisure hobbies")
+    expect(page.locator("#corrections-status")).to_have_text("1 title, 1 channel rule. Similar spellings follow.")
+    assert file.read_text().splitlines()[1:] == [",Sky*,Sports", "Qwertz zz,,Leisure hobbies"]
+    file.unlink()
+    wait_for(lambda: not client.get("/api/corrections").json()["channels"])
+
+
 def test_a_correction_that_fails_can_be_repeated(open_page):
     page = open_page()
     page.get_by_label(TITLES).fill("Qwertz zz")
@@ -511,7 +525,7 @@ def test_tabs_are_changed_by_arrow_keys(open_page, path):
 
 def test_of_many_filled_titles_the_least_sure_are_listed(open_page, tmp_path, monkeypatch):
     monkeypatch.setattr(filled_titles, "_MAX_TITLES", 210)
-    titles = (f"<title>Match of the Day {word}</title>" for word in map("".join, product("abcdefgh", repeat=3)))
+    titles = (f"<title>Match of the Day {word}</title>" for word in map("".join, product("abcdefghij", repeat=3)))
     (tmp_path / "g.xml").write_text(guide(*(programme(title=title) for title in titles)))
     page = open_page()
     rows = open_filled(page, tmp_path / "g.xml")

@@ -22,7 +22,7 @@ def correct(parts: Split, path: str, lang: str) -> Split:
 
     A row that names a title is a fact: all titles that it matches, near copies and other episodes included, move to
     training from any part, and the title itself is added in language `lang` if it is new. A row with
-    a pattern is a rule: its titles get the category and stay in their parts.
+    a pattern is a rule: its titles get the category and stay in their parts. Rows for some channels are ignored.
 
     Raises
     ------

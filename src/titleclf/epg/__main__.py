@@ -199,7 +199,7 @@ def _add_decisions(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--overrides",
         metavar="CSV",
-        help="a table of your own decisions, with the columns title or pattern, and category",
+        help="a table of your own decisions, with the columns title, pattern or channel, and category",
     )
     _add_labels(parser)
     _add_channel_list(parser)

@@ -159,4 +159,4 @@ def _print_unused(lines: list[int], overrides: str | None) -> None:
     if lines:
         listed = ", ".join(map(str, lines[:_LISTED_LINES]))
         more = f" and {len(lines) - _LISTED_LINES:,} more" if len(lines) > _LISTED_LINES else ""
-        _print_status(f"{overrides}: no title of the guide matches line {listed}{more}")
+        _print_status(f"{overrides}: no programme of the guide matches line {listed}{more}")

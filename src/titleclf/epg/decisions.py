@@ -9,7 +9,7 @@ from typing import NamedTuple
 from titleclf.epg.evidence import Evidence
 from titleclf.epg.genres import Genre
 from titleclf.epg.guide_labels import GuideLabels
-from titleclf.epg.overrides import Overrides
+from titleclf.epg.overrides import Overrides, names_of
 from titleclf.epg.pooling import Showing
 from titleclf.runtime.arrays import Bools, Floats
 from titleclf.runtime.classifier import Classifier
@@ -44,22 +44,27 @@ class Decision(NamedTuple):
 
 
 class Query(NamedTuple):
-    """A programme to decide on, and the genres that its own categories name; if several, they disagree.
+    """A programme to decide on, the genres that its own categories name, and the id of its channel.
 
-    `translations` are the same programme under other titles.
+    Several genres disagree. `translations` are the same programme under other titles.
     """
 
     programme: Programme
     genres: tuple[Genre, ...] = ()
+    channel_id: str | None = None
     translations: tuple[Programme, ...] = ()
 
 
 class Key(NamedTuple):
-    """What a decision depends on: the title as it is given, its showing, and the programme's own genres."""
+    """What a decision depends on: the title as it is given, its showing, and the programme's own genres.
+
+    If an override may name it, also the id of the channel.
+    """
 
     title: str
     showing: Showing
     genres: tuple[Genre, ...]
+    channel_id: str | None
 
 
 @dataclass
@@ -101,20 +106,28 @@ class Decider:
         """Return whether there is evidence of a programme's title on its channel; its other fields then say no more."""
         return _showing(_shortened(programme)) in self._surveyed
 
+    def is_overridden(self, channel_name: str | None, channel_id: str) -> bool:
+        """Return whether an override applies to every programme of a channel, whatever its title."""
+        return self.overrides is not None and self.overrides.covers(names_of(channel_name, channel_id))
+
     def decide(self, queries: Iterable[Query]) -> list[Decision]:
         """Return a decision for each query, in their order; evidence that was not surveyed is that of these.
 
         A programme with several titles gets the decision of the one with the first basis, the surest one by a model.
         """
         queries = list(queries)
-        titles = [Query(each, query.genres) for query in queries for each in (query.programme, *query.translations)]
+        titles = [
+            query._replace(programme=programme)
+            for query in queries
+            for programme in (query.programme, *query.translations)
+        ]
         decisions = iter(self._decide_titles(titles))
         return [_surest([next(decisions) for _ in (query.programme, *query.translations)]) for query in queries]
 
     def _decide_titles(self, queries: Iterable[Query]) -> list[Decision]:
         """Return a decision for the first title of each query."""
         queries = [query._replace(programme=_shortened(query.programme)) for query in queries]
-        keys = [_key(query) for query in queries]
+        keys = [self._key(query) for query in queries]
         if len(self._decisions) > _CACHE_SIZE:
             self._decisions.clear()
         new = [query for query, key in zip(queries, keys, strict=True) if key not in self._decisions]
@@ -123,7 +136,7 @@ class Decider:
 
     def _decide(self, queries: Sequence[Query]) -> dict[Key, Decision]:
         """Return the decision for each different key."""
-        keys = list(dict.fromkeys(map(_key, queries)))
+        keys = list(dict.fromkeys(map(self._key, queries)))
         decisions = self._from_guide(keys) | self._from_overrides(keys)
         open_keys = [key for key in keys if key not in decisions]
         gathered = self._evidence
@@ -133,20 +146,26 @@ class Decider:
         decisions |= self._choices([key for key in open_keys if key.genres], gathered)
         return decisions | self._from_models([key for key in open_keys if key not in decisions], gathered)
 
+    def _key(self, query: Query) -> Key:
+        channel_id = query.channel_id if self.overrides is not None and self.overrides.channels else None
+        return Key(query.programme.title, _showing(query.programme), query.genres, channel_id)
+
     def _from_overrides(self, keys: Sequence[Key]) -> dict[Key, Decision]:
-        # An override applies on every channel.
-        rows = {} if self.overrides is None else self.overrides.find(key.title for key in keys)
+        if self.overrides is None:
+            return {}
+        programmes = [(key.title, names_of(key.showing[1], key.channel_id)) for key in keys]
+        rows = self.overrides.find_on(programmes)
         return {
             key: Decision((row.category,) if row.category else (), row.category, 1.0, Basis.override)
-            for key in keys
-            if (row := rows.get(key.title))
+            for key, programme in zip(keys, programmes, strict=True)
+            if (row := rows.get(programme))
         }
 
     def _from_guide(self, keys: Iterable[Key]) -> dict[Key, Decision]:
         """Return the decisions that the programme's own categories make, or else those of its title elsewhere."""
         decisions = {}
         for key in keys:
-            _, showing, genres = key
+            _, showing, genres, _ = key
             if len(genres) == 1:
                 decisions[key] = Decision((genres[0],), genres[0], 1.0, Basis.own)
             elif (genre := self._labels.genre_of(showing)) and (not genres or genre in genres):
@@ -218,10 +237,6 @@ def _surest(decisions: Sequence[Decision]) -> Decision:
         return decisions[0]
     order = list(Basis)
     return min(decisions, key=lambda each: (order.index(each.basis), not each.categories, -each.probability))
-
-
-def _key(query: Query) -> Key:
-    return Key(query.programme.title, _showing(query.programme), query.genres)
 
 
 def _showing(programme: Programme) -> Showing:

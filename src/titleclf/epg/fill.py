@@ -84,7 +84,7 @@ class Filler:
         self.decider.survey(
             programme
             for airing, named in to_predict
-            if len(named) != 1 and self.is_eligible(airing)
+            if len(named) != 1 and airing.is_titled and self.is_eligible(airing)
             for programme in (airing.programme, *airing.translated)
         )
         labelled = zip(airings, genres, strict=True)
@@ -119,7 +119,7 @@ class Filler:
 
     def is_eligible(self, airing: Airing) -> bool:
         """Return whether an airing is to be filled."""
-        if not airing.is_titled:
+        if not airing.is_titled and not self.decider.is_overridden(airing.channel_name, airing.channel):
             return False
         if not airing.categories:
             return True
@@ -136,7 +136,7 @@ class Filler:
         programme, genres = Programme(airing.title, airing.channel_title), self._genres(airing)
         if len(genres) != 1 and self.decider.columns and not self.decider.is_surveyed(programme):
             programme = airing.programme
-        return Query(programme, genres, airing.translated)
+        return Query(programme, genres, airing.channel, airing.translated)
 
     def _settled(self, airing: Airing, decision: Decision) -> Settled:
         if not decision.categories:

@@ -17,6 +17,7 @@ from starlette.requests import ClientDisconnect
 
 from titleclf import __version__
 from titleclf.epg.kodi import genres_xml
+from titleclf.epg.overrides import COLUMNS
 from titleclf.runtime.errors import InputError
 from titleclf.runtime.text.programmes import Programmes
 from titleclf.serve.guides import Guide
@@ -174,6 +175,11 @@ def _add_corrections(app: FastAPI, service: Service) -> None:
         return {
             "corrections": [{"title": row.text, "category": row.category} for row in titles],
             "patterns": [{"pattern": row.text, "category": row.category} for row in patterns],
+            "channels": [
+                {"channel": channel, "title": title, "pattern": pattern, "category": category}
+                for title, pattern, channel, category in corrections.overrides.table()
+                if channel
+            ],
             "revision": corrections.revision,
             "problem": corrections.problem,
         }
@@ -191,10 +197,7 @@ def _add_corrections(app: FastAPI, service: Service) -> None:
     @app.get("/corrections.csv")
     async def corrections_csv() -> Response:
         text = io.StringIO()
-        overrides = corrections.overrides
-        rows = [("", row.text, row.category) for _, row in overrides.patterns]
-        rows += [(row.text, "", row.category) for row in overrides.titles.values()]
-        csv.writer(text, lineterminator="\n").writerows([("title", "pattern", "category"), *rows])
+        csv.writer(text, lineterminator="\n").writerows([COLUMNS, *corrections.overrides.table()])
         return Response(text.getvalue(), media_type="text/csv", headers=attachment("corrections.csv"))
 
 

@@ -4,9 +4,10 @@ import asyncio
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
-from titleclf.epg.overrides import Override
+from titleclf.epg.overrides import Override, names_of
 from titleclf.runtime.arrays import Floats
 from titleclf.runtime.classifier import Classifier
 from titleclf.runtime.errors import InputError
@@ -98,13 +99,15 @@ class Batcher:
 
     def _predict(self, batch: Sequence[tuple[_Request, slice]]) -> None:
         programmes = Programmes.of(programme for request, part in batch for programme in request.programmes[part])
-        overrides = self._corrections.overrides.find(programmes.titles)
+        on_channels = [(programme.title, names_of(programme.channel)) for programme in programmes]
+        overrides = self._corrections.overrides.find_on(on_channels)
         top = max((request.top for request, _ in batch), default=1)
         kinds = any(request.kinds for request, _ in batch)
-        predictions = iter(self._classifier.predict_programmes(programmes, top, self._min_probability, kinds=kinds))
+        predictions = self._classifier.predict_programmes(programmes, top, self._min_probability, kinds=kinds)
+        results = zip(predictions, map(overrides.get, on_channels), strict=True)
         for request, part in batch:
-            for title in request.programmes.titles[part]:
-                request.predictions.append(_as_json(next(predictions), overrides.get(title), request))
+            for prediction, override in islice(results, part.stop - part.start):
+                request.predictions.append(_as_json(prediction, override, request))
             if len(request.predictions) < len(request.programmes):
                 self._queue.append(request)
             else:

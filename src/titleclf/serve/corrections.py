@@ -26,7 +26,7 @@ class _FileVersion(NamedTuple):
 class Corrections:
     """The current rows of the CSV file; `revision` grows with each change, by this service or by an editor.
 
-    Patterns, other columns and the order of rows are preserved.
+    Patterns, rows for some channels, other columns and the order of rows are preserved.
     """
 
     def __init__(self, path: Path, categories: Sequence[str]) -> None:
@@ -43,7 +43,7 @@ class Corrections:
             raise InputError(self.problem)
 
     def __len__(self) -> int:
-        return len(self.overrides.titles) + len(self.overrides.patterns)
+        return len(self.overrides.table())
 
     def read(self) -> None:
         """Read the file if it has changed; an unreadable file sets `problem` and keeps the last good rows."""
@@ -83,7 +83,7 @@ class Corrections:
         return title if row is None else row.text  # None: an editor has removed it by now
 
     async def withdraw(self, title: str) -> None:
-        """Remove the correction of a title; patterns and other rows stay.
+        """Remove the correction of a title; patterns, rows for some channels and other rows stay.
 
         Raises
         ------
@@ -111,14 +111,15 @@ class Corrections:
 
 
 def _write(path: Path, title: str, category: str | None) -> None:
-    """Set or remove (None) the row of a title, replacing the file atomically."""
+    """Set or remove (None) the row of a title on every channel, replacing the file atomically."""
     header, rows = _read_rows(path)
     title_column, category_column = header.index("title"), header.index("category")
+    channel_column = header.index("channel") if "channel" in header else None
     key, is_written = key_of(title), False
     kept = []
     for row in rows:
         cell = row[title_column].strip()
-        if cell and key_of(cell) == key:
+        if cell and key_of(cell) == key and not (channel_column is not None and row[channel_column].strip()):
             if category is None or is_written:
                 continue
             row[category_column], is_written = category, True

@@ -78,16 +78,16 @@ async function update() {
 }
 
 export async function listCorrections() {
-  const { corrections, patterns, problem } = await fetchJson("/api/corrections")
+  const { corrections, patterns, channels, problem } = await fetchJson("/api/corrections")
   categories = new Map(corrections.map(({ title, category }) => [title, category]))
   for (const action of document.querySelectorAll(".action")) action.refresh?.()
-  const hasAny = corrections.length + patterns.length > 0
+  const counts = [["title", corrections], ["pattern", patterns], ["channel rule", channels]]
+    .filter(([, rows]) => rows.length).map(([noun, rows]) => counted(rows.length, noun))
   byId("corrections-status").className = problem ? "problem" : "faint"
-  byId("corrections-status").textContent = problem ?? (hasAny
-    ? `${counted(corrections.length, "title")}` + (patterns.length ? ` and ${counted(patterns.length, "pattern")}` : "") +
-      ". Similar spellings follow."
+  byId("corrections-status").textContent = problem ?? (counts.length
+    ? `${counts.join(", ")}. Similar spellings follow.`
     : "None yet. When you correct a title above, similar spellings follow.")
-  byId("corrections-file").hidden = !hasAny
+  byId("corrections-file").hidden = !counts.length
   byId("corrections").replaceChildren(...corrections.slice(0, MAX_SHOWN).map(({ title, category }) => {
     const button = undoButton(title, () => byId("corrections-heading").focus())
     return element("li", {}, element("div", { class: "name" }, title),
