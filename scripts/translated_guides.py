@@ -18,7 +18,6 @@ from scripts.common.report import as_percent, as_table, made_by, stem
 from titleclf.epg.decisions import Basis, Decider
 from titleclf.epg.fill import Filler, When, fill
 from titleclf.epg.genres import GenreTable
-from titleclf.epg.kinds import facts_of
 from titleclf.epg.parser import airings
 from titleclf.epg.profiles import PROFILES, Profile
 from titleclf.epg.xmltv import Airing
@@ -81,7 +80,9 @@ def contradicts(old: Airing, new: Airing, profile: Profile, table: GenreTable) -
     own = [category.text for category in old.categories]
     genre = table.genre_of(own)
     added = {category.text for category in new.categories} - set(own)
-    return genre is not None and not added <= set(profile.words(genre, facts_of(old, own)))
+    if genre is None:
+        return False
+    return not added <= {*profile.words(genre), *profile.words(genre, is_film=True)}
 
 
 def report(rows: list[Measured], arguments: argparse.Namespace, provenance: str) -> str:

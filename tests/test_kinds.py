@@ -13,13 +13,14 @@ from tests.helpers.guides import guide
 from tests.helpers.titles import COLUMNS, rows, write_csv
 from titleclf.data.dataset import LabelledTitles
 from titleclf.data.titles import KIND, read_all_titles, read_titles
+from titleclf.epg.decisions import Decider
 from titleclf.epg.kinds import kind_of
 from titleclf.epg.parser import airings
 from titleclf.runtime.bundle.folding import NGRAMS, SCORES
 from titleclf.runtime.choices import ProgrammeKind, Task
 from titleclf.runtime.classifier import Classifier, classifier_of
 from titleclf.runtime.errors import InputError
-from titleclf.runtime.text.programmes import Programmes
+from titleclf.runtime.text.programmes import Programme, Programmes
 from titleclf.training.fold import fold
 from titleclf.training.losses import kind_loss
 from titleclf.training.trained_model import bundle_of, load_trained
@@ -101,6 +102,35 @@ def test_a_model_without_kinds_refuses_to_name_them(run):
         InputError, match=r"^kinds must be asked of a model that learned them\. Got one without\. Train"
     ):
         Classifier.load(run).predict(["A"], kinds=True)
+
+
+def test_the_first_model_that_learned_kinds_tells_films_from_episodes(kinds_run, run):
+    without, titles_alone = Classifier.load(run), Classifier.load(kinds_run)
+    programmes = [Programme("Opera Gala", "one"), Programme("Newsnight", "one")]
+    kinds = [prediction.kind for prediction in titles_alone.predict(programmes, kinds=True)]
+    assert [kind[0] for kind in kinds if kind] == ["film", "episode"]
+    film, episode = film_probabilities([without, titles_alone], programmes)
+    assert film > 0.5 > episode
+    assert Decider([(without, np.ones(3))]).film_probabilities(programmes) == [None, None]
+
+
+def test_all_showings_of_a_title_on_a_channel_say_together_if_it_is_a_film():
+    model = Classifier.load()
+    film = Programme("Nobody", "one", 110, "Thriller directed by John Doe. A lonely killer falls in love. (1987)")
+    episode = Programme("Nobody", "one", 65, "Anna and the team of the clinic treat another patient.")
+    (as_film,), (as_episode,) = film_probabilities([model], [film]), film_probabilities([model], [episode])
+    together = film_probabilities([model], [film, episode], surveyed=[film, episode])
+    assert as_film > together[0] == together[1] > as_episode
+    other = film._replace(title="Somebody")  # was not surveyed
+    found = film_probabilities([model], [episode, other], surveyed=[film, episode])
+    assert found == pytest.approx([together[0], *film_probabilities([model], [other])])
+
+
+def film_probabilities(models, programmes, surveyed=()) -> list[float]:
+    decider = Decider([(model, np.ones(len(model.categories))) for model in models])
+    decider.survey(surveyed)
+    found = decider.film_probabilities(programmes)
+    return [probability for probability in found if probability is not None]
 
 
 def test_predict_shows_kinds_in_every_format(kinds_run, tmp_path):

@@ -537,6 +537,51 @@ def test_what_the_guide_calls_a_series_is_no_film(tmp_path, categories, texts):
     assert found == [texts]
 
 
+@pytest.mark.parametrize(
+    ("elements", "texts"),
+    [
+        ("<sub-title/><episode-num/>", ["Movie"]),
+        ("<sub-title>Heat</sub-title>", ["Movie"]),
+        ("<sub-title>The Heist</sub-title>", ["Drama"]),
+        ('<episode-num system="dd_progid">MV00012345.0000</episode-num>', ["Movie"]),
+        ('<episode-num system="dd_progid">SH00012345.0000</episode-num>', ["Drama"]),
+        ('<episode-num system="imdb.com">title/tt0113277</episode-num>', ["Movie"]),
+        ('<episode-num system="themoviedb.org">series/603</episode-num>', ["Drama"]),
+    ],
+)
+def test_elements_of_episodes_count_as_what_they_say(tmp_path, elements, texts):
+    assert filled(tmp_path, programme(elements, title=HEAT), profile=PROFILES["jellyfin"]) == [texts]
+
+
+def test_descriptions_tell_a_series_on_its_channel(tmp_path):
+    decider = Decider([(model_of(KNOWN, fields=["description", "channel"]), np.full(len(Genre), 0.9))])
+    filler = Filler(decider, PROFILES["jellyfin"], When.missing, with_keywords=False, table=GenreTable.shipped())
+    days = ["<desc>S5 Ep3. A heist.</desc>", "<desc>Thieves meet.</desc>", ""]
+    elsewhere = programme(title=HEAT).replace('channel="one"', 'channel="two"')
+    content = guide(*(programme(day, title=HEAT) for day in days), elsewhere)
+    (tmp_path / "in.xml").write_text(content, encoding="utf-8")
+    fill(str(tmp_path / "in.xml"), str(tmp_path / "out.xml"), filler)
+    found = [[category.text for category in airing.categories] for airing in airings(str(tmp_path / "out.xml"))]
+    assert found == [["Drama"], ["Drama"], ["Drama"], ["Movie"]]
+
+
+@pytest.mark.parametrize(("probability", "texts"), [(0.9, ["Movie"]), (0.3, ["Drama"])])
+@pytest.mark.parametrize("own", ["", "<category>Thriller</category>"])
+def test_a_model_that_learned_kinds_decides_what_the_guide_leaves_open(tmp_path, monkeypatch, probability, texts, own):
+    asked: list[str] = []
+
+    def film_probabilities(_, programmes):
+        asked.extend(each.title for each in programmes)
+        return [probability] * len(programmes)
+
+    monkeypatch.setattr(Decider, "film_probabilities", film_probabilities)
+    programmes = [programme(own, title=HEAT), programme("<category>Spielfilm</category>", title=HEAT)]
+    options = {"when": When.untranslated, "profile": PROFILES["jellyfin"]}
+    found = filled(tmp_path, *programmes, **options)
+    assert [each[-1:] for each in found] == [texts, ["Movie"]]
+    assert asked == ["Heat"]
+
+
 def test_decisions_are_counted_by_what_they_are_based_on(tmp_path):
     own = programme("<category>Fußball</category>", title="<title>Bundesliga</title>")
     content = guide(

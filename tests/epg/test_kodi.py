@@ -5,7 +5,7 @@ import pytest
 
 from titleclf.epg.genres import Genre
 from titleclf.epg.kodi import genres_xml, write_genres
-from titleclf.epg.profiles import PROFILES, Facts
+from titleclf.epg.profiles import PROFILES
 from titleclf.runtime.errors import InputError
 
 
@@ -20,7 +20,7 @@ def test_the_file_has_the_ten_codes_and_names():
 def test_every_text_of_the_kodi_profile_is_in_the_file():
     names = {genre.text for genre in ElementTree.fromstring(genres_xml().encode()).iter("genre")}
     for genre in Genre:
-        assert set(PROFILES["kodi"].words(genre, Facts(is_episode=False, minutes=90))) <= names
+        assert set(PROFILES["kodi"].words(genre, is_film=True)) <= names
 
 
 def test_the_file_is_written_once(tmp_path):

@@ -3,10 +3,7 @@ from itertools import product
 import pytest
 
 from titleclf.epg.genres import Genre
-from titleclf.epg.profiles import FILM_MINUTES, PROFILES, READABLE, Facts
-
-EVERY_FACTS = [Facts(*facts) for facts in product([True, False], [None, 5, FILM_MINUTES - 1, FILM_MINUTES, 240.5])]
-FILMS = [facts for facts in EVERY_FACTS if not facts.is_episode and (facts.minutes or 0) >= FILM_MINUTES]
+from titleclf.epg.profiles import PROFILES, READABLE
 
 # Genres that are not in a reader's vocabulary.
 OTHERS = {Genre.show, Genre.music, Genre.arts, Genre.society, Genre.education, Genre.leisure}
@@ -45,8 +42,8 @@ TVHEADEND = {
 
 
 def every_words():
-    for profile, genre, facts in product(PROFILES.values(), Genre, EVERY_FACTS):
-        yield profile, genre, facts, profile.words(genre, facts)
+    for profile, genre, is_film in product(PROFILES.values(), Genre, [True, False]):
+        yield profile, genre, is_film, profile.words(genre, is_film=is_film)
 
 
 def test_seven_profiles():
@@ -56,18 +53,18 @@ def test_seven_profiles():
 
 
 def test_every_programme_gets_distinct_texts():
-    for profile, genre, facts, words in every_words():
-        assert words, (profile.name, genre, facts)
+    for profile, genre, is_film, words in every_words():
+        assert words, (profile.name, genre, is_film)
         assert len(set(words)) == len(words)
         assert all(word == word.strip() and word for word in words)
 
 
 def test_each_reader_understands_one_of_its_texts_if_its_vocabulary_has_one():
-    for profile, genre, facts, words in every_words():
+    for profile, genre, is_film, words in every_words():
         has_word = genre not in WITHOUT_WORD.get(profile.name, set())
         if profile.name == "jellyfin" and genre is Genre.movie:
-            has_word = facts in FILMS  # it has no text for series
-        assert any(map(profile.understands, words)) == has_word, (profile.name, genre, facts, words)
+            has_word = is_film  # it has no text for series
+        assert any(map(profile.understands, words)) == has_word, (profile.name, genre, is_film, words)
 
 
 def test_a_reader_of_only_the_first_category_gets_one_text():
@@ -76,22 +73,22 @@ def test_a_reader_of_only_the_first_category_gets_one_text():
             assert len(words) == 1
 
 
-def test_only_a_likely_film_is_called_one():
-    for profile, genre, facts, words in every_words():
+def test_only_a_film_is_called_one():
+    for profile, genre, is_film, words in every_words():
         called_film = not FILM_WORDS.get(profile.name, set()).isdisjoint(word.lower() for word in words)
-        may_be_film = genre is Genre.movie and facts in FILMS and profile.name in FILM_WORDS
-        assert called_film == may_be_film, (profile.name, genre, facts, words)
+        may_be_film = genre is Genre.movie and is_film and profile.name in FILM_WORDS
+        assert called_film == may_be_film, (profile.name, genre, is_film, words)
 
 
-def test_a_drama_of_unknown_length_is_not_called_a_film():
-    assert PROFILES["plex"].words(Genre.movie, Facts(is_episode=False, minutes=None)) == ["Series", "Drama"]
+def test_a_drama_is_no_film_unless_it_is_said():
+    assert PROFILES["plex"].words(Genre.movie) == ["Series", "Drama"]
 
 
 def test_callers_may_change_the_returned_list():
     for profile in PROFILES.values():
-        profile.words(Genre.news, EVERY_FACTS[0]).append("mine")
-        profile.words(Genre.movie, FILMS[0]).append("mine")
-        assert "mine" not in profile.words(Genre.news, EVERY_FACTS[0]) + profile.words(Genre.movie, FILMS[0])
+        profile.words(Genre.news).append("mine")
+        profile.words(Genre.movie, is_film=True).append("mine")
+        assert "mine" not in profile.words(Genre.news) + profile.words(Genre.movie, is_film=True)
 
 
 def test_no_text_for_kodi_has_a_comma():
@@ -101,8 +98,8 @@ def test_no_text_for_kodi_has_a_comma():
 
 
 def test_tvheadend_gets_the_ten_names_in_its_own_spelling():
-    for genre, facts in product(Genre, EVERY_FACTS):
-        assert PROFILES["tvheadend"].words(genre, facts) == [TVHEADEND[genre]]
+    for genre, is_film in product(Genre, [True, False]):
+        assert PROFILES["tvheadend"].words(genre, is_film=is_film) == [TVHEADEND[genre]]
 
 
 def test_no_text_for_jellyfin_means_another_genre():

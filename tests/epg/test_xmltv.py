@@ -49,8 +49,8 @@ def test_airings_are_the_programmes_that_lxml_reads(tmp_path, name):
         assert [text for text, *_ in airing.categories] == texts(element, "category")
         assert [text for text, *_ in airing.keywords] == texts(element, "keyword")
         assert airing.channel == element.get("channel", "")
-        is_episode = element.find("sub-title") is not None or element.find("episode-num") is not None
-        assert airing.is_episode == is_episode
+        assert (airing.sub_title or "") == (texts(element, "sub-title") or [""])[0]
+        assert [text for _, text in airing.episode_numbers] == texts(element, "episode-num")
 
 
 @pytest.mark.parametrize("size", [1, 7, 100])

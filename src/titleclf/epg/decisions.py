@@ -110,6 +110,27 @@ class Decider:
         """Return whether an override applies to every programme of a channel, whatever its title."""
         return self.overrides is not None and self.overrides.covers(names_of(channel_name, channel_id))
 
+    def film_probabilities(self, programmes: Sequence[Programme]) -> Sequence[float | None]:
+        """Return the probability that each is a film rather than an episode, from all surveyed showings of its title.
+
+        It is that of the first model that has learned kinds, None without one.
+        """
+        pairs = zip(self.models, self._evidence, strict=True)
+        model, surveyed = next(((model, each) for (model, _), each in pairs if model.contents.kinds), (None, None))
+        if model is None or surveyed is None or not programmes:
+            return [None] * len(programmes)
+        programmes = [_shortened(programme) for programme in programmes]
+        if not model.columns:
+            return list(model.film_probabilities(model.outputs(Programmes([each.title for each in programmes]))))
+        showings = [_showing(programme) for programme in programmes]
+        found = {showing for showing in showings if showing in surveyed}
+        alone = [programme for programme in programmes if _showing(programme) not in found]  # as by an override
+        probabilities = dict(zip(found, surveyed.film_probabilities(list(found)), strict=True)) if found else {}
+        if alone:
+            outputs = model.outputs(Programmes.of(alone).only(model.columns))
+            probabilities.update(zip(map(_showing, alone), model.film_probabilities(outputs), strict=True))
+        return [probabilities[showing] for showing in showings]
+
     def decide(self, queries: Iterable[Query]) -> list[Decision]:
         """Return a decision for each query, in their order; evidence that was not surveyed is that of these.
 

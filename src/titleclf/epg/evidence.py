@@ -50,6 +50,13 @@ class Evidence:
             logits += self._priors[1].shifts(_channels(showings), self._distributions(showings, logits))
         return pooled
 
+    def film_probabilities(self, showings: Sequence[Showing]) -> Floats:
+        """Return the probabilities (showings,) of films rather than episodes, of showings that were added.
+
+        The model must have learned kinds.
+        """
+        return self._model.film_probabilities(self._pool.means(showings).logits)
+
     def _channel_priors(self) -> ChannelPriors:
         of_showings = self._labels.of_showings.items()
         pooled = list(self._pool)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from titleclf.epg.decisions import Basis, Decider, Decision, Query
 from titleclf.epg.edits import check_output, own_categories, provenance_keywords, rewrite
 from titleclf.epg.genres import Genre, GenreTable
-from titleclf.epg.kinds import facts_of
+from titleclf.epg.kinds import Evidence, SeriesMemory, evidence_of, has_length_of_film, is_film, needs_model
 from titleclf.epg.parser import pieces
 from titleclf.epg.profiles import Profile
 from titleclf.epg.streams import reading, rereadable
@@ -76,17 +76,23 @@ class Filler:
     when: When
     with_keywords: bool
     table: GenreTable
+    _series: SeriesMemory = field(default_factory=SeriesMemory)
 
     def survey(self, airings: Sequence[Airing]) -> None:
         """Gather the evidence of airings for those that are settled later."""
         genres = [self._genres(airing) for airing in airings]
-        to_predict = zip(airings, genres, strict=True)
-        self.decider.survey(
-            programme
-            for airing, named in to_predict
-            if len(named) != 1 and airing.is_titled and self.is_eligible(airing)
-            for programme in (airing.programme, *airing.translated)
-        )
+        to_predict: list[Programme] = []
+        for airing, named in zip(airings, genres, strict=True):
+            if not airing.is_titled or not self.is_eligible(airing):
+                continue
+            has_one, may_be_film = len(named) == 1, self._may_be_film(named)
+            if has_one and not may_be_film:
+                continue
+            programme = airing.programme
+            needs_kind = may_be_film and self._survey_kind(airing, programme)
+            if needs_kind or not has_one:
+                to_predict += (programme, *airing.translated)
+        self.decider.survey(to_predict)
         labelled = zip(airings, genres, strict=True)
         self.decider.survey_labels(
             (Programme(airing.title, airing.channel_title), named[0]) for airing, named in labelled if len(named) == 1
@@ -96,10 +102,13 @@ class Filler:
         """Yield the outcome for each airing, in their order."""
         eligible = [self.is_eligible(airing) for airing in airings]
         queried = list(compress(airings, eligible))
-        decisions = iter(self.decider.decide(map(self._query, queried)))
+        decisions = self.decider.decide(map(self._query, queried))
+        films = self._films(queried, decisions)
+        decided = zip(decisions, films, strict=True)
         for airing, is_queried in zip(airings, eligible, strict=True):
             if is_queried:
-                yield self._settled(airing, next(decisions))
+                decision, film = next(decided)
+                yield self._settled(airing, decision, is_film=film)
             else:
                 yield Settled(airing, Outcome.kept if airing.is_titled else Outcome.untitled)
 
@@ -138,18 +147,47 @@ class Filler:
             programme = airing.programme
         return Query(programme, genres, airing.channel, airing.translated)
 
-    def _settled(self, airing: Airing, decision: Decision) -> Settled:
+    def _may_be_film(self, genres: Sequence[Genre]) -> bool:
+        """Return whether it may matter if a programme with these genres of its own is a film."""
+        return self.profile is not None and bool(self.profile.film) and (not genres or Genre.movie in genres)
+
+    def _survey_kind(self, airing: Airing, programme: Programme) -> bool:
+        """Remember whether an airing shows that its title is a series; return whether it takes a model to say.
+
+        Only airings that are as long as a film are looked at.
+        """
+        showing = (programme.title, programme.channel)
+        if not has_length_of_film(programme.minutes):
+            return False
+        return self._series.needs_model(showing, airing, own_categories(airing))
+
+    def _films(self, airings: Sequence[Airing], decisions: Sequence[Decision]) -> list[bool]:
+        """Return which of these airings are dramas that are films."""
+        if self.profile is None or not self.profile.film:
+            return [False] * len(airings)
+        known: dict[int, Evidence] = {}
+        for number, (airing, decision) in enumerate(zip(airings, decisions, strict=True)):
+            if Genre.movie in decision.categories:
+                evidence = evidence_of(airing, own_categories(airing))
+                is_series = (airing.title, airing.channel_title) in self._series
+                known[number] = evidence._replace(is_series=is_series)
+        unsure = [number for number, evidence in known.items() if needs_model(evidence)]
+        probabilities = self.decider.film_probabilities([airings[number].programme for number in unsure])
+        for number, probability in zip(unsure, probabilities, strict=True):
+            known[number] = known[number]._replace(film_probability=probability)
+        return [number in known and is_film(known[number]) for number in range(len(airings))]
+
+    def _settled(self, airing: Airing, decision: Decision, *, is_film: bool) -> Settled:
         if not decision.categories:
             return Settled(airing, Outcome.kept if decision.basis is Basis.override else Outcome.unsure, decision)
         present = {category.text for category in airing.categories}
-        texts = [text for text in self._texts(airing, decision) if text not in present]
+        texts = [text for text in self._texts(decision, is_film=is_film) if text not in present]
         return Settled(airing, Outcome.filled if texts else Outcome.kept, decision, texts)
 
-    def _texts(self, airing: Airing, decision: Decision) -> Sequence[str]:
+    def _texts(self, decision: Decision, *, is_film: bool) -> Sequence[str]:
         if self.profile is None:
             return decision.categories
-        facts = facts_of(airing, own_categories(airing))
-        words = [word for name in decision.categories for word in self.profile.words(Genre(name), facts)]
+        words = [word for name in decision.categories for word in self.profile.words(Genre(name), is_film=is_film)]
         return list(dict.fromkeys(words))
 
 

@@ -4,9 +4,9 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from titleclf.epg.genres import Genre, GenreTable
-from titleclf.epg.kinds import facts_of
+from titleclf.epg.kinds import evidence_of, is_film
 from titleclf.epg.parser import airings
-from titleclf.epg.profiles import Facts, Profile
+from titleclf.epg.profiles import Profile
 from titleclf.epg.xmltv import Airing
 
 
@@ -37,11 +37,11 @@ class Lint:
     def add(self, airing: Airing, profile: Profile, table: GenreTable) -> None:
         """Add the categories of an airing."""
         texts = [category.text for category in airing.categories]
-        facts = facts_of(airing, texts)
+        film = is_film(evidence_of(airing, texts))
         self.programmes += 1
         self.without += not texts
         if not (profile.understands_any(texts) or profile.written.issuperset(texts)):
-            self.blind += _better(table.genre_of(texts), profile, facts) != []
+            self.blind += _better(table.genre_of(texts), profile, is_film=film) != []
         for text in texts:
             problem = profile.problem(text)
             if problem is None:
@@ -50,7 +50,7 @@ class Lint:
             finding = self.findings.setdefault(text, Finding(problem, airing.title))
             finding.count += 1
             genre = table.genre_of([text]) or table.genre_of(texts)
-            finding.better.update((_better(genre, profile, facts) or [])[:1])
+            finding.better.update((_better(genre, profile, is_film=film) or [])[:1])
 
     def worst(self) -> list[tuple[str, Finding]]:
         """Return the findings by category, the most frequent first."""
@@ -71,8 +71,8 @@ def lint(guide: str, profile: Profile, table: GenreTable) -> Lint:
     return result
 
 
-def _better(genre: Genre | None, profile: Profile, facts: Facts) -> list[str] | None:
+def _better(genre: Genre | None, profile: Profile, *, is_film: bool) -> list[str] | None:
     """Return the texts for a genre that the player understands; None if the genre is unknown."""
     if genre is None:
         return None
-    return [word for word in profile.words(genre, facts) if profile.understands(word)]
+    return [word for word in profile.words(genre, is_film=is_film) if profile.understands(word)]

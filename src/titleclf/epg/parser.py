@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from xml.parsers import expat
 
 from titleclf.epg.streams import display_name, reading
-from titleclf.epg.xmltv import Airing, Piece, TextElement
+from titleclf.epg.xmltv import Airing, EpisodeNumber, Piece, TextElement
 from titleclf.runtime.collector import paused_collector
 from titleclf.runtime.errors import InputError
 
@@ -15,9 +15,8 @@ _CHILDREN = (
     *("subtitles", "rating", "star-rating", "review", "image"),
 )
 _FOLLOWS_CATEGORY = frozenset(_CHILDREN[_CHILDREN.index("category") + 1 :])
-_READ = frozenset(("title", "category", "keyword"))  # children whose text is always read
-_TEXTS = {"sub-title": "sub_title", "desc": "description", "date": "date"}  # those for models that use fields
-_OF_EPISODES = frozenset(("sub-title", "episode-num"))
+_READ = frozenset(("title", "sub-title", "category", "keyword", "episode-num"))  # children that are always read
+_TEXTS = {"sub-title": "sub_title", "desc": "description", "date": "date"}
 _MAX_TRANSLATIONS = 3  # more say no more, and a hostile guide may have thousands
 _BUFFER_LIMIT = 32 << 20  # bytes
 
@@ -25,7 +24,7 @@ _BUFFER_LIMIT = 32 << 20  # bytes
 def pieces(content: Iterator[bytes], guide: str, *, with_texts: bool = False) -> Iterator[Piece]:
     """Yield a guide in pieces that together are all of its content; errors name it by `guide`.
 
-    Only `with_texts` do airings have descriptions, sub-titles and dates.
+    Only `with_texts` do airings have descriptions and dates.
 
     Raises
     ------
@@ -65,6 +64,7 @@ class _Parser:
         self._names: dict[str, str] = {}  # of all channels so far
         self._child, self._child_start = "", -1  # the last one of the open programme
         self._lang: str | None = None
+        self._system: str | None = None
         self._text: list[str] = []
 
     def feed(self, chunk: bytes) -> Piece:
@@ -125,9 +125,9 @@ class _Parser:
         self._child, self._child_start = name, place
         if name in self._read:
             self._lang = attributes.get("lang")
+            if name == "episode-num":
+                self._system = attributes.get("system")
             self._start_text()
-        if name in _OF_EPISODES:
-            airing.is_episode = True
 
     def _place_categories(self, airing: Airing, place: int) -> None:
         # Categories stay together: in a guide that breaks the DTD's order, new ones follow the last old one.
@@ -163,6 +163,9 @@ class _Parser:
         if attribute := _TEXTS.get(name):
             if getattr(airing, attribute) is None:
                 setattr(airing, attribute, text)
+            return
+        if name == "episode-num":
+            airing.episode_numbers.append(EpisodeNumber(self._system, text))
             return
         elements = airing.categories if name == "category" else airing.keywords
         elements.append(TextElement(text, self._child_start, self._expat.CurrentByteIndex))

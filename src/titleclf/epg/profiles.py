@@ -5,27 +5,10 @@ import string
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
 
 from titleclf.epg.genres import Genre
 
 _LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)  # ASCII only, as the players do
-
-# Only length distinguishes a film from an episode: an hour that overruns is shorter, and nearly all films are longer.
-# An episode labelled as a film may lose its number; a film labelled as a series loses nothing.
-FILM_MINUTES = 70
-
-
-class Facts(NamedTuple):
-    """What is known about an airing besides its title."""
-
-    is_episode: bool  # it has an episode-num or a sub-title
-    minutes: float | None
-
-    @property
-    def may_be_film(self) -> bool:
-        """Whether a drama with these facts can safely be labelled as a film."""
-        return not self.is_episode and self.minutes is not None and self.minutes >= FILM_MINUTES
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,9 +23,12 @@ class Profile:
     splits_at_commas: bool = False
     reads_first_only: bool = False
 
-    def words(self, genre: Genre, facts: Facts) -> list[str]:
-        """Return the categories to write for a programme of this genre, most important first."""
-        if genre is Genre.movie and self.film and facts.may_be_film:
+    def words(self, genre: Genre, *, is_film: bool = False) -> list[str]:
+        """Return the categories to write for a programme of this genre, most important first.
+
+        Of dramas, `titleclf.epg.kinds.is_film` decides which are films.
+        """
+        if genre is Genre.movie and self.film and is_film:
             return list(self.film)
         return list(self.genres[genre])
 

@@ -17,6 +17,13 @@ _WHITESPACE = b" \t\r\n"
 Edit = tuple[int, int, bytes]  # start, end and the bytes that replace what lies between
 
 
+class EpisodeNumber(NamedTuple):
+    """The number of an episode, or an id of a programme, and the system that it is written in."""
+
+    system: str | None
+    text: str
+
+
 class TextElement(NamedTuple):
     """An element's text, and where in the guide the element and its end tag begin."""
 
@@ -39,11 +46,11 @@ class Airing:
     title: str = ""
     lang: str | None = None
     translations: list[tuple[str, str | None]] = field(default_factory=list)  # other titles, with their languages
-    is_episode: bool = False
     channel_name: str | None = None
     sub_title: str | None = None
     description: str | None = None
     date: str | None = None
+    episode_numbers: list[EpisodeNumber] = field(default_factory=list)  # without empty ones
     categories: list[TextElement] = field(default_factory=list)  # without empty ones
     keywords: list[TextElement] = field(default_factory=list)
     sibling: int = -1

@@ -13,7 +13,7 @@ from titleclf.runtime.arrays import Bools, Floats, Labels
 from titleclf.runtime.bundle.contents import Bundle, BundleContents
 from titleclf.runtime.bundle.folding import NGRAMS, is_folded
 from titleclf.runtime.bundle.reader import model_folder, read_bundle
-from titleclf.runtime.choices import Task
+from titleclf.runtime.choices import ProgrammeKind, Task
 from titleclf.runtime.collector import paused_collector
 from titleclf.runtime.errors import InputError
 from titleclf.runtime.files import SHIPPED
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 ProgrammesLike = Sequence[str | Programme | Mapping[str, Any]] | Programmes | Any
 AnyNetwork = TypeVar("AnyNetwork", bound=Network, covariant=True)
 
+_FILM, _EPISODE = ProgrammeKind.film, ProgrammeKind.episode
 _CHUNK = 2048  # titles: their arrays stay in the processor's cache from one step to the next
 
 
@@ -158,6 +159,19 @@ class Classifier(Generic[AnyNetwork]):
     def split(self, outputs: Floats) -> tuple[Floats, Floats]:
         """Return the logits of categories (programmes, categories) and of kinds (programmes, kinds)."""
         return self._of_categories(outputs), outputs[:, len(self.categories) :]
+
+    def film_probabilities(self, outputs: Floats) -> Floats:
+        """Return the probabilities (programmes,) that dramas are films rather than episodes, from outputs.
+
+        Raises
+        ------
+        InputError
+            If the model has learned no kinds.
+        """
+        kinds = self._kind_probabilities(outputs)
+        film, episode = (kinds[:, self.contents.kinds.index(kind)] for kind in (_FILM, _EPISODE))
+        probabilities: Floats = film / (film + episode)
+        return probabilities
 
     def _of_categories(self, outputs: Floats) -> Floats:
         return outputs[:, : len(self.categories)] if self.contents.kinds else outputs  # a slice costs a single title
