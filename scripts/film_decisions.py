@@ -18,8 +18,9 @@ from scripts.common.arguments import report_parser
 from scripts.common.report import as_percent, as_table, made_by, stem
 from titleclf.epg.decisions import Decider
 from titleclf.epg.fill import Filler, When
+from titleclf.epg.films import MAX_MINUTES
 from titleclf.epg.genres import GenreTable
-from titleclf.epg.kinds import MAX_MINUTES, kind_of, kind_of_label
+from titleclf.epg.kinds import kind_of, kind_of_label
 from titleclf.epg.parser import airings
 from titleclf.epg.profiles import PROFILES
 from titleclf.epg.xmltv import Airing

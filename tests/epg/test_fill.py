@@ -1,6 +1,7 @@
 """The categories that programmes get: from overrides and models, in the texts of each reader."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
@@ -16,6 +17,7 @@ from titleclf.epg.genres import Genre, GenreTable
 from titleclf.epg.overrides import Override, Overrides, Rows
 from titleclf.epg.parser import airings
 from titleclf.epg.profiles import PROFILES
+from titleclf.epg.xmltv import Airing, Showing, TextElement
 from titleclf.runtime.text.programmes import Programme
 
 SURE = np.full(10, 0.9)
@@ -100,9 +102,11 @@ def test_a_title_in_other_clothes_is_decided_as_the_plain_one():
     model = model_of(KNOWN)
     overrides = Overrides({"tagesschau": Override(2, Genre.sports, "tagesschau")}, [])
     decider = Decider([(model, SURE)], overrides)
-    decider.survey_labels([(Programme("NEW: Show"), Genre.show)])
+    filler = missing_filler(decider)
+    filler.survey([Airing("one", "", "", "NEW: Show", categories=[TextElement("Show", 0, 0)])])
     titles = ("Heat", "Ｈｅａｔ", "NEW: Heat (R)", "Tages\u200bschau HD", "Show [HD]")
-    assert genres(decider.decide(titled(*titles))) == [
+    settled = filler.settle([Airing("one", "", "", title) for title in titles])
+    assert genres(each.decision for each in settled if each.decision is not None) == [
         *[(Genre.movie,)] * 3,
         (Genre.sports,),
         (Genre.show,),
@@ -112,25 +116,29 @@ def test_a_title_in_other_clothes_is_decided_as_the_plain_one():
 
 def test_of_several_titles_the_surest_answer_is_taken():
     model = model_of({"Heat": Genre.movie}, 0.95)
-    assert filled_title(model, "Never heard of", "Heat") == (Genre.movie,)
-    assert filled_title(model, "Heat", "Never heard of") == (Genre.movie,)
-    assert filled_title(model, "Never", "heard of") == ()
+    assert decided_with_titles(Decider([(model, SURE)]), "Never heard of", "Heat").categories == (Genre.movie,)
+    assert decided_with_titles(Decider([(model, SURE)]), "Heat", "Never heard of").categories == (Genre.movie,)
+    assert decided_with_titles(Decider([(model, SURE)]), "Never", "heard of").categories == ()
     both = Decider([(model, SURE), (model_of({"Hitze": Genre.news}, 0.97), SURE)])
-    [decision] = both.decide([Query(Programme("Heat"), translations=(Programme("Hitze"),))])
-    assert decision.categories == (Genre.news,)
+    assert decided_with_titles(both, "Heat", "Hitze").categories == (Genre.news,)
 
 
 def test_an_override_of_any_title_decides():
     for category, expected in ((Genre.sports, (Genre.sports,)), ("", ())):
         overrides = Overrides({"hitze": Override(2, category, "hitze")}, [])
         decider = Decider([(model_of(KNOWN), SURE)], overrides)
-        [decision] = decider.decide([Query(Programme("Heat"), translations=(Programme("Hitze"),))])
+        decision = decided_with_titles(decider, "Heat", "Hitze")
         assert (decision.categories, decision.basis) == (expected, Basis.override)
 
 
-def filled_title(model, title: str, translation: str) -> tuple[str, ...]:
-    [decision] = Decider([(model, SURE)]).decide([Query(Programme(title), translations=(Programme(translation),))])
-    return decision.categories
+def missing_filler(decider: Decider) -> Filler:
+    return Filler(decider, None, When.missing, with_keywords=False, table=GenreTable.shipped())
+
+
+def decided_with_titles(decider: Decider, title: str, translation: str) -> Decision:
+    [settled] = missing_filler(decider).settle([Airing("one", "", "", title, translations=[(translation, "de")])])
+    assert settled.decision is not None
+    return settled.decision
 
 
 @pytest.mark.parametrize("fields", [[], ["description"]])
@@ -275,7 +283,7 @@ def described(probability: float = 0.95):
     return model_of(DESCRIBED, probability, ["description"])
 
 
-def genres(decisions: list[Decision]) -> list[tuple[str, ...]]:
+def genres(decisions: Iterable[Decision]) -> list[tuple[str, ...]]:
     return [decision.categories for decision in decisions]
 
 
@@ -285,7 +293,7 @@ def test_all_showings_of_a_title_on_a_channel_get_the_same_genre():
     decider = Decider([(described(), np.full(10, 0.2))])
     listed = [CRIME, CRIME, CRIME, SHOW, *unknown, there]
     decider.survey(listed[:3])
-    decider.survey(iter(listed[3:]))
+    decider.survey(listed[3:])
     for listing in listed:  # in any piece of the guide
         assert genres(decider.decide(asked(listing))) == [(Genre.movie,)]
     assert genres(decider.decide(asked(SHOW, Programme("Live", "three")))) == [(Genre.movie,), ()]
@@ -388,7 +396,7 @@ def test_a_channel_is_known_by_the_genres_that_the_guide_gives():
     assert genres(decider.decide(asked(unknown))) == [()]
     decider = Decider([(described(), np.full(10, 0.2))])
     decider.survey([*FILMS, unknown])
-    decider.survey_labels((programme, Genre.sports) for programme in plain)
+    decider.survey_labels(((programme.title, programme.channel), Genre.sports) for programme in plain)
     assert genres(decider.decide(asked(unknown))) == [(Genre.sports,)]
 
 
@@ -396,7 +404,7 @@ def test_genres_that_a_guide_gives_count_before_predictions():
     unknown = Programme("Live", "sports one")
     decider = Decider([(described(), np.full(10, 0.2))])
     decider.survey([*MATCHES, *FILMS, unknown])
-    decider.survey_labels((programme, Genre.news) for programme in MATCHES)
+    decider.survey_labels(((programme.title, programme.channel), Genre.news) for programme in MATCHES)
     assert genres(decider.decide(asked(unknown))) == [(Genre.news,)]
 
 
@@ -408,7 +416,7 @@ def test_a_genre_that_the_model_does_not_know_says_nothing():
     before = decider.decide(asked(Programme("Live", "sports one")))
     decider = Decider([(model, np.full(10, 0.2))])
     decider.survey([*FILMS, Programme("Live", "sports one")])
-    decider.survey_labels((programme, sorted(Genre)[-1]) for programme in MATCHES)
+    decider.survey_labels(((programme.title, programme.channel), sorted(Genre)[-1]) for programme in MATCHES)
     assert decider.decide(asked(Programme("Live", "sports one"))) == before
 
 
@@ -440,8 +448,8 @@ def query(title: str, *own: Genre, channel: str = "one") -> Query:
     return Query(Programme(title, channel), own)
 
 
-def labelled(title: str, genre: Genre, times: int = 1, channel: str = "one") -> list[tuple[Programme, Genre]]:
-    return [(Programme(title, channel), genre)] * times
+def labelled(title: str, genre: Genre, times: int = 1, channel: str = "one") -> list[tuple[Showing, Genre]]:
+    return [((title, channel), genre)] * times
 
 
 def test_what_a_programmes_own_categories_mean_goes_before_its_title():

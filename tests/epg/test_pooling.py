@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from titleclf.epg.pooling import Pool, Showing
+from titleclf.epg.pooling import Pool
+from titleclf.epg.xmltv import Showing
 from titleclf.runtime.arrays import Bools, Floats
 
 

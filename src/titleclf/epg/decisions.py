@@ -10,15 +10,13 @@ from titleclf.epg.evidence import Evidence
 from titleclf.epg.genres import Genre
 from titleclf.epg.guide_labels import GuideLabels
 from titleclf.epg.overrides import Overrides, names_of
-from titleclf.epg.pooling import Showing
+from titleclf.epg.xmltv import Showing
 from titleclf.runtime.arrays import Bools, Floats
 from titleclf.runtime.classifier import Classifier
 from titleclf.runtime.network import Network
 from titleclf.runtime.prediction import Prediction
-from titleclf.runtime.text.plain_titles import plain_title
 from titleclf.runtime.text.programmes import Programme, Programmes
 
-_MAX_LENGTH = 1000  # characters of a title that are read
 _CACHE_SIZE = 500_000  # decisions, more than any real guide needs; bounds the memory that a hostile one can take
 
 
@@ -46,24 +44,21 @@ class Decision(NamedTuple):
 class Query(NamedTuple):
     """A programme to decide on, the genres that its own categories name, and the id of its channel.
 
-    Several genres disagree. `translations` are the same programme under other titles.
+    Several genres disagree. Programmes have plain titles; overrides may ask for the guide's `spelling`.
     """
 
     programme: Programme
     genres: tuple[Genre, ...] = ()
+    spelling: str | None = None
     channel_id: str | None = None
-    translations: tuple[Programme, ...] = ()
 
 
 class Key(NamedTuple):
-    """What a decision depends on: the title as it is given, its showing, and the programme's own genres.
+    """What a decision depends on: a showing, the programme's own genres, and what else an override may name."""
 
-    If an override may name it, also the id of the channel.
-    """
-
-    title: str
     showing: Showing
     genres: tuple[Genre, ...]
+    spelling: str | None
     channel_id: str | None
 
 
@@ -91,20 +86,20 @@ class Decider:
         """The columns of programmes that the models use beside the title."""
         return frozenset().union(*(model.columns for model, _ in self.models))
 
-    def survey(self, programmes: Iterable[Programme]) -> None:
+    def survey(self, programmes: Sequence[Programme]) -> None:
         """Gather the evidence of programmes that are decided later; without fields there is nothing to gather."""
         if self.columns and len(self._surveyed) < _CACHE_SIZE:
-            self._add(self._evidence, [_shortened(programme) for programme in programmes])
+            self._add(self._evidence, programmes)
 
-    def survey_labels(self, labelled: Iterable[tuple[Programme, Genre]]) -> None:
-        """Gather programmes whose genre the guide gives itself, for other programmes of their titles and channels."""
+    def survey_labels(self, labelled: Iterable[tuple[Showing, Genre]]) -> None:
+        """Gather showings whose genre the guide gives itself, for other programmes of their titles and channels."""
         if len(self._labels) < _CACHE_SIZE:
-            for programme, genre in labelled:
-                self._labels.add(_showing(_shortened(programme)), genre)
+            for showing, genre in labelled:
+                self._labels.add(showing, genre)
 
-    def is_surveyed(self, programme: Programme) -> bool:
-        """Return whether there is evidence of a programme's title on its channel; its other fields then say no more."""
-        return _showing(_shortened(programme)) in self._surveyed
+    def is_surveyed(self, showing: Showing) -> bool:
+        """Return whether there is evidence of a title on its channel; the fields of a programme then say no more."""
+        return showing in self._surveyed
 
     def is_overridden(self, channel_name: str | None, channel_id: str) -> bool:
         """Return whether an override applies to every programme of a channel, whatever its title."""
@@ -119,7 +114,6 @@ class Decider:
         model, surveyed = next(((model, each) for (model, _), each in pairs if model.contents.kinds), (None, None))
         if model is None or surveyed is None or not programmes:
             return [None] * len(programmes)
-        programmes = [_shortened(programme) for programme in programmes]
         if not model.columns:
             return list(model.film_probabilities(model.outputs(Programmes([each.title for each in programmes]))))
         showings = [_showing(programme) for programme in programmes]
@@ -132,49 +126,37 @@ class Decider:
         return [probabilities[showing] for showing in showings]
 
     def decide(self, queries: Iterable[Query]) -> list[Decision]:
-        """Return a decision for each query, in their order; evidence that was not surveyed is that of these.
-
-        A programme with several titles gets the decision of the one with the first basis, the surest one by a model.
-        """
-        queries = list(queries)
-        titles = [
-            query._replace(programme=programme)
-            for query in queries
-            for programme in (query.programme, *query.translations)
-        ]
-        decisions = iter(self._decide_titles(titles))
-        return [_surest([next(decisions) for _ in (query.programme, *query.translations)]) for query in queries]
-
-    def _decide_titles(self, queries: Iterable[Query]) -> list[Decision]:
-        """Return a decision for the first title of each query."""
-        queries = [query._replace(programme=_shortened(query.programme)) for query in queries]
-        keys = [self._key(query) for query in queries]
+        """Return a decision for each query, in their order; evidence that was not surveyed is that of these."""
         if len(self._decisions) > _CACHE_SIZE:
             self._decisions.clear()
-        new = [query for query, key in zip(queries, keys, strict=True) if key not in self._decisions]
+        keyed = [(self._key(query), query.programme) for query in queries]
+        new = [(key, programme) for key, programme in keyed if key not in self._decisions]
         self._decisions.update(self._decide(new))
-        return [self._decisions[key] for key in keys]
+        return [self._decisions[key] for key, _ in keyed]
 
-    def _decide(self, queries: Sequence[Query]) -> dict[Key, Decision]:
+    def _key(self, query: Query) -> Key:
+        programme, genres, spelling, channel_id = query
+        showing = _showing(programme)
+        if self.overrides is None:
+            return Key(showing, genres, None, None)
+        return Key(showing, genres, spelling or programme.title, channel_id if self.overrides.channels else None)
+
+    def _decide(self, keyed: Sequence[tuple[Key, Programme]]) -> dict[Key, Decision]:
         """Return the decision for each different key."""
-        keys = list(dict.fromkeys(map(self._key, queries)))
+        keys = list(dict.fromkeys(key for key, _ in keyed))
         decisions = self._from_guide(keys) | self._from_overrides(keys)
         open_keys = [key for key in keys if key not in decisions]
         gathered = self._evidence
         if self.columns and not all(key.showing in self._surveyed for key in open_keys):
             gathered = self._new_evidence()
-            self._add(gathered, [query.programme for query in queries])
+            self._add(gathered, [programme for _, programme in keyed])
         decisions |= self._choices([key for key in open_keys if key.genres], gathered)
         return decisions | self._from_models([key for key in open_keys if key not in decisions], gathered)
-
-    def _key(self, query: Query) -> Key:
-        channel_id = query.channel_id if self.overrides is not None and self.overrides.channels else None
-        return Key(query.programme.title, _showing(query.programme), query.genres, channel_id)
 
     def _from_overrides(self, keys: Sequence[Key]) -> dict[Key, Decision]:
         if self.overrides is None:
             return {}
-        programmes = [(key.title, names_of(key.showing[1], key.channel_id)) for key in keys]
+        programmes = [(key.spelling or "", names_of(key.showing[1], key.channel_id)) for key in keys]
         rows = self.overrides.find_on(programmes)
         return {
             key: Decision((row.category,) if row.category else (), row.category, 1.0, Basis.override)
@@ -186,7 +168,7 @@ class Decider:
         """Return the decisions that the programme's own categories make, or else those of its title elsewhere."""
         decisions = {}
         for key in keys:
-            _, showing, genres, _ = key
+            showing, genres, _, _ = key
             if len(genres) == 1:
                 decisions[key] = Decision((genres[0],), genres[0], 1.0, Basis.own)
             elif (genre := self._labels.genre_of(showing)) and (not genres or genre in genres):
@@ -252,7 +234,7 @@ def _decision(prediction: Prediction) -> Decision:
     return Decision(prediction.named, top1, probability)
 
 
-def _surest(decisions: Sequence[Decision]) -> Decision:
+def surest(decisions: Sequence[Decision]) -> Decision:
     """Return the decision with the first basis: of models, a sure one, and then the most probable one."""
     if len(decisions) == 1:  # the usual case
         return decisions[0]
@@ -261,10 +243,4 @@ def _surest(decisions: Sequence[Decision]) -> Decision:
 
 
 def _showing(programme: Programme) -> Showing:
-    return plain_title(programme.title), programme.channel
-
-
-def _shortened(programme: Programme) -> Programme:
-    if len(programme.title) <= _MAX_LENGTH:
-        return programme
-    return programme._replace(title=programme.title[:_MAX_LENGTH])
+    return programme.title, programme.channel

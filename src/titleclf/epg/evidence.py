@@ -6,7 +6,8 @@ import numpy as np
 
 from titleclf.epg.channel_priors import ChannelPriors
 from titleclf.epg.guide_labels import GuideLabels
-from titleclf.epg.pooling import Pool, Pooled, Showing
+from titleclf.epg.pooling import Pool, Pooled
+from titleclf.epg.xmltv import Showing
 from titleclf.runtime.arrays import Floats
 from titleclf.runtime.choices import Task
 from titleclf.runtime.classifier import Classifier

@@ -5,17 +5,18 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
-from itertools import compress
+from functools import cached_property
+from itertools import chain, compress
 from typing import NamedTuple
 
-from titleclf.epg.decisions import Basis, Decider, Decision, Query
+from titleclf.epg.decisions import Basis, Decider, Decision, Query, surest
 from titleclf.epg.edits import check_output, own_categories, provenance_keywords, rewrite
+from titleclf.epg.films import Films
 from titleclf.epg.genres import Genre, GenreTable
-from titleclf.epg.kinds import Evidence, SeriesMemory, evidence_of, has_length_of_film, is_film, needs_model
 from titleclf.epg.parser import pieces
 from titleclf.epg.profiles import Profile
 from titleclf.epg.streams import reading, rereadable
-from titleclf.epg.xmltv import Airing, Edit, Piece
+from titleclf.epg.xmltv import Airing, Edit, Piece, Showing
 from titleclf.runtime.errors import InputError
 from titleclf.runtime.text.programmes import Programme
 
@@ -76,39 +77,38 @@ class Filler:
     when: When
     with_keywords: bool
     table: GenreTable
-    _series: SeriesMemory = field(default_factory=SeriesMemory)
+
+    @cached_property
+    def _films(self) -> Films | None:
+        """Which dramas are films, if the player has a word for them."""
+        return Films(self.decider) if self.profile is not None and self.profile.film else None
 
     def survey(self, airings: Sequence[Airing]) -> None:
         """Gather the evidence of airings for those that are settled later."""
-        genres = [self._genres(airing) for airing in airings]
-        to_predict: list[Programme] = []
-        for airing, named in zip(airings, genres, strict=True):
-            if not airing.is_titled or not self.is_eligible(airing):
-                continue
-            has_one, may_be_film = len(named) == 1, self._may_be_film(named)
-            if has_one and not may_be_film:
-                continue
-            programme = airing.programme
-            needs_kind = may_be_film and self._survey_kind(airing, programme)
-            if needs_kind or not has_one:
-                to_predict += (programme, *airing.translated)
-        self.decider.survey(to_predict)
-        labelled = zip(airings, genres, strict=True)
-        self.decider.survey_labels(
-            (Programme(airing.title, airing.channel_title), named[0]) for airing, named in labelled if len(named) == 1
-        )
+        programmes: list[Programme] = []
+        labelled: list[tuple[Showing, Genre]] = []
+        for airing in airings:
+            genres = self._genres(airing)
+            if len(genres) == 1:
+                labelled.append((airing.showing, genres[0]))
+            if airing.is_titled and self.is_eligible(airing) and self._needs_model(airing, genres):
+                programmes += [version.programme for version in airing.versions]
+        self.decider.survey(programmes)
+        self.decider.survey_labels(labelled)
 
     def settle(self, airings: Sequence[Airing]) -> Iterator[Settled]:
         """Yield the outcome for each airing, in their order."""
         eligible = [self.is_eligible(airing) for airing in airings]
         queried = list(compress(airings, eligible))
-        decisions = self.decider.decide(map(self._query, queried))
-        films = self._films(queried, decisions)
+        versions = [airing.versions for airing in queried]
+        of_versions = iter(self.decider.decide(map(self._query, chain.from_iterable(versions))))
+        decisions = [surest([next(of_versions) for _ in each]) for each in versions]
+        films = [False] * len(queried) if self._films is None else self._films.among(queried, decisions)
         decided = zip(decisions, films, strict=True)
         for airing, is_queried in zip(airings, eligible, strict=True):
             if is_queried:
-                decision, film = next(decided)
-                yield self._settled(airing, decision, is_film=film)
+                decision, is_film = next(decided)
+                yield self._settled(airing, decision, is_film=is_film)
             else:
                 yield Settled(airing, Outcome.kept if airing.is_titled else Outcome.untitled)
 
@@ -140,42 +140,19 @@ class Filler:
         """Return the genres that an airing's own categories name, the one with the largest weight or all that tie."""
         return self.table.leaders(own_categories(airing)) if airing.categories and airing.is_titled else ()
 
+    def _needs_model(self, airing: Airing, genres: Sequence[Genre]) -> bool:
+        """Return whether a model has to say what an airing with these genres of its own is, or if it is a film."""
+        if self._films is not None and (not genres or Genre.movie in genres) and self._films.survey(airing):
+            return True
+        return len(genres) != 1
+
     def _query(self, airing: Airing) -> Query:
-        # Parsing the times of every airing takes longer than most decisions.
-        programme, genres = Programme(airing.title, airing.channel_title), self._genres(airing)
-        if len(genres) != 1 and self.decider.columns and not self.decider.is_surveyed(programme):
+        genres = self._genres(airing)
+        if len(genres) != 1 and self.decider.columns and not self.decider.is_surveyed(airing.showing):
             programme = airing.programme
-        return Query(programme, genres, airing.channel, airing.translated)
-
-    def _may_be_film(self, genres: Sequence[Genre]) -> bool:
-        """Return whether it may matter if a programme with these genres of its own is a film."""
-        return self.profile is not None and bool(self.profile.film) and (not genres or Genre.movie in genres)
-
-    def _survey_kind(self, airing: Airing, programme: Programme) -> bool:
-        """Remember whether an airing shows that its title is a series; return whether it takes a model to say.
-
-        Only airings that are as long as a film are looked at.
-        """
-        showing = (programme.title, programme.channel)
-        if not has_length_of_film(programme.minutes):
-            return False
-        return self._series.needs_model(showing, airing, own_categories(airing))
-
-    def _films(self, airings: Sequence[Airing], decisions: Sequence[Decision]) -> list[bool]:
-        """Return which of these airings are dramas that are films."""
-        if self.profile is None or not self.profile.film:
-            return [False] * len(airings)
-        known: dict[int, Evidence] = {}
-        for number, (airing, decision) in enumerate(zip(airings, decisions, strict=True)):
-            if Genre.movie in decision.categories:
-                evidence = evidence_of(airing, own_categories(airing))
-                is_series = (airing.title, airing.channel_title) in self._series
-                known[number] = evidence._replace(is_series=is_series)
-        unsure = [number for number, evidence in known.items() if needs_model(evidence)]
-        probabilities = self.decider.film_probabilities([airings[number].programme for number in unsure])
-        for number, probability in zip(unsure, probabilities, strict=True):
-            known[number] = known[number]._replace(film_probability=probability)
-        return [number in known and is_film(known[number]) for number in range(len(airings))]
+        else:  # parsing the times of every airing takes longer than most decisions
+            programme = Programme(*airing.showing)
+        return Query(programme, genres, airing.title, airing.channel)
 
     def _settled(self, airing: Airing, decision: Decision, *, is_film: bool) -> Settled:
         if not decision.categories:

@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import TypeVar
 
 from titleclf.epg.genres import Genre
-from titleclf.epg.pooling import Showing
+from titleclf.epg.xmltv import Showing
 from titleclf.runtime.text.title_keys import key_of
 
 Key = TypeVar("Key", bound=Hashable)

@@ -12,7 +12,6 @@ from titleclf.epg.kinds import kind_of
 from titleclf.epg.parser import airings
 from titleclf.epg.xmltv import Airing
 from titleclf.runtime.choices import ProgrammeKind
-from titleclf.runtime.text.plain_titles import plain_title
 from titleclf.runtime.text.programmes import COLUMNS, Programme
 from titleclf.runtime.text.title_keys import key_of
 
@@ -64,7 +63,7 @@ class Harvest:
         if genre is None:
             return
         self.mapped += 1
-        title = plain_title(airing.title)
+        title = airing.plain_title
         ballot = self.votes[key_of(title), airing.channel if "channel" in self.fields else ""]
         ballot.genres[genre] += 1
         ballot.spellings[title, airing.lang or ""] += 1

@@ -3,8 +3,8 @@
 from collections import Counter
 from dataclasses import dataclass, field
 
+from titleclf.epg.films import evidence_of, is_film
 from titleclf.epg.genres import Genre, GenreTable
-from titleclf.epg.kinds import evidence_of, is_film
 from titleclf.epg.parser import airings
 from titleclf.epg.profiles import Profile
 from titleclf.epg.xmltv import Airing

@@ -5,7 +5,6 @@ from functools import cache
 
 from titleclf.runtime import files
 from titleclf.runtime.tables import titles_in
-from titleclf.runtime.text.plain_titles import plain_title
 from titleclf.runtime.text.title_keys import key_of
 
 _MARKS = " \t\n\u00a0.…-–—_*?!:;,()[]<>/|'\"·•~+=#"
@@ -15,9 +14,9 @@ _TIME = re.compile(r"([01]?\d|2[0-4]):[0-5]\d")
 def is_placeholder(title: str, channel: str | None) -> bool:
     """Return whether a title says nothing: one of data/placeholders.txt, a bare time, marks, or its channel's name.
 
-    Case does not matter, nor marks around it; accents may be missing.
+    Titles are plain. Case does not matter, nor marks around them; accents may be missing.
     """
-    bare = _bare(plain_title(title))
+    bare = _bare(title)
     if not bare or bare in _placeholders() or (channel is not None and bare == _bare(channel)):
         return True
     return bare[0].isdigit() and _TIME.fullmatch(bare) is not None

@@ -6,9 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from titleclf.epg.xmltv import Showing
 from titleclf.runtime.arrays import Bools, Floats, Labels
-
-Showing = tuple[str, str | None]  # title and channel
 
 
 class Pooled(NamedTuple):

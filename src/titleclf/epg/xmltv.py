@@ -4,17 +4,20 @@ Nothing is serialized again, so that no channel, comment, attribute or space can
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import NamedTuple
 from xml.sax.saxutils import escape, quoteattr
 
 from titleclf.epg.placeholders import is_placeholder
+from titleclf.runtime.text.plain_titles import plain_title
 from titleclf.runtime.text.programmes import Programme
 
+_MAX_LENGTH = 1000  # characters of a title that are read
 _WHITESPACE = b" \t\r\n"
 Edit = tuple[int, int, bytes]  # start, end and the bytes that replace what lies between
+Showing = tuple[str, str | None]  # title and channel
 
 
 class EpisodeNumber(NamedTuple):
@@ -55,6 +58,9 @@ class Airing:
     keywords: list[TextElement] = field(default_factory=list)
     sibling: int = -1
     insertion: int = -1
+    # What takes longest to find, and is asked for several times.
+    _plain_title: str | None = field(default=None, init=False, repr=False, compare=False)
+    _is_titled: bool | None = field(default=None, init=False, repr=False, compare=False)
 
     @property
     def minutes(self) -> float | None:
@@ -74,20 +80,31 @@ class Airing:
         return self.channel_name or self.channel or None
 
     @property
-    def is_titled(self) -> bool:
-        """Whether its title names a programme."""
-        return bool(self.title) and not is_placeholder(self.title, self._name_that_says_nothing)
+    def plain_title(self) -> str:
+        """The title's plain form."""
+        if self._plain_title is None:
+            self._plain_title = plain_title(self.title[:_MAX_LENGTH])
+        return self._plain_title
 
     @property
-    def _name_that_says_nothing(self) -> str | None:
-        # Channels of a single show are called like it, and their guides say what it is.
-        return None if self.categories else self.channel_name
+    def is_titled(self) -> bool:
+        """Whether its title names a programme."""
+        if self._is_titled is None:
+            # Channels of a single show are called like it, and their guides say what it is.
+            name_that_says_nothing = None if self.categories else self.channel_name
+            self._is_titled = bool(self.title) and not is_placeholder(self.plain_title, name_that_says_nothing)
+        return self._is_titled
+
+    @property
+    def showing(self) -> Showing:
+        """The plain title and the channel, which models decide on."""
+        return self.plain_title, self.channel_title
 
     @property
     def programme(self) -> Programme:
         """What a model may use of it."""
         return Programme(
-            self.title,
+            self.plain_title,
             self.channel_title,
             self.minutes,
             self.description,
@@ -97,12 +114,12 @@ class Airing:
         )
 
     @property
-    def translated(self) -> tuple[Programme, ...]:
-        """The same under its other titles that name a programme."""
+    def versions(self) -> list["Airing"]:
+        """The same under each of its titles that name a programme, beginning with itself."""
         if not self.translations:  # the usual case
-            return ()
-        named = [pair for pair in self.translations if not is_placeholder(pair[0], self._name_that_says_nothing)]
-        return tuple(self.programme._replace(title=title, language=lang) for title, lang in named)
+            return [self]
+        others = [replace(self, title=title, lang=lang, translations=[]) for title, lang in self.translations]
+        return [self, *(airing for airing in others if airing.is_titled)]
 
 
 class Piece(NamedTuple):
