@@ -5,10 +5,9 @@ from pathlib import Path
 import pandas as pd
 
 from scripts.common.arguments import report_parser
-from scripts.common.report import as_percent, as_table, made_by
+from scripts.common.report import as_percent, as_table, made_by, write_report
 from titleclf.epg.genres import Genre
 from titleclf.runtime.errors import exit_codes
-from titleclf.runtime.files import write_text
 from titleclf.runtime.tables import read_records
 from titleclf.runtime.text.channels import ChannelList
 
@@ -80,8 +79,7 @@ it has a category other than "general" and "entertainment". Right: the genre tha
 Made by {provenance}.
 
 {as_table(table)}"""
-    write_text(arguments.output, text)
-    print(f"{text}\nWrote {arguments.output}")
+    write_report(arguments.output, text)
 
 
 if __name__ == "__main__":

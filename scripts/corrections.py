@@ -16,14 +16,13 @@ from tqdm import tqdm
 
 from scripts.common.arguments import parse_with_overrides, report_parser
 from scripts.common.noise import NOISY, noisy_copies
-from scripts.common.report import as_percent, as_table, made_by
+from scripts.common.report import as_percent, as_table, made_by, write_report
 from scripts.common.training import train_quietly
 from titleclf.config.hydra import compose
 from titleclf.data import corrections
 from titleclf.data.dataset import read_splits
 from titleclf.runtime.classifier import Classifier
 from titleclf.runtime.errors import exit_codes
-from titleclf.runtime.files import write_text
 from titleclf.runtime.network import Network
 
 CORRECTED = 60  # titles per seed
@@ -116,8 +115,7 @@ Accuracy on the corrected titles, on noisy copies of them, and on the test title
 {len(arguments.seeds)} splits.
 
 {as_markdown(rows)}"""
-    write_text(arguments.output, text)
-    print(f"{text}\nWrote {arguments.output}")
+    write_report(arguments.output, text)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from sklearn.metrics import f1_score
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.svm import LinearSVC
 
-from scripts.common.arguments import parse_with_overrides, report_parser
+from scripts.common.arguments import add_sources, parse_with_overrides, report_parser
 from scripts.common.report import as_percent, as_table, made_by
 from scripts.common.training import train_quietly
 from titleclf.epg.evidence import Evidence
@@ -205,9 +205,7 @@ def _tfidf(analyzer: str, ngrams: tuple[int, int]) -> TfidfVectorizer:
 def main() -> None:
     """Run the command line."""
     parser = report_parser("fields", __doc__)
-    parser.add_argument("--programmes", required=True, metavar="PARQUET", help="programmes with a column `source`")
-    parser.add_argument("--titles", nargs="*", default=[], metavar="CSV", help="titles alone, to train on beside them")
-    parser.add_argument("--left-out", nargs="+", required=True, metavar="SOURCE", help="sources to evaluate on")
+    add_sources(parser)
     parser.add_argument("--unused", nargs="*", default=[], metavar="SOURCE", help="sources to leave out as well")
     parser.add_argument("--peer", action="store_true", help="also train TF-IDF + LinearSVC on the same fields")
     parser.add_argument(

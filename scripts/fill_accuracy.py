@@ -17,7 +17,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from scripts.common.arguments import parse_with_overrides, report_parser
-from scripts.common.report import as_percent, as_table, made_by, stem
+from scripts.common.report import as_percent, as_table, made_by, stem, write_report
 from scripts.common.training import train_quietly
 from titleclf.config.schemas import SHIPPED_COLUMNS
 from titleclf.data.titles import read_titles
@@ -30,7 +30,7 @@ from titleclf.epg.xmltv import Edit, Piece
 from titleclf.runtime.bundle.reader import model_folder
 from titleclf.runtime.classifier import Classifier
 from titleclf.runtime.errors import exit_codes
-from titleclf.runtime.files import SHIPPED, write_text
+from titleclf.runtime.files import SHIPPED
 from titleclf.runtime.network import Network
 from titleclf.runtime.text.programmes import Programme
 from titleclf.runtime.text.title_keys import key_of
@@ -253,8 +253,7 @@ def main() -> None:
     arguments = parse_with_overrides(parser)
     files = [str(path) for path in (*arguments.guides, *arguments.known)] if arguments.name else []
     text = report(arguments, made_by("fill_accuracy", files))
-    write_text(arguments.output, text)
-    print(f"{text}\nWrote {arguments.output}")
+    write_report(arguments.output, text)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from scripts.common.arguments import report_parser
-from scripts.common.report import as_percent, as_table, made_by, stem
+from scripts.common.report import as_percent, as_table, made_by, stem, write_report
 from titleclf.epg.decisions import Decider
 from titleclf.epg.fill import Filler, When
 from titleclf.epg.films import MAX_MINUTES
@@ -27,7 +27,6 @@ from titleclf.epg.xmltv import Airing
 from titleclf.runtime.choices import ProgrammeKind
 from titleclf.runtime.classifier import Classifier
 from titleclf.runtime.errors import InputError, exit_codes
-from titleclf.runtime.files import write_text
 from titleclf.runtime.network import Network
 from titleclf.runtime.text.title_keys import key_of
 
@@ -152,6 +151,8 @@ def main() -> None:
     )
     parser.add_argument("--note", default="", metavar="TEXT", help="what to say about the choice of the guides")
     arguments = parser.parse_args()
+    files = [str(path) for path in (*arguments.guides, *arguments.known)] if arguments.name else []
+    provenance = made_by("film_decisions", files)
     model, table, known = Classifier.load(), GenreTable.shipped(), known_titles(arguments.known)
     size = arguments.size // len(arguments.guides)
     rows = pd.concat(
@@ -160,10 +161,7 @@ def main() -> None:
             for guide in tqdm(arguments.guides, "guides", disable=None)
         ]
     )
-    files = [str(path) for path in (*arguments.guides, *arguments.known)] if arguments.name else []
-    text = report(rows, arguments, made_by("film_decisions", files))
-    write_text(arguments.output, text)
-    print(f"{text}\nWrote {arguments.output}")
+    write_report(arguments.output, report(rows, arguments, provenance))
 
 
 if __name__ == "__main__":

@@ -12,12 +12,12 @@ import numpy as np
 import pandas as pd
 
 from scripts.common.arguments import report_parser
-from scripts.common.report import as_percent, as_table, made_by
+from scripts.common.report import as_percent, as_table, made_by, write_report
 from titleclf.runtime.arguments import count
 from titleclf.runtime.bundle.reader import model_folder
 from titleclf.runtime.classifier import Classifier
 from titleclf.runtime.errors import exit_codes
-from titleclf.runtime.files import SHIPPED, write_text
+from titleclf.runtime.files import SHIPPED
 from titleclf.runtime.network import LinearNetwork, logits_of
 from titleclf.runtime.tables import titles_in
 from titleclf.runtime.text.programmes import Programmes
@@ -108,8 +108,7 @@ plain form.
 Made by {provenance}.
 
 {as_table(table)}"""
-    write_text(arguments.output, text)
-    print(f"{text}\nWrote {arguments.output}")
+    write_report(arguments.output, text)
 
 
 if __name__ == "__main__":

@@ -8,12 +8,11 @@ import pandas as pd
 
 from scripts.common.arguments import report_parser
 from scripts.common.noise import NOISY, noisy_copies
-from scripts.common.report import as_percent, as_table, made_by
+from scripts.common.report import as_percent, as_table, made_by, write_report
 from titleclf.epg.decorations import undecorated
 from titleclf.epg.overrides import MIN_SIMILARITY
 from titleclf.runtime.choices import MemoryKind
 from titleclf.runtime.errors import exit_codes
-from titleclf.runtime.files import write_text
 from titleclf.runtime.memory.known_titles import KnownTitles
 from titleclf.runtime.text.title_keys import key_of
 
@@ -74,8 +73,7 @@ follow from {MIN_SIMILARITY:g} on.
 Made by {provenance}.
 
 {as_table(table)}"""
-    write_text(arguments.output, text)
-    print(f"{text}\nWrote {arguments.output}")
+    write_report(arguments.output, text)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from scripts.common.arguments import parse_with_overrides, report_parser
+from scripts.common.arguments import add_sources, parse_with_overrides, report_parser
 from scripts.common.report import as_percent, as_table, made_by
 from scripts.common.training import train_quietly
 from scripts.fields import ALL, SUBSETS, programmes_of, split_sources, write_training
@@ -98,9 +98,7 @@ def _table(rows: pd.DataFrame) -> str:
 def main() -> None:
     """Run the command line."""
     parser = report_parser("precision", __doc__)
-    parser.add_argument("--programmes", required=True, metavar="PARQUET", help="programmes with a column `source`")
-    parser.add_argument("--titles", nargs="*", default=[], metavar="CSV", help="titles alone, to train on beside them")
-    parser.add_argument("--left-out", nargs="+", required=True, metavar="SOURCE", help="sources to evaluate on")
+    add_sources(parser)
     parser.add_argument("--fitted-to", nargs="+", required=True, metavar="SOURCE", help="sources to fit thresholds to")
     parser.add_argument("--languages", nargs="+", required=True, metavar="LANG", help="languages to leave out as well")
     arguments = parse_with_overrides(parser)

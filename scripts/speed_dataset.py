@@ -17,10 +17,10 @@ import pyarrow
 from pyarrow import parquet
 
 from scripts.common.arguments import report_parser
-from scripts.common.report import as_table, made_by
+from scripts.common.report import as_table, made_by, write_report
 from titleclf.runtime.arguments import count
 from titleclf.runtime.errors import exit_codes
-from titleclf.runtime.files import shipped, write_text
+from titleclf.runtime.files import shipped
 
 _FILES = 10
 _ROW_GROUP = 100_000  # titles; each row group is a shard
@@ -154,8 +154,7 @@ Made by {provenance}.
 - {seconds:,.0f} seconds, {arguments.titles / seconds:,.0f} titles per second, including the start of Ray.
 
 {as_markdown(samples)}"""
-    write_text(arguments.output, text)
-    print(f"{text}\nWrote {arguments.output}")
+    write_report(arguments.output, text)
 
 
 if __name__ == "__main__":

@@ -13,13 +13,12 @@ from tqdm import tqdm
 
 from scripts.common.arguments import report_parser
 from scripts.common.processes import run
-from scripts.common.report import as_table, made_by
+from scripts.common.report import as_table, made_by, write_report
 from titleclf.epg.parser import pieces
 from titleclf.epg.streams import reading
 from titleclf.epg.xmltv import Piece
 from titleclf.runtime.arguments import count
 from titleclf.runtime.errors import exit_codes
-from titleclf.runtime.files import write_text
 
 _LXML = """
 import sys
@@ -114,8 +113,7 @@ reads, fills and writes in one process on one core. lxml's `iterparse` only read
 Made by {provenance}.
 
 {as_markdown(pd.DataFrame(rows))}"""
-    write_text(arguments.output, text)
-    print(f"{text}\nWrote {arguments.output}")
+    write_report(arguments.output, text)
 
 
 if __name__ == "__main__":

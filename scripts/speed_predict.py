@@ -31,7 +31,7 @@ from scripts.common.peers import (
     train_fasttext,
 )
 from scripts.common.processes import run
-from scripts.common.report import as_table, made_by
+from scripts.common.report import as_table, made_by, write_report
 from titleclf.config.hydra import compose
 from titleclf.config.schemas import SHIPPED_COLUMNS
 from titleclf.data.dataset import read_dataset, read_labelled
@@ -40,7 +40,7 @@ from titleclf.runtime.arguments import count
 from titleclf.runtime.bundle.reader import model_folder
 from titleclf.runtime.classifier import Classifier
 from titleclf.runtime.errors import exit_codes
-from titleclf.runtime.files import SHIPPED, write_text
+from titleclf.runtime.files import SHIPPED
 from titleclf.runtime.tables import titles_in
 from titleclf.runtime.text.programmes import Programmes
 from titleclf.training.trained_model import load_trained
@@ -209,8 +209,7 @@ def main() -> None:
     files = [arguments.titles, arguments.guide, arguments.trained, arguments.test]
     hidden = [str(file) for file in files if file is not None and arguments.name]
     text = report(arguments, made_by("speed_predict", hidden))
-    write_text(arguments.output, text)
-    print(f"{text}\nWrote {arguments.output}")
+    write_report(arguments.output, text)
 
 
 if __name__ == "__main__":

@@ -21,10 +21,9 @@ import numpy as np
 import pandas as pd
 
 from scripts.common.arguments import report_parser
-from scripts.common.report import as_table, made_by
+from scripts.common.report import as_table, made_by, write_report
 from titleclf.runtime.arguments import count
 from titleclf.runtime.errors import InputError, exit_codes
-from titleclf.runtime.files import write_text
 
 _HEAD = b"POST /api/predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
 _LENGTH = re.compile(rb"content-length: (\d+)", re.IGNORECASE)
@@ -220,8 +219,7 @@ something other than HTTP.
 Made by {provenance}.
 
 {as_table(cells)}"""
-    write_text(arguments.output, text)
-    print(f"{text}\nWrote {arguments.output}")
+    write_report(arguments.output, text)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from scripts.common.arguments import report_parser
-from scripts.common.report import as_percent, as_table, made_by, stem
+from scripts.common.report import as_percent, as_table, made_by, stem, write_report
 from titleclf.epg.decisions import Basis, Decider
 from titleclf.epg.fill import Filler, When, fill
 from titleclf.epg.genres import GenreTable
@@ -23,7 +23,6 @@ from titleclf.epg.profiles import PROFILES, Profile
 from titleclf.epg.xmltv import Airing
 from titleclf.runtime.classifier import Classifier
 from titleclf.runtime.errors import exit_codes
-from titleclf.runtime.files import write_text
 from titleclf.runtime.network import Network
 
 PLAYERS = ("tvheadend", "kodi", "jellyfin")
@@ -123,13 +122,12 @@ def main() -> None:
         "--name", default="", metavar="TEXT", help="a name for the data; the report then hides its files"
     )
     arguments = parser.parse_args()
+    provenance = made_by("translated_guides", [str(path) for path in arguments.guides] if arguments.name else [])
     model, table = Classifier.load(), GenreTable.shipped()
     pairs = [(guide, player) for guide in arguments.guides for player in PLAYERS]
     rows = [measure(guide, player, model, table) for guide, player in tqdm(pairs, "guides", disable=None)]
-    files = [str(path) for path in arguments.guides] if arguments.name else []
-    text = report(rows, arguments, made_by("translated_guides", files))
-    write_text(arguments.output, text)
-    print(f"{text}\nWrote {arguments.output}")
+    text = report(rows, arguments, provenance)
+    write_report(arguments.output, text)
 
 
 if __name__ == "__main__":

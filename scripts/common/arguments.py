@@ -21,6 +21,13 @@ def report_parser(name: str, description: str) -> argparse.ArgumentParser:
     return parser
 
 
+def add_sources(parser: argparse.ArgumentParser) -> None:
+    """Add the options of a measurement on sources that training leaves out."""
+    parser.add_argument("--programmes", required=True, metavar="PARQUET", help="programmes with a column `source`")
+    parser.add_argument("--titles", nargs="*", default=[], metavar="CSV", help="titles alone, to train on beside them")
+    parser.add_argument("--left-out", nargs="+", required=True, metavar="SOURCE", help="sources to evaluate on")
+
+
 def parse_with_overrides(parser: argparse.ArgumentParser, given: Sequence[str] | None = None) -> argparse.Namespace:
     """Parse a command line of options and `key=value` overrides; the overrides end up in `overrides`.
 

@@ -12,7 +12,7 @@ import pandas as pd
 import torch
 
 from titleclf.config.schemas import TrainConfig
-from titleclf.runtime.files import SHIPPED
+from titleclf.runtime.files import SHIPPED, write_text
 
 
 def made_by(script: str, hidden: Collection[str] = ()) -> str:
@@ -62,3 +62,9 @@ def data_files(config: TrainConfig) -> str:
     """Return the files of the training and test titles."""
     files = [config.data.path, *filter(None, [config.data.test_path])]
     return " and ".join("data/titles.csv" if file == SHIPPED else file for file in files)
+
+
+def write_report(path: Path, text: str) -> None:
+    """Print a report, and write it."""
+    write_text(path, text)
+    print(f"{text}\nWrote {path}")

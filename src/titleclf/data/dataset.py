@@ -132,10 +132,10 @@ def read_dataset(config: TrainConfig) -> Dataset:
 def read_splits(config: TrainConfig) -> tuple[Split, str]:
     """Read, split and correct the titles, and return them with the fingerprint of everything that was read."""
     fields = config.model.fields.columns | ({KIND} if config.loss.kind else set())
-    fields |= {SOURCE} if config.data.left_out else set()
-    titles = read_all_titles(config.data.path, config.data.columns, config.task, fields)
+    columns = fields | ({SOURCE} if config.data.left_out else set())
+    titles = read_all_titles(config.data.path, config.data.columns, config.task, columns)
     check_fields(titles, config.data.path, config.data.columns, fields)
-    frames = split(titles, config.data, config.seed, config.task, fields)
+    frames = split(titles, config.data, config.seed, config.task, columns)
     digest, corrections = fingerprint(titles), config.data.corrections
     if corrections is None:
         return frames, digest

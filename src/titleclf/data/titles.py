@@ -177,7 +177,7 @@ def check_fields(titles: pd.DataFrame, path: str, columns: ColumnsConfig, fields
     InputError
         If there is such a field.
     """
-    unknown = [name for name in _ordered(fields) if name != SOURCE and titles[name].isna().all()]
+    unknown = [name for name in _ordered(fields) if titles[name].isna().all()]
     if unknown:
         sources = _sources(columns, unknown)
         raise InputError(

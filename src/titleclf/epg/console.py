@@ -12,7 +12,7 @@ from titleclf.epg.report import Part, Report
 from titleclf.runtime.text.channels import Channel
 from titleclf.runtime.text.characters import printable
 
-_UNLIKE = 0.5  # of the titles: three in ten more than in training
+_UNLIKE = 0.5  # of the titles; one in five of those of training hardly resembles the others
 _MAX_ROWS = 20
 _MAX_WIDTH = 40  # characters of a cell
 

@@ -5,8 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from titleclf.epg.decisions import Basis
-from titleclf.epg.fill import Filler, Outcome, Settled, surveyed
+from titleclf.epg.fill import Filler, Outcome, Settled, Tally, surveyed
 from titleclf.epg.parser import pieces
 from titleclf.epg.streams import reading
 
@@ -14,25 +13,19 @@ _MOST_TITLES = 20_000  # enough to know how familiar a guide's are
 
 
 @dataclass
-class Part:
-    """The programmes of a channel, or of the whole guide, by outcome; `missing` counts those without a category."""
+class Part(Tally):
+    """The programmes of a channel, or of the whole guide; `missing` counts those without a category."""
 
-    name: str
-    outcomes: Counter[Outcome] = field(default_factory=Counter)
+    name: str = ""
     missing: int = 0
-    bases: Counter[Basis] = field(default_factory=Counter)  # of those that are decided
     filled_probability: float = 0.0  # sum over the filled ones
     unsure_minutes: float = 0.0
 
     def add(self, settled: Settled) -> None:
         """Count a programme."""
-        self.outcomes[settled.outcome] += 1
+        super().add(settled)
         self.missing += not settled.airing.categories
-        if settled.decision is None:
-            return
-        if settled.outcome is not Outcome.unsure:
-            self.bases[settled.decision.basis] += 1
-        if settled.outcome is Outcome.filled:
+        if settled.decision is not None and settled.outcome is Outcome.filled:
             self.filled_probability += settled.decision.probability
         elif settled.outcome is Outcome.unsure:
             self.unsure_minutes += settled.airing.minutes or 0.0
@@ -83,7 +76,7 @@ class Report:
         """Count a programme."""
         airing, decision = settled.airing, settled.decision
         self.whole.add(settled)
-        self.channels.setdefault(airing.channel, Part(airing.channel)).add(settled)
+        self.channels.setdefault(airing.channel, Part(name=airing.channel)).add(settled)
         if decision is None:
             return
         if settled.outcome is Outcome.filled:
@@ -117,7 +110,7 @@ def report(guide: str, filler: Filler) -> Report:
     InputError
         If the guide can't be read.
     """
-    result = Report(Part(Path(guide).name))
+    result = Report(Part(name=Path(guide).name))
     names: dict[str, str] = {}
     titles: set[str] = set()
     with surveyed(guide, filler), reading(guide) as source:

@@ -129,7 +129,7 @@ def fill_guide(job: FillJob, on_progress: Callable[[int], None]) -> FillReport:
     InputError
         If the guide can't be read.
     """
-    report, filled_titles = Report(Part("all channels")), FilledTitles()
+    report, filled_titles = Report(Part(name="all channels")), FilledTitles()
     channel_names: dict[str, str] = {}
     filler = _filler(job)
 

@@ -29,7 +29,7 @@ def fit_familiarity(network: TorchNetwork, programmes: Programmes) -> None:
         if texts:
             found = _texts_in(network, table, texts)
             few = few_texts(found)
-            # To itself a text is familiar by what other texts have, as a new text would be.
+            # Each text is compared with all others, as a new text would be.
             others = Familiarity(found - 1 > few, least=1.0)
             sample = texts[:: max(len(texts) // _SAMPLE, 1)]
             shares = np.concatenate([others.shares(*hashed) for hashed in _hashed(network, table, sample)])

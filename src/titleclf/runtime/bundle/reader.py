@@ -25,8 +25,8 @@ from titleclf.runtime.text.characters import Characters, printable
 from titleclf.runtime.text.fields import buckets_of
 
 FORMAT = 7
-FORMATS = (3, FORMAT)  # no released version wrote those between
 FORMAT_WITHOUT_FIELDS = 3  # its configuration has no fields
+FORMATS = (FORMAT_WITHOUT_FIELDS, FORMAT)  # no released version wrote those between
 WEIGHTS, CHARACTERS, CONFIG = "weights.safetensors", "characters.json", "config.json"
 MEMORY = "memory.jsonl.gz"  # not in every bundle
 RUN = "config.yaml"  # in the folder of a run
