@@ -231,6 +231,15 @@ def test_a_failed_fill_leaves_the_old_list_of_changes(epg, tmp_path, genres_run)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["changes.csv", "g.xml"]
 
 
+@pytest.mark.parametrize("verb", ["fill g.xml -o", "undo g.xml -o", "harvest g.xml -o", "report g.xml --html"])
+def test_an_output_without_a_name_is_refused(epg, tmp_path, verb):
+    (tmp_path / "g.xml").write_text(guide(programme()))
+    code, out, err = epg(*verb.split(), "")
+    assert (code, out) == (2, "")
+    assert "must name a file. Got an empty name." in one_line(err)
+    assert [path.read_text() for path in tmp_path.iterdir()] == [guide(programme())]
+
+
 @pytest.mark.parametrize(
     ("line", "problem"),
     [

@@ -50,7 +50,10 @@ def main() -> None:
 
 
 def _check_outputs(arguments: argparse.Namespace) -> None:
-    """Refuse outputs in folders that do not exist, and those that are another file of the verb."""
+    """Refuse outputs without a name, in folders that do not exist, and those that are another file of the verb."""
+    for name, called in _WRITTEN.items():
+        if getattr(arguments, name, None) == "":
+            raise InputError(f"{called} must name a file. Got an empty name. Check the variable that it is from.")
     written, read = _files(arguments, _WRITTEN), _files(arguments, _READ)
     for place, (name, path) in enumerate(written):
         check_parent(Path(path))

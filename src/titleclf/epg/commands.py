@@ -42,7 +42,7 @@ def run_fill(arguments: argparse.Namespace) -> None:
     """Fill a guide."""
     filler = _filler(arguments, with_keywords=arguments.mark)
     output = None if arguments.in_place else arguments.output
-    genres = _genres_path(arguments, output or arguments.guide)
+    genres = _genres_path(arguments, arguments.guide if output is None else output)
     with changes_table(Path(arguments.changes)) if arguments.changes else nullcontext() as on_settled:
         tally = fill(arguments.guide, output, filler, on_settled)
     if genres is not None:

@@ -24,7 +24,7 @@ def rewrite(guide: str, output: str | None, edits: Callable[[Piece], Sequence[Ed
     count = 0
     with reading(guide) as source:
         compression = source.compression if output is None else Compression.of_name(output)
-        with writing(output or guide, source.encoding, compression) as write:
+        with writing(guide if output is None else output, source.encoding, compression) as write:
             for piece in pieces(source.chunks, guide):
                 changes = edits(piece)
                 count += len(changes)
