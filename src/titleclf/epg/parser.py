@@ -19,6 +19,7 @@ _READ = frozenset(("title", "sub-title", "category", "keyword", "episode-num")) 
 _TEXTS = {"sub-title": "sub_title", "desc": "description", "date": "date"}
 _MAX_TRANSLATIONS = 3  # more say no more, and a hostile guide may have thousands
 _BUFFER_LIMIT = 32 << 20  # bytes
+_MAX_DEFAULTS = 200  # characters: XMLTV's own DTD has a few
 
 
 def pieces(content: Iterator[bytes], guide: str, *, with_texts: bool = False) -> Iterator[Piece]:
@@ -54,6 +55,7 @@ class _Parser:
         self._expat.StartElementHandler = self._start
         self._expat.EndElementHandler = self._end
         self._expat.EntityDeclHandler = self._entity
+        self._expat.AttlistDeclHandler = self._attribute_declaration
         self._buffer, self._buffer_start = bytearray(), 0
         self._depth = 0
         self._done = 0  # everything before this place is parsed, and belongs to no open programme
@@ -62,6 +64,7 @@ class _Parser:
         self._channel: str | None = None
         self._channels: dict[str, str] = {}  # of the piece
         self._names: dict[str, str] = {}  # of all channels so far
+        self._defaults = 0  # characters of the attributes that each element gets without having them
         self._child, self._child_start = "", -1  # the last one of the open programme
         self._lang: str | None = None
         self._system: str | None = None
@@ -187,3 +190,11 @@ class _Parser:
             f"{self._guide}:{self._expat.CurrentLineNumber}: must not declare entities. Got {name[:40]}, which may be "
             "an attack. Fetch the guide elsewhere."
         )
+
+    def _attribute_declaration(self, element: str, attribute: str, _type: str, default: str | None, _: object) -> None:
+        self._defaults += len(attribute) + len(default) if default is not None else 0
+        if self._defaults > _MAX_DEFAULTS:
+            raise InputError(
+                f"{self._guide}:{self._expat.CurrentLineNumber}: must not declare long defaults of attributes. Got one "
+                f"for {element[:40]}, which may be an attack. Fetch the guide elsewhere."
+            )
