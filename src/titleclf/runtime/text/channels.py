@@ -179,8 +179,9 @@ class ChannelList:
         return len(self._channels)
 
     @classmethod
+    @functools.cache
     def shipped(cls) -> "ChannelList":
-        """Read the list that comes with the package."""
+        """Return the list that comes with the package."""
         with open_text(files.shipped("data/channels.csv")) as text:
             rows = csv.reader(text)
             next(rows)
