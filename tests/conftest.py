@@ -36,7 +36,7 @@ def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 # `make test-fast` leaves out tests that train, or that start a browser, a service, a build or other processes. They are
 # recognized by their fixtures, the functions they call, and their names, so that they need not be marked by hand.
 SLOW_FIXTURES = {"genres_run", "several", "small", "trained", "trained_tags"}
-SLOW_CALLS = {"Popen", "command", "pretrain", "run_titleclf", "subprocess", "train"}
+SLOW_CALLS = {"Popen", "command", "pretrain", "run_titleclf", "subprocess", "train", "training_command"}
 SLOW_FILES = (
     "scripts/",
     "config/test_hydra.py",

@@ -8,27 +8,27 @@ import sys
 import time
 from pathlib import Path
 
-from tests.helpers.commands import command, one_line
+from tests.helpers.commands import command, one_line, training_command
 
 QUICK = ("model=ngram", "device=cpu", "training.epochs=2", "model.dim=5", "model.buckets=97")
 
 
 def test_train_predict_evaluate_export(tmp_path, titles_csv):
-    trained = command("train", *QUICK, f"data.path={titles_csv}", cwd=tmp_path)
+    trained = training_command("train", *QUICK, f"data.path={titles_csv}", cwd=tmp_path)
     assert trained.returncode == 0, trained.stderr
     assert "accuracy / macro-F1" in trained.stdout
     assert trained.stderr == ""
     predicted = command("predict", "Match of the Day", "Tagesschau", cwd=tmp_path)
     assert [line.split("  ")[-1] for line in predicted.stdout.splitlines()] == ["Match of the Day", "Tagesschau"]
-    evaluated = command("evaluate", cwd=tmp_path)
+    evaluated = training_command("evaluate", cwd=tmp_path)
     assert "Report: outputs/latest/evaluation/report.md" in evaluated.stdout
-    folded = command("export", "output=folded", cwd=tmp_path)
+    folded = training_command("export", "output=folded", cwd=tmp_path)
     assert folded.returncode == 0, folded.stderr
     assert folded.stdout.endswith("Wrote folded\n")
-    refused = command("export", "output=folded", cwd=tmp_path)
+    refused = training_command("export", "output=folded", cwd=tmp_path)
     assert refused.returncode == 2
     assert one_line(refused.stderr).startswith("output must not exist yet. Got folded.")
-    exported = command("export", "output=mine", "fold=false", cwd=tmp_path)
+    exported = training_command("export", "output=mine", "fold=false", cwd=tmp_path)
     assert exported.stdout.startswith("On 10,000 titles: 100.00% the same prediction")
     assert exported.stdout.endswith("Wrote mine\n")
     alone = command("predict", "--model", "mine", "Match of the Day", "Tagesschau", cwd=tmp_path)
@@ -38,7 +38,7 @@ def test_train_predict_evaluate_export(tmp_path, titles_csv):
 
 
 def test_several_runs_in_one_command_do_not_collide(tmp_path, titles_csv):
-    done = command("train", "-m", "seed=1,2", *QUICK, f"data.path={titles_csv}", cwd=tmp_path)
+    done = training_command("train", "-m", "seed=1,2", *QUICK, f"data.path={titles_csv}", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     runs = [path for path in (tmp_path / "outputs").iterdir() if path.is_dir() and not path.is_symlink()]
     assert len(runs) == 2

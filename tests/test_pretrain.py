@@ -14,7 +14,7 @@ from matplotlib.image import imread
 from safetensors.torch import load_file
 from torch import nn
 
-from tests.helpers.commands import command, one_line
+from tests.helpers.commands import one_line, training_command
 from tests.helpers.titles import rows
 from tests.helpers.training import FEW_BUCKETS, compose_train, composed, interrupted
 from titleclf import pretrain as module
@@ -94,7 +94,7 @@ def printed_overrides(text: str) -> list[str]:
 
 
 def test_pretrain_then_train_with_the_printed_overrides(tmp_path, titles_txt, titles_csv):
-    done = command("pretrain", *SMALL, FEW_BUCKETS, f"titles={titles_txt}", cwd=tmp_path)
+    done = training_command("pretrain", *SMALL, FEW_BUCKETS, f"titles={titles_txt}", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     first, *parts, last = done.stdout.splitlines()
@@ -112,7 +112,7 @@ def test_pretrain_then_train_with_the_printed_overrides(tmp_path, titles_txt, ti
     assert imread(folder / "pretraining.png").ndim == 3
     assert {path.name for path in tmp_path.iterdir()} == {"outputs", "titles.txt"}  # Hydra leaves no files of its own
     own = ["device=cpu", f"data.path={titles_csv}", "training.epochs=1", "evaluate.robustness_titles=0"]
-    trained = command("train", *own, *printed_overrides(done.stdout), cwd=tmp_path)
+    trained = training_command("train", *own, *printed_overrides(done.stdout), cwd=tmp_path)
     assert trained.returncode == 0, trained.stderr
     sentence = "loaded ngrams (997 x 9) (tuned); ignored characters; initialized characters."
     assert f"Embeddings from {file}: {sentence}" in trained.stdout

@@ -153,7 +153,8 @@ def test_training_and_predicting_from_the_wheel(unpacked, tmp_path):
 
     run_module = "import runpy, sys; runpy.run_module(sys.argv.pop(1), run_name='__main__')"
     assert python("import titleclf; print(titleclf.__file__)").startswith(str(unpacked))
-    assert "accuracy / macro-F1" in python(run_module, "titleclf.train", "experiment=quick", "device=cpu")
+    short = ("training.epochs=1", "training.refit=false", "evaluate.robustness_titles=0")
+    assert "accuracy / macro-F1" in python(run_module, "titleclf.train", "experiment=quick", "device=cpu", *short)
     assert python(run_module, "titleclf.predict", "Tagesschau").endswith("Tagesschau\n")
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.commands import command, one_line
+from tests.helpers.commands import one_line, training_command
 from tests.helpers.guides import GUIDES, PRETTY, guide, programme
 from tests.helpers.training import compose_train
 from titleclf.data.titles import read_all_titles
@@ -477,7 +477,7 @@ def test_a_guide_without_categories_is_not_training_data(tmp_path):
 
 def test_a_model_is_evaluated_on_a_guide(genres_run, tmp_path):
     path = genres_run.parent.parent / "guide.xml"
-    done = command("evaluate", f"run={genres_run}", f"path={path}", "output_dir=evaluated", cwd=tmp_path)
+    done = training_command("evaluate", f"run={genres_run}", f"path={path}", "output_dir=evaluated", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stderr.startswith("60 titles from 60 of 60 programmes")
     assert json.loads((tmp_path / "evaluated" / "metrics.json").read_text())["titles"] == 60

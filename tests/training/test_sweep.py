@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from matplotlib.image import imread
 
-from tests.helpers.commands import command, one_line
+from tests.helpers.commands import one_line, training_command
 from tests.helpers.titles import rows, write_csv
 from tests.helpers.training import same, weights
 from titleclf import sweep as module
@@ -252,7 +252,7 @@ def test_a_sweep_runs_in_one_process(search, monkeypatch):
 
 
 def test_the_command_takes_overrides_and_leaves_with_130_on_ctrl_c(overrides, tmp_path):
-    done = command("sweep", *overrides, "sweep.trials=1", cwd=tmp_path)
+    done = training_command("sweep", *overrides, "sweep.trials=1", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     assert "Best: " in done.stdout
     program = (
