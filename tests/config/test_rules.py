@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from tests.helpers.titles import COLUMNS
-from tests.helpers.training import compose_train
+from tests.helpers.training import compose_train, composed
 from titleclf.config.hydra import compose
 from titleclf.config.rules import check
 from titleclf.config.schemas import EvaluateConfig, EvaluationConfig, ExportConfig
@@ -192,7 +192,7 @@ CONVOLVES = "objective must be views or masked with model=conv: the others train
 )
 def test_wrong_values_of_pretraining(override, sentence):
     with pytest.raises(InputError) as caught:
-        compose("pretrain", override.split(" "))
+        composed("pretrain", *override.split(" "))
     assert str(caught.value) == sentence
 
 

@@ -1,3 +1,4 @@
+import functools
 import random
 import sys
 import unicodedata
@@ -85,6 +86,7 @@ def test_longer_titles_are_truncated_and_counted():
     assert vocabulary(boundary=False).count_truncated(titles) == 1
 
 
+@functools.cache  # normalising all of Unicode takes a third of a second
 def random_titles() -> list[str]:
     """Return titles from all of Unicode, with everything that changes their length when they are normalised."""
     draw = random.Random(4)
