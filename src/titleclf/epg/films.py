@@ -20,7 +20,7 @@ from titleclf.runtime.choices import ProgrammeKind
 MIN_MINUTES, MIN_MINUTES_WITHOUT_MODEL, MAX_MINUTES = 60, 70, 300
 # A model's probability that a drama is a film rather than an episode, chosen on a guide that is not in
 # results/film_decisions.md.
-MIN_PROBABILITY = 0.6
+MIN_PROBABILITY = 0.4
 _COMPARED = 200  # characters of a description that are compared
 _SAME_WORDS = 0.25  # of the words of two descriptions: those of one film in two versions share most
 _WORD = re.compile(r"\w+")
