@@ -253,11 +253,12 @@ def test_a_broken_module_keeps_its_traceback(tmp_path, error):
         assert ".[train]" not in done.stderr
 
 
-@pytest.mark.parametrize("extra", ["train", "serve", "onnx", "ray"])
+@pytest.mark.parametrize("extra", ["train", "serve", "onnx", "ray", "zstd"])
 def test_an_extra_installs_the_modules_it_is_named_for(extra):
     extras = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     names = {name for requirement in extras[extra] for name in re.findall(r"^[\w-]+", requirement)}
     modules = {
+        "backports-zstd": {"backports", "backports.zstd"},
         "hydra-core": {"hydra", "omegaconf"},
         "prometheus-client": {"prometheus_client"},
         "scikit-learn": {"sklearn"},

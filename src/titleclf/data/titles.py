@@ -13,7 +13,7 @@ import pandas as pd
 from titleclf.config.schemas import SHIPPED_COLUMNS, ColumnsConfig
 from titleclf.epg.genres import GenreTable
 from titleclf.epg.harvest import harvest
-from titleclf.epg.streams import is_guide
+from titleclf.epg.packings import is_guide
 from titleclf.runtime.choices import ProgrammeKind, Task
 from titleclf.runtime.errors import InputError
 from titleclf.runtime.files import SHIPPED, shipped
@@ -48,7 +48,7 @@ def read_all_titles(
     if path == SHIPPED:
         columns = SHIPPED_COLUMNS
     files = files_of(titles_path(path))
-    guides = [file for file in files if is_guide(file)]
+    guides = [file for file in files if is_guide(file.name)]
     frames = [read_titles(file, columns, task, fields) for file in files if file not in guides]
     if guides:
         frames.append(_read_guides(guides, columns, fields))

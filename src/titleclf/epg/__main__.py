@@ -34,7 +34,7 @@ _READ = {
     "channels": "--channels",
 }
 _HARVESTED = ("channel", "minutes", "description", "sub_title", "year")
-_GUIDE = "an XMLTV file, plain, gzipped or xz; - is standard input"
+_GUIDE = "an XMLTV file or its URL, plain or packed (gzip, bzip2, xz, zstd, zip); - is standard input"
 
 
 @exit_codes
@@ -173,7 +173,9 @@ def _add_guide(parser: argparse.ArgumentParser) -> None:
 def _add_output(parser: argparse.ArgumentParser) -> None:
     target = parser.add_mutually_exclusive_group(required=True)
     target.add_argument(
-        "-o", "--output", metavar="OUT", help="the file to write (.gz, .xz: compressed); - is standard output"
+        *("-o", "--output"),
+        metavar="OUT",
+        help="the file to write (.gz, .bz2, .xz, .zst, .zip: packed); - is standard output",
     )
     target.add_argument("--in-place", action="store_true", help="replace the guide, and keep the old one as GUIDE.bak")
 

@@ -3,8 +3,10 @@
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from titleclf.epg.packings import Packing
 from titleclf.epg.parser import pieces
-from titleclf.epg.streams import STANDARD, Compression, reading, writing
+from titleclf.epg.streams import STANDARD, reading, writing
+from titleclf.epg.urls import is_url
 from titleclf.epg.xmltv import Airing, Edit, Piece, TextElement
 from titleclf.runtime.errors import InputError
 from titleclf.runtime.files import keep, same_file
@@ -13,7 +15,7 @@ _PROVENANCE = "titleclf: "  # prefix of the keyword that names a filled category
 
 
 def rewrite(guide: str, output: str | None, edits: Callable[[Piece], Sequence[Edit]]) -> None:
-    """Write `guide` with its edits to `output`, compressed according to its suffix, or in place (None) with a backup.
+    """Write `guide` with its edits to `output`, packed according to its name, or in place (None) with a backup.
 
     Raises
     ------
@@ -23,8 +25,8 @@ def rewrite(guide: str, output: str | None, edits: Callable[[Piece], Sequence[Ed
     check_output(guide, output)
     count = 0
     with reading(guide) as source:
-        compression = source.compression if output is None else Compression.of_name(output)
-        with writing(guide if output is None else output, source.encoding, compression) as write:
+        packing = _packing_in_place(guide, source.packings) if output is None else Packing.of_name(output)
+        with writing(guide if output is None else output, source.encoding, packing) as write:
             for piece in pieces(source.chunks, guide):
                 changes = edits(piece)
                 count += len(changes)
@@ -77,15 +79,16 @@ def _filled(airing: Airing) -> Iterator[TextElement]:
 
 
 def check_output(guide: str, output: str | None) -> None:
-    """Refuse an output that is the guide, and standard input in place.
+    """Refuse an output that is the guide, and standard input or a URL in place.
 
     Raises
     ------
     InputError
         If it is one of them.
     """
-    if output is None and guide == STANDARD:
-        raise InputError("--in-place must be used with a file. Got standard input. Name the guide, or pass -o OUT.")
+    if output is None and (guide == STANDARD or is_url(guide)):
+        got = "standard input" if guide == STANDARD else "a URL"
+        raise InputError(f"--in-place must be used with a file. Got {got}. Name the guide, or pass -o OUT.")
     if output is None or STANDARD in (guide, output):
         return
     if same_file(Path(output), Path(guide)):
@@ -93,3 +96,17 @@ def check_output(guide: str, output: str | None) -> None:
             f"{output} must not be the guide itself. Got the same file. Name another one, or pass --in-place, which "
             "keeps a backup."
         )
+
+
+def _packing_in_place(guide: str, packings: Sequence[Packing]) -> Packing:
+    """Return how to pack a guide as it was packed.
+
+    Raises
+    ------
+    InputError
+        If that is impossible: a zip may have held other files, too.
+    """
+    if Packing.zip in packings or len(packings) > 1:
+        got = "a zip" if Packing.zip in packings else f"{len(packings)} packings"
+        raise InputError(f"{guide} must be plain or packed once to be filled in place. Got {got}. Pass -o OUT.")
+    return packings[0] if packings else Packing.none

@@ -1,86 +1,73 @@
-"""Guides as streams of UTF-8, read and written in any encoding and compression."""
+"""Guides as streams of UTF-8, read and written in any encoding and packing."""
 
 import codecs
-import gzip
-import lzma
 import re
 import shutil
 import sys
 import tempfile
-import zlib
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
-from enum import StrEnum
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from itertools import chain
 from pathlib import Path
 from typing import IO, NamedTuple
 
 from tqdm import tqdm
 
+from titleclf.epg.packings import Packing, packed, unpacked
+from titleclf.epg.urls import display_url, is_url
 from titleclf.runtime.errors import InputError
 from titleclf.runtime.files import replacing
 
 STANDARD = "-"  # standard input or output
 _CHUNK = 1 << 20  # bytes
-_GZIP, _XZ = b"\x1f\x8b", b"\xfd7zXZ\x00"
 _BYTE_ORDER_MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 _WITHOUT_MARK = ((b"<\x00", "utf-16-le"), (b"\x00<", "utf-16-be"))
 _DECLARED = re.compile(rb"""\s*<\?xml[^>]*?\sencoding\s*=\s*["']([A-Za-z0-9._:-]+)["']""")
 
-_COPIES: dict[str, Path] = {}  # of guides that come through a pipe, while they are read more than once
-
-
-class Compression(StrEnum):
-    """The compression of a file, as the suffix of its name."""
-
-    none = ""
-    gz = ".gz"
-    xz = ".xz"
-
-    @classmethod
-    def of_name(cls, guide: str) -> "Compression":
-        """Return the compression that a guide's name implies."""
-        suffix = Path(guide).suffix.lower()
-        return cls(suffix) if suffix in list(cls) else cls.none
+_COPIES: dict[str, Path] = {}  # of guides that can't be read more than once
 
 
 class Source(NamedTuple):
     """A guide that is being read; its content comes in chunks of UTF-8."""
 
     encoding: str
-    compression: Compression
+    packings: Sequence[Packing]  # the outermost first
     chunks: Iterator[bytes]
-
-
-def is_guide(path: Path) -> bool:
-    """Return whether a file is a guide, by its name."""
-    return path.name.lower().removesuffix(".gz").removesuffix(".xz").endswith((".xml", ".xmltv"))
 
 
 def display_name(guide: str) -> str:
     """Return the name of a guide in errors."""
-    return "standard input" if guide == STANDARD else guide
+    if guide == STANDARD:
+        return "standard input"
+    return display_url(guide) if is_url(guide) else guide
 
 
 @contextmanager
 def rereadable(guide: str) -> Iterator[None]:
-    """Let a guide that comes through a pipe be read more than once: its bytes are kept in a temporary file."""
-    if guide != STANDARD and (not Path(guide).exists() or Path(guide).is_file() or Path(guide).is_dir()):
+    """Let a guide that comes through a pipe or from the web be read more than once, from a temporary copy."""
+    if guide in _COPIES or not (guide == STANDARD or is_url(guide) or _is_pipe(Path(guide))):
         yield
         return
-    with tempfile.NamedTemporaryFile(prefix="titleclf.") as copy, _opened(guide) as pipe:
-        shutil.copyfileobj(pipe, copy, _CHUNK)
+    with tempfile.NamedTemporaryFile(prefix="titleclf.") as copy, _opened(guide) as stream:
+        shutil.copyfileobj(stream, copy, _CHUNK)
         copy.flush()
-        _COPIES[guide] = Path(copy.name)
-        try:
+        with copied(guide, Path(copy.name)):
             yield
-        finally:
-            del _COPIES[guide]
+
+
+@contextmanager
+def copied(guide: str, copy: Path) -> Iterator[None]:
+    """Read a file whenever a guide is read, until the block ends."""
+    _COPIES[guide] = copy
+    try:
+        yield
+    finally:
+        del _COPIES[guide]
 
 
 @contextmanager
 def reading(guide: str) -> Iterator[Source]:
-    """Open a guide (`-`: standard input), decompressing it as needed; a progress bar counts bytes.
+    """Open a guide (a file, a URL, or `-`: standard input), unpacking it as needed; a progress bar counts bytes.
 
     Raises
     ------
@@ -93,16 +80,16 @@ def reading(guide: str) -> Iterator[Source]:
         bar = stack.enter_context(
             tqdm(total=size, unit="B", unit_scale=True, disable=None, leave=False, desc=Path(guide).name)
         )
-        compression = _compression(file)
         name = display_name(guide)
-        raw = _chunks(_decompressed(file, compression), name, lambda: bar.update(file.tell() - bar.n) if size else None)
+        packings, chunks = unpacked(file, name, _CHUNK)
+        raw = _advancing(chunks, lambda: bar.update(file.tell() - bar.n) if size else None)
         first = next(raw, b"")
         encoding = _encoding_of(first, name)
-        yield Source(encoding, compression, _to_utf8(first, raw, encoding, name))
+        yield Source(encoding, packings, _to_utf8(first, raw, encoding, name))
 
 
 @contextmanager
-def writing(guide: str, encoding: str, compression: Compression) -> Iterator[Callable[[bytes], object]]:
+def writing(guide: str, encoding: str, packing: Packing) -> Iterator[Callable[[bytes], object]]:
     """Yield a function that writes chunks of UTF-8 as a guide in `encoding`.
 
     The guide replaces an older file, or goes to standard output (`-`), once the block ends without an error.
@@ -115,8 +102,12 @@ def writing(guide: str, encoding: str, compression: Compression) -> Iterator[Cal
             shutil.copyfileobj(whole, sys.stdout.buffer)
             sys.stdout.buffer.flush()
         return
-    with replacing(Path(guide)) as new, new.open("wb") as file, closing(_compressed(file, compression)) as compressed:
-        yield _from_utf8(compressed, encoding)
+    with replacing(Path(guide)) as new, new.open("wb") as file, packed(file, packing) as content:
+        yield _from_utf8(content, encoding)
+
+
+def _is_pipe(path: Path) -> bool:
+    return path.exists() and not path.is_file() and not path.is_dir()
 
 
 def _opened(guide: str) -> IO[bytes]:
@@ -124,6 +115,10 @@ def _opened(guide: str) -> IO[bytes]:
         return _COPIES[guide].open("rb")
     if guide == STANDARD:
         return sys.stdin.buffer
+    if is_url(guide):
+        from titleclf.epg.web import fetch  # here: slow to import, and few guides are URLs
+
+        return fetch(guide)
     path = Path(guide)
     if not path.exists():
         raise InputError(f"{guide}: no such file. Check the path.")
@@ -132,39 +127,10 @@ def _opened(guide: str) -> IO[bytes]:
     return path.open("rb")
 
 
-def _compression(file: IO[bytes]) -> Compression:
-    # The name may be wrong; the first bytes can't be.
-    start = file.peek(len(_XZ))  # type: ignore[attr-defined]
-    if start.startswith(_GZIP):
-        return Compression.gz
-    return Compression.xz if start.startswith(_XZ) else Compression.none
-
-
-def _decompressed(file: IO[bytes], compression: Compression) -> IO[bytes]:
-    match compression:
-        case Compression.gz:
-            return gzip.open(file)  # type: ignore[return-value]
-        case Compression.xz:
-            return lzma.open(file)
-    return file
-
-
-def _compressed(file: IO[bytes], compression: Compression) -> IO[bytes]:
-    match compression:
-        case Compression.gz:  # without name and time, so that the same guide gives the same bytes
-            return gzip.GzipFile("", "wb", 6, file, mtime=0)  # type: ignore[return-value]
-        case Compression.xz:
-            return lzma.open(file, "wb", preset=3)
-    return file
-
-
-def _chunks(file: IO[bytes], guide: str, advance: Callable[[], object]) -> Iterator[bytes]:
-    try:
-        while chunk := file.read(_CHUNK):
-            yield chunk
-            advance()
-    except (gzip.BadGzipFile, lzma.LZMAError, EOFError, zlib.error) as error:
-        raise InputError(f"{guide} must be whole. Got: {error}. Fetch it again.") from error
+def _advancing(chunks: Iterator[bytes], advance: Callable[[], object]) -> Iterator[bytes]:
+    for chunk in chunks:
+        yield chunk
+        advance()
 
 
 def _encoding_of(start: bytes, guide: str) -> str:

@@ -62,6 +62,7 @@ EXTRAS = {
     "onnx": ("onnx", "onnxruntime"),
     "ray": ("pyarrow", "ray"),
     "sweep": ("optuna", "sqlalchemy"),
+    "zstd": ("backports", "backports.zstd"),
 }
 
 

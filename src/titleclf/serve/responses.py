@@ -11,10 +11,18 @@ from urllib.parse import quote
 from fastapi import Request
 from fastapi.responses import Response, StreamingResponse
 
+from titleclf.epg.packings import Packing
 from titleclf.serve.security import Refused
 from titleclf.serve.watched import WatchedGuide
 
-_CONTENT_TYPES = {".json": "application/json", ".gz": "application/gzip", ".xz": "application/x-xz"}
+_CONTENT_TYPES = {
+    ".json": "application/json",
+    Packing.gz: "application/gzip",
+    Packing.bz2: "application/x-bzip2",
+    Packing.xz: "application/x-xz",
+    Packing.zst: "application/zstd",
+    Packing.zip: "application/zip",
+}
 _CHUNK_BYTES = 1 << 18
 
 
@@ -47,7 +55,7 @@ def watched_guide_response(request: Request, watched: WatchedGuide, *, is_gzip_f
         "Last-Modified": formatdate(modified, usegmt=True),
         "Cache-Control": "no-cache",  # revalidate each time: an unchanged guide is a 304 without a body
         "Vary": "Accept-Encoding",
-        "Content-Type": _CONTENT_TYPES[".gz"] if is_gzip_file else "application/xml",
+        "Content-Type": _CONTENT_TYPES[Packing.gz] if is_gzip_file else "application/xml",
     }
     if is_gzipped and not is_gzip_file:
         headers["Content-Encoding"] = "gzip"

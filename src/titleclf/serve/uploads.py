@@ -9,14 +9,14 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from titleclf.epg.streams import Compression
+from titleclf.epg.packings import Packing
 from titleclf.serve.guides import FillOptions, FillQueue, Guide, State
 from titleclf.serve.security import Limits, Refused
 
 _ID_BYTES = 16
 _MAX_NAME = 100  # characters
 _UNSAFE = re.compile(r"[^\w .()-]")
-_SUFFIX = re.compile(r"\.(xml|xmltv|gz|xz)$", re.IGNORECASE)
+_SUFFIX = re.compile(r"\.(xml|xmltv|gz|bz2|xz|zst|zip)$", re.IGNORECASE)
 
 
 @dataclass
@@ -51,7 +51,7 @@ class Uploads:
         folder = self._folder / guide_id
         folder.mkdir(mode=0o700)
         name = safe_name(name)
-        guide = Guide(name, folder / "guide", folder / f"filled{Compression.of_name(name)}", options)
+        guide = Guide(name, folder / "guide", folder / f"filled{Packing.of_name(name)}", options)
         self._arriving += 1
         try:
             with guide.source.open("wb") as file:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from titleclf.epg.streams import Compression
+from titleclf.epg.packings import unpacked_name
 from titleclf.runtime.errors import InputError
 from titleclf.serve.guides import FillOptions, FillQueue, Guide, State
 
@@ -89,4 +89,4 @@ def check_served_names(paths: Iterable[Path]) -> None:
 
 def served_name(path: Path) -> str:
     """Return the name under which a guide is served: guide.xml for guide.xml.gz."""
-    return path.name[: len(path.name) - len(Compression.of_name(path.name))]
+    return unpacked_name(path.name)
