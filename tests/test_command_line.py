@@ -114,7 +114,8 @@ def test_errors_of_python_m_titleclf_name_the_package(tmp_path):
         [sys.executable, "-m", "titleclf", "epg", "fill"], cwd=tmp_path, capture_output=True, text=True, check=False
     )
     assert done.returncode == 2
-    assert one_line(done.stderr) == "GUIDE must be given. Got none. See python -m titleclf epg fill --help."
+    sentence = "GUIDE or --from must be given. Got neither. See python -m titleclf epg fill --help."
+    assert one_line(done.stderr) == sentence
 
 
 PLAYERS = "tvheadend, kodi, jellyfin, plex, mythtv, enigma2, channels"

@@ -19,13 +19,14 @@ _EXAMPLES = (
     "{program} fill guide.xml.gz -o filled.xml.gz --profile tvheadend",
     "{program} fill guide.xml --in-place --mark --profile kodi",
     "{program} fill guide.xml -o filled.xml --changes changes.csv",
-    "tv_grab_de | {program} fill - -o - > filled.xml",
+    "{program} fill --from tv_grab_de -o filled.xml --quiet --log fill.log",
+    "{program} fill https://example.org/guide.xml.gz -o filled.xml",
     "{program} undo filled.xml.gz -o guide.xml.gz",
     "{program} lint guide.xml.gz --profile jellyfin",
     "{program} channels guide.xml.gz",
     "{program} harvest guides/*.xml.gz -o titles.csv",
 )
-_WRITTEN = {"output": "-o", "changes": "--changes", "genres": "--genres", "html": "--html"}
+_WRITTEN = {"output": "-o", "changes": "--changes", "genres": "--genres", "html": "--html", "log": "--log"}
 _READ = {
     "guide": "the guide",
     "guides": "a guide",
@@ -97,7 +98,14 @@ def _examples(verb: str = "") -> str:
 
 def _add_fill(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=commands.run_fill)
-    _add_guide(parser)
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("guide", nargs="?", metavar="GUIDE", help=_GUIDE)
+    source.add_argument(
+        "--from",
+        dest="grabber",
+        metavar="COMMAND",
+        help="fill what this grabber prints, once it has ended with exit code 0; otherwise the old output stays",
+    )
     _add_output(parser)
     _add_decisions(parser)
     parser.add_argument(
@@ -106,6 +114,8 @@ def _add_fill(parser: argparse.ArgumentParser) -> None:
         help="also write a row for each filled programme: start, title, channel, category, evidence, probability",
     )
     parser.add_argument("--mark", action="store_true", help="add a keyword for each filled category; undo needs it")
+    parser.add_argument("--quiet", action="store_true", help="print errors only")
+    parser.add_argument("--log", metavar="FILE", help="append a line with the time and the result, or the error")
     parser.add_argument(
         "--genres", metavar="FILE", help="with --profile kodi: its genres.xml (default: beside the output)"
     )

@@ -2,8 +2,10 @@
 
 import argparse
 import csv
+import os
 import sys
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, redirect_stderr
 from pathlib import Path
 
 from titleclf.epg.changes import changes_table
@@ -20,14 +22,18 @@ from titleclf.epg.decisions import Decider
 from titleclf.epg.edits import undo
 from titleclf.epg.fill import Filler, When, fill
 from titleclf.epg.genres import GenreTable, check_genres
+from titleclf.epg.grabbers import grabbed
 from titleclf.epg.harvest import harvest
 from titleclf.epg.html_report import html_page
 from titleclf.epg.kodi import has_genres, write_genres
 from titleclf.epg.lint import lint
 from titleclf.epg.overrides import Overrides
+from titleclf.epg.parser import airings
 from titleclf.epg.profiles import PROFILES
 from titleclf.epg.report import report
-from titleclf.epg.streams import STANDARD
+from titleclf.epg.run_log import logged
+from titleclf.epg.streams import STANDARD, display_name, rereadable
+from titleclf.epg.urls import is_url
 from titleclf.runtime.bundle.reader import model_folder
 from titleclf.runtime.classifier import Classifier
 from titleclf.runtime.errors import InputError
@@ -39,17 +45,58 @@ _LISTED_LINES = 10
 
 
 def run_fill(arguments: argparse.Namespace) -> None:
-    """Fill a guide."""
+    """Fill a guide, or the output of a grabber; if asked for, with a line in a log, and with errors alone in sight."""
+    with ExitStack() as stack:
+        log = None
+        if arguments.log:
+            log = stack.enter_context(logged(Path(arguments.log), arguments.output or arguments.guide))
+        if arguments.quiet:  # progress bars and warnings of other modules, too
+            nowhere = stack.enter_context(Path(os.devnull).open("w", encoding="utf-8"))
+            stack.enter_context(redirect_stderr(nowhere))
+        summary = _fill(arguments)
+        if log is not None:
+            log(summary)
+
+
+def _fill(arguments: argparse.Namespace) -> str:
+    if arguments.grabber is not None and arguments.in_place:
+        raise InputError("--in-place must be used with a file. Got --from. Pass -o OUT.")
     filler = _filler(arguments, with_keywords=arguments.mark)
     output = None if arguments.in_place else arguments.output
     genres = _genres_path(arguments, arguments.guide if output is None else output)
-    with changes_table(Path(arguments.changes)) if arguments.changes else nullcontext() as on_settled:
-        tally = fill(arguments.guide, output, filler, on_settled)
+    with _fetched(arguments) as guide, ExitStack() as stack:
+        on_settled = stack.enter_context(changes_table(Path(arguments.changes))) if arguments.changes else None
+        tally = fill(guide, output, filler, on_settled)
     if genres is not None:
         _write_genres(genres)
-    _print_status(fill_summary(tally))
+    summary = fill_summary(tally)
+    _print_status(summary)
     if filler.decider.overrides is not None:
         _print_unused(filler.decider.overrides.unused(), arguments.overrides)
+    return summary
+
+
+@contextmanager
+def _fetched(arguments: argparse.Namespace) -> Iterator[str]:
+    """Yield the guide to fill, after a command or a server has given all of it.
+
+    Raises
+    ------
+    InputError
+        If there is none, or if one without programmes would replace a file: many grabbers print that when they fail.
+    """
+    if arguments.grabber is None and not is_url(arguments.guide):
+        yield arguments.guide
+        return
+    with ExitStack() as stack:
+        if arguments.grabber is not None:
+            guide = stack.enter_context(grabbed(arguments.grabber, quiet=arguments.quiet))
+        else:
+            guide = arguments.guide
+            stack.enter_context(rereadable(guide))
+        if arguments.output != STANDARD and next(airings(guide), None) is None:
+            raise InputError(f"{display_name(guide)} must have programmes. Got none. Try again later.")
+        yield guide
 
 
 def run_undo(arguments: argparse.Namespace) -> None:
