@@ -1,0 +1,139 @@
+"""The days that a player asks for: a guide without the programmes that start on others."""
+
+import re
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
+from typing import NamedTuple
+from xml.parsers import expat
+
+from titleclf.epg.packings import Packing
+from titleclf.epg.streams import copied, reading, writing
+
+_TIME = re.compile(r"(\d{8,14})\s*([+-]\d{2}:?\d{2}|Z)?")
+_BUFFER_LIMIT = 32 << 20  # bytes
+
+
+class Days(NamedTuple):
+    """The time from the midnight (of this computer) at which days begin to that at which they end, if they do."""
+
+    first: datetime
+    last: datetime | None
+
+    @classmethod
+    def of(cls, offset: int, count: int | None) -> "Days":
+        """Return `count` days, or all, from `offset` days after today on."""
+        last = None if count is None else _midnight(offset + count)
+        return cls(_midnight(offset), last)
+
+    def has(self, start: str) -> bool:
+        """Return whether a programme starts in these days, or at a time that can't be read."""
+        at = _read_time(start)
+        return at is None or (self.first <= at and (self.last is None or at < self.last))
+
+
+@contextmanager
+def only_days(guide: str, days: Days) -> Iterator[None]:
+    """Read only these days of a guide, until the block ends; all other bytes stay.
+
+    Raises
+    ------
+    InputError
+        If the guide can't be read.
+    """
+    with tempfile.TemporaryDirectory(prefix="titleclf.") as folder:
+        copy = Path(folder, "guide")
+        with reading(guide) as source, writing(str(copy), source.encoding, Packing.none) as write:
+            for part in within(source.chunks, days):
+                write(part)
+        with copied(guide, copy):
+            yield
+
+
+def within(chunks: Iterator[bytes], days: Days) -> Iterator[bytes]:
+    """Yield a guide in UTF-8 without the programmes of other days; from an error on, all of it: its reader names it."""
+    cutter = _Cutter(days)
+    for chunk in chunks:
+        try:
+            yield cutter.feed(chunk)
+        except (expat.ExpatError, _NotForUsError):
+            yield cutter.rest()
+            yield from chunks
+            return
+    yield cutter.rest()
+
+
+class _NotForUsError(Exception):
+    """A guide that its reader refuses."""
+
+
+class _Cutter:
+    """Cuts programmes out of a guide; between calls it buffers the bytes from `_start` on."""
+
+    def __init__(self, days: Days) -> None:
+        self._buffer = bytearray()
+        self._days, self._start, self._depth = days, 0, 0
+        self._cut: int | None = None  # where an open programme to be cut begins
+        self._parts: list[bytes] = []
+        self._expat = expat.ParserCreate("utf-8")
+        self._expat.StartElementHandler = self._open
+        self._expat.EndElementHandler = self._close
+        self._expat.EntityDeclHandler = self._entity
+
+    def feed(self, chunk: bytes) -> bytes:
+        """Return what is complete after these bytes."""
+        self._buffer += chunk
+        if len(self._buffer) > _BUFFER_LIMIT:
+            raise _NotForUsError
+        self._expat.Parse(chunk)
+        self._keep(self._expat.CurrentByteIndex if self._cut is None else self._cut)
+        complete = b"".join(self._parts)
+        self._parts = []
+        return complete
+
+    def rest(self) -> bytes:
+        """Return what no call has returned."""
+        return b"".join([*self._parts, self._buffer])
+
+    def _keep(self, end: int) -> None:
+        if end > self._start:
+            self._parts.append(bytes(memoryview(self._buffer)[: end - self._start]))
+            self._drop(end)
+
+    def _drop(self, end: int) -> None:
+        del self._buffer[: end - self._start]
+        self._start = end
+
+    def _open(self, name: str, attributes: dict[str, str]) -> None:
+        self._depth += 1
+        if self._depth == 2 and name == "programme" and not self._days.has(attributes.get("start", "")):
+            self._cut = self._expat.CurrentByteIndex
+
+    def _close(self, _: str) -> None:
+        if self._depth == 2 and self._cut is not None:
+            end = self._expat.CurrentByteIndex
+            if end > self._cut:  # else it is an empty element, which no player shows
+                self._keep(self._cut)
+                self._drop(self._buffer.index(b">", end - self._start) + 1 + self._start)
+            self._cut = None
+        self._depth -= 1
+
+    def _entity(self, *_: object) -> None:
+        raise _NotForUsError
+
+
+def _midnight(days: int) -> datetime:
+    return datetime.combine(date.today() + timedelta(days=days), time()).astimezone()
+
+
+def _read_time(text: str) -> datetime | None:
+    match = _TIME.match(text.strip())
+    if match is None:
+        return None
+    digits, zone = match[1].ljust(14, "0"), match[2] or "Z"
+    try:
+        return datetime.fromisoformat(f"{digits[:8]}T{digits[8:]}{zone}").astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
