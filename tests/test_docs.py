@@ -28,6 +28,7 @@ DOCUMENTS = {
     path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8")
     for path in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md")))
 }
+UNITS = {path.relative_to(ROOT).as_posix(): path.read_text() for path in sorted((ROOT / "systemd").glob("*.service"))}
 CONFIGURATION = "configuration"  # its page is generated from conf/, whose comments contain commands, too
 
 # Commands that a test can't run, and what is checked instead. All other commands in documents are run.
@@ -37,6 +38,7 @@ NOT_RUN = {
     r"sudo apt-get install [\w -]+$": "changes the system",
     r"systemctl --user enable --now [\w.-]+$": "changes the system",
     r"loginctl enable-linger$": "changes the system",
+    r"sudo (ln -s|-u hts) ": "changes the system",
     r"mythfilldatabase --file --sourceid 1 --xmlfile filled.xml$": "is MythTV's",
     r"cat filled.xml \| socat - UNIX-CONNECT:\S+xmltv\.sock$": "is tvheadend's",
     r"make (test|check|format|docs|wheel|help|load|curve)\b": "takes minutes, or runs this; its options must exist",
@@ -84,7 +86,7 @@ def blocks(text: str) -> Iterator[Block]:
 
 
 def commands(text: str) -> list[str]:
-    """Return the commands of a document, without comments: from sh blocks, crontabs and systemd units."""
+    """Return the commands of a document, without comments: from sh blocks and crontabs."""
     listed = []
     for block in blocks(text):
         lines = block.text.replace("\\\n", " ").splitlines()
@@ -92,10 +94,12 @@ def commands(text: str) -> list[str]:
             listed += [re.sub(r"\s+# .*$", "", line) for line in lines if line and not line.startswith("#")]
         elif block.language == "cron":
             listed += [line.split(maxsplit=5)[5] for line in lines]
-        elif block.language == "ini":
-            starts = [line.removeprefix("ExecStart=") for line in lines if line.startswith("ExecStart=")]
-            listed += [start.replace("%h", "~") for start in starts]
     return listed
+
+
+def started(unit: str) -> list[str]:
+    """Return the commands of a systemd unit."""
+    return [start.replace("%h", "~") for start in re.findall("^ExecStart=(.*)", unit, re.MULTILINE)]
 
 
 def write_titles(path: Path, *columns: str, more: tuple[str, ...] = ()) -> None:
@@ -150,7 +154,8 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "my_channels.csv").write_text("name,categories\nKino Privat,movies;series\nESPN,\n")
     for name in ("guide.xml", "grabbed.xml"):
         write_guide(folder / name)
-    (folder / "data").symlink_to(ROOT / "data")
+    for name in ("data", "systemd"):
+        (folder / name).symlink_to(ROOT / name)
     _add_programs(folder)
     with contextlib.chdir(folder):
         run_verb("train", ["data.path=my.csv", *SMALL, *TINY_MODEL])
@@ -341,10 +346,13 @@ def documents_with(*languages: str) -> list[str]:
 
 
 @pytest.mark.usefixtures("workspace")
-@pytest.mark.parametrize("name", [*documents_with("sh", "cron", "ini"), CONFIGURATION])
+@pytest.mark.parametrize("name", [*documents_with("sh", "cron"), *UNITS, CONFIGURATION])
 def test_every_command_of_a_document_runs(name, monkeypatch):
     monkeypatch.setenv("MPLBACKEND", "agg")
-    lines = commands(configuration() if name == CONFIGURATION else DOCUMENTS[name])
+    if name in UNITS:
+        lines = started(UNITS[name])
+    else:
+        lines = commands(configuration() if name == CONFIGURATION else DOCUMENTS[name])
     assert lines
     requests = [line for line in lines if line.startswith("curl ")]
     for line in (line for line in lines if line not in requests):

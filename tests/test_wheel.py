@@ -162,6 +162,7 @@ def test_the_wheel_installs_without_torch_and_pandas(installed, tmp_path):
     code = "import importlib.util as i; print([bool(i.find_spec(name)) for name in ('torch', 'pandas', 'titleclf')])"
     assert installed("python", "-c", code, cwd=tmp_path).stdout == "[False, False, True]\n"
     assert installed("titleclf", "--version", cwd=tmp_path).stdout == f"titleclf {__version__}\n"
+    assert installed("tv_grab_titleclf", "--capabilities", cwd=tmp_path).stdout == "baseline\nmanualconfig\n"
 
 
 def test_its_dependencies_suffice_to_predict_to_explain_and_to_fill_guides(installed, tmp_path):

@@ -141,6 +141,27 @@ def test_the_last_good_copy_outlives_a_broken_guide(client, path, content, got):
     assert metric(client, "titleclf_watched_guide_good", guide="my guide.xml") == 1
 
 
+def test_each_problem_and_its_end_are_logged_once(tmp_path, capsys):
+    guide_path = tmp_path / "g.xml"
+    guide_path.write_text(FIRST)
+    with serving(tmp_path, in_process=True, watch=[guide_path]) as client:
+        wait_for(lambda: client.get("/guides/g.xml").text == FILLED)
+        guide_path.unlink()
+        wait_for(lambda: status_of(client) == "degraded")
+        replace(guide_path, b"<html/>")
+        wait_for(lambda: "<html>" in (state_of(client)["problem"] or ""))
+        replace(guide_path, SECOND.encode())
+        wait_for(lambda: status_of(client) == "ok")
+        filled_at = state_of(client)["filled_at"]
+        replace(guide_path, FIRST.encode())
+        wait_for(lambda: state_of(client)["filled_at"] != filled_at)
+    assert capsys.readouterr().err.splitlines() == [
+        "g.xml must be a readable file. Got: No such file or directory. Check the path.",
+        "g.xml must be an XMLTV guide. Got <html> in place of <tv>. Name a guide.",
+        "g.xml is filled again. Nothing to do.",
+    ]
+
+
 def test_corrections_take_effect(client):
     client.post("/api/corrections", json={"title": "match of the day", "category": "Leisure hobbies"})
     wait_for(lambda: "<category>Leisure hobbies</category>" in client.get(URL).text)

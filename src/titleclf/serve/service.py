@@ -113,8 +113,9 @@ class Service:
             for watched in self.watched.values():
                 before = watched.guide.problem
                 await watched.refresh(self.fill_queue)
-                if watched.guide.problem not in (None, before):
-                    print(watched.guide.problem, file=sys.stderr, flush=True)
+                if watched.guide.problem != before:
+                    line = watched.guide.problem or f"{watched.guide.name} is filled again. Nothing to do."
+                    print(line, file=sys.stderr, flush=True)
             await asyncio.sleep(self.settings.limits.poll_seconds)
 
 
