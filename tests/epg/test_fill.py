@@ -103,7 +103,7 @@ def test_a_title_in_other_clothes_is_decided_as_the_plain_one():
     overrides = Overrides({"tagesschau": Override(2, Genre.sports, "tagesschau")}, [])
     decider = Decider([(model, SURE)], overrides)
     filler = missing_filler(decider)
-    filler.survey([Airing("one", "", "", "NEW: Show", categories=[TextElement("Show", 0, 0)])])
+    filler.survey([Airing("one", "", "", "NEW: Show", categories=[TextElement("Show", 0, 0, "Show")])])
     titles = ("Heat", "Ｈｅａｔ", "NEW: Heat (R)", "Tages\u200bschau HD", "Show [HD]")
     settled = filler.settle([Airing("one", "", "", title) for title in titles])
     assert genres(each.decision for each in settled if each.decision is not None) == [

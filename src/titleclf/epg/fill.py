@@ -13,6 +13,7 @@ from titleclf.epg.decisions import Basis, Decider, Decision, Query, surest
 from titleclf.epg.edits import check_output, own_categories, provenance_keywords, rewrite
 from titleclf.epg.films import Films
 from titleclf.epg.genres import Genre, GenreTable
+from titleclf.epg.open_ends import OpenEnds, SecondReading
 from titleclf.epg.parser import pieces
 from titleclf.epg.profiles import Profile
 from titleclf.epg.streams import reading, rereadable
@@ -195,7 +196,7 @@ def fill(
     tally = Tally()
 
     def edits(piece: Piece) -> list[Edit]:
-        settled = list(filler.settle(piece.airings))
+        settled = list(filler.settle(second.airings(piece)))
         for each in settled:
             tally.add(each)
             if on_settled is not None:
@@ -203,14 +204,14 @@ def fill(
         return list(filler.edits(piece, settled))
 
     check_output(guide, output)  # before a pipe is read to its end
-    with surveyed(guide, filler):
+    with surveyed(guide, filler) as second:
         rewrite(guide, output, edits)
     return tally
 
 
 @contextmanager
-def surveyed(guide: str, filler: Filler, check: Callable[[Piece], object] | None = None) -> Iterator[None]:
-    """Gather a guide's evidence about its titles and channels.
+def surveyed(guide: str, filler: Filler, check: Callable[[Piece], object] | None = None) -> Iterator[SecondReading]:
+    """Gather a guide's evidence about its titles and channels, and yield what the second reading needs of the first.
 
     The guide is then read twice, also one that comes through a pipe; `check` may refuse a piece of it.
 
@@ -219,10 +220,12 @@ def surveyed(guide: str, filler: Filler, check: Callable[[Piece], object] | None
     InputError
         If the guide can't be read.
     """
+    ends = OpenEnds()
     with rereadable(guide):
         with reading(guide) as source:
             for piece in pieces(source.chunks, guide, with_texts=bool(filler.decider.columns)):
                 if check is not None:
                     check(piece)
-                filler.survey(piece.airings)
-        yield
+                filler.survey(list(ends.closed(piece.airings)))
+        filler.survey(list(ends.rest()))
+        yield ends.second_reading()

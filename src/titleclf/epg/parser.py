@@ -3,7 +3,9 @@
 from collections.abc import Iterator
 from xml.parsers import expat
 
+from titleclf.epg.open_ends import OpenEnds
 from titleclf.epg.streams import display_name, reading
+from titleclf.epg.times import minutes_of_length
 from titleclf.epg.xmltv import Airing, EpisodeNumber, Piece, TextElement
 from titleclf.runtime.collector import paused_collector
 from titleclf.runtime.errors import InputError
@@ -15,7 +17,8 @@ _CHILDREN = (
     *("subtitles", "rating", "star-rating", "review", "image"),
 )
 _FOLLOWS_CATEGORY = frozenset(_CHILDREN[_CHILDREN.index("category") + 1 :])
-_READ = frozenset(("title", "sub-title", "category", "keyword", "episode-num"))  # children that are always read
+# Children that are always read.
+_READ = frozenset(("title", "sub-title", "category", "keyword", "episode-num", "length"))
 _TEXTS = {"sub-title": "sub_title", "desc": "description", "date": "date"}
 _MAX_TRANSLATIONS = 3  # more say no more, and a hostile guide may have thousands
 _BUFFER_LIMIT = 32 << 20  # bytes
@@ -39,10 +42,15 @@ def pieces(content: Iterator[bytes], guide: str, *, with_texts: bool = False) ->
 
 
 def airings(guide: str, *, with_texts: bool = False) -> Iterator[Airing]:
-    """Yield the airings of a guide as it is read, as `pieces` does."""
+    """Yield the airings of a guide as it is read, as `pieces` does.
+
+    One without an end comes once the next start on its channel is known.
+    """
+    ends = OpenEnds()
     with reading(guide) as source:
         for piece in pieces(source.chunks, guide, with_texts=with_texts):
-            yield from piece.airings
+            yield from ends.closed(piece.airings)
+    yield from ends.rest()
 
 
 class _Parser:
@@ -66,8 +74,9 @@ class _Parser:
         self._names: dict[str, str] = {}  # of all channels so far
         self._defaults = 0  # characters of the attributes that each element gets without having them
         self._child, self._child_start = "", -1  # the last one of the open programme
+        self._has_category = False  # so far
         self._lang: str | None = None
-        self._system: str | None = None
+        self._attribute: str | None = None  # that says how to read the text: a system, or units
         self._text: list[str] = []
 
     def feed(self, chunk: bytes) -> Piece:
@@ -115,7 +124,7 @@ class _Parser:
                 get = attributes.get
                 self._airing = Airing(get("channel", ""), get("start", ""), get("stop", ""))
                 self._airing.channel_name = self._names.get(self._airing.channel)
-                self._child, self._child_start = "", -1
+                self._child, self._child_start, self._has_category = "", -1, False
             elif name == "channel":
                 self._channel = attributes.get("id", "")
         elif self._depth == 1 and name != "tv":
@@ -125,11 +134,17 @@ class _Parser:
         place = self._expat.CurrentByteIndex
         if self._child == "category" or (airing.insertion < 0 and name in _FOLLOWS_CATEGORY):
             self._place_categories(airing, place)
+        elif name == "title" and not self._has_category:
+            airing.sibling = airing.insertion = -1  # behind the title, even if an icon is before it
         self._child, self._child_start = name, place
         if name in self._read:
             self._lang = attributes.get("lang")
-            if name == "episode-num":
-                self._system = attributes.get("system")
+            if name == "category":
+                self._has_category = True
+            elif name == "episode-num":
+                self._attribute = attributes.get("system")
+            elif name == "length":
+                self._attribute = attributes.get("units")
             self._start_text()
 
     def _place_categories(self, airing: Airing, place: int) -> None:
@@ -148,13 +163,14 @@ class _Parser:
                 self._airing = None
         elif self._channel is not None:
             if self._depth == 3 and name == "display-name":
-                self._add_name(self._channel, self._end_text())
+                self._add_name(self._channel, " ".join(self._end_text().split()))
             elif self._depth == 2:
                 self._channel = None
         self._depth -= 1
 
     def _end_child(self, airing: Airing, name: str) -> None:
-        text = self._end_text()
+        raw = self._end_text()
+        text = " ".join(raw.split())
         if not text:
             return
         if name == "title":
@@ -168,10 +184,13 @@ class _Parser:
                 setattr(airing, attribute, text)
             return
         if name == "episode-num":
-            airing.episode_numbers.append(EpisodeNumber(self._system, text))
+            airing.episode_numbers.append(EpisodeNumber(self._attribute, text))
+            return
+        if name == "length":
+            airing.length = airing.length or minutes_of_length(text, self._attribute)
             return
         elements = airing.categories if name == "category" else airing.keywords
-        elements.append(TextElement(text, self._child_start, self._expat.CurrentByteIndex))
+        elements.append(TextElement(text, self._child_start, self._expat.CurrentByteIndex, raw))
 
     def _add_name(self, channel: str, name: str) -> None:
         if not self._names.get(channel):
@@ -183,7 +202,7 @@ class _Parser:
 
     def _end_text(self) -> str:
         self._expat.CharacterDataHandler = None
-        return " ".join("".join(self._text).split())
+        return "".join(self._text)
 
     def _entity(self, name: str, *_: object) -> None:
         raise InputError(

@@ -113,10 +113,10 @@ def report(guide: str, filler: Filler) -> Report:
     result = Report(Part(name=Path(guide).name))
     names: dict[str, str] = {}
     titles: set[str] = set()
-    with surveyed(guide, filler), reading(guide) as source:
+    with surveyed(guide, filler) as second, reading(guide) as source:
         for piece in pieces(source.chunks, guide):
             names.update(piece.channels)
-            for settled in filler.settle(piece.airings):
+            for settled in filler.settle(second.airings(piece)):
                 result.add(settled)
                 if settled.outcome in (Outcome.filled, Outcome.unsure) and len(titles) < _MOST_TITLES:
                     titles.add(settled.airing.title)

@@ -5,12 +5,12 @@ Nothing is serialized again, so that no channel, comment, attribute or space can
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import NamedTuple
 from xml.sax.saxutils import escape, quoteattr
 
 from titleclf.epg.placeholders import is_placeholder
+from titleclf.epg.times import minutes_between
 from titleclf.runtime.text.plain_titles import plain_title
 from titleclf.runtime.text.programmes import Programme
 
@@ -28,18 +28,20 @@ class EpisodeNumber(NamedTuple):
 
 
 class TextElement(NamedTuple):
-    """An element's text, and where in the guide the element and its end tag begin."""
+    """An element's text without needless spaces and as it stands, and where the element and its end tag begin."""
 
     text: str
     start: int
     end: int
+    raw: str
 
 
 @dataclass(slots=True)
 class Airing:
     """A programme as a guide lists it; title, sub-title and description are the first of each that is not empty.
 
-    `lang` is the title's language, `channel_name` the first name of the channel if the guide gave it before. New
+    `lang` is the title's language, `channel_name` the first name of the channel if the guide gave it before. `length`
+    are the minutes of the `<length>`, or else until the next start on the channel, as far as they are known. New
     categories go to `insertion`, and are indented like the child element at `sibling` (-1: there is none).
     """
 
@@ -53,6 +55,7 @@ class Airing:
     sub_title: str | None = None
     description: str | None = None
     date: str | None = None
+    length: float | None = None
     episode_numbers: list[EpisodeNumber] = field(default_factory=list)  # without empty ones
     categories: list[TextElement] = field(default_factory=list)  # without empty ones
     keywords: list[TextElement] = field(default_factory=list)
@@ -64,15 +67,9 @@ class Airing:
 
     @property
     def minutes(self) -> float | None:
-        """The duration, if the guide gives one."""
-        start, stop = self.start.split(), self.stop.split()
-        if start[1:] == stop[1:]:  # equal zones cancel out, whatever their name
-            start, stop = start[:1], stop[:1]
-        try:
-            length = _time(*stop) - _time(*start)
-        except (TypeError, ValueError):
-            return None
-        return length / timedelta(minutes=1) if length > timedelta(0) else None
+        """The duration: from start to stop, or else its `length`."""
+        minutes = minutes_between(self.start, self.stop) if self.stop else None
+        return self.length if minutes is None else minutes
 
     @property
     def channel_title(self) -> str | None:
@@ -172,10 +169,3 @@ def _element(name: str, text: str, lang: str | None) -> bytes:
 def _year(date: str | None) -> int | None:
     digits = (date or "")[:4]
     return int(digits) if len(digits) == 4 and digits.isascii() and digits.isdigit() else None
-
-
-@lru_cache(maxsize=4096)  # many channels change programmes at the same time
-def _time(digits: str, zone: str = "+0000") -> datetime:
-    # Only the day is required.
-    digits += "00000000000000"[len(digits) :]
-    return datetime.fromisoformat(f"{digits[:8]}T{digits[8:]}{zone}")

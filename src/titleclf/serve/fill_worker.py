@@ -142,7 +142,7 @@ def fill_guide(job: FillJob, on_progress: Callable[[int], None]) -> FillReport:
 
     def edits(piece: Piece) -> Sequence[Edit]:
         check_size(piece)
-        settled = list(filler.settle(piece.airings))
+        settled = list(filler.settle(second.airings(piece)))
         for outcome in settled:
             report.add(outcome)
             filled_titles.add(outcome)
@@ -150,7 +150,7 @@ def fill_guide(job: FillJob, on_progress: Callable[[int], None]) -> FillReport:
         on_progress(report.whole.programmes)
         return list(filler.edits(piece, settled))
 
-    with surveyed(job.guide, filler, check_size):
+    with surveyed(job.guide, filler, check_size) as second:
         rewrite(job.guide, job.output, edits)
     report.name_channels(channel_names)
     filled_titles.write(Path(job.filled_titles), channel_names)
