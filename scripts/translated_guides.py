@@ -65,7 +65,7 @@ def measure(guide: Path, player: str, model: Classifier[Network], table: GenreTa
 
 def is_understood(airing: Airing, profile: Profile) -> bool:
     """Return whether the player maps a programme to a kind, or shows the text that is meant for it."""
-    texts = [category.text for category in airing.categories]
+    texts = [category.raw for category in airing.categories]
     return profile.understands_any(texts) or bool(profile.written.intersection(texts))
 
 

@@ -118,7 +118,7 @@ def test_errors_of_python_m_titleclf_name_the_package(tmp_path):
     assert one_line(done.stderr) == sentence
 
 
-PLAYERS = "tvheadend, kodi, jellyfin, plex, mythtv, enigma2, channels"
+PLAYERS = "tvheadend, kodi, jellyfin, emby, plex, mythtv, enigma2, openpli, channels"
 
 
 @pytest.mark.parametrize(

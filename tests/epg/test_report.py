@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from tests.helpers.guides import filler_of, guide, programme
-from titleclf.epg.console import harvest_summary, lint_summary, report_summary, table, unfamiliar_warning
+from titleclf.epg.console import harvest_summary, lint_summary, report_summary, unfamiliar_warning
 from titleclf.epg.decisions import Basis
+from titleclf.epg.edits import undo
 from titleclf.epg.fill import When, fill
 from titleclf.epg.genres import Genre, GenreTable
 from titleclf.epg.harvest import Harvest, harvest
@@ -151,12 +152,6 @@ def test_the_summary_of_a_report(reported):
     assert any(re.match(r"Long +8\.0 h +1 ", line) for line in lines)
 
 
-def test_cells_of_a_table_are_truncated_and_without_control_characters():
-    text = table(["a", "#b"], [("x" * 100, "1"), ("\x1b[31mred", "12,345")])
-    assert "\x1b" not in text
-    assert max(map(len, text.splitlines())) == 40 + 2 + 6
-
-
 # Lint
 
 
@@ -181,14 +176,14 @@ def test_lint_counts_categories_and_suggests_better_ones(tmp_path):
         "Movie": (2, "unknown to tvheadend", {"Movie / Drama": 2}),
         "Children's / Youth programmes": (
             1,
-            "spelt 'programmes' where the player expects 'programs'",
+            "'programmes' must be 'programs'",
             {"Children's / Youth programs": 1},
         ),
         "zzz": (1, "unknown to tvheadend", {}),
     }
     assert next(iter(worst)) == "Movie"
     assert result.findings["Movie"].example == "Heat"
-    assert (result.programmes, result.without, result.blind) == (5, 1, 3)
+    assert (result.programmes, result.placed, result.without, result.blind, result.others) == (5, 1, 1, 2, 1)
 
 
 def test_a_genre_outside_the_vocabulary_does_not_count_as_blind(tmp_path):
@@ -211,16 +206,85 @@ def test_filled_guides_pass_lint(tmp_path, name):
     assert lint(str(tmp_path / "out.xml"), PROFILES[name], GenreTable.shipped()).blind == 0
 
 
+def test_lint_judges_texts_as_the_player_reads_them(tmp_path):
+    texts = ["Sports", " Sports", "\n  Sports\n", "sports", "Comedy,Sports", "Comedy, Sports", "<![CDATA[Sports]]>"]
+    programmes = [programme(f"<category>{text}</category>") for text in texts]
+    problems = {text: finding.problem for text, finding in linted(tmp_path, "kodi", *programmes).findings.items()}
+    assert problems == {
+        " Sports": "extra space in it",
+        "\n  Sports\n": "line end in it",
+        "Comedy, Sports": "space at a comma",
+    }
+    problems = {text: finding.problem for text, finding in linted(tmp_path, "mythtv", *programmes).findings.items()}
+    assert problems == {
+        "Sports": "upper case",
+        " Sports": "upper case",
+        "\n  Sports\n": "upper case",
+        "Comedy,Sports": "unknown to mythtv",
+        "Comedy, Sports": "unknown to mythtv",
+    }
+    problems = {text: finding.problem for text, finding in linted(tmp_path, "tvheadend", *programmes).findings.items()}
+    assert problems == {
+        "\n  Sports\n": "line end in it",
+        "Comedy,Sports": "unknown to tvheadend",
+        "Comedy, Sports": "unknown to tvheadend",
+    }
+
+
+def test_a_text_that_the_player_does_not_read_is_filled_again_and_undone(tmp_path):
+    element = programme("<category>\n Sports </category>")
+    (tmp_path / "in.xml").write_text(guide(element))
+    for name in ("kodi", "enigma2"):
+        filler = filler_of(profile=PROFILES[name], when=When.untranslated, with_keywords=True)
+        fill(str(tmp_path / "in.xml"), str(tmp_path / "out.xml"), filler)
+        assert "<category>Sports</category>" in (tmp_path / "out.xml").read_text()
+        assert lint(str(tmp_path / "out.xml"), PROFILES[name], GenreTable.shipped()).blind == 0
+        undo(str(tmp_path / "out.xml"), str(tmp_path / "back.xml"))
+        assert (tmp_path / "back.xml").read_text() == guide(element)
+
+
+def test_the_sums_of_lint_agree(tmp_path):
+    sports, film = "<category>Sports</category>", "<category>Movie</category>"
+    elements = ["", sports, sports * 2, film * 2, film + sports, "<category>zzz</category>", "<category> </category>"]
+    for name in PROFILES:
+        result = linted(tmp_path, name, *map(programme, elements))
+        assert result.programmes == len(elements) == result.placed + result.without + result.blind + result.others
+        assert result.without == 2
+        assert all(finding.count <= result.programmes for finding in result.findings.values())
+    assert linted(tmp_path, "tvheadend", programme(film * 2)).findings["Movie"].count == 1
+    assert linted(tmp_path, "enigma2", programme("<category>zzz</category>" + film)).findings.keys() == {"zzz"}
+
+
 def test_the_summary_of_lint(tmp_path):
     text = lint_summary(linted(tmp_path, "kodi", programme("<category>Sport</category>")), "kodi")
     assert re.search(r"^Sport +1  .*  Sports +Match of the Day$", text, re.MULTILINE)
     assert text.endswith(
-        "kodi understands 0 of 1 categories. Programmes: 1; without a category: 0; genre under other names: 1."
+        "kodi understands 0 of 1 categories. Programmes: 1; placed: 0; without a category: 0; genre under other names: "
+        "1; other or unknown genre: 0."
     )
     fine = lint_summary(linted(tmp_path, "kodi", programme("<category>sports</category>")), "kodi")
-    assert fine.splitlines() == [
-        "kodi understands 1 of 1 categories. Programmes: 1; without a category: 0; genre under other names: 0."
-    ]
+    assert fine == (
+        "kodi understands 1 of 1 categories. Programmes: 1; placed: 1; without a category: 0; genre under other names: "
+        "0; other or unknown genre: 0."
+    )
+
+
+def test_the_summary_of_lint_lists_the_most_frequent_and_shows_spaces(tmp_path):
+    result = linted(
+        tmp_path, "kodi", *[programme("<category> Sports</category>")] * 2, programme("<category>b</category>")
+    )
+    lines = lint_summary(result, "kodi", top=1).splitlines()
+    assert lines[2].startswith('" Sports"')
+    assert lines[3:5] == ["... and 1 more: --top 2", ""]
+    assert "... and" not in lint_summary(result, "kodi", top=2)
+
+
+def test_the_words_that_matter_are_never_cut_off(tmp_path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "60")
+    long = programme("<category>Social/Political issues/Economics</category>", title=f"<title>{'long ' * 20}</title>")
+    text = lint_summary(linted(tmp_path, "kodi", long), "kodi")
+    assert "must be 'Social / Political issues / Economics'" in text
+    assert "long lo…" in text
 
 
 # Harvest

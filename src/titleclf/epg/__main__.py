@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from titleclf.epg import commands
+from titleclf.epg.console import MAX_ROWS
 from titleclf.epg.fill import When
 from titleclf.epg.profiles import PROFILES
 from titleclf.epg.streams import STANDARD
-from titleclf.runtime.arguments import Parser, called_as, precision
+from titleclf.runtime.arguments import Parser, called_as, count, precision
 from titleclf.runtime.errors import InputError, exit_codes
 from titleclf.runtime.files import check_parent, same_file
 
@@ -135,6 +136,9 @@ def _add_lint(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=commands.run_lint)
     _add_guide(parser)
     parser.add_argument("--profile", choices=PROFILES, required=True, help="the player that reads the guide")
+    parser.add_argument(
+        "--top", type=count, default=MAX_ROWS, metavar="N", help=f"list the N most frequent ones (default: {MAX_ROWS})"
+    )
     _add_labels(parser)
 
 

@@ -108,7 +108,7 @@ def run_undo(arguments: argparse.Namespace) -> None:
 def run_lint(arguments: argparse.Namespace) -> int:
     """Print the categories that a player does not understand; return 1 if there are programmes that it can't place."""
     result = lint(arguments.guide, PROFILES[arguments.profile], _genre_table(arguments.labels))
-    _print_result(lint_summary(result, arguments.profile))
+    _print_result(lint_summary(result, arguments.profile, arguments.top))
     return _FINDINGS if result.blind else 0
 
 

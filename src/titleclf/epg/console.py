@@ -1,20 +1,20 @@
 """Results as sentences and tables for a terminal."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from titleclf.epg.channels import GuideChannels
 from titleclf.epg.decisions import Basis
 from titleclf.epg.fill import Outcome, Tally
 from titleclf.epg.harvest import Harvest
-from titleclf.epg.lint import Lint
+from titleclf.epg.lint import Finding, Lint
 from titleclf.epg.report import Part, Report
+from titleclf.epg.text_table import table
 from titleclf.runtime.text.channels import Channel
-from titleclf.runtime.text.characters import printable
 
 _UNLIKE = 0.5  # of the titles; one in five of those of training hardly resembles the others
-_MAX_ROWS = 20
-_MAX_WIDTH = 40  # characters of a cell
+MAX_ROWS = 20
+_MAX_BETTER = 2  # texts for a category that means several genres
 
 
 def as_hours(minutes: float) -> str:
@@ -73,27 +73,29 @@ def harvest_summary(harvest: Harvest) -> str:
     """Return the size of a harvest, and the labels that are missing from the table."""
     lines = [str(harvest)]
     if harvest.unknown:
-        rows = [(label, f"{count:,}") for label, count in harvest.unknown.most_common(_MAX_ROWS)]
+        rows = [(label, f"{count:,}") for label, count in harvest.unknown.most_common(MAX_ROWS)]
         lines += ["", table(["label that is in no table", "#times"], rows), *_more(harvest.unknown)]
     return "\n".join(lines)
 
 
-def lint_summary(lint: Lint, profile: str) -> str:
-    """Return a table of the categories that a player does not understand, and the totals."""
+def lint_summary(lint: Lint, profile: str, top: int = MAX_ROWS) -> str:
+    """Return a table of the `top` most frequent categories that a player does not understand, and the totals."""
     worst = lint.worst()
     missed, understood = sum(finding.count for _, finding in worst), lint.understood.total()
     summary = (
-        f"{profile} understands {understood:,} of {understood + missed:,} categories. Programmes: "
-        f"{lint.programmes:,}; without a category: {lint.without:,}; genre under other names: {lint.blind:,}."
+        f"{profile} understands {understood:,} of {understood + missed:,} categories. Programmes: {lint.programmes:,}; "
+        f"placed: {lint.placed:,}; without a category: {lint.without:,}; genre under other names: {lint.blind:,}; "
+        f"other or unknown genre: {lint.others:,}."
     )
     if not worst:
         return summary
-    names = ["category", "#programmes", f"to {profile}", "should be", "for example"]
+    names = ["category", "#programmes", f"!to {profile}", "!should be", "for example"]
     rows = [
-        (text, f"{finding.count:,}", finding.problem, " or ".join(sorted(finding.better)) or "-", finding.example)
-        for text, finding in worst
+        (_quoted(text), f"{finding.count:,}", finding.problem, _better(finding), finding.example)
+        for text, finding in worst[:top]
     ]
-    return "\n".join([table(names, rows), "", summary])
+    more = [f"... and {len(worst) - top:,} more: --top {len(worst)}"] if len(worst) > top else []
+    return "\n".join([table(names, rows), *more, "", summary])
 
 
 def unfamiliar_warning(report: Report) -> str:
@@ -114,11 +116,11 @@ def report_summary(report: Report) -> str:
             *(part.name, f"{part.programmes:,}", f"{part.missing:,}", f"{part.outcomes[Outcome.filled]:,}"),
             *(as_percent(part.confidence), f"{part.outcomes[Outcome.unsure]:,}", as_hours(part.unsure_minutes)),
         )
-        for part in gaps[:_MAX_ROWS]
+        for part in gaps[:MAX_ROWS]
     ]
     titles = [
         (title.title, as_hours(title.minutes), f"{title.showings:,}", title.top1, as_percent(title.probability))
-        for title in unsure[:_MAX_ROWS]
+        for title in unsure[:MAX_ROWS]
     ]
     lines = [gap_summary(report.whole), *filter(None, [unfamiliar_warning(report)])]
     if channels:
@@ -130,28 +132,18 @@ def report_summary(report: Report) -> str:
     return "\n".join(lines)
 
 
-def table(names: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return rows as a text table; columns with a # before their name are right-aligned."""
-    cells = [[name.lstrip("#") for name in names], *([_cell(text) for text in row] for row in rows)]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    lines = [
-        "  ".join(
-            text.rjust(width) if name.startswith("#") else text.ljust(width)
-            for name, text, width in zip(names, row, widths, strict=True)
-        ).rstrip()
-        for row in cells
-    ]
-    return "\n".join([lines[0], "-" * max(map(len, lines)), *lines[1:]])
-
-
 def _listed(channel: Channel) -> tuple[str, str]:
     return channel.name, ", ".join(channel.categories) or "-"
 
 
-def _cell(text: str) -> str:
-    text = printable(text)
-    return text if len(text) <= _MAX_WIDTH else f"{text[: _MAX_WIDTH - 1]}…"
+def _quoted(category: str) -> str:
+    """Return a category in quotes if its spaces would not be seen."""
+    return category if category == " ".join(category.split()) else f'"{category}"'
+
+
+def _better(finding: Finding) -> str:
+    return " or ".join(text for text, _ in finding.better.most_common(_MAX_BETTER)) or "-"
 
 
 def _more(rows: Sequence[object] | Counter[str]) -> list[str]:
-    return [f"... and {len(rows) - _MAX_ROWS:,} more"] if len(rows) > _MAX_ROWS else []
+    return [f"... and {len(rows) - MAX_ROWS:,} more"] if len(rows) > MAX_ROWS else []

@@ -72,10 +72,12 @@ def _filled(airing: Airing) -> Iterator[TextElement]:
     for keyword in airing.keywords:
         if keyword.text.startswith(_PROVENANCE):
             yield keyword
-            named = [category for category in categories if category.text == keyword.text.removeprefix(_PROVENANCE)]
-            if named:
-                categories.remove(named[-1])
-                yield named[-1]
+            name = keyword.text.removeprefix(_PROVENANCE)
+            named = [category for category in categories if category.text == name]
+            if named:  # the guide's own may differ from the filled one by spaces
+                filled = [category for category in named if category.raw == name] or named
+                categories.remove(filled[-1])
+                yield filled[-1]
 
 
 def check_output(guide: str, output: str | None) -> None:

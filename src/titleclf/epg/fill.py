@@ -135,7 +135,7 @@ class Filler:
             return True
         if self.when is When.missing or self.profile is None:
             return False
-        return not self.profile.understands_any([category.text for category in airing.categories])
+        return not self.profile.understands_any([category.raw for category in airing.categories])
 
     def _genres(self, airing: Airing) -> tuple[Genre, ...]:
         """Return the genres that an airing's own categories name, the one with the largest weight or all that tie."""
@@ -158,7 +158,7 @@ class Filler:
     def _settled(self, airing: Airing, decision: Decision, *, is_film: bool) -> Settled:
         if not decision.categories:
             return Settled(airing, Outcome.kept if decision.basis is Basis.override else Outcome.unsure, decision)
-        present = {category.text for category in airing.categories}
+        present = {category.raw for category in airing.categories}
         texts = [text for text in self._texts(decision, is_film=is_film) if text not in present]
         return Settled(airing, Outcome.filled if texts else Outcome.kept, decision, texts)
 

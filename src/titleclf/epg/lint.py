@@ -22,10 +22,10 @@ class Finding:
 
 @dataclass
 class Lint:
-    """The categories of a guide by whether its player understands them.
+    """The categories of a guide by whether its player understands them, each counted once for a programme.
 
-    `without` counts programmes without a category, `blind` those that have categories, but none that the player
-    understands although its vocabulary has a text for their genre.
+    Categories are texts as the guide has them, with their spaces. Of the programmes that the player can't place,
+    `without` counts those without a category, `blind` those whose genre it has a text for, and `others` the rest.
     """
 
     understood: Counter[str] = field(default_factory=Counter)
@@ -33,24 +33,35 @@ class Lint:
     programmes: int = 0
     without: int = 0
     blind: int = 0
+    others: int = 0
 
     def add(self, airing: Airing, profile: Profile, table: GenreTable) -> None:
         """Add the categories of an airing."""
+        self.programmes += 1
+        if not airing.categories:
+            self.without += 1
+            return
         texts = [category.text for category in airing.categories]
         film = is_film(evidence_of(airing, texts))
-        self.programmes += 1
-        self.without += not texts
-        if not (profile.understands_any(texts) or profile.written.issuperset(texts)):
-            self.blind += _better(table.genre_of(texts), profile, is_film=film) != []
-        for text in texts:
-            problem = profile.problem(text)
+        read = list(dict.fromkeys(profile.read([category.raw for category in airing.categories])))
+        if not (profile.understands_any(read) or profile.written.issuperset(read)):
+            is_blind = bool(_better(table.genre_of(texts), profile, is_film=film))
+            self.blind += is_blind
+            self.others += not is_blind
+        for raw in read:
+            problem = profile.problem(raw)
             if problem is None:
-                self.understood[text] += 1
+                self.understood[raw] += 1
                 continue
-            finding = self.findings.setdefault(text, Finding(problem, airing.title))
+            finding = self.findings.setdefault(raw, Finding(problem, airing.title))
             finding.count += 1
-            genre = table.genre_of([text]) or table.genre_of(texts)
+            genre = table.genre_of([raw]) or table.genre_of(texts)
             finding.better.update((_better(genre, profile, is_film=film) or [])[:1])
+
+    @property
+    def placed(self) -> int:
+        """The number of programmes that the player understands, or shows the text that is meant for it."""
+        return self.programmes - self.without - self.blind - self.others
 
     def worst(self) -> list[tuple[str, Finding]]:
         """Return the findings by category, the most frequent first."""

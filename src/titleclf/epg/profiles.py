@@ -9,13 +9,20 @@ from functools import cached_property
 from titleclf.epg.genres import Genre
 
 _LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)  # ASCII only, as the players do
+_CONTROLS = "".join(map(chr, range(32)))
 
 
 @dataclass(frozen=True, eq=False)
 class Profile:
-    """A player of guides: the texts to write for it, and the texts that it understands."""
+    """A player of guides: the texts to write for it, and the texts that it understands.
+
+    Texts are compared as they stand in a guide: to most players a space or a line end around one makes it another.
+    `source` is where the rules are from, `checked` the month when they were last compared with it.
+    """
 
     name: str
+    source: str
+    checked: str
     genres: Mapping[Genre, tuple[str, ...]]  # texts to write, most important first
     film: tuple[str, ...]  # texts to write for a film; empty if films and series share one
     vocabulary: tuple[str, ...]  # texts that the player understands
@@ -39,19 +46,27 @@ class Profile:
 
     def understands_any(self, categories: Sequence[str]) -> bool:
         """Return whether the player understands an airing with these categories, in this order."""
-        return any(map(self.understands, categories[:1] if self.reads_first_only else categories))
+        return any(map(self.understands, self.read(categories)))
+
+    def read(self, categories: Sequence[str]) -> Sequence[str]:
+        """Return the categories of an airing that the player reads."""
+        return categories[:1] if self.reads_first_only else categories
 
     def problem(self, category: str) -> str | None:
         """Return in a few words why the player does not understand this text; None if it does."""
         if self.understands(category):
             return None
-        if not category.strip():
+        tidy = " ".join(category.split())
+        if not tidy:
             return "empty"
-        if self.understands(category.strip()):
-            return "space around it"
-        if self.splits_at_commas and "," in category:
-            return "comma splits it in two"
-        return self._misspelling(category) or f"unknown to {self.name}"
+        if self.understands(tidy):
+            return "line end in it" if "\n" in category else "extra space in it"
+        if self.splits_at_commas and "," in tidy:
+            if any(self.understands(part.strip()) for part in tidy.split(",")):
+                return "space at a comma"
+            if _canonical(tidy) in self._by_canonical:
+                return "comma splits it in two"
+        return self._misspelling(tidy) or f"unknown to {self.name}"
 
     @cached_property
     def written(self) -> frozenset[str]:
@@ -73,7 +88,7 @@ class Profile:
         if category.lower() == understood:
             return "upper case"
         got, expected = _first_difference(category, understood)
-        return f"spelt {got!r} where the player expects {expected!r}"
+        return f"{got!r} must be {expected!r}"
 
 
 def _exactly(text: str) -> str:
@@ -85,8 +100,9 @@ def _any_case(text: str) -> str:
 
 
 def _any_case_and_spaces(text: str) -> str:
-    # tvheadend skips spaces before a character; after trailing ones it reads past the end of the text.
-    return text if text.endswith(" ") else _any_case(text).replace(" ", "")
+    # tvheadend reads no control characters before the text. It skips spaces before a character; after trailing ones it
+    # reads past the end of the text.
+    return text if text.endswith(" ") else _any_case(text.lstrip(_CONTROLS)).replace(" ", "")
 
 
 def _exactly_except_films(text: str) -> str:
@@ -150,11 +166,35 @@ _JELLYFIN = """
     movie; sports; basketball; baseball; football; kids; family; children; childrens; disney;
     news; journalism; documentary; current affairs
 """
-# EPGImport turns these into the content codes of DVB (Crime/Mystery from 85 minutes on), and drops all others.
-_ENIGMA2 = """
+# EPGImport turns these into the content codes of DVB (Crime/Mystery from 85 minutes on), and drops all others. "Talk"
+# and "Unknown" have code 0, which is none.
+_OPENPLI = """
     Film; Drama; Comedy; Crime/Mystery; News; Documentary; Sports; Children; Animated; Music;
     Arts/Culture; Religion; Educational; Science/Nature
 """
+# As oe-alliance has it since 2025: the words of 2024, which guides rely on, and most of the standard's.
+_ENIGMA2 = f"""
+    {_OPENPLI.strip()};
+    Action; Action sports; Adult; Adult Movie/Drama; Adults only; Adventure/Western/War; Advertisement/Shopping;
+    Aerobics; Archery; Athletics; Ballet; Baseball; Basketball; Bicycle; Billiards; Black & White; Boxing;
+    Broadcasting/Press; Cartoons/Puppets; Children's/Youth Programme; Comedy-drama; Cooking; Crime drama;
+    Detective/Thriller; Discussion/Interview/Debate; Economics/Social Advisory; Education/Science/Factual;
+    Entertainment Programme for 10 to 16; Entertainment Programme for 6 to 14; Equestrian; Experimental Film/Video;
+    Fashion; Film/Cinema; Fine Arts; Fitness & Health; Folk/Traditional Music; Football/Soccer;
+    Foreign Countries/Expeditions; Further Education; Game Show/Quiz/Contest; GameShow; Gardening; Handicraft; Hobbies;
+    Informational/Educational/School Programme; Jazz; Languages; Leisure/Hobbies; Literature; Live Broadcast;
+    Magazine/Report/Documentary; Martial Sports; Medicine/Physiology/Psychology; Motor Sport; Motoring; Movie/Drama;
+    Music/Ballet/Dance; Musical/Opera; Nature; Nature/Animals/Environment; New Media; News Magazine;
+    News/Current Affairs; News/Weather Report; Original Language; Paid Programming; Performing Arts;
+    Popular Culture/Traditional Arts; Pre-school Children's Programme; Reality; Religious; Remarkable People; Rock/Pop;
+    Romance; Science Fiction/Fantasy/Horror; Serious/Classical Music;
+    Serious/Classical/Religious/Historical Movie/Drama; Show/Game Show; Soap; Soap/Melodrama/Folkloric;
+    Social/Political/Economics; Social/Spiritual Sciences; Special Event; Sport Magazine; Standup; Talk; Talk Show;
+    Team Sports; Technology/Natural Sciences; Tennis/Squash; Tourism/Travel; Unpublished; Variety Show; Water Sport;
+    Weather; Winter Sports
+"""
+# Where EPGImport has no code for the text to show.
+_ENIGMA2_GENRES = {Genre.show: "Show/Game Show", Genre.society: "Social/Political/Economics"}
 
 
 def _split(texts: str) -> tuple[str, ...]:
@@ -181,6 +221,8 @@ PROFILES: dict[str, Profile] = {
     for profile in (
         Profile(
             name="tvheadend",
+            source="github.com/tvheadend/tvheadend: src/epg.c, src/htsmsg_xml.c",
+            checked="2026-11",
             genres=_single(_TVHEADEND),
             film=(),
             vocabulary=(*_TVHEADEND.values(), *_split(_SECOND_LEVEL)),
@@ -189,15 +231,29 @@ PROFILES: dict[str, Profile] = {
         # The names in the genres.xml that `fill` writes.
         Profile(
             name="kodi",
+            source="github.com/kodi-pvr/pvr.iptvsimple: src/iptvsimple/data/EpgEntry.cpp",
+            checked="2026-11",
             genres=_single({genre: genre.value for genre in Genre}),
             film=(),
             vocabulary=tuple(genre.value for genre in Genre),
             normalize=_any_case,
             splits_at_commas=True,
         ),
-        # For Emby, too. It removes the episode number and title of a film.
+        # It removes the episode number and title of a film.
         Profile(
             name="jellyfin",
+            source="github.com/jellyfin/jellyfin: MediaBrowser.Model/LiveTv/ListingsProviderInfo.cs",
+            checked="2026-11",
+            genres=_single(READABLE),
+            film=("Movie",),
+            vocabulary=_split(_JELLYFIN),
+            normalize=_any_case,
+        ),
+        # Jellyfin was made from it.
+        Profile(
+            name="emby",
+            source="github.com/MediaBrowser/Emby, its last public source: MediaBrowser.Model/LiveTv/LiveTvOptions.cs",
+            checked="2026-11",
             genres=_single(READABLE),
             film=("Movie",),
             vocabulary=_split(_JELLYFIN),
@@ -205,6 +261,8 @@ PROFILES: dict[str, Profile] = {
         ),
         Profile(
             name="plex",
+            source="closed source: the texts that its users report to work",
+            checked="2026-11",
             genres={genre: _plex(genre) for genre in Genre},
             film=("Movie",),
             vocabulary=_PLEX,
@@ -213,6 +271,8 @@ PROFILES: dict[str, Profile] = {
         # Needs one text for the type, and shows the first of the others.
         Profile(
             name="mythtv",
+            source="github.com/MythTV/mythtv: programs/mythfilldatabase/xmltvparser.cpp",
+            checked="2026-11",
             genres={genre: _mythtv(genre) for genre in Genre},
             film=("movie", "Movie"),
             vocabulary=("movie", "series", "sports", "tvshow", "film"),
@@ -220,14 +280,28 @@ PROFILES: dict[str, Profile] = {
         ),
         Profile(
             name="enigma2",
-            genres=_single(READABLE),
+            source="github.com/oe-alliance/XMLTV-Import: src/EPGImport/gen_xmltv.py",
+            checked="2026-11",
+            genres=_single(READABLE | _ENIGMA2_GENRES),
             film=("Film",),
             vocabulary=_split(_ENIGMA2),
             normalize=_exactly,
             reads_first_only=True,
         ),
         Profile(
+            name="openpli",
+            source="github.com/OpenPLi/enigma2-plugin-extensions-epgimport: src/EPGImport/gen_xmltv.py",
+            checked="2026-11",
+            genres=_single(READABLE),
+            film=("Film",),
+            vocabulary=_split(_OPENPLI),
+            normalize=_exactly,
+            reads_first_only=True,
+        ),
+        Profile(
             name="channels",
+            source="closed source: the texts that its users report to work",
+            checked="2026-11",
             genres=_single(READABLE) | {Genre.movie: ("Series", READABLE[Genre.movie])},
             film=("Movie",),
             vocabulary=_CHANNELS,
