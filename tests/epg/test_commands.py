@@ -182,6 +182,27 @@ def test_the_genres_of_kodi_are_written_only_once_the_guide_is_filled(
     assert [path.name for path in tmp_path.iterdir()] == ["g.xml"]
 
 
+@pytest.mark.parametrize(
+    ("arguments", "other"),
+    [
+        ("g.xml -o f.xml --changes genres.xml", "--changes"),
+        ("g.xml -o genres.xml", "-o"),
+        ("genres.xml --in-place", "the guide"),
+        ("g.xml -o f.xml --overrides genres.xml", "--overrides"),
+        ("g.xml -o f.xml --genres x.csv --changes x.csv", "--changes"),
+    ],
+)
+def test_the_genres_of_kodi_must_not_be_another_file_of_the_command(epg, tmp_path, arguments, other):
+    for name in ("g.xml", "genres.xml"):
+        (tmp_path / name).write_text(guide(SPORTS))
+    code, out, err = epg("fill", *arguments.split(), "--profile", "kodi")
+    assert (code, out, len(err.splitlines())) == (2, "", 1)
+    assert other in err
+    assert "Kodi's genres.xml" in err
+    assert "for both. Name another file." in err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["g.xml", "genres.xml"]
+
+
 def test_in_place_keeps_a_backup(epg, tmp_path, genres_run):
     content = guide(programme(title="<title>sports one</title>"))
     (tmp_path / "g.xml").write_text(content)

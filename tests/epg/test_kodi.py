@@ -4,7 +4,7 @@ from xml.etree import ElementTree
 import pytest
 
 from titleclf.epg.genres import Genre
-from titleclf.epg.kodi import genres_xml, write_genres
+from titleclf.epg.kodi import genres_file, genres_xml
 from titleclf.epg.profiles import PROFILES
 from titleclf.runtime.errors import InputError
 
@@ -39,6 +39,18 @@ def test_a_copy_with_windows_line_ends_is_accepted(tmp_path):
     path.write_bytes(copy)
     assert not write_genres(path)
     assert path.read_bytes() == copy
+
+
+def write_genres(path) -> bool:
+    with genres_file(path) as is_new:
+        return is_new
+
+
+def test_the_file_is_not_written_if_the_guide_is_not(tmp_path):
+    path = tmp_path / "genres.xml"
+    with pytest.raises(RuntimeError), genres_file(path):
+        raise RuntimeError
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("own", [b"<genres/>", b"", b"\xff\xfe<\x00"])

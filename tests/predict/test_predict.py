@@ -80,6 +80,22 @@ def test_awkward_titles_in_a_table(monkeypatch, capsys, run, tmp_path, kind):
     assert_awkward(predictions(monkeypatch, capsys, run, "--input", str(path)), titles)
 
 
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
+def test_another_column_may_have_the_titles(monkeypatch, capsys, run, tmp_path, kind):
+    frame = pd.DataFrame({"title": ["x", "y"], "Title": ["Tagesschau", "Tatort"]})
+    path = tmp_path / f"titles.{kind}"
+    match kind:
+        case "csv":
+            frame.to_csv(path, index=False)
+        case "jsonl":
+            frame.to_json(path, orient="records", lines=True)
+        case "parquet":
+            frame.to_parquet(path)
+    for column, titles in frame.items():
+        found = predictions(monkeypatch, capsys, run, "--input", str(path), "--column", str(column))
+        assert [prediction["title"] for prediction in found] == titles.tolist()
+
+
 @pytest.mark.parametrize("arguments", [[], ["--input", "-"]])
 def test_awkward_titles_on_standard_input(run, tmp_path, arguments):
     titles = [*AWKWARD, "nul\0inside"]
@@ -254,6 +270,12 @@ def test_a_package_without_a_model_is_an_error(monkeypatch, capsys, tmp_path):
     ("arguments", "sentence"),
     [
         (["A", "--input", "b.txt"], "titles must be arguments or come from --input. Got both. Leave one out."),
+        (["A", "--column", "b"], "--column must be used with --input and a table. Got no table. Leave it out."),
+        (["--input", "b.txt", "--column", "b"], "--column must be used with --input and a table. Got no table. Leave"),
+        (
+            ["--input", "ragged.csv", "--column", "name", "--model", "RUN"],
+            "ragged.csv must have the column name. Got title. Rename yours.",
+        ),
         (["A"], "outputs/latest must exist. Got nothing there. Train a model with "),
         (["A", "--model", "none"], "none must be a folder with a model. Got nothing there. Name another folder, or"),
         (["A", "--model", "."], ". must be a folder with a model. Got no config.json there. Name another folder, or s"),

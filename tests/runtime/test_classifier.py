@@ -20,6 +20,7 @@ from titleclf.runtime.choices import Task
 from titleclf.runtime.classifier import Classifier, classifier_of
 from titleclf.runtime.errors import InputError
 from titleclf.runtime.network import LinearNetwork
+from titleclf.runtime.prediction import Prediction
 from titleclf.runtime.text.programmes import Programme, Programmes
 
 # Five programmes, of which two are the same.
@@ -211,6 +212,20 @@ def test_invalid_programmes_are_refused_by_every_model(run, fields_run, programm
         with pytest.raises(InputError) as caught:
             Classifier.load(folder).predict(["a", programme])
         assert one_line(str(caught.value)) == sentence
+
+
+@pytest.mark.parametrize("top", [0, -1, 1.5, "2", None, True])
+def test_top_must_be_a_number_of_candidates(run, top):
+    with pytest.raises(InputError) as caught:
+        Classifier.load(run).predict(["a"], top=top)
+    sentence = f"top must be an integer above 0. Got {top!r}. Pass 1 for the best category alone."
+    assert one_line(str(caught.value)) == sentence
+
+
+def test_no_title_has_no_category(run):
+    none, some, nan = Classifier.load(run).predict(title for title in (None, "Qwertz", math.nan))
+    assert none == nan == Prediction("", (), ())
+    assert some.category is not None
 
 
 # Imports and memory

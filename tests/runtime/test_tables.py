@@ -51,6 +51,24 @@ def test_a_byte_order_mark_and_windows_line_ends_are_accepted(tmp_path):
     assert list(read_records(path, ["title"])) == [Record(2, {"title": "Tatort", "category": "Film"})]
 
 
+@pytest.mark.parametrize(("first", "delimiter"), [("sep=;", ";"), ('"sep=;"', ";"), ("sep=,", ","), ("sep=\t", "\t")])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_first_line_may_name_the_delimiter(tmp_path, first, delimiter, end):
+    path = tmp_path / "a.csv"
+    lines = [first, f"title{delimiter}category", f"Tatort{delimiter}Film", "bad"]
+    path.write_bytes("".join(line + end for line in lines).encode("utf-8-sig"))
+    good, bad = read_records(path, ["title"])
+    assert good == Record(3, {"title": "Tatort", "category": "Film"})
+    assert (bad.line, bad.problem) == (4, "must have 2 cells, like the first line. Got 1. Add the missing cells.")
+
+
+def test_columns_that_differ_by_case_are_two(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("Title,title\nA,b\n")
+    assert [record.cells["title"] for record in read_records(path, ["title"])] == ["b"]
+    assert [record.cells["Title"] for record in read_records(path, ["Title"])] == ["A"]
+
+
 def test_bad_rows_have_a_line_and_a_problem_and_reading_continues(tmp_path):
     path = tmp_path / "a.csv"
     path.write_text("title,category\nA,B,C\nA\nTatort,Film\n")
@@ -80,6 +98,8 @@ def test_bad_rows_have_a_line_and_a_problem_and_reading_continues(tmp_path):
         ("a.csv", b"", "a.csv is empty. Give it a first line with the column title."),
         ("a.csv.gz", gzip.compress(b""), "a.csv.gz is empty. Give it a first line with the column title."),
         ("a.csv", b"\nA\n", "a.csv must have the column title. Got none. Rename yours."),
+        ("a.csv", b"title,lang,title\n", "a.csv must name each column once. Got title twice. Rename one of them."),
+        ("a.csv", b"sep=;\n", "a.csv is empty. Give it a first line with the column title."),
         ("a.csv", b"name,genre\n", "a.csv must have the column title. Got name, genre. Rename yours."),
         (
             "a.csv",

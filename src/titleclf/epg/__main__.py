@@ -27,7 +27,13 @@ _EXAMPLES = (
     "{program} channels guide.xml.gz",
     "{program} harvest guides/*.xml.gz -o titles.csv",
 )
-_WRITTEN = {"output": "-o", "changes": "--changes", "genres": "--genres", "html": "--html", "log": "--log"}
+_WRITTEN = {
+    "output": "-o",
+    "changes": "--changes",
+    "genres": "--genres (Kodi's genres.xml)",
+    "html": "--html",
+    "log": "--log",
+}
 _READ = {
     "guide": "the guide",
     "guides": "a guide",
@@ -45,10 +51,27 @@ def main() -> None:
     # Temporary files must go when a service is stopped, as after Ctrl-C.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     arguments = _parser().parse_args()
+    if arguments.run is commands.run_fill:
+        if arguments.grabber is not None and arguments.in_place:
+            raise InputError("--in-place must be used with a file. Got --from. Pass -o OUT.")
+        arguments.genres = _genres_path(arguments)
     _check_outputs(arguments)
     code = arguments.run(arguments)
     sys.stdout.flush()  # here, where `exit_codes` handles a closed pipe
     sys.exit(code)
+
+
+def _genres_path(arguments: argparse.Namespace) -> str | None:
+    """Return the genres.xml to write beside the guide, if any."""
+    if arguments.profile != "kodi":
+        if arguments.genres:
+            raise InputError("--genres must be used with --profile kodi. Got another profile, or none. Leave it out.")
+        return None
+    guide = arguments.guide if arguments.in_place else arguments.output
+    if arguments.genres or guide == STANDARD:
+        given: str | None = arguments.genres
+        return given
+    return str(Path(guide).resolve().with_name("genres.xml"))
 
 
 def _check_outputs(arguments: argparse.Namespace) -> None:

@@ -25,7 +25,7 @@ from titleclf.epg.genres import GenreTable, check_genres
 from titleclf.epg.grabbers import grabbed
 from titleclf.epg.harvest import harvest
 from titleclf.epg.html_report import html_page
-from titleclf.epg.kodi import has_genres, write_genres
+from titleclf.epg.kodi import genres_file
 from titleclf.epg.lint import lint
 from titleclf.epg.overrides import Overrides
 from titleclf.epg.parser import airings
@@ -59,16 +59,14 @@ def run_fill(arguments: argparse.Namespace) -> None:
 
 
 def _fill(arguments: argparse.Namespace) -> str:
-    if arguments.grabber is not None and arguments.in_place:
-        raise InputError("--in-place must be used with a file. Got --from. Pass -o OUT.")
     filler = _filler(arguments, with_keywords=arguments.mark)
     output = None if arguments.in_place else arguments.output
-    genres = _genres_path(arguments, arguments.guide if output is None else output)
-    with _fetched(arguments) as guide, ExitStack() as stack:
+    with _fetched(arguments) as guide, ExitStack() as stack:  # all files are written, or none
+        is_new = stack.enter_context(genres_file(Path(arguments.genres))) if arguments.genres else None
         on_settled = stack.enter_context(changes_table(Path(arguments.changes))) if arguments.changes else None
         tally = fill(guide, output, filler, on_settled)
-    if genres is not None:
-        _write_genres(genres)
+    if is_new is not None:
+        _print_genres(arguments.genres, is_new=is_new)
     summary = fill_summary(tally)
     _print_status(summary)
     if filler.decider.overrides is not None:
@@ -172,21 +170,8 @@ def _decider(arguments: argparse.Namespace) -> Decider:
     return Decider([(model, model.thresholds_at(arguments.precision)) for model in models], overrides)
 
 
-def _genres_path(arguments: argparse.Namespace, output: str) -> Path | None:
-    """Return the genres.xml to write once the guide is filled, if any; another file there is refused now."""
-    if arguments.profile != "kodi":
-        if arguments.genres:
-            raise InputError("--genres must be used with --profile kodi. Got another profile, or none. Leave it out.")
-        return None
-    if not arguments.genres and output == STANDARD:
-        return None
-    path = Path(arguments.genres) if arguments.genres else Path(output).resolve().with_name("genres.xml")
-    has_genres(path)
-    return path
-
-
-def _write_genres(path: Path) -> None:
-    state = "written" if write_genres(path) else "there already"
+def _print_genres(path: str, *, is_new: bool) -> None:
+    state = "written" if is_new else "there already"
     _print_status(
         f"genres: {path} {state}. Name it in the settings of Kodi's add-on for guides (PVR IPTV Simple Client)."
     )

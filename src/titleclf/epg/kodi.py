@@ -1,11 +1,13 @@
 """The genres.xml that Kodi's add-on for guides (pvr.iptvsimple) needs to colour programmes."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from xml.sax.saxutils import escape
 
 from titleclf.epg.genres import Genre
 from titleclf.runtime.errors import InputError
-from titleclf.runtime.files import write_text
+from titleclf.runtime.files import replacing
 
 
 def genres_xml() -> str:
@@ -21,18 +23,21 @@ def genres_xml() -> str:
     return "\n".join(lines) + "\n"
 
 
-def write_genres(path: Path) -> bool:
-    """Write a genres.xml to `path`; return False if it was there already.
+@contextmanager
+def genres_file(path: Path) -> Iterator[bool]:
+    """Write a genres.xml to `path` if the block ends without an error; yield False if it was there already.
 
     Raises
     ------
     InputError
-        If `path` is another file.
+        If `path` is another file, or can't be written.
     """
     if has_genres(path):
-        return False
-    write_text(path, genres_xml())
-    return True
+        yield False
+        return
+    with replacing(path) as temporary:
+        temporary.write_text(genres_xml(), encoding="utf-8")
+        yield True
 
 
 def has_genres(path: Path) -> bool:

@@ -24,6 +24,7 @@ from titleclf.runtime.text.plain_titles import plain_titles
 from titleclf.runtime.text.programmes import Programme, Programmes, programmes_in
 
 _CHUNK = 16_384
+_COLUMN = "title"
 _EXAMPLES = """examples:
   {program} "Match of the Day" Tagesschau
   {program} --input titles.txt --format csv > categories.csv
@@ -77,6 +78,7 @@ def _parser() -> argparse.ArgumentParser:
         help="a .txt file with one title per line, a table with a column `title` (and any of `channel`, `minutes`, "
         "`description`, `sub_title`, `year` and `language`, for models that use them), or - for standard input",
     )
+    parser.add_argument("--column", metavar="NAME", help="the column of titles in the table (default: title)")
     parser.add_argument(
         "--model",
         metavar="DIR",
@@ -124,16 +126,20 @@ def _chunks(arguments: argparse.Namespace, titles: Iterator[str], columns: Colle
     if not columns or arguments.input in (None, "-") or is_plain(Path(arguments.input)):
         yield from map(Programmes, chunked(titles, _CHUNK))
     else:
-        yield from map(Programmes.of, chunked(programmes_in(Path(arguments.input), columns), _CHUNK))
+        table = programmes_in(Path(arguments.input), columns, arguments.column or _COLUMN)
+        yield from map(Programmes.of, chunked(table, _CHUNK))
 
 
 def _titles(arguments: argparse.Namespace) -> Iterator[str]:
     if arguments.titles and arguments.input is not None:
         raise InputError("titles must be arguments or come from --input. Got both. Leave one out.")
+    is_table = arguments.input not in (None, "-") and not is_plain(Path(arguments.input))
+    if arguments.column is not None and not is_table:
+        raise InputError("--column must be used with --input and a table. Got no table. Leave it out.")
     if arguments.titles:
         return checked_lines(arguments.titles, "argument")
     if arguments.input is not None and arguments.input != "-":
-        return titles_in(Path(arguments.input))
+        return titles_in(Path(arguments.input), arguments.column or _COLUMN)
     if sys.stdin is None or (sys.stdin.isatty() and arguments.input is None):
         raise InputError("titles must be given. Got none. Name some, or --input FILE; --help shows examples.")
     # Titles are UTF-8 whatever the locale is, and only the end of a line ends a title.

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -98,7 +99,8 @@ class Classifier(Generic[AnyNetwork]):
         """Return the predictions of titles or programmes in their order, each with its `top` candidates.
 
         Programmes are `Programme`s, or mappings or a DataFrame with a `title` and any of `channel`, `minutes`,
-        `description`, `sub_title`, `year` and `language`. A model uses the fields that it learned from.
+        `description`, `sub_title`, `year` and `language`. A model uses the fields that it learned from. A title that is
+        empty, None or NaN has no category.
 
         No category below `min_probability` is named: one number, one per category (categories,), or the result of
         `thresholds_at(0.9)`. Without it the best category is named, or all tags above their own thresholds. Named tags
@@ -108,10 +110,13 @@ class Classifier(Generic[AnyNetwork]):
         Raises
         ------
         TypeError
-            If it is a single title, whose characters would be taken for titles, or a single programme.
+            If it is a single title, whose characters would be taken for titles, a single programme, or no iterable.
         InputError
-            If a programme has no title, or a field of another type; or if the model has learned no kinds.
+            If a title or a field is of another type, if `top` is not an integer above 0, or if the model has learned no
+            kinds.
         """
+        if not isinstance(top, Integral) or isinstance(top, bool) or top < 1:
+            raise InputError(f"top must be an integer above 0. Got {top!r}. Pass 1 for the best category alone.")
         return self.predict_programmes(Programmes.checked(programmes), top, min_probability, kinds=kinds)
 
     def predict_programmes(

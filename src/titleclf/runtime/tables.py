@@ -3,9 +3,11 @@
 import csv
 import gzip
 import json
+import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import IO, Any, NamedTuple, TypeVar
 
@@ -15,6 +17,7 @@ Value = TypeVar("Value")
 
 _FORMATS = ".csv, .tsv, .jsonl (also with .gz), .parquet"
 _DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
+_SEPARATOR = re.compile(r'"?sep=([,;\t|])"?[\r\n]*')  # a first line that names the delimiter
 _LISTED_ROWS = 10
 
 
@@ -170,8 +173,12 @@ def is_utf8(text: str) -> bool:
 
 def _delimited(path: Path, delimiter: str, required: list[str], advice: str) -> Iterator[Record]:
     with open_text(path) as text:
-        reader = csv.reader(text, delimiter=delimiter, strict=True)
+        first = text.readline()
         line = 1
+        if separator := _SEPARATOR.fullmatch(first):  # how spreadsheets note it
+            delimiter, first, line = separator[1], text.readline(), 2
+        reader = csv.reader(chain([first] if first else [], text), delimiter=delimiter, strict=True)
+        before = line - 1  # lines that the reader does not count
         try:
             header = next(reader, None)
             if header is None:
@@ -181,15 +188,22 @@ def _delimited(path: Path, delimiter: str, required: list[str], advice: str) -> 
             if len(header) == 1 and header != required:
                 _check_delimiter(path, delimiter, header[0])
             _require(path, required, header, advice)
-            line = reader.line_num + 1
+            _check_names(path, header)
+            line = before + reader.line_num + 1
             for cells in reader:
                 if len(cells) == len(header):
                     yield Record(line, dict(zip(header, cells, strict=True)))
                 elif cells:  # empty lines are skipped
                     yield Record(line, {}, _wrong_length(cells, header))
-                line = reader.line_num + 1
+                line = before + reader.line_num + 1
         except csv.Error as error:
             raise InputError(f"{path}:{line}: must be well-formed CSV. Got: {error}. Check the quotes.") from error
+
+
+def _check_names(path: Path, header: list[str]) -> None:
+    for name in header:
+        if name and header.count(name) > 1:
+            raise InputError(f"{path} must name each column once. Got {name} twice. Rename one of them.")
 
 
 def _check_delimiter(path: Path, delimiter: str, header: str) -> None:

@@ -182,11 +182,10 @@ def test_hiding_fields_of_titles_alone_draws_nothing():
     ("programme", "problem"),
     [
         (5, " must be a title, or a programme with a title. Got 5. Pass text."),
-        (None, " must be a title, or a programme with a title. Got None. Pass text."),
+        (b"Heat", " must be a title, or a programme with a title. Got b'Heat'. Decode it."),
         (("Heat", "one"), " must be a title, or a programme with a title. Got ('Heat', 'one'). Pass text."),
-        ({"channel": "one"}, " must be a title, or a programme with a title. Got None. Pass text."),
+        ({"name": "Heat"}, " must have a title. Got none. Pass text, or None if there is no title."),
         ({"title": 24}, " must be a title, or a programme with a title. Got 24. Pass text."),
-        ({"title": math.nan}, " must be a title, or a programme with a title. Got nan. Pass text."),
         ({"channel": 5}, ": channel must be UTF-8 text. Got 5. Put it in quotes, or leave it empty."),
         ({"description": ["a"]}, ": description must be UTF-8 text. Got ['a']. Put it in quotes, or leave it empty."),
         ({"sub_title": b"a"}, ": sub_title must be UTF-8 text. Got b'a'. Put it in quotes, or leave it empty."),
@@ -204,7 +203,7 @@ def test_hiding_fields_of_titles_alone_draws_nothing():
     ],
 )
 def test_invalid_programmes_are_refused(programme, problem):
-    if isinstance(programme, dict) and not programme.keys() & {"title"} and "Got None" not in problem:
+    if isinstance(programme, dict) and not programme.keys() & {"title", "name"}:
         programme = {"title": "Heat", **programme}
     with pytest.raises(InputError) as caught:
         Programmes.checked(["a", programme])
@@ -313,8 +312,38 @@ def test_a_data_frame_that_does_not_fit_is_refused():
     sentence = "row 1: minutes must be minutes, 0 or more, or empty. Got -5. Write a number."
     assert one_line(str(caught.value)) == sentence
     with pytest.raises(InputError) as caught:
-        Programmes.checked(pd.DataFrame({"title": ["a", None]}))
-    assert one_line(str(caught.value)).startswith("row 1 must be a title, or a programme with a title. Got ")
+        Programmes.checked(pd.DataFrame({"title": ["a", 5]}))
+    assert one_line(str(caught.value)).startswith("row 1 must be a title, or a programme with a title. Got 5.")
+
+
+@pytest.mark.parametrize("nothing", [None, math.nan, pd.NA, np.float32("nan"), ""])
+def test_none_and_nan_are_no_title(nothing):
+    expected = [Programme("a"), Programme(""), Programme("", "one")]
+    assert list(Programmes.checked(["a", nothing, {"title": nothing, "channel": "one"}])) == expected
+    assert list(Programmes.checked([Programme(nothing)])) == [Programme("")]
+    assert list(Programmes.checked(pd.DataFrame({"title": ["a", nothing]}))) == expected[:2]
+    assert list(Programmes.checked(pd.Series(["a", nothing]))) == expected[:2]
+
+
+@pytest.mark.parametrize("make", [iter, tuple, np.array, pd.Series, lambda titles: (title for title in titles)])
+def test_any_iterable_of_titles_is_a_list(make):
+    assert list(Programmes.checked(make(["a", "b"]))) == [Programme("a"), Programme("b")]
+
+
+@pytest.mark.parametrize(
+    ("programmes", "got"),
+    [
+        ("Heat", "a single one. Pass ['Heat']"),
+        (b"Heat", "a single one. Pass [b'Heat']"),
+        ({"title": "Heat"}, "a single one. Pass [{'title': 'Heat'}]"),
+        (None, "None. Pass titles or programmes"),
+        (24, "24. Pass titles or programmes"),
+    ],
+)
+def test_what_is_no_list_of_programmes_is_refused(programmes, got):
+    with pytest.raises(TypeError) as caught:
+        Programmes.checked(programmes)
+    assert str(caught.value) == f"programmes must be a list. Got {got}."
 
 
 @pytest.mark.parametrize(

@@ -56,12 +56,12 @@ class Programmes(Sequence[Programme]):
         """Wrap what a caller passes: titles, `Programme`s or mappings in any mixture, or a DataFrame.
 
         Mappings and DataFrames have a `title` and any of COLUMNS; other keys are ignored, and empty text, None and NaN
-        stand for what is not known.
+        stand for what is not known, also for a title.
 
         Raises
         ------
         TypeError
-            If it is a single title, whose characters would be taken for titles, or a single programme.
+            If it is nothing to iterate over, or a single title or programme, whose parts would be taken for titles.
         InputError
             If a row has no title, or a value of another type.
         """
@@ -69,8 +69,10 @@ class Programmes(Sequence[Programme]):
             return cls(programmes)
         if isinstance(programmes, cls):
             return programmes
-        if isinstance(programmes, str | Programme):
+        if isinstance(programmes, str | bytes | bytearray | Programme | Mapping):
             raise TypeError(f"programmes must be a list. Got a single one. Pass [{programmes!r}].")
+        if not isinstance(programmes, Iterable):
+            raise TypeError(f"programmes must be a list. Got {programmes!r}. Pass titles or programmes.")
         if hasattr(programmes, "to_dict") and hasattr(programmes, "columns"):
             return cls._from_frame(programmes)
         rows = programmes if isinstance(programmes, list) else list(programmes)
@@ -169,20 +171,20 @@ def programme_of(title: str, cells: Mapping[str, Any]) -> Programme:
     return Programme(title, **known) if known else Programme(title)
 
 
-def programmes_in(path: Path, columns: Collection[str]) -> Iterator[Programme]:
-    """Yield the programmes of a table: `title` and, as far as it has them, these columns.
+def programmes_in(path: Path, columns: Collection[str], title: str = "title") -> Iterator[Programme]:
+    """Yield the programmes of a table: the titles of a column and, as far as it has them, these columns.
 
     Raises
     ------
     InputError
         If the file can't be read, or at the line of the first bad row.
     """
-    for record in read_records(path, ["title"]):
-        if problem := record.problem or text_problem(record.cells, "title"):
+    for record in read_records(path, [title]):
+        if problem := record.problem or text_problem(record.cells, title):
             raise InputError(f"{path}:{record.line}: {problem}")
         cells = {name: cell for name, cell in record.cells.items() if name in columns}
         try:
-            yield programme_of(record.cells["title"] or "", cells)
+            yield programme_of(record.cells[title] or "", cells)
         except ValueError as error:
             raise InputError(f"{path}:{record.line}: {error}") from error
 
@@ -202,11 +204,18 @@ def _programme(row: Any, where: str) -> Programme:
         return Programme(row)
     if isinstance(row, Programme):
         row = row._asdict()
-    if not isinstance(row, Mapping) or not isinstance(row.get("title"), str):
-        got = row.get("title") if isinstance(row, Mapping) else row
-        raise InputError(f"{where} must be a title, or a programme with a title. Got {got!r}. Pass text.")
+    if not isinstance(row, Mapping):
+        row = {"title": row}
+    if "title" not in row:
+        raise InputError(f"{where} must have a title. Got none. Pass text, or None if there is no title.")
+    title = row["title"]
+    if _is_missing(title):
+        title = ""
+    if not isinstance(title, str):
+        advice = "Decode it." if isinstance(title, bytes) else "Pass text."
+        raise InputError(f"{where} must be a title, or a programme with a title. Got {title!r}. {advice}")
     try:
-        return programme_of(row["title"], row)
+        return programme_of(title, row)
     except ValueError as error:
         raise InputError(f"{where}: {error}") from error
 
