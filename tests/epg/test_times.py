@@ -1,8 +1,10 @@
 """The times that guides write, and the minutes between them."""
 
+from datetime import UTC, datetime
+
 import pytest
 
-from titleclf.epg.times import minutes_between, minutes_of_length
+from titleclf.epg.times import minutes_between, minutes_of_length, seconds_of
 
 
 @pytest.mark.parametrize(
@@ -77,3 +79,10 @@ def test_minutes_between_two_times(start, stop, minutes):
 )
 def test_minutes_of_a_length(length, units, minutes):
     assert minutes_of_length(length, units) == minutes
+
+
+def test_unix_times():
+    assert seconds_of("19700102010000 +0100") == 24 * 3600
+    assert seconds_of("20260101120000 BST") == datetime(2026, 1, 1, 11, tzinfo=UTC).timestamp()
+    assert seconds_of("20260101120000 IST") is None
+    assert seconds_of("soon") is None

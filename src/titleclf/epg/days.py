@@ -1,26 +1,25 @@
 """The days that a player asks for: a guide without the programmes that start on others."""
 
-import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import NamedTuple
 from xml.parsers import expat
 
 from titleclf.epg.packings import Packing
 from titleclf.epg.streams import copied, reading, writing
+from titleclf.epg.times import seconds_of
 
-_TIME = re.compile(r"(\d{8,14})\s*([+-]\d{2}:?\d{2}|Z)?")
 _BUFFER_LIMIT = 32 << 20  # bytes
 
 
 class Days(NamedTuple):
-    """The time from the midnight (of this computer) at which days begin to that at which they end, if they do."""
+    """From the midnight (of this computer) at which days begin to that at which they end, if they do, as Unix times."""
 
-    first: datetime
-    last: datetime | None
+    first: float
+    last: float | None
 
     @classmethod
     def of(cls, offset: int, count: int | None) -> "Days":
@@ -30,7 +29,7 @@ class Days(NamedTuple):
 
     def has(self, start: str) -> bool:
         """Return whether a programme starts in these days, or at a time that can't be read."""
-        at = _read_time(start)
+        at = seconds_of(start)
         return at is None or (self.first <= at and (self.last is None or at < self.last))
 
 
@@ -124,16 +123,5 @@ class _Cutter:
         raise _NotForUsError
 
 
-def _midnight(days: int) -> datetime:
-    return datetime.combine(date.today() + timedelta(days=days), time()).astimezone()
-
-
-def _read_time(text: str) -> datetime | None:
-    match = _TIME.match(text.strip())
-    if match is None:
-        return None
-    digits, zone = match[1].ljust(14, "0"), match[2] or "Z"
-    try:
-        return datetime.fromisoformat(f"{digits[:8]}T{digits[8:]}{zone}").astimezone(UTC)
-    except (ValueError, OverflowError):
-        return None
+def _midnight(days: int) -> float:
+    return datetime.combine(date.today() + timedelta(days=days), time()).timestamp()

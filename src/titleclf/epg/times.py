@@ -8,6 +8,7 @@ from typing import NamedTuple
 MAX_MINUTES = 24 * 60.0  # a longer programme is a mistake of the guide
 
 _SECONDS_A_DAY = 24 * 60 * 60
+_UNIX_EPOCH = date(1970, 1, 1).toordinal() * _SECONDS_A_DAY
 # "20260101200000 +0100" and what guides make of it: shorter, without the space, or as ISO 8601 has it. The zone may be
 # an offset, a name or nothing.
 _TIME = re.compile(
@@ -63,6 +64,12 @@ def minutes_between(start: str, stop: str) -> float | None:
     if first is None or last is None or first.unknown_zone != last.unknown_zone:
         return None
     return _checked((last.seconds - first.seconds) / 60)
+
+
+def seconds_of(time: str) -> float | None:
+    """Return the Unix time of a time of a guide, in seconds; None if it can't be read, or its zone is not known."""
+    moment = _moment(time)
+    return None if moment is None or moment.unknown_zone else moment.seconds - _UNIX_EPOCH
 
 
 def minutes_of_length(length: str, units: str | None) -> float | None:
