@@ -12,6 +12,7 @@ from titleclf.config.hydra import command
 from titleclf.config.schemas import TrainConfig
 from titleclf.data.augmentation.noise import noised
 from titleclf.data.dataset import Dataset, LabelledTitles, read_dataset
+from titleclf.data.titles import TitlesInMemory
 from titleclf.evaluate.evaluation import EVALUATED, REFIT_NOTE, evaluate_classifier, outcome
 from titleclf.runtime.classifier import classifier_of
 from titleclf.training.bundle_writer import write_bundle
@@ -38,11 +39,14 @@ from titleclf.training.trained_model import TrainedModel, bundle_of, new_model
 from titleclf.training.validation import noisy_copies, validate
 
 
-def train(config: TrainConfig) -> Path:
-    """Train, keep the best epoch, evaluate it once on the test titles, refit, and return the run's folder."""
+def train(config: TrainConfig, given: TitlesInMemory | None = None) -> Path:
+    """Train, keep the best epoch, evaluate it once on the test titles, refit, and return the run's folder.
+
+    `given` titles take the place of those of `data.path`.
+    """
     config = resumed(config, "bundle")
     device = init_process_group(pick_device(config.device))
-    data = read_dataset(config)
+    data = read_dataset(config, given)
     model = new_model(config, data, device)
     run = Run.start_or_resume(config)
     print(f"{_sizes(data)} Run: {run.folder} on {device}.", flush=True)
@@ -96,7 +100,7 @@ def train_epoch(
     for start in tqdm(range(0, len(train), size), f"epoch {epoch}", leave=False, disable=None):
         rows = order[start : start + size]
         views = sharded(noisy.take(rows))  # (batch, views, outputs)
-        value = loss(views, train.targets[rows], train.kinds[rows], generator)
+        value = loss(views, train.targets[rows], train.kinds[rows], train.weights[rows], generator)
         optimizer.step(value)
         total += value.item() * len(rows)
     return total / len(train)

@@ -1,12 +1,15 @@
 from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from tests.helpers.tables import write_parts
 from tests.helpers.titles import COLUMNS, write_csv
-from titleclf.data.titles import fingerprint, read_all_titles, read_titles
+from titleclf.data.titles import TitlesInMemory, fingerprint, read_all_titles, read_titles, titles_in_memory
+from titleclf.runtime.choices import Task
 from titleclf.runtime.errors import InputError
+from titleclf.runtime.text.programmes import Programme, Programmes
 from titleclf.runtime.text.title_keys import base_title
 
 
@@ -155,3 +158,33 @@ def test_bad_rows_name_their_own_file(tmp_path):
     write_csv(tmp_path / "train_05.csv", [("Heat", "Film", "en"), ("", "Film", "en")])
     with pytest.raises(InputError, match=r"/train_05.csv:3: title is empty. Remove the row or fill it.$"):
         read_all_titles(pattern, COLUMNS)
+
+
+@pytest.mark.parametrize("task", list(Task))
+def test_titles_in_memory_become_the_frame_of_a_file_with_the_same(tmp_path, task):
+    header = ("title", "category", "lang", "channel", "minutes")
+    table = [(" NEW: Tatort ", "Film|Crime", "de", "ARD", "90"), ("24", "Series", "", "", "")]
+    path = write_csv(tmp_path / "a.csv", table, header)
+    programmes = Programmes.of([Programme(" NEW: Tatort ", "ARD", 90, language="de"), Programme("24")])
+    given = TitlesInMemory(programmes, [row[1] for row in table])
+    fields = ("channel", "minutes", "language")
+    expected, frame = read_titles(path, COLUMNS, task, fields), titles_in_memory(given, "und", task, fields)
+    pd.testing.assert_frame_equal(frame, expected)
+    assert fingerprint(frame) == fingerprint(expected)
+
+
+def test_weights_of_titles_in_memory_are_a_column_of_their_own():
+    given = TitlesInMemory(Programmes(["Tatort", "24"]), ["Film", "Series"], np.array([0.5, 1.5]))
+    assert titles_in_memory(given, "de").to_numpy().tolist() == [
+        ["Tatort", "Film", "de", 0.5],
+        ["24", "Series", "de", 1.5],
+    ]
+
+
+def test_bad_titles_in_memory_are_named_by_their_row():
+    with pytest.raises(InputError) as caught:
+        titles_in_memory(TitlesInMemory(Programmes(["Tatort", " ", "24"]), ["Film", "Film", ""]), "und")
+    assert str(caught.value).splitlines() == [
+        "X:1: title is empty. Remove the row or fill it.",
+        "X:2: category is empty. Remove the row or fill it.",
+    ]

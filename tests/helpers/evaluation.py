@@ -15,7 +15,9 @@ from titleclf.runtime.thresholds import TagThresholds, Thresholds
 def titles_with(titles: list[str], targets: Targets, languages: list[str] | None = None) -> LabelledTitles:
     """Return titles with their targets, in English unless `languages` are given."""
     kinds = np.full(len(titles), -1)
-    return LabelledTitles(Programmes(titles), targets, np.array(languages or ["en"] * len(titles), dtype=str), kinds)
+    languages = languages or ["en"] * len(titles)
+    weights = np.ones(len(titles), dtype=np.float32)
+    return LabelledTitles(Programmes(titles), targets, np.array(languages, dtype=str), kinds, weights)
 
 
 def contents_of(

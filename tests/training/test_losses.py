@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -5,12 +7,13 @@ from torch.nn import functional
 
 from titleclf.config.schemas import TrainConfig
 from titleclf.data.dataset import Dataset, read_dataset
-from titleclf.training.losses import Loss, class_weights, classification_loss
+from titleclf.training.losses import Loss, class_weights, classification_loss, kind_loss
 from titleclf.training.trained_model import new_model
 
 LOGITS = torch.tensor([[2.0, 0.5, -1.0], [0.0, -0.5, 3.0]])
 EVEN = torch.ones(3)
 UNKNOWN = np.full(3, -1)  # kinds
+ALIKE = np.ones(3, dtype=np.float32)  # weights of titles
 UNSUPERVISED = "loss.unsupervised=0.1"
 
 
@@ -58,6 +61,42 @@ def test_smoothing_spreads_a_fraction_of_the_tags_of_a_title_over_all():
     assert classification_loss(LOGITS, tags, EVEN, 0.1).item() == pytest.approx(expected.item())
 
 
+LABELS, TAGS = torch.tensor([0, 2]), torch.tensor([[True, True, False], [False, False, True]])
+
+
+@pytest.mark.parametrize("targets", [LABELS, TAGS])
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_a_title_of_weight_two_counts_twice_and_one_of_weight_zero_not_at_all(targets, smoothing):
+    weights = torch.tensor([0.5, 1.0, 2.0])
+    both = classification_loss(LOGITS, targets, weights, smoothing).item()
+    first, second = (
+        classification_loss(LOGITS, targets, weights, smoothing, torch.tensor(pair)).item()
+        for pair in ([1.0, 0.0], [0.0, 1.0])
+    )
+    assert first + second == pytest.approx(both)
+    twice = classification_loss(LOGITS, targets, weights, smoothing, torch.tensor([2.0, 1.0])).item()
+    assert twice == pytest.approx(2 * first + second)
+
+
+def test_a_kind_counts_as_much_as_its_title():
+    kinds = torch.tensor([0, -1])
+    assert kind_loss(LOGITS, kinds, torch.tensor([2.0, 5.0])).item() == pytest.approx(
+        2 * kind_loss(LOGITS, kinds).item()
+    )
+
+
+def test_the_loss_has_the_weights_of_its_titles(small):
+    config = small()
+    data = read_dataset(config)
+    data = replace(data, train=replace(data.train, weights=np.linspace(0.5, 1.5, len(data.train), dtype=np.float32)))
+    loss = Loss(config, data, new_model(config, data, torch.device("cpu")).network)
+    logits, targets, weights = torch.randn(2, len(data.categories)), data.train.targets[:2], data.train.weights[:2]
+    smoothing = config.training.label_smoothing
+    labels, title_weights = torch.from_numpy(targets), torch.from_numpy(weights)
+    expected = classification_loss(logits, labels, torch.ones(len(data.categories)), smoothing, title_weights)
+    assert torch.equal(loss(logits[:, None], targets, UNKNOWN[:2], weights, np.random.default_rng(1)), expected)
+
+
 @pytest.mark.parametrize("task", ["small", "several"])
 def test_the_loss_is_the_weighted_classification_loss(request, task):
     make = request.getfixturevalue(task)
@@ -65,16 +104,16 @@ def test_the_loss_is_the_weighted_classification_loss(request, task):
     logits, targets = torch.randn(2, len(data.categories)), data.train.targets[:2]
     weights = class_weights(data.train.targets, len(data.categories), 1.0)
     expected = 3 * classification_loss(logits, torch.from_numpy(targets), weights, 0.2)
-    assert torch.equal(loss(logits[:, None], targets, UNKNOWN[:2], np.random.default_rng(1)), expected)
+    assert torch.equal(loss(logits[:, None], targets, UNKNOWN[:2], ALIKE[:2], np.random.default_rng(1)), expected)
 
 
 def test_the_loss_of_views_is_their_weighted_mean(small):
     loss, data = new_loss(small("loss.title_alone=0.5", "loss.fields_alone=0.125"))
     views, targets = torch.randn(2, 3, len(data.categories)), data.train.targets[:2]
     whole, title, fields = (
-        loss(views[:, [view]], targets, UNKNOWN[:2], np.random.default_rng(1)).item() for view in range(3)
+        loss(views[:, [view]], targets, UNKNOWN[:2], ALIKE[:2], np.random.default_rng(1)).item() for view in range(3)
     )
-    assert loss(views, targets, UNKNOWN[:2], np.random.default_rng(1)).item() == pytest.approx(
+    assert loss(views, targets, UNKNOWN[:2], ALIKE[:2], np.random.default_rng(1)).item() == pytest.approx(
         0.375 * whole + 0.5 * title + 0.125 * fields
     )
 
@@ -85,8 +124,8 @@ def test_the_loss_adds_the_unsupervised_term_of_as_many_titles_as_the_batch_has(
     plain, _ = new_loss(small())
     assert loss.unsupervised is not None
     term = loss.unsupervised(loss.network.encoder, 3, np.random.default_rng(1))
-    expected = plain(logits[:, None], targets, UNKNOWN, np.random.default_rng(1)) + 0.1 * term
-    assert torch.allclose(loss(logits[:, None], targets, UNKNOWN, np.random.default_rng(1)), expected)
+    expected = plain(logits[:, None], targets, UNKNOWN, ALIKE, np.random.default_rng(1)) + 0.1 * term
+    assert torch.allclose(loss(logits[:, None], targets, UNKNOWN, ALIKE, np.random.default_rng(1)), expected)
 
 
 def test_the_trained_modules_are_the_network_and_what_the_unsupervised_term_learns(small):

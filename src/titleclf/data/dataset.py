@@ -14,8 +14,17 @@ from titleclf.config.schemas import ColumnsConfig, TrainConfig
 from titleclf.data.corrections import correct, relabelled
 from titleclf.data.splits import Split, split
 from titleclf.data.targets import Targets, categories_in, categories_of, precision_by_category, targets_of
-from titleclf.data.titles import KIND, SOURCE, check_fields, fingerprint, read_all_titles
-from titleclf.runtime.arrays import Labels
+from titleclf.data.titles import (
+    KIND,
+    SOURCE,
+    WEIGHT,
+    TitlesInMemory,
+    check_fields,
+    fingerprint,
+    read_all_titles,
+    titles_in_memory,
+)
+from titleclf.runtime.arrays import Floats, Labels
 from titleclf.runtime.choices import ProgrammeKind, Task
 from titleclf.runtime.errors import InputError
 from titleclf.runtime.text.programmes import COLUMNS, Programmes
@@ -26,13 +35,15 @@ from titleclf.runtime.text.title_keys import key_of
 class LabelledTitles:
     """Programmes with what a model must predict for them, and their languages (titles,).
 
-    Kinds (titles,) are numbers of `ProgrammeKind`, in its order, or -1 where unknown.
+    Kinds (titles,) are numbers of `ProgrammeKind`, in its order, or -1 where unknown. Weights (titles,) are how much
+    each counts in the loss, and nowhere else: 1 but for titles in memory that were given others.
     """
 
     programmes: Programmes
     targets: Targets
     languages: npt.NDArray[np.str_]
     kinds: Labels
+    weights: Floats
 
     @classmethod
     def from_frame(cls, titles: pd.DataFrame, categories: list[str], task: Task) -> "LabelledTitles":
@@ -49,7 +60,10 @@ class LabelledTitles:
         numbers: dict[str | None, int] = {kind.value: number for number, kind in enumerate(ProgrammeKind)}
         cells = titles[KIND] if KIND in titles else [None] * len(titles)
         kinds = np.array([numbers.get(cell, -1) for cell in cells], dtype=np.int64)
-        return cls(programmes, targets, titles["lang"].to_numpy(dtype=str), kinds)
+        # Rows that corrections have added have no weight of their own.
+        weights = titles[WEIGHT].fillna(1) if WEIGHT in titles else np.ones(len(titles))
+        languages = titles["lang"].to_numpy(dtype=str)
+        return cls(programmes, targets, languages, kinds, np.asarray(weights, dtype=np.float32))
 
     @classmethod
     def concatenated(cls, parts: Sequence["LabelledTitles"]) -> "LabelledTitles":
@@ -59,6 +73,7 @@ class LabelledTitles:
             np.concatenate([part.targets for part in parts]),
             np.concatenate([part.languages for part in parts]),
             np.concatenate([part.kinds for part in parts]),
+            np.concatenate([part.weights for part in parts]),
         )
 
     def __len__(self) -> int:
@@ -71,7 +86,9 @@ class LabelledTitles:
 
     def take(self, rows: Labels) -> "LabelledTitles":
         """Return the titles of these rows (rows,), in their order."""
-        return LabelledTitles(self.programmes.take(rows), self.targets[rows], self.languages[rows], self.kinds[rows])
+        return LabelledTitles(
+            self.programmes.take(rows), self.targets[rows], self.languages[rows], self.kinds[rows], self.weights[rows]
+        )
 
     def with_titles(self, titles: Sequence[str]) -> "LabelledTitles":
         """Return the same programmes under other titles, such as misspelt ones."""
@@ -107,15 +124,15 @@ class Dataset:
         return sorted(set(self.train.languages.tolist()))
 
 
-def read_dataset(config: TrainConfig) -> Dataset:
-    """Read and split the titles of a run.
+def read_dataset(config: TrainConfig, given: TitlesInMemory | None = None) -> Dataset:
+    """Read and split the titles of a run: those of its files, or `given` ones instead of `data.path`.
 
     Raises
     ------
     InputError
         If a file can't be read or has bad rows, or if test titles have categories that are not trained.
     """
-    frames, digest = read_splits(config)
+    frames, digest = read_splits(config, given)
     categories = categories_of(list(frames.train["category"]), config.task)
     precision_by_category(config.evaluate.category_precision, categories)  # refused now, not after an hour
     train, validation, test = (LabelledTitles.from_frame(frame, categories, config.task) for frame in frames)
@@ -129,11 +146,17 @@ def read_dataset(config: TrainConfig) -> Dataset:
     return Dataset(train, validation, test, remembered, categories, digest, held_out, drew_test)
 
 
-def read_splits(config: TrainConfig) -> tuple[Split, str]:
-    """Read, split and correct the titles, and return them with the fingerprint of everything that was read."""
+def read_splits(config: TrainConfig, given: TitlesInMemory | None = None) -> tuple[Split, str]:
+    """Read, split and correct the titles, and return them with the fingerprint of everything that was read.
+
+    `given` titles take the place of those of `data.path`.
+    """
     fields = config.model.fields.columns | ({KIND} if config.loss.kind else set())
     columns = fields | ({SOURCE} if config.data.left_out else set())
-    titles = read_all_titles(config.data.path, config.data.columns, config.task, columns)
+    if given is None:
+        titles = read_all_titles(config.data.path, config.data.columns, config.task, columns)
+    else:
+        titles = titles_in_memory(given, config.data.columns.unnamed_lang, config.task, columns)
     check_fields(titles, config.data.path, config.data.columns, fields)
     frames = split(titles, config.data, config.seed, config.task, columns)
     digest, corrections = fingerprint(titles), config.data.corrections

@@ -4,9 +4,10 @@ import glob
 import hashlib
 import json
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -14,17 +15,31 @@ from titleclf.config.schemas import SHIPPED_COLUMNS, ColumnsConfig
 from titleclf.epg.genres import GenreTable
 from titleclf.epg.harvest import harvest
 from titleclf.epg.packings import is_guide
+from titleclf.runtime.arrays import Floats
 from titleclf.runtime.choices import ProgrammeKind, Task
 from titleclf.runtime.errors import InputError
 from titleclf.runtime.files import SHIPPED, shipped
-from titleclf.runtime.tables import Record, read_records, refuse, text_problem
+from titleclf.runtime.tables import read_records, refuse, text_problem
 from titleclf.runtime.text import tags
 from titleclf.runtime.text.plain_titles import plain_title
-from titleclf.runtime.text.programmes import COLUMNS, Programme, programme_of
+from titleclf.runtime.text.programmes import COLUMNS, Programme, Programmes, programme_of
 
 UNDETERMINED = "und"  # the language of titles whose language is unknown (ISO 639-2)
 KIND, SOURCE = "kind", "source"  # columns beside those of programmes: what one is, and the guide that it is from
+WEIGHT = "weight"  # how much a title counts in the loss; 1 without it
+IN_MEMORY = "X"  # the path of titles that are in no file, as scikit-learn calls them
 MIN_PROGRAMMES = 3  # in a category: one for each part of the split
+
+
+class TitlesInMemory(NamedTuple):
+    """Labelled programmes that are in no file, and how much each counts in the loss (programmes,); None: all alike.
+
+    The category of a programme is a cell as in a table: with several tags they are joined.
+    """
+
+    programmes: Programmes
+    categories: Sequence[str]
+    weights: Floats | None = None
 
 
 def titles_path(path: str) -> Path:
@@ -89,32 +104,43 @@ def read_titles(
     """
     rows: list[tuple[Any, ...]] = []
     problems: list[tuple[int, str]] = []
-    sources = _sources(columns, fields)
     advice = "Rename yours, or name them with (data.)columns."
     for record in read_records(path, [columns.title, columns.category], ".xml, ", advice):
-        cells = record.cells
-        if problem := record.problem or _problem(record, columns, task):
-            problems.append((record.line, problem))
+        if record.problem:
+            problems.append((record.line, record.problem))
             continue
         try:
-            known = {name: cells[column] for name, column in sources.items() if column in cells}
-            programme = programme_of(plain_title(cells[columns.title].strip()), known)
+            rows.append(_row(record.cells, columns, task, fields))
         except ValueError as error:
             problems.append((record.line, str(error)))
-            continue
-        if problem := _kind_problem(cells, columns, fields):
-            problems.append((record.line, problem))
-            continue
-        category = cells[columns.category].strip()
-        if task is Task.multilabel:
-            category = tags.joined(tags.tags_in(category))
-        lang = cells.get(columns.lang) or columns.unnamed_lang
-        others = {KIND: cells.get(columns.kind) or None, SOURCE: cells.get(columns.source) or None}
-        rows.append((programme.title, category, lang.strip(), *_values(programme, others, columns, fields)))
     refuse(path, problems)
     if not rows:
         raise InputError(f"{path} must have at least one title. Got none. Add rows below the header.")
     return _frame(rows, fields)
+
+
+def titles_in_memory(
+    given: TitlesInMemory, unnamed_lang: str, task: Task = Task.single, fields: Collection[str] = ()
+) -> pd.DataFrame:
+    """Return the frame that `read_titles` returns of a file, with a `weight` if the titles have weights.
+
+    Raises
+    ------
+    InputError
+        If there are bad rows; up to ten of them are named, counted from 0.
+    """
+    columns = replace(SHIPPED_COLUMNS, unnamed_lang=unnamed_lang)
+    rows: list[tuple[Any, ...]] = []
+    problems: list[tuple[int, str]] = []
+    for number, (programme, category) in enumerate(zip(given.programmes, given.categories, strict=True)):
+        cells = {**programme._asdict(), columns.category: category, columns.lang: programme.language}
+        try:
+            rows.append(_row(cells, columns, task, fields))
+        except ValueError as error:
+            problems.append((number, str(error)))
+    refuse(Path(IN_MEMORY), problems)
+    titles = _frame(rows, fields)
+    return titles if given.weights is None else titles.assign(**{WEIGHT: given.weights})
 
 
 def _read_guides(guides: list[Path], columns: ColumnsConfig, fields: Collection[str]) -> pd.DataFrame:
@@ -157,7 +183,27 @@ def _values(
     return [known[name] for name in _ordered(fields)]
 
 
-def _kind_problem(cells: dict[str, Any], columns: ColumnsConfig, fields: Collection[str]) -> str | None:
+def _row(cells: Mapping[str, Any], columns: ColumnsConfig, task: Task, fields: Collection[str]) -> tuple[Any, ...]:
+    """Return the row of a frame that cells make.
+
+    Raises
+    ------
+    ValueError
+        If one of them is not valid; its text is the problem in three parts.
+    """
+    if problem := _problem(cells, columns, task) or _kind_problem(cells, columns, fields):
+        raise ValueError(problem)
+    known = {name: cells[column] for name, column in _sources(columns, fields).items() if column in cells}
+    programme = programme_of(plain_title(cells[columns.title].strip()), known)
+    category = cells[columns.category].strip()
+    if task is Task.multilabel:
+        category = tags.joined(tags.tags_in(category))
+    lang = cells.get(columns.lang) or columns.unnamed_lang
+    others = {KIND: cells.get(columns.kind) or None, SOURCE: cells.get(columns.source) or None}
+    return programme.title, category, lang.strip(), *_values(programme, others, columns, fields)
+
+
+def _kind_problem(cells: Mapping[str, Any], columns: ColumnsConfig, fields: Collection[str]) -> str | None:
     kind = cells.get(columns.kind)
     if KIND not in fields or not kind or kind in list(ProgrammeKind):
         return None
@@ -195,10 +241,10 @@ def fingerprint(titles: pd.DataFrame) -> str:
     return digest.hexdigest()
 
 
-def _problem(record: Record, columns: ColumnsConfig, task: Task) -> str | None:
+def _problem(cells: Mapping[str, Any], columns: ColumnsConfig, task: Task) -> str | None:
     for column in (columns.title, columns.category, columns.lang):
-        if problem := text_problem(record.cells, column):
+        if problem := text_problem(cells, column):
             return problem
-        if column != columns.lang and not (record.cells.get(column) or "").strip():
+        if column != columns.lang and not (cells.get(column) or "").strip():
             return f"{column} is empty. Remove the row or fill it."
-    return tags.problem(columns.category, record.cells[columns.category]) if task is Task.multilabel else None
+    return tags.problem(columns.category, cells[columns.category]) if task is Task.multilabel else None

@@ -12,7 +12,7 @@ from titleclf.config.schemas import TrainConfig
 from titleclf.data.dataset import Dataset
 from titleclf.data.targets import Targets
 from titleclf.data.unlabelled import Unlabelled, is_long_enough
-from titleclf.runtime.arrays import Labels
+from titleclf.runtime.arrays import Floats, Labels
 from titleclf.runtime.errors import InputError
 from titleclf.runtime.text.characters import Characters
 from titleclf.training.network import Encoder, TorchNetwork
@@ -26,6 +26,7 @@ class Loss:
         self.network, self.terms, self.label_smoothing = network, config.loss, config.training.label_smoothing
         weights = class_weights(data.train.targets, len(data.categories), config.training.class_balance)
         self.weights = weights.to(network.device)
+        self.has_title_weights = bool((data.train.weights != 1).any())
         self.unsupervised = unsupervised_term(config, network.encoder, network.characters, data.train.titles)
 
     @property
@@ -43,21 +44,26 @@ class Loss:
             return self.network
         return nn.ModuleDict({"network": self.network, "regulariser": self.unsupervised})  # the names in checkpoints
 
-    def __call__(self, views: Tensor, targets: Targets, kinds: Labels, generator: np.random.Generator) -> Tensor:
-        """Return the loss of a batch with logits (batch, views, outputs) and kinds (batch,), in nats."""
-        truth, true_kinds = (torch.from_numpy(array).to(views.device) for array in (targets, kinds))
-        losses = torch.stack([self._supervised(logits, truth, true_kinds) for logits in views.unbind(dim=1)])
+    def __call__(
+        self, views: Tensor, targets: Targets, kinds: Labels, weights: Floats, generator: np.random.Generator
+    ) -> Tensor:
+        """Return the loss of a batch with logits (batch, views, outputs), kinds and weights (batch,), in nats."""
+        arrays = (targets, kinds, weights)
+        truth, true_kinds, title_weights = (torch.from_numpy(array).to(views.device) for array in arrays)
+        given = title_weights if self.has_title_weights else None
+        losses = torch.stack([self._supervised(logits, truth, true_kinds, given) for logits in views.unbind(dim=1)])
         alone = [self.terms.title_alone, self.terms.fields_alone] if len(losses) > 1 else []
         loss = losses @ losses.new_tensor([1 - sum(alone), *alone])
         if self.unsupervised is not None:
             loss = loss + self.terms.unsupervised * self.unsupervised(self.network.encoder, len(targets), generator)
         return loss
 
-    def _supervised(self, logits: Tensor, truth: Tensor, kinds: Tensor) -> Tensor:
+    def _supervised(self, logits: Tensor, truth: Tensor, kinds: Tensor, title_weights: Tensor | None) -> Tensor:
         of_categories, of_kinds = logits[:, : len(self.weights)], logits[:, len(self.weights) :]
-        loss = self.terms.classification * classification_loss(of_categories, truth, self.weights, self.label_smoothing)
+        loss = classification_loss(of_categories, truth, self.weights, self.label_smoothing, title_weights)
+        loss = self.terms.classification * loss
         if self.terms.kind:
-            loss = loss + self.terms.kind * kind_loss(of_kinds, kinds)
+            loss = loss + self.terms.kind * kind_loss(of_kinds, kinds, title_weights)
         return loss
 
 
@@ -84,23 +90,38 @@ def class_weights(targets: Targets, categories: int, balance: float) -> Tensor:
     return torch.from_numpy((counts.mean() / counts) ** balance).float()
 
 
-def classification_loss(logits: Tensor, targets: Tensor, weights: Tensor, label_smoothing: float) -> Tensor:
+def classification_loss(
+    logits: Tensor,
+    targets: Tensor,
+    weights: Tensor,
+    label_smoothing: float,
+    title_weights: Tensor | None = None,
+) -> Tensor:
     """Return the mean loss of titles with logits (batch, categories), in nats.
 
     Targets are labels (batch,), or tags (batch, categories), which give the sum of binary cross-entropies over the
     tags. In both cases smoothing spreads a fraction of a title's targets evenly over all categories.
+
+    The loss of a title is multiplied by its weight (batch,), which is 1 on average over training, not in each batch:
+    a batch of light titles then makes a small step. Without these weights the sums are torch's own, to the last bit.
     """
     if targets.ndim == 1:
-        return functional.cross_entropy(logits, targets, weights, label_smoothing=label_smoothing)
+        if title_weights is None:
+            return functional.cross_entropy(logits, targets, weights, label_smoothing=label_smoothing)
+        losses = functional.cross_entropy(logits, targets, weights, reduction="none", label_smoothing=label_smoothing)
+        return losses @ title_weights / weights[targets].sum()
     truth = targets.float()
     smooth = torch.lerp(truth, truth.mean(dim=1, keepdim=True), label_smoothing)
-    return functional.binary_cross_entropy_with_logits(logits, smooth, weights, reduction="sum") / len(targets)
+    both = weights if title_weights is None else weights * title_weights[:, None]
+    return functional.binary_cross_entropy_with_logits(logits, smooth, both, reduction="sum") / len(targets)
 
 
-def kind_loss(logits: Tensor, kinds: Tensor) -> Tensor:
+def kind_loss(logits: Tensor, kinds: Tensor, title_weights: Tensor | None = None) -> Tensor:
     """Return the sum of cross-entropies over a batch's size, with logits (batch, kinds); -1: unknown, no loss."""
-    total = functional.cross_entropy(logits, kinds, ignore_index=-1, reduction="sum")
-    return total / len(kinds)
+    if title_weights is None:
+        return functional.cross_entropy(logits, kinds, ignore_index=-1, reduction="sum") / len(kinds)
+    losses = functional.cross_entropy(logits, kinds, ignore_index=-1, reduction="none")
+    return losses @ title_weights / len(kinds)
 
 
 def unsupervised_term(
