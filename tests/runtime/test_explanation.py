@@ -416,7 +416,7 @@ def test_models_whose_logits_are_no_sum_are_not_explained(monkeypatch, capsys, r
     found = capsys.readouterr()
     assert found.out == ""
     assert one_line(found.err.removeprefix(f"model: {folder}\n")) == (
-        f"--explain must be used with a model whose head is linear, on a sum. Got {what}. Leave it out."
+        f"an explanation needs a model whose head is linear, on a sum. Got {what}. Leave it out."
     )
 
 

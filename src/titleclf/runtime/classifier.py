@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from titleclf.runtime.architecture import NgramConfig, known_model
 from titleclf.runtime.arrays import Bools, Floats, Labels
@@ -17,10 +18,11 @@ from titleclf.runtime.bundle.reader import model_folder, read_bundle
 from titleclf.runtime.choices import ProgrammeKind, Task
 from titleclf.runtime.collector import paused_collector
 from titleclf.runtime.errors import InputError
+from titleclf.runtime.explanation import check_linear, explain
 from titleclf.runtime.files import SHIPPED
 from titleclf.runtime.folded_network import FoldedNetwork
 from titleclf.runtime.network import LinearNetwork, Network, NumpyNetwork, logits_of
-from titleclf.runtime.prediction import Prediction, ranked, ranked_tags, top1, with_kinds
+from titleclf.runtime.prediction import Explanation, Prediction, Predictions, ranked, ranked_tags, top1, with_kinds
 from titleclf.runtime.text.channels import ChannelList
 from titleclf.runtime.text.characters import chunked
 from titleclf.runtime.text.fields import FieldEncoder
@@ -40,7 +42,7 @@ _FILM, _EPISODE = ProgrammeKind.film, ProgrammeKind.episode
 _CHUNK = 2048  # titles: their arrays stay in the processor's cache from one step to the next
 
 
-@dataclass
+@dataclass(repr=False)
 class Classifier(Generic[AnyNetwork]):
     """Predicts the categories of titles; `network` is any implementation."""
 
@@ -84,9 +86,19 @@ class Classifier(Generic[AnyNetwork]):
         return self.contents.categories
 
     @property
+    def classes_(self) -> npt.NDArray[np.str_]:
+        """The categories (categories,), under the name that scikit-learn gives them."""
+        return np.array(self.categories)
+
+    @property
     def thresholds(self) -> Thresholds:
         """The thresholds of programmes with all fields that the model uses."""
         return self.contents.thresholds
+
+    def __repr__(self) -> str:
+        contents = self.contents
+        known = f", a memory of {len(contents.memory.known.keys):,} titles" if contents.memory else ""
+        return f"<Classifier: {self.network.model.kind}, {len(self.categories)} categories{known}>"
 
     def predict(
         self,
@@ -95,7 +107,7 @@ class Classifier(Generic[AnyNetwork]):
         min_probability: float | Floats | None = None,
         *,
         kinds: bool = False,
-    ) -> list[Prediction]:
+    ) -> Predictions:
         """Return the predictions of titles or programmes in their order, each with its `top` candidates.
 
         Programmes are `Programme`s, or mappings or a DataFrame with a `title` and any of `channel`, `minutes`,
@@ -117,7 +129,33 @@ class Classifier(Generic[AnyNetwork]):
         """
         if not isinstance(top, Integral) or isinstance(top, bool) or top < 1:
             raise InputError(f"top must be an integer above 0. Got {top!r}. Pass 1 for the best category alone.")
-        return self.predict_programmes(Programmes.checked(programmes), top, min_probability, kinds=kinds)
+        checked = Programmes.checked(programmes)
+        return Predictions(self.predict_programmes(checked, top, min_probability, kinds=kinds))
+
+    def predict_proba(self, programmes: ProgrammesLike) -> Floats:
+        """Return calibrated probabilities (programmes, categories), in the order of `classes_`.
+
+        With several tags, each is a probability of its own; otherwise those of a programme add up to 1. Raises what
+        `predict` does.
+        """
+        return self.probabilities(Programmes.checked(programmes))
+
+    def explain(self, programmes: ProgrammesLike) -> list[Explanation | None]:
+        """Return what speaks for the most probable category of each programme; None for an empty title.
+
+        Raises
+        ------
+        InputError
+            If the model's logits are not sums over features: it is of another kind, or comes from ONNX.
+        """
+        if not isinstance(self.network, LinearNetwork):
+            raise InputError(
+                f"an explanation needs the network of a bundle. Got {type(self.network).__name__}. "
+                "Load the bundle or the run that it is from."
+            )
+        check_linear(self.network.model)
+        classifier = Classifier(self.contents, self.network)
+        return [explain(classifier, programme) for programme in Programmes.checked(programmes)]
 
     def predict_programmes(
         self,

@@ -1,13 +1,13 @@
 """What each character, n-gram, field and known title contributes to a category: exact for a linear head on a sum."""
 
 from collections import defaultdict
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from titleclf.runtime.architecture import ConvConfig, ModelConfig
 from titleclf.runtime.arrays import Floats
 from titleclf.runtime.choices import Task
-from titleclf.runtime.classifier import Classifier
 from titleclf.runtime.errors import InputError
 from titleclf.runtime.network import Features, LinearNetwork
 from titleclf.runtime.prediction import BEGIN, END, Explanation, Piece, Remembered, strongest_first
@@ -15,9 +15,12 @@ from titleclf.runtime.text.characters import Characters, normalise
 from titleclf.runtime.text.plain_titles import plain_title
 from titleclf.runtime.text.programmes import Programme, Programmes
 
+if TYPE_CHECKING:
+    from titleclf.runtime.classifier import Classifier
+
 
 def explain(
-    classifier: Classifier[LinearNetwork], programme: Programme, category: int | None = None
+    classifier: "Classifier[LinearNetwork]", programme: Programme, category: int | None = None
 ) -> Explanation | None:
     """Explain a category of a programme, by default the best one; None for an empty title.
 
@@ -71,9 +74,7 @@ def check_linear(model: ModelConfig) -> None:
     """
     if isinstance(model, ConvConfig) or model.hidden:
         what = f"{model.kind} with a hidden layer" if model.hidden else f"{model.kind}, which takes maxima"
-        raise InputError(
-            f"--explain must be used with a model whose head is linear, on a sum. Got {what}. Leave it out."
-        )
+        raise InputError(f"an explanation needs a model whose head is linear, on a sum. Got {what}. Leave it out.")
 
 
 def _to_lead(category: int, categories: int, outputs: int, task: Task) -> Floats:
@@ -86,13 +87,13 @@ def _to_lead(category: int, categories: int, outputs: int, task: Task) -> Floats
 
 
 def _field_contributions(
-    classifier: Classifier[LinearNetwork], programmes: Programmes, to_lead: Floats
+    classifier: "Classifier[LinearNetwork]", programmes: Programmes, to_lead: Floats
 ) -> dict[str, float]:
     added = classifier.network.field_logits(programmes.only(classifier.columns))
     return {str(name): float(logits[0] @ to_lead) for name, logits in added.items() if logits[0].any()}
 
 
-def _words(classifier: Classifier[LinearNetwork], programme: Programme, to_lead: Floats) -> dict[str, list[Piece]]:
+def _words(classifier: "Classifier[LinearNetwork]", programme: Programme, to_lead: Floats) -> dict[str, list[Piece]]:
     """Return the word n-grams of each text field, equal ones as one, with what they contribute."""
     network, found = classifier.network, {}
     for name in network.encoder.config.use:
@@ -153,7 +154,7 @@ def _places(given: str, plain: str) -> list[int]:
     return places
 
 
-def _remembered(classifier: Classifier[LinearNetwork], title: str, to_lead: Floats) -> Remembered | None:
+def _remembered(classifier: "Classifier[LinearNetwork]", title: str, to_lead: Floats) -> Remembered | None:
     memory = classifier.contents.memory
     if memory is None:
         return None

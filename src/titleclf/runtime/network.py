@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple, Protocol, Self, assert_never
+from typing import NamedTuple, Protocol, Self, assert_never, runtime_checkable
 
 import numpy as np
 
@@ -52,6 +52,7 @@ class Features(NamedTuple):
     is_ngram: Bools  # (features,)
 
 
+@runtime_checkable
 class LinearNetwork(Network, Protocol):
     """A network whose logits can be taken apart, if its head is linear and follows a sum."""
 

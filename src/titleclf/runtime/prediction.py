@@ -4,13 +4,17 @@ import itertools
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from titleclf.runtime import speedups
 from titleclf.runtime.arrays import Bools, Floats
+from titleclf.runtime.errors import require_extra
 from titleclf.runtime.text.tags import BAR
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 BEGIN, END = "^", "$"  # boundary tokens, as shown in n-grams
 
@@ -115,6 +119,57 @@ class Prediction(NamedTuple):
     def probability(self) -> float | None:
         """The probability of the best candidate."""
         return self.candidates[0][1] if self.candidates else None
+
+    def __repr__(self) -> str:
+        if not self.candidates:
+            return f"<Prediction of {self.title!r}: none>"
+        best, probability = self.candidates[0]
+        name = f"{BAR.join(self.named)!r}" if self.named else f"unsure, {best!r}"
+        return f"<Prediction of {self.title!r}: {name} {probability:.0%}>"
+
+    def asdict(self) -> dict[str, Any]:
+        """Return plain values for JSON, under the names of the attributes; kind and explanation if requested."""
+        more: dict[str, Any] = {}
+        if self.kind is not None:
+            more |= {"kind": self.kind[0], "kind_probability": self.kind[1]}
+        if self.explanation is not None:
+            more["explanation"] = self.explanation.asdict()
+        return {
+            "title": self.title,
+            "category": self.category,
+            "probability": self.probability,
+            "named": list(self.named),
+            "candidates": [{"category": name, "probability": probability} for name, probability in self.candidates],
+            **more,
+        }
+
+
+class Predictions(list[Prediction]):
+    """A list of predictions that can become a table."""
+
+    def to_frame(self) -> "pd.DataFrame":
+        """Return a DataFrame with a row for each title, and the columns of `predict --format csv`.
+
+        They are `title, category, candidate, probability`, then `candidate_2, probability_2` and so on if there are
+        more candidates, and `kind, kind_probability` if requested. Several tags are joined by a bar.
+
+        Raises
+        ------
+        InputError
+            If pandas is not installed.
+        """
+        with require_extra("train"):
+            import pandas as pd
+        top = max([1, *(len(prediction.candidates) for prediction in self)])
+        columns = ["title", "category", "candidate", "probability"]
+        columns += [name for rank in range(2, top + 1) for name in (f"candidate_{rank}", f"probability_{rank}")]
+        columns += ["kind", "kind_probability"] if any(prediction.kind for prediction in self) else []
+        rows = []
+        for prediction in self:
+            cells = [prediction.title, BAR.join(prediction.named) or None, *itertools.chain(*prediction.candidates)]
+            cells += [None] * (2 + 2 * top - len(cells)) + list(prediction.kind or ())
+            rows.append(cells + [None] * (len(columns) - len(cells)))
+        return pd.DataFrame(rows, columns=columns)
 
 
 def strongest_first(pieces: Iterable[Piece]) -> list[Piece]:
