@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from matplotlib.figure import Figure
 
 from tests.helpers.titles import FIELDS_HEADER, field_rows, rows, tag_rows, write_csv
 from tests.helpers.training import FIELDS, compose_small, locked, train_once
@@ -53,6 +54,7 @@ SLOW_FILES = (
     "serve/test_uploads.py",
     "serve/test_watched.py",
     "test_docs.py",
+    "test_estimator.py",
     "test_main_path.py",
     "test_wheel.py",
     "training/test_comparison.py",
@@ -168,3 +170,13 @@ def no_shipped_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Hide the shipped model."""
     monkeypatch.setattr(files, "PACKAGE", tmp_path / "package")
     monkeypatch.setattr(files, "CHECKOUT", tmp_path / "checkout")
+
+
+@pytest.fixture
+def no_plots(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Write empty files in place of plots, which take half of the time of a small training run."""
+
+    def write_nothing(_: Figure, path: Any, **__: Any) -> None:
+        path.write_bytes(b"")
+
+    monkeypatch.setattr(Figure, "savefig", write_nothing)

@@ -7,17 +7,20 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from titleclf.estimator import TitleClassifier as TitleClassifier
     from titleclf.runtime.classifier import Classifier
     from titleclf.runtime.errors import InputError
     from titleclf.runtime.prediction import Prediction
 
 __version__ = "0.1.0"
+# Without TitleClassifier: it needs an extra, and `import *` must work without.
 __all__ = ["Classifier", "InputError", "Prediction", "__version__"]
 
 _MODULES = {
     "Classifier": "titleclf.runtime.classifier",
     "InputError": "titleclf.runtime.errors",
     "Prediction": "titleclf.runtime.prediction",
+    "TitleClassifier": "titleclf.estimator",
 }
 
 if not TYPE_CHECKING:  # type checkers would accept any misspelt name
@@ -26,7 +29,10 @@ if not TYPE_CHECKING:  # type checkers would accept any misspelt name
         """Import a name of the API on first use: commands that need none of them start sooner."""
         if name not in _MODULES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        return getattr(import_module(_MODULES[name]), name)
+        from titleclf.runtime.errors import require_extra
+
+        with require_extra("train"):  # for TitleClassifier
+            return getattr(import_module(_MODULES[name]), name)
 
 
 def _report_in_one_line(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

@@ -39,10 +39,11 @@ from titleclf.training.trained_model import TrainedModel, bundle_of, new_model
 from titleclf.training.validation import noisy_copies, validate
 
 
-def train(config: TrainConfig, given: TitlesInMemory | None = None) -> Path:
+def train(config: TrainConfig, given: TitlesInMemory | None = None, *, reports: bool = True) -> Path:
     """Train, keep the best epoch, evaluate it once on the test titles, refit, and return the run's folder.
 
-    `given` titles take the place of those of `data.path`.
+    `given` titles take the place of those of `data.path`. Without `reports` the folder has no report nor the model that
+    it would be about: drawing takes longer than training on a few hundred titles.
     """
     config = resumed(config, "bundle")
     device = init_process_group(pick_device(config.device))
@@ -54,13 +55,14 @@ def train(config: TrainConfig, given: TitlesInMemory | None = None) -> Path:
         fit(config, data, model.network, run)
         if is_rank0():
             calibrate(config, data, model)
-            evaluate_on_test(config, data, model, run)
+            evaluate_on_test(config, data, model, run, reports=reports)
         if config.training.refit:
             model = refit(config, data, model, run, device)
         if is_rank0():
             write_bundle(bundle_of(model), run.folder / "bundle")
             run.point_latest()
-            print(f"Report: {run.folder / 'report.md'}\nModel:  {run.folder / 'bundle'}")
+            report = f"Report: {run.folder / 'report.md'}\n" if reports else ""
+            print(f"{report}Model:  {run.folder / 'bundle'}")
     return run.folder
 
 
@@ -106,14 +108,18 @@ def train_epoch(
     return total / len(train)
 
 
-def evaluate_on_test(config: TrainConfig, data: Dataset, model: TrainedModel, run: Run) -> None:
-    """Evaluate on test and write the report; before a refit, also keep the model that it is about."""
+def evaluate_on_test(
+    config: TrainConfig, data: Dataset, model: TrainedModel, run: Run, *, reports: bool = True
+) -> None:
+    """Evaluate on test and, with `reports`, write the report; before a refit, also keep the model that it is about."""
     bundle, note = bundle_of(model), REFIT_NOTE if config.training.refit else None
     predictor = classifier_of(bundle)  # the implementation that will predict
-    metrics = evaluate_classifier(predictor, data.test, data.train, run.folder, config.evaluate, note)
+    folder = run.folder if reports else None
+    metrics = evaluate_classifier(predictor, data.test, data.train, folder, config.evaluate, note)
     bundle.contents.info.metrics = metrics
-    draw_training(run.folder / "training.png", run.history, run.best_epoch)
-    if config.training.refit:
+    if reports:
+        draw_training(run.folder / "training.png", run.history, run.best_epoch)
+    if reports and config.training.refit:
         shutil.rmtree(run.folder / EVALUATED, ignore_errors=True)  # of an interrupted run
         write_bundle(bundle, run.folder / EVALUATED)
     print(

@@ -108,10 +108,21 @@ def command(
 
 
 def compose(name: str, overrides: Sequence[str]) -> Any:
-    """Return the checked dataclass that the command `name` gets with these overrides."""
+    """Return the checked dataclass that the command `name` gets with these overrides.
+
+    Raises
+    ------
+    InputError
+        If one of them is not valid.
+    """
     register_schemas()
-    with hydra.initialize_config_dir(str(shipped("conf")), version_base="1.3"):
-        return _plain(hydra.compose(name, overrides=list(overrides)), overrides)
+    try:
+        with hydra.initialize_config_dir(str(shipped("conf")), version_base="1.3"):
+            config = hydra.compose(name, overrides=list(overrides))
+        _check_keys(config, SCHEMAS[name])
+        return _plain(config, overrides)
+    except (HydraException, MissingConfigException, OmegaConfBaseException) as error:
+        raise InputError(_sentence(error, SCHEMAS[name])) from error
 
 
 def _plain(config: DictConfig, overrides: Sequence[str]) -> Any:

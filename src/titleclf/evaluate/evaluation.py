@@ -83,11 +83,11 @@ def evaluate_classifier(
     classifier: Classifier[Network],
     titles: LabelledTitles,
     train: LabelledTitles | None,
-    folder: Path,
+    folder: Path | None,
     config: EvaluationConfig,
     note: str | None = None,
 ) -> Metrics:
-    """Measure the classifier on titles and write metrics, report and plots to `folder`, with a note on the model.
+    """Measure the classifier on titles and write metrics, report and plots to any `folder`, with a note on the model.
 
     Robustness is also measured on `train`, the classifier's training titles, if they are available.
     """
@@ -105,7 +105,8 @@ def evaluate_classifier(
     }
     if truncated:
         print(f"{truncated:,} of {len(titles):,} titles are longer than the longest training title and were truncated.")
-    evaluation.write_report(folder, metrics, titles, probabilities)
+    if folder is not None:
+        evaluation.write_report(folder, metrics, titles, probabilities)
     return metrics
 
 

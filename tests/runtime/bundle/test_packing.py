@@ -129,9 +129,9 @@ def test_training_evaluates_the_weights_that_the_bundle_holds(small, monkeypatch
     evaluated = []
     evaluate_on_test = module.evaluate_on_test
 
-    def remember(config, data, model, run):
+    def remember(config, data, model, run, **options):
         evaluated.append({name: tensor.clone() for name, tensor in model.network.state_dict().items()})
-        evaluate_on_test(config, data, model, run)
+        evaluate_on_test(config, data, model, run, **options)
 
     monkeypatch.setattr(module, "evaluate_on_test", remember)
     folder = train_without_plots(small())
