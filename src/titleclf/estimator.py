@@ -48,7 +48,7 @@ _KEYS = {
     "seed": "seed",
     "device": "device",
 }
-_ONE_AT_A_TIME = threading.Lock()  # torch has one generator to seed, a process one standard output
+_ONE_AT_A_TIME = threading.Lock()  # a process has one Hydra, one generator of torch, and one standard output
 
 
 class TitleClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -251,7 +251,8 @@ class TitleClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if paths := [override for override in named if override.partition("=")[0] == "data.path"]:
             raise InputError(f"overrides must name no titles: fit gets them. Got {paths[0]}. Leave it out.")
         overrides = [*named, *(f"{key}={_as_override(value)}" for key, value in given.items())]
-        config: TrainConfig = compose("train", [*overrides, f"data.path={IN_MEMORY}"])
+        with _ONE_AT_A_TIME:
+            config: TrainConfig = compose("train", [*overrides, f"data.path={IN_MEMORY}"])
         return config if self.output_dir is None else replace(config, output_dir=str(self.output_dir))
 
     def _keeps_run(self) -> bool:
@@ -284,7 +285,9 @@ def _categories(y: Any) -> _Labelled:
     _check_none_missing(pd.isna(labels))
     check_classification_targets(labels)
     classes, numbers = np.unique(labels, return_inverse=True)
-    return _Labelled(classes, list(map([str(name) for name in classes].__getitem__, numbers.tolist())))
+    names = list(map(str, classes))
+    _refuse_names([name for name in names if name != name.strip()])
+    return _Labelled(classes, list(map(names.__getitem__, numbers.tolist())))
 
 
 def _tags(y: Any) -> _Labelled:
@@ -296,9 +299,7 @@ def _tags(y: Any) -> _Labelled:
         classes, matrix = _indicator(y)
         rows = [list(map(str, classes[row])) for row in matrix]
     _check_none_missing(np.array([not row for row in rows]))
-    wrong = [name for name in map(str, classes) if not name or tags_in(name) != [name]]
-    if wrong:
-        raise InputError(f"a category must be text without {BAR} or spaces around it. Got {wrong[0]!r}. Rename it.")
+    _refuse_names([name for name in map(str, classes) if not name or tags_in(name) != [name]])
     return _Labelled(classes, list(map(joined, rows)))
 
 
@@ -311,6 +312,14 @@ def _indicator(y: Any) -> tuple[npt.NDArray[Any], Bools]:
         )
     classes = np.array(list(y.columns)) if hasattr(y, "columns") else np.arange(matrix.shape[1])
     return classes, matrix.astype(np.bool_)
+
+
+def _refuse_names(wrong: Sequence[str]) -> None:
+    if wrong:
+        raise InputError(
+            f"the name of a category must have no spaces around it, and no {BAR} if it is a tag. Got {wrong[0]!r}. "
+            "Rename it."
+        )
 
 
 def _check_none_missing(is_missing: Bools) -> None:
