@@ -23,6 +23,7 @@ def test_the_scripts_are_these():
         "check_titles",
         "compare_models",
         "corrections",
+        "estimator",
         "fields",
         "fill_accuracy",
         "film_decisions",
@@ -60,7 +61,7 @@ def test_every_report_has_the_command_of_the_script_that_it_is_named_after():
     reports = {path.stem: path.read_text(encoding="utf-8") for path in (FOLDER.parent / "results").glob("*.md")}
     scripts_of = {name: re.findall(r"`python -m scripts\.(\w+)", text)[0] for name, text in reports.items()}
     assert scripts_of.pop("guides") == "accuracy"  # on the titles of guides
-    assert len(scripts_of) == 18
+    assert len(scripts_of) == 19
     assert all(name == script for name, script in scripts_of.items())
 
 
