@@ -14,6 +14,7 @@ from tqdm import tqdm
 from scripts.common.arguments import report_parser
 from scripts.common.processes import run
 from scripts.common.report import as_table, made_by, write_report
+from titleclf.epg.encodings import Utf8Bytes
 from titleclf.epg.parser import pieces
 from titleclf.epg.streams import reading
 from titleclf.epg.xmltv import Piece
@@ -39,7 +40,8 @@ def without_categories(guide: Path) -> tuple[bytes, bytes, bytes]:
 
 
 def _without_categories(piece: Piece) -> bytes:
-    return piece.edited([piece.removal(category) for airing in piece.airings for category in airing.categories])
+    removals = [piece.removal(category) for airing in piece.airings for category in airing.categories]
+    return piece.edited(removals, Utf8Bytes())
 
 
 def write_repeated(parts: tuple[bytes, bytes, bytes], megabytes: int, path: Path) -> None:

@@ -20,6 +20,7 @@ from titleclf.epg.parser import pieces
 from titleclf.runtime.errors import InputError
 
 PLAIN = GUIDES["many"]
+ASCII, CP1257 = ('<?xml version="1.0" encoding="ascii"?>', '<?xml version="1.0" encoding="windows-1257"?>\n')
 LAUGHS = '<!DOCTYPE tv [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;">]>'
 
 
@@ -35,16 +36,17 @@ def refused(tmp_path: Path, content: bytes, name: str = "in.xml") -> str:
     return one_line(str(caught.value)).removeprefix(str(source))
 
 
+CUT_OFF = r":\d+:\d+: must end with </tv>. Got '.*' as its end: it is cut off. Fetch it again."
+NO_GUIDE = " must be an XMLTV guide. Got {} in place of <tv>. {}"
+NEXT = "or use titleclf epg fill --repair."
+ADDRESS = "Check its address: the guide may have moved, or need a login."
+
+
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        (b"", r":1: must be whole, well-formed XML. Got: no element found. Fetch it again."),
-        (PLAIN[:-20], r":\d+: must be whole, well-formed XML. Got: .*. Fetch it again."),
-        (PLAIN[:5000], r":\d+: must be whole, well-formed XML. Got: .*. Fetch it again."),
-        (b"not XML", r":1: must be whole, well-formed XML. Got: syntax error. Fetch it again."),
-        (b"<html></html>", r" must be an XMLTV guide. Got <html> in place of <tv>. Name a guide."),
-        (guide("<programme>").encode(), r":\d+: must be whole, well-formed XML. Got: mismatched tag. Fetch it again."),
-        (guide("&nbsp;").encode(), r":\d+: must be whole, well-formed XML. Got: undefined entity. Fetch it again."),
+        (PLAIN[:-20], CUT_OFF),
+        (PLAIN[:5000], CUT_OFF),
         (gzip.compress(PLAIN)[:-9], r" must be whole. Got: Compressed file ended .*. Fetch it again."),
         (gzip.compress(PLAIN)[:100], r" must be whole. Got: Compressed file ended .*. Fetch it again."),
         (gzip.compress(PLAIN)[:60] + b"x" * 99, r" must be whole. Got: .*. Fetch it again."),
@@ -52,29 +54,128 @@ def refused(tmp_path: Path, content: bytes, name: str = "in.xml") -> str:
         (lzma.compress(PLAIN)[:60] + b"x" * 99, r" must be whole. Got: Corrupt input data. Fetch it again."),
     ],
 )
-def test_truncated_guides_and_other_files_are_refused(tmp_path, content, sentence):
+def test_truncated_guides_are_refused(tmp_path, content, sentence):
     assert re.fullmatch(sentence, refused(tmp_path, content))
 
 
 @pytest.mark.parametrize(
-    ("content", "got"),
+    ("content", "got", "remedy"),
     [
-        (guide(programme("<desc>für</desc>")).encode("latin-1"), "utf-8 and: .*invalid start byte"),
-        (guide(programme("<desc>日</desc>"), head='<?xml version="1.0" encoding="ascii"?>').encode(), "ascii and: .*"),
-        (guide(programme())[:-5].encode("utf-16") + b"\n", "utf-16-le and: .*truncated data"),
+        (b"", "an empty file", "Check the program that wrote it."),
+        (b"not XML", "'not XML'", "Name a guide."),
+        (b"<rss></rss>", "<rss>", "Name a guide."),
+        (b"#EXTM3U\n", "an m3u playlist", "Name its guide, often the address behind x-tvg-url in its first line."),
+        (b'{"programmes": []}', "JSON", "Convert it to XMLTV, or name a guide."),
+        (b"<html></html>", "an HTML page", ADDRESS),
+        (b"<!doctype html><html><title>404\nNot Found</title>", "an HTML page, '404 Not Found'", ADDRESS),
+        (b"<!DOCTYPE html><html><title>404</title>", "an HTML page, '404'", ADDRESS),
+        (
+            b"\xef\xbb\xbf#EXTM3U",
+            "an m3u playlist",
+            "Name its guide, often the address behind x-tvg-url in its first line.",
+        ),
     ],
 )
-def test_a_wrong_encoding_is_refused(tmp_path, content, got):
+def test_files_that_are_no_guides_are_called_what_they_are(tmp_path, content, got, remedy):
+    assert re.sub(r"^:1:\d+:", "", refused(tmp_path, content)) == NO_GUIDE.format(got, remedy)
+
+
+@pytest.mark.parametrize(
+    ("text", "column", "sentence"),
+    [
+        ("R&B", 4, f"must have & written as &amp;. Got '&B</tv>'. Correct it, {NEXT}"),
+        ("A & B", 4, f"must have & written as &amp;. Got '& B</tv>'. Correct it, {NEXT}"),
+        ("A&nbsp;B", 2, f"must have no entity but those of XML. Got '&nbsp;'. Write the character, {NEXT}"),
+        ("A&#8;B", 2, f"must have references to characters that XML allows. Got '&#8;'. Remove it, {NEXT}"),
+        ("A\x08B", 2, f"must have no control characters. Got U+0008. Replace it, {NEXT}"),
+        ("A\uffffB", 2, f"must have no control characters. Got U+FFFF. Replace it, {NEXT}"),
+        ("I <3 B", 4, f"must have < written as &lt; in texts. Got '<3 B</tv>'. Correct it, {NEXT}"),
+        ("A ]]> B", 5, f"must have ]]> written as ]]&gt; in texts. Got ']]> B</tv>'. Correct it, {NEXT}"),
+        ("</x>", 3, "must end each element before those around it. Got '</x></tv>'. Correct it there."),
+        (
+            "<x a='1' a='2'/>",
+            10,
+            "must have each attribute of an element once. Got 'a='2'/></tv>' again. Remove one of them.",
+        ),
+        ("<x a=1/>", 6, "must be well-formed XML. Got '1/></tv>' behind '<tv> <x a='. Correct it there."),
+        (
+            "<!-- a" + "b" * 999,
+            1,
+            f"must end what it begins. Got '<!-- a{'b' * 34}…' without an end. Correct it there.",
+        ),
+        ("<![CDATA[ a", 17, "must end what it begins. Got '<tv> <![CDATA[ a</tv>' without an end. Correct it there."),
+        (
+            "<?xml version='1.0'?>",
+            1,
+            "must have one <?xml, at its beginning. Got another one. Take the guides apart, and name each.",
+        ),
+    ],
+)
+@pytest.mark.parametrize("before", ["<tv>\n", ""])
+def test_errors_in_the_text_have_their_line_and_column(tmp_path, before, text, column, sentence):
+    place = f":2:{column}:"
+    if not before:  # a guide in one line
+        before, place, sentence = "<tv>", f":1:{column + 4}:", sentence.replace("<tv> <", "<tv><")
+    assert refused(tmp_path, f"{before}{text}</tv>".encode()) == f"{place} {sentence}"
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (
+            "<tv></tv>\n<?xml version='1.0'?><tv/>",
+            ":2:1: must be one guide. Got a second one behind </tv>. Join them with tv_cat, or name each on its own.",
+        ),
+        (
+            "<tv></tv>\n<tv/>",
+            ":2:1: must be one guide. Got a second one behind </tv>. Join them with tv_cat, or name each on its own.",
+        ),
+        ("<tv></tv>\n\0\0", ":2:1: must end with </tv>. Got '\\x00\\x00' behind it. Remove that."),
+        ("\n<?xml version='1.0'?><tv/>", f":2:1: must begin with <?xml. Got a blank before it. Remove it, {NEXT}"),
+        (
+            "<!-- x --><?xml version='1.0'?><tv/>",
+            ":1:11: must begin with <?xml. Got '<!-- x -->' before it. Remove it.",
+        ),
+        (
+            "<?xml encoding='utf-8'?><tv/>",
+            (
+                ":1:7: must be well-formed XML. Got: XML declaration not well-formed, at 'encoding='utf-8'?><tv/>'. "
+                "Correct it there."
+            ),
+        ),
+    ],
+)
+def test_what_is_before_and_behind_a_guide_is_named(tmp_path, content, sentence):
+    assert refused(tmp_path, content.encode()) == sentence
+
+
+@pytest.mark.parametrize(
+    ("content", "place", "got"),
+    [
+        (guide(programme("<desc>für</desc>")).encode("latin-1"), "4:123", "utf-8 with the bytes FC"),
+        (guide(programme("<desc>日</desc>"), head=ASCII).encode(), "3:122", "ascii with the bytes E6"),
+        (guide(programme())[:-5].encode("utf-16") + b"\n", "5:2", "utf-16-le with the bytes 0A"),
+        (
+            guide(programme(title="<title>ƒ</title>"), head=CP1257).encode("cp1252"),
+            "4:92",
+            "cp1257 with the bytes 83",
+        ),
+    ],
+)
+@pytest.mark.parametrize("chunk", [1, 1000])
+def test_a_byte_that_is_not_in_the_encoding_has_its_line_and_column(tmp_path, monkeypatch, content, place, got, chunk):
+    monkeypatch.setattr("titleclf.epg.streams._CHUNK", chunk)
     sentence = (
-        rf" must be in the encoding that it declares, or UTF-8. Got {got}. Correct its first line, or save it as UTF-8."
+        f":{place}: must be in the encoding that it declares, or UTF-8. Got {got}. Correct its first line, save it as "
+        f"UTF-8, {NEXT}"
     )
-    assert re.fullmatch(sentence, refused(tmp_path, content))
+    assert refused(tmp_path, content) == sentence
 
 
-@pytest.mark.parametrize("name", ["utf-16", "no-such-code", "base64", "rot13", "idna"])
+@pytest.mark.parametrize("name", ["no-such-code", "base64", "rot13", "idna", "unicode_escape", "cp037"])
 def test_an_encoding_that_is_not_for_xml_is_refused(tmp_path, name):
     content = guide(programme(), head=f'<?xml version="1.0" encoding="{name}"?>').encode()
-    expected = f" must be in the encoding that it declares. Got {name}. Save it as UTF-8."
+    expected = f":1: must declare an encoding for XML. Got {name}. Save it as UTF-8."
     assert refused(tmp_path, content) == expected
 
 
@@ -88,8 +189,8 @@ def test_an_encoding_that_is_not_for_xml_is_refused(tmp_path, name):
 )
 def test_entities_are_refused_before_they_act(tmp_path, doctype):
     content = guide(programme(title="<title>&a;</title>"), head=f"<?xml version='1.0'?>\n{doctype}\n")
-    expected = ":2: must not declare entities. Got a, which may be an attack. Fetch the guide elsewhere."
-    assert refused(tmp_path, content.encode()) == expected
+    expected = r":2:\d+: must not declare entities. Got a, which may be an attack. Fetch the guide elsewhere."
+    assert re.fullmatch(expected, refused(tmp_path, content.encode()))
 
 
 def test_defaults_that_would_fill_the_memory_are_refused(tmp_path):
@@ -124,7 +225,7 @@ def test_a_title_of_ten_megabytes_is_truncated_for_the_model(tmp_path):
 
 def test_an_endless_programme_is_refused_before_it_fills_the_memory(tmp_path):
     content = guide(programme(f"<desc>{'x' * (40 << 20)}</desc>")).encode()
-    expected = r" must have programmes of at most 32 MB. Got a larger one in or before line \d+. Take it out."
+    expected = r":\d+:\d+: must have programmes of at most 32 MB. Got a larger one in or before this line. Take it out."
     assert re.fullmatch(expected, refused(tmp_path, content))
 
 
@@ -266,7 +367,7 @@ def test_bad_guides_end_commands_with_one_line(tmp_path):
     for arguments in (["undo", "bad.xml", "-o", "out.xml"], ["lint", "bad.xml", "--profile", "kodi"]):
         done = command("epg", *arguments, cwd=tmp_path)
         assert (done.returncode, done.stdout) == (2, "")
-        assert "must be whole, well-formed XML" in one_line(done.stderr)
+        assert "must end with </tv>. Got" in one_line(done.stderr)
     done = command("epg", "lint", "-", "--profile", "kodi", cwd=tmp_path, input="")
-    assert one_line(done.stderr).startswith("standard input:1: must be whole, well-formed XML.")
+    assert one_line(done.stderr).startswith("standard input:1:1: must be an XMLTV guide. Got an empty file")
     assert not (tmp_path / "out.xml").exists()

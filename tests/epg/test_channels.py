@@ -91,5 +91,5 @@ def test_a_guide_without_channels_has_none(tmp_path):
 def test_a_file_that_is_no_guide_is_refused(tmp_path):
     path = tmp_path / "guide.xml"
     path.write_text("<html/>")
-    with pytest.raises(InputError, match=r"must be an XMLTV guide. Got <html> in place of <tv>."):
+    with pytest.raises(InputError, match=r"must be an XMLTV guide. Got an HTML page in place of <tv>."):
         channels([str(path)], LISTED)

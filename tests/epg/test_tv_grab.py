@@ -226,7 +226,7 @@ def test_the_package_installs_the_program():
 
 def cut(content: bytes, days: Days, chunk_bytes: int = 1000) -> bytes:
     file = io.BytesIO(content)
-    return b"".join(within(iter(lambda: file.read(chunk_bytes), b""), days))
+    return b"".join(part for part, is_in in within(iter(lambda: file.read(chunk_bytes), b""), days) if is_in)
 
 
 ALWAYS, NEVER = Days.of(-20_000, None), Days.of(40_000, 1)

@@ -4,12 +4,12 @@ import gzip
 import io
 import lzma
 import random
-import re
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.helpers.guides import GUIDES, INVALID, KNOWN, filler_of, guide, programme
+from tests.helpers.random_guides import drawn_guide
 from tests.helpers.xmltv import is_valid, parsed
 from titleclf.epg.edits import undo
 from titleclf.epg.fill import Outcome, When, fill
@@ -194,41 +194,6 @@ def test_standard_input_and_output(tmp_path, monkeypatch, capfdbinary):
 
 
 # Random guides
-
-NAMES = ["title", "sub-title", "desc", "category", "keyword", "icon", "url", "episode-num", "x", "programme", "channel"]
-INSIDE = [
-    "Heat",
-    "日本沈没",
-    "",
-    " ",
-    "a &amp; b",
-    "<![CDATA[Heat]]>",
-    "<![CDATA[</title>]]>",
-    "<b>x</b>",
-    "&#x41;",
-    ">",
-]
-ATTRIBUTES = ["", "", " lang='en'", ' lang="d&amp;e"', " a='x>y' ", " lang = 'x/' "]
-BLANKS = ["", " ", "\n  ", "\r\n", "\t", "\n\n"]
-BETWEEN = ["", "", "", "<!-- <title>x</title> -->", "<?p <x> ?>", "text"]
-
-
-def drawn_guide(dice: random.Random) -> str:
-    def element() -> str:
-        name, attribute = dice.choice(NAMES), dice.choice(ATTRIBUTES)
-        if dice.random() < 0.2:
-            return f"<{name}{attribute}/>"
-        return f"<{name}{attribute}>{dice.choice(INSIDE)}</{name}{dice.choice(BLANKS)}>"
-
-    def drawn_programme() -> str:
-        children = [element() for _ in range(dice.randint(0, 6))]
-        if dice.random() < 0.5:
-            children.sort(key=lambda child: NAMES.index(re.findall(r"^<([\w-]+)", child)[0]))
-        parts = [dice.choice(BLANKS) + dice.choice(BETWEEN) + dice.choice(BLANKS) + child for child in children]
-        return programme("".join(parts) + dice.choice(BLANKS), title=dice.choice(["", "<title>Heat</title>"]))
-
-    parts = [dice.choice(BLANKS) + drawn_programme() for _ in range(dice.randint(0, 4))]
-    return dice.choice(["", '<?xml version="1.0"?>\n', "\ufeff"]) + f"<tv>{''.join(parts)}\n</tv>\n"
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -1,6 +1,7 @@
 """Small guides, and a classifier with fixed predictions."""
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -68,6 +69,9 @@ def model_of(
     return Classifier(contents, FixedNetwork(genre_by_title, probability, fields))
 
 
+_shipped_table = cache(GenreTable.shipped)
+
+
 def filler_of(
     genre_by_title: Mapping[str, Genre] = KNOWN,
     *,
@@ -76,7 +80,7 @@ def filler_of(
     with_keywords: bool = False,
 ) -> Filler:
     decider = Decider([(model_of(genre_by_title), np.full(len(Genre), 0.9))])
-    return Filler(decider, profile, when, with_keywords, GenreTable.shipped())
+    return Filler(decider, profile, when, with_keywords, _shipped_table())
 
 
 def programme(*children: str, title: str = "<title>Match of the Day</title>", more: str = "") -> str:

@@ -87,7 +87,7 @@ def test_the_console_names_guides_that_cannot_be_filled(tmp_path):
         process.communicate(timeout=30)
     assert lines == [
         "gone.xml must be a readable file. Got: No such file or directory. Check the path.\n",
-        "empty.xml:1: must be whole, well-formed XML. Got: no element found. Fetch it again.\n",
+        "empty.xml:1:1: must be an XMLTV guide. Got an empty file in place of <tv>. Check the program that wrote it.\n",
     ]
 
 

@@ -3,6 +3,7 @@
 import argparse
 import signal
 import sys
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -50,6 +51,7 @@ def main() -> None:
     """Run the command line."""
     # Temporary files must go when a service is stopped, as after Ctrl-C.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    warnings.formatwarning = lambda message, *_, **__: f"{message}\n"
     arguments = _parser().parse_args()
     if arguments.run is commands.run_fill:
         if arguments.grabber is not None and arguments.in_place:

@@ -2,17 +2,20 @@
 
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import NamedTuple
 from xml.parsers import expat
 
+from titleclf.epg.encodings import decoded_and_own
 from titleclf.epg.packings import Packing
-from titleclf.epg.streams import copied, reading, writing
+from titleclf.epg.streams import copied, display_name, reading, writing
 from titleclf.epg.times import seconds_of
 
 _BUFFER_LIMIT = 32 << 20  # bytes
+
+Part = tuple[bytes, bool]  # and whether it is in the days
 
 
 class Days(NamedTuple):
@@ -44,24 +47,34 @@ def only_days(guide: str, days: Days) -> Iterator[None]:
     """
     with tempfile.TemporaryDirectory(prefix="titleclf.") as folder:
         copy = Path(folder, "guide")
-        with reading(guide) as source, writing(str(copy), source.encoding, Packing.none) as write:
-            for part in within(source.chunks, days):
-                write(part)
-        with copied(guide, copy):
+        with copied(guide, copy) if _is_written(guide, copy, days) else nullcontext():
             yield
 
 
-def within(chunks: Iterator[bytes], days: Days) -> Iterator[bytes]:
-    """Yield a guide in UTF-8 without the programmes of other days; from an error on, all of it: its reader names it."""
+def _is_written(guide: str, copy: Path, days: Days) -> bool:
+    """Write these days of a guide; return whether its text could be read: if not, its own reader names the place."""
+    try:
+        with reading(guide) as source, writing(str(copy), Packing.none) as write:
+            content, own = decoded_and_own(source.raw, source.encoding, display_name(guide))
+            for part, is_in in within(content, days):
+                write(own.kept(part) if is_in else own.replaced(part, b""))
+            write(own.rest())
+    except UnicodeError:
+        return False
+    return True
+
+
+def within(chunks: Iterator[bytes], days: Days) -> Iterator[Part]:
+    """Yield a guide in UTF-8 in parts, the programmes of other days apart; from an error on, all of it is in."""
     cutter = _Cutter(days)
     for chunk in chunks:
         try:
-            yield cutter.feed(chunk)
+            yield from cutter.feed(chunk)
         except (expat.ExpatError, _NotForUsError):
-            yield cutter.rest()
-            yield from chunks
+            yield from cutter.rest()
+            yield from ((rest, True) for rest in chunks)
             return
-    yield cutter.rest()
+    yield from cutter.rest()
 
 
 class _NotForUsError(Exception):
@@ -75,35 +88,31 @@ class _Cutter:
         self._buffer = bytearray()
         self._days, self._start, self._depth = days, 0, 0
         self._cut: int | None = None  # where an open programme to be cut begins
-        self._parts: list[bytes] = []
+        self._parts: list[Part] = []
         self._expat = expat.ParserCreate("utf-8")
         self._expat.StartElementHandler = self._open
         self._expat.EndElementHandler = self._close
         self._expat.EntityDeclHandler = self._entity
 
-    def feed(self, chunk: bytes) -> bytes:
+    def feed(self, chunk: bytes) -> list[Part]:
         """Return what is complete after these bytes."""
         self._buffer += chunk
         if len(self._buffer) > _BUFFER_LIMIT:
             raise _NotForUsError
         self._expat.Parse(chunk)
-        self._keep(self._expat.CurrentByteIndex if self._cut is None else self._cut)
-        complete = b"".join(self._parts)
-        self._parts = []
+        self._take(self._expat.CurrentByteIndex if self._cut is None else self._cut, is_in=True)
+        complete, self._parts = self._parts, []
         return complete
 
-    def rest(self) -> bytes:
+    def rest(self) -> list[Part]:
         """Return what no call has returned."""
-        return b"".join([*self._parts, self._buffer])
+        return [*self._parts, (bytes(self._buffer), True)]
 
-    def _keep(self, end: int) -> None:
+    def _take(self, end: int, *, is_in: bool) -> None:
         if end > self._start:
-            self._parts.append(bytes(memoryview(self._buffer)[: end - self._start]))
-            self._drop(end)
-
-    def _drop(self, end: int) -> None:
-        del self._buffer[: end - self._start]
-        self._start = end
+            self._parts.append((bytes(memoryview(self._buffer)[: end - self._start]), is_in))
+            del self._buffer[: end - self._start]
+            self._start = end
 
     def _open(self, name: str, attributes: dict[str, str]) -> None:
         self._depth += 1
@@ -114,8 +123,8 @@ class _Cutter:
         if self._depth == 2 and self._cut is not None:
             end = self._expat.CurrentByteIndex
             if end > self._cut:  # else it is an empty element, which no player shows
-                self._keep(self._cut)
-                self._drop(self._buffer.index(b">", end - self._start) + 1 + self._start)
+                self._take(self._cut, is_in=True)
+                self._take(self._buffer.index(b">", end - self._start) + 1 + self._start, is_in=False)
             self._cut = None
         self._depth -= 1
 

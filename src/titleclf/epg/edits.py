@@ -3,9 +3,10 @@
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from titleclf.epg.encodings import decoded_and_own
 from titleclf.epg.packings import Packing
 from titleclf.epg.parser import pieces
-from titleclf.epg.streams import STANDARD, reading, writing
+from titleclf.epg.streams import STANDARD, display_name, reading, writing
 from titleclf.epg.urls import is_url
 from titleclf.epg.xmltv import Airing, Edit, Piece, TextElement
 from titleclf.runtime.errors import InputError
@@ -26,11 +27,13 @@ def rewrite(guide: str, output: str | None, edits: Callable[[Piece], Sequence[Ed
     count = 0
     with reading(guide) as source:
         packing = _packing_in_place(guide, source.packings) if output is None else Packing.of_name(output)
-        with writing(guide if output is None else output, source.encoding, packing) as write:
-            for piece in pieces(source.chunks, guide):
+        content, own = decoded_and_own(source.raw, source.encoding, display_name(guide))
+        with writing(guide if output is None else output, packing) as write:
+            for piece in pieces(content, guide):
                 changes = edits(piece)
                 count += len(changes)
-                write(piece.edited(changes))
+                write(piece.edited(changes, own))
+            write(own.rest())
             if output is None and count:  # without a change, an older backup must stay
                 keep(Path(guide))
 

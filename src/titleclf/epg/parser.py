@@ -1,14 +1,17 @@
 """A streaming parser of XMLTV: Expat reports where elements begin, and the guide comes out in pieces."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from xml.parsers import expat
 
 from titleclf.epg.open_ends import OpenEnds
 from titleclf.epg.streams import display_name, reading
 from titleclf.epg.times import minutes_of_length
+from titleclf.epg.xml_errors import CONTEXT, START, Where, bad_bytes, explanation, no_guide
 from titleclf.epg.xmltv import Airing, EpisodeNumber, Piece, TextElement
 from titleclf.runtime.collector import paused_collector
 from titleclf.runtime.errors import InputError
+from titleclf.runtime.text.characters import printable
 
 # A programme's children in the DTD's order: those that follow a category must not precede it.
 _CHILDREN = (
@@ -33,11 +36,15 @@ def pieces(content: Iterator[bytes], guide: str, *, with_texts: bool = False) ->
     Raises
     ------
     InputError
-        If it is not XMLTV, is cut off, declares entities, or has a programme of more than 32 MB.
+        If it is not XMLTV, is not in its encoding, is cut off, declares entities, or has a programme of more than
+        32 MB.
     """
     parser = _Parser(guide, _READ | _TEXTS.keys() if with_texts else _READ)
-    for chunk in content:
-        yield parser.feed(chunk)
+    try:
+        for chunk in content:
+            yield parser.feed(chunk)
+    except UnicodeError as error:
+        raise InputError(f"{parser.place_of_next()} {bad_bytes(error)}") from error
     yield parser.close()
 
 
@@ -66,6 +73,7 @@ class _Parser:
         self._expat.AttlistDeclHandler = self._attribute_declaration
         self._buffer, self._buffer_start = bytearray(), 0
         self._depth = 0
+        self._has_root = False
         self._done = 0  # everything before this place is parsed, and belongs to no open programme
         self._airing: Airing | None = None
         self._airings: list[Airing] = []
@@ -84,8 +92,8 @@ class _Parser:
         self._buffer += chunk
         if len(self._buffer) > _BUFFER_LIMIT:
             raise InputError(
-                f"{self._guide} must have programmes of at most {_BUFFER_LIMIT >> 20} MB. Got a larger one in or "
-                f"before line {self._expat.CurrentLineNumber}. Take it out."
+                f"{self._error_place()} must have programmes of at most {_BUFFER_LIMIT >> 20} MB. Got a larger one in "
+                "or before this line. Take it out."
             )
         self._parse(chunk, is_last=False)
         return self._release(self._done)
@@ -95,15 +103,31 @@ class _Parser:
         self._parse(b"", is_last=True)
         return self._release(self._buffer_start + len(self._buffer))
 
+    def place_of_next(self) -> str:
+        """Return the place where the content that comes next would begin; nothing can be parsed afterwards."""
+        with suppress(expat.ExpatError):
+            self._expat.Parse(b"\xff", False)  # which is in no text: only an error has this place
+        return self._error_place()
+
     def _parse(self, chunk: bytes, *, is_last: bool) -> None:
         try:
             with paused_collector():
                 self._expat.Parse(chunk, is_last)
         except expat.ExpatError as error:
-            reason = expat.ErrorString(error.code)
-            raise InputError(
-                f"{self._guide}:{error.lineno}: must be whole, well-formed XML. Got: {reason}. Fetch it again."
-            ) from error
+            raise InputError(f"{self._error_place()} {self._explanation(error)}") from error
+
+    def _explanation(self, error: expat.ExpatError) -> str:
+        place = max(0, self._expat.ErrorByteIndex - self._buffer_start)
+        before, after = self._buffer[max(0, place - CONTEXT) : place], self._buffer[place : place + CONTEXT]
+        where = Where.inside if self._depth else Where.behind if self._has_root else Where.before
+        return explanation(expat.ErrorString(error.code), bytes(before), bytes(after), where, self._start_of_file())
+
+    def _start_of_file(self) -> bytes:
+        """Return the start of the file, while the parser is there."""
+        return bytes(self._buffer[:START])
+
+    def _error_place(self) -> str:
+        return f"{self._guide}:{self._expat.ErrorLineNumber}:{self._expat.ErrorColumnNumber + 1}:"
 
     def _release(self, done: int) -> Piece:
         size = done - self._buffer_start
@@ -127,8 +151,11 @@ class _Parser:
                 self._child, self._child_start, self._has_category = "", -1, False
             elif name == "channel":
                 self._channel = attributes.get("id", "")
-        elif self._depth == 1 and name != "tv":
-            raise InputError(f"{self._guide} must be an XMLTV guide. Got <{name[:40]}> in place of <tv>. Name a guide.")
+        elif self._depth == 1:
+            self._has_root = True
+            if name != "tv":
+                sentences = no_guide(self._start_of_file(), f"<{printable(name[:40])}>")
+                raise InputError(f"{self._error_place()} {sentences}")
 
     def _start_child(self, airing: Airing, name: str, attributes: dict[str, str]) -> None:
         place = self._expat.CurrentByteIndex
@@ -206,7 +233,7 @@ class _Parser:
 
     def _entity(self, name: str, *_: object) -> None:
         raise InputError(
-            f"{self._guide}:{self._expat.CurrentLineNumber}: must not declare entities. Got {name[:40]}, which may be "
+            f"{self._error_place()} must not declare entities. Got {name[:40]}, which may be "
             "an attack. Fetch the guide elsewhere."
         )
 
@@ -214,6 +241,6 @@ class _Parser:
         self._defaults += len(attribute) + len(default) if default is not None else 0
         if self._defaults > _MAX_DEFAULTS:
             raise InputError(
-                f"{self._guide}:{self._expat.CurrentLineNumber}: must not declare long defaults of attributes. Got one "
-                f"for {element[:40]}, which may be an attack. Fetch the guide elsewhere."
+                f"{self._error_place()} must not declare long defaults of attributes. Got one for {element[:40]}, "
+                "which may be an attack. Fetch the guide elsewhere."
             )

@@ -1,7 +1,5 @@
-"""Guides as streams of UTF-8, read and written in any encoding and packing."""
+"""Guides as streams of bytes, read and written in any packing."""
 
-import codecs
-import re
 import shutil
 import sys
 import tempfile
@@ -13,6 +11,7 @@ from typing import IO, NamedTuple
 
 from tqdm import tqdm
 
+from titleclf.epg.encodings import encoding_of, to_utf8
 from titleclf.epg.packings import Packing, packed, unpacked
 from titleclf.epg.urls import display_url, is_url
 from titleclf.runtime.errors import InputError
@@ -20,19 +19,22 @@ from titleclf.runtime.files import replacing
 
 STANDARD = "-"  # standard input or output
 _CHUNK = 1 << 20  # bytes
-_BYTE_ORDER_MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
-_WITHOUT_MARK = ((b"<\x00", "utf-16-le"), (b"\x00<", "utf-16-be"))
-_DECLARED = re.compile(rb"""\s*<\?xml[^>]*?\sencoding\s*=\s*["']([A-Za-z0-9._:-]+)["']""")
+_DECLARATION = 200  # bytes that an XML declaration has at most, in characters of one byte
 
 _COPIES: dict[str, Path] = {}  # of guides that can't be read more than once
 
 
 class Source(NamedTuple):
-    """A guide that is being read; its content comes in chunks of UTF-8."""
+    """A guide that is being read: its codec, how it is packed, and its bytes in chunks, unpacked."""
 
     encoding: str
     packings: Sequence[Packing]  # the outermost first
-    chunks: Iterator[bytes]
+    raw: Iterator[bytes]
+
+    @property
+    def chunks(self) -> Iterator[bytes]:
+        """The guide in chunks of UTF-8."""
+        return to_utf8(self.raw, self.encoding)
 
 
 def display_name(guide: str) -> str:
@@ -72,7 +74,7 @@ def reading(guide: str) -> Iterator[Source]:
     Raises
     ------
     InputError
-        If the file is missing, truncated, or not in the encoding that it declares.
+        If the file is missing or truncated, or declares an encoding that is not for XML.
     """
     with ExitStack() as stack:
         file = stack.enter_context(_opened(guide))
@@ -83,31 +85,38 @@ def reading(guide: str) -> Iterator[Source]:
         name = display_name(guide)
         packings, chunks = unpacked(file, name, _CHUNK)
         raw = _advancing(chunks, lambda: bar.update(file.tell() - bar.n) if size else None)
-        first = next(raw, b"")
-        encoding = _encoding_of(first, name)
-        yield Source(encoding, packings, _to_utf8(first, raw, encoding, name))
+        start = _start(raw)
+        yield Source(encoding_of(b"".join(start), name), packings, chain(start, raw))
 
 
 @contextmanager
-def writing(guide: str, encoding: str, packing: Packing) -> Iterator[Callable[[bytes], object]]:
-    """Yield a function that writes chunks of UTF-8 as a guide in `encoding`.
+def writing(guide: str, packing: Packing) -> Iterator[Callable[[bytes], object]]:
+    """Yield a function that writes chunks of a guide.
 
     The guide replaces an older file, or goes to standard output (`-`), once the block ends without an error.
     """
     if guide == STANDARD:
         with tempfile.TemporaryFile() as whole:
-            yield _from_utf8(whole, encoding)
+            yield whole.write
             whole.seek(0)
             sys.stdout.flush()
             shutil.copyfileobj(whole, sys.stdout.buffer)
             sys.stdout.buffer.flush()
         return
     with replacing(Path(guide)) as new, new.open("wb") as file, packed(file, packing) as content:
-        yield _from_utf8(content, encoding)
+        yield content.write
 
 
 def _is_pipe(path: Path) -> bool:
     return path.exists() and not path.is_file() and not path.is_dir()
+
+
+def _start(raw: Iterator[bytes]) -> list[bytes]:
+    """Return the first chunks, with enough bytes for a declaration unless the guide is shorter."""
+    chunks: list[bytes] = []
+    while sum(map(len, chunks)) < _DECLARATION and (chunk := next(raw, b"")):
+        chunks.append(chunk)
+    return chunks
 
 
 def _opened(guide: str) -> IO[bytes]:
@@ -131,42 +140,3 @@ def _advancing(chunks: Iterator[bytes], advance: Callable[[], object]) -> Iterat
     for chunk in chunks:
         yield chunk
         advance()
-
-
-def _encoding_of(start: bytes, guide: str) -> str:
-    for mark, encoding in (*_BYTE_ORDER_MARKS, *_WITHOUT_MARK):
-        if start.startswith(mark):
-            return encoding
-    match = _DECLARED.match(start)
-    name = match.group(1).decode() if match else "utf-8"
-    encoding = ""
-    try:
-        encoding = codecs.lookup(name).name
-        # The declaration is readable as ASCII, so it can't be UTF-16; and the encoding must be able to write any text.
-        is_possible = b"<?xml".decode(encoding) == "<?xml" and bool("日".encode(encoding, "xmlcharrefreplace"))
-    except (LookupError, UnicodeError):  # no codec, or none for text
-        is_possible = False
-    if not is_possible:
-        raise InputError(f"{guide} must be in the encoding that it declares. Got {name}. Save it as UTF-8.")
-    return encoding
-
-
-def _to_utf8(first: bytes, rest: Iterator[bytes], encoding: str, guide: str) -> Iterator[bytes]:
-    decoder = codecs.getincrementaldecoder(encoding)()
-    try:
-        for chunk in chain([first], rest):
-            text = decoder.decode(chunk)  # UTF-8 too, so that the parser never sees invalid bytes
-            yield chunk if encoding == "utf-8" else text.encode()
-        decoder.decode(b"", final=True)
-    except UnicodeError as error:
-        raise InputError(
-            f"{guide} must be in the encoding that it declares, or UTF-8. Got {encoding} and: {error}. "
-            "Correct its first line, or save it as UTF-8."
-        ) from error
-
-
-def _from_utf8(file: IO[bytes], encoding: str) -> Callable[[bytes], object]:
-    if encoding == "utf-8":
-        return file.write
-    # Added text may have characters that the encoding lacks.
-    return lambda chunk: file.write(chunk.decode().encode(encoding, "xmlcharrefreplace"))

@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import NamedTuple
 from xml.sax.saxutils import escape, quoteattr
 
+from titleclf.epg.encodings import OwnBytes, Utf8Bytes
 from titleclf.epg.placeholders import is_placeholder
 from titleclf.epg.times import minutes_between
 from titleclf.runtime.text.plain_titles import plain_title
@@ -127,13 +128,15 @@ class Piece(NamedTuple):
     airings: list[Airing]
     channels: dict[str, str]  # the first name of each, by id
 
-    def edited(self, edits: Sequence[Edit]) -> bytes:
-        """Return the content after edits that don't overlap."""
+    def edited(self, edits: Sequence[Edit], own: Utf8Bytes | OwnBytes) -> bytes:
+        """Return the content in the guide's own bytes, after edits that don't overlap."""
         parts, done = [], 0
         for start, end, new in sorted(edits):
-            parts += [self.content[done : start - self.start], new]
+            begin = start - self.start
+            parts.append(own.kept(self.content[done:begin]))
             done = end - self.start
-        return b"".join([*parts, self.content[done:]])
+            parts.append(own.replaced(self.content[begin:done], new))
+        return b"".join([*parts, own.kept(self.content[done:])])
 
     def addition(self, airing: Airing, elements: Sequence[tuple[str, str]], *, first: bool = False) -> Edit:
         """Return the edit that adds elements (name, text) after an airing's categories, or before them if `first`.
