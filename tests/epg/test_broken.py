@@ -196,7 +196,7 @@ def test_entities_are_refused_before_they_act(tmp_path, doctype):
 def test_defaults_that_would_fill_the_memory_are_refused(tmp_path):
     declared = f'<!DOCTYPE tv [<!ATTLIST programme clumpidx CDATA "0/1">\n<!ATTLIST icon src CDATA "{"x" * 300}">]>'
     content = guide(programme(title="<title>Heat</title>"), head=f"<?xml version='1.0'?>\n{declared}\n")
-    expected = ":3: must not declare long defaults of attributes. Got one for icon, which may be an attack."
+    expected = ":3:26: must not declare long defaults of attributes. Got one for icon, which may be an attack."
     assert refused(tmp_path, content.encode()) == f"{expected} Fetch the guide elsewhere."
     (tmp_path / "in.xml").write_text(content.replace("x" * 300, "x" * 30))
     assert fill(str(tmp_path / "in.xml"), str(tmp_path / "out.xml"), filler_of()).outcomes.total() == 1

@@ -117,7 +117,7 @@ def test_an_identical_copy_keeps_its_headers(client, path):
     ("content", "got"),
     [
         (gzip.compress(SECOND.encode())[:100], ""),
-        (b"<html/>", "Got <html>"),
+        (b"<html/>", "Got an HTML page"),
         (None, "must be a readable file. Got: No such file or directory. Check the path."),
     ],
     ids=["truncated", "HTML", "missing"],
@@ -149,7 +149,7 @@ def test_each_problem_and_its_end_are_logged_once(tmp_path, capsys):
         guide_path.unlink()
         wait_for(lambda: status_of(client) == "degraded")
         replace(guide_path, b"<html/>")
-        wait_for(lambda: "<html>" in (state_of(client)["problem"] or ""))
+        wait_for(lambda: "HTML page" in (state_of(client)["problem"] or ""))
         replace(guide_path, SECOND.encode())
         wait_for(lambda: status_of(client) == "ok")
         filled_at = state_of(client)["filled_at"]
@@ -157,7 +157,8 @@ def test_each_problem_and_its_end_are_logged_once(tmp_path, capsys):
         wait_for(lambda: state_of(client)["filled_at"] != filled_at)
     assert capsys.readouterr().err.splitlines() == [
         "g.xml must be a readable file. Got: No such file or directory. Check the path.",
-        "g.xml must be an XMLTV guide. Got <html> in place of <tv>. Name a guide.",
+        "g.xml:1:1: must be an XMLTV guide. Got an HTML page in place of <tv>. Check its address: the guide may have moved, "
+        "or need a login.",
         "g.xml is filled again. Nothing to do.",
     ]
 

@@ -58,7 +58,7 @@ def main() -> None:
             raise InputError("--in-place must be used with a file. Got --from. Pass -o OUT.")
         arguments.genres = _genres_path(arguments)
     _check_outputs(arguments)
-    code = arguments.run(arguments)
+    code = commands.run(arguments)
     sys.stdout.flush()  # here, where `exit_codes` handles a closed pipe
     sys.exit(code)
 
@@ -132,6 +132,7 @@ def _add_fill(parser: argparse.ArgumentParser) -> None:
         metavar="COMMAND",
         help="fill what this grabber prints, once it has ended with exit code 0; otherwise the old output stays",
     )
+    _add_repair(parser)
     _add_output(parser)
     _add_decisions(parser)
     parser.add_argument(
@@ -173,7 +174,7 @@ def _add_channels(parser: argparse.ArgumentParser) -> None:
         "name or else by its id, and the categories of that entry."
     )
     parser.set_defaults(run=commands.run_channels)
-    parser.add_argument("guides", nargs="+", metavar="GUIDE", help=_GUIDE)
+    _add_guides(parser)
     _add_channel_list(parser)
 
 
@@ -185,7 +186,7 @@ def _add_channel_list(parser: argparse.ArgumentParser) -> None:
 
 def _add_harvest(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=commands.run_harvest)
-    parser.add_argument("guides", nargs="+", metavar="GUIDE", help=_GUIDE)
+    _add_guides(parser)
     parser.add_argument("-o", "--output", metavar="CSV", required=True, help="the file to write: title, category, lang")
     parser.add_argument(
         "--fields",
@@ -207,6 +208,20 @@ def _add_report(parser: argparse.ArgumentParser) -> None:
 
 def _add_guide(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("guide", metavar="GUIDE", help=_GUIDE)
+    _add_repair(parser)
+
+
+def _add_guides(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("guides", nargs="+", metavar="GUIDE", help=_GUIDE)
+    _add_repair(parser)
+
+
+def _add_repair(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--repair",
+        action="store_true",
+        help="replace what XML does not allow in texts, as & and control characters, and list it",
+    )
 
 
 def _add_output(parser: argparse.ArgumentParser) -> None:

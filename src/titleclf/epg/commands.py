@@ -16,6 +16,7 @@ from titleclf.epg.console import (
     fill_summary,
     harvest_summary,
     lint_summary,
+    repairs_summary,
     report_summary,
 )
 from titleclf.epg.decisions import Decider
@@ -32,7 +33,7 @@ from titleclf.epg.parser import airings
 from titleclf.epg.profiles import PROFILES
 from titleclf.epg.report import report
 from titleclf.epg.run_log import logged
-from titleclf.epg.streams import STANDARD, display_name, rereadable
+from titleclf.epg.streams import STANDARD, display_name, repairing, rereadable
 from titleclf.epg.urls import is_url
 from titleclf.runtime.bundle.reader import model_folder
 from titleclf.runtime.classifier import Classifier
@@ -42,6 +43,24 @@ from titleclf.runtime.text.channels import ChannelList
 
 _FINDINGS = 1  # exit code of `lint` if a guide has programmes that the player can't place
 _LISTED_LINES = 10
+
+
+def run(arguments: argparse.Namespace) -> int | None:
+    """Run a verb, on repaired guides if they are to be repaired, and return its exit code."""
+    guides = getattr(arguments, "guides", None) or [arguments.guide]
+    with ExitStack() as stack:
+        for guide in guides:
+            if arguments.repair and guide is not None:  # None: a grabber's, which is still to come
+                stack.enter_context(_repaired(guide))
+        code: int | None = arguments.run(arguments)
+    return code
+
+
+@contextmanager
+def _repaired(guide: str) -> Iterator[None]:
+    with repairing(guide) as repairs:
+        yield
+    _print_status(repairs_summary(repairs, display_name(guide)))
 
 
 def run_fill(arguments: argparse.Namespace) -> None:
@@ -89,6 +108,8 @@ def _fetched(arguments: argparse.Namespace) -> Iterator[str]:
     with ExitStack() as stack:
         if arguments.grabber is not None:
             guide = stack.enter_context(grabbed(arguments.grabber, quiet=arguments.quiet))
+            if arguments.repair:
+                stack.enter_context(_repaired(guide))
         else:
             guide = arguments.guide
             stack.enter_context(rereadable(guide))

@@ -8,6 +8,7 @@ from titleclf.epg.decisions import Basis
 from titleclf.epg.fill import Outcome, Tally
 from titleclf.epg.harvest import Harvest
 from titleclf.epg.lint import Finding, Lint
+from titleclf.epg.repairs import MOST_LINES, Repairs
 from titleclf.epg.report import Part, Report
 from titleclf.epg.text_table import table
 from titleclf.runtime.text.channels import Channel
@@ -130,6 +131,18 @@ def report_summary(report: Report) -> str:
         names = ["unsure title", "#airtime", "#showings", "most likely", "#probability"]
         lines += ["", table(names, titles), *_more(unsure)]
     return "\n".join(lines)
+
+
+def repairs_summary(repairs: Repairs, guide: str) -> str:
+    """Return what was replaced in a guide, how often, and in which lines first."""
+    if not repairs.counts:
+        return f"{guide}: nothing to repair"
+    rows = []
+    for name, count in repairs.counts.most_common(MAX_ROWS):
+        lines = ", ".join(map(str, repairs.lines[name]))
+        rows.append((name, f"{count:,}", f"{lines}, ..." if len(repairs.lines[name]) == MOST_LINES < count else lines))
+    listed = table(["replaced", "#times", "in lines"], rows)
+    return "\n".join([f"{guide}: {repairs.counts.total():,} repaired", listed, *_more(repairs.counts)])
 
 
 def _listed(channel: Channel) -> tuple[str, str]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from titleclf.epg.encodings import decoded_and_own
 from titleclf.epg.packings import Packing
 from titleclf.epg.parser import pieces
-from titleclf.epg.streams import STANDARD, display_name, reading, writing
+from titleclf.epg.streams import STANDARD, display_name, is_repaired, reading, writing
 from titleclf.epg.urls import is_url
 from titleclf.epg.xmltv import Airing, Edit, Piece, TextElement
 from titleclf.runtime.errors import InputError
@@ -34,7 +34,7 @@ def rewrite(guide: str, output: str | None, edits: Callable[[Piece], Sequence[Ed
                 count += len(changes)
                 write(piece.edited(changes, own))
             write(own.rest())
-            if output is None and count:  # without a change, an older backup must stay
+            if output is None and (count or is_repaired(guide)):  # without a change, an older backup must stay
                 keep(Path(guide))
 
 

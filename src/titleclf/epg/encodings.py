@@ -148,9 +148,9 @@ def decoded_and_own(raw: Iterator[bytes], encoding: str, guide: str) -> tuple[It
 class Cutter:
     """Cuts bytes in any encoding after a number of characters."""
 
-    def __init__(self, raw: Iterable[bytes], encoding: str, guide: str, errors: str = "strict") -> None:
+    def __init__(self, raw: Iterable[bytes], encoding: str, guide: str) -> None:
         self._raw, self._encoding, self._guide = iter(raw), encoding, guide
-        self._decoder, self._probe = (codecs.getincrementaldecoder(encoding)(errors) for _ in range(2))
+        self._decoder, self._probe = (codecs.getincrementaldecoder(encoding)() for _ in range(2))
         self._chunk, self._place = b"", 0
 
     def take(self, count: int) -> bytes:

@@ -4,7 +4,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from itertools import chain
 from pathlib import Path
 from typing import IO, NamedTuple
@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from titleclf.epg.encodings import encoding_of, to_utf8
 from titleclf.epg.packings import Packing, packed, unpacked
+from titleclf.epg.repairs import Repairs, repaired
 from titleclf.epg.urls import display_url, is_url
 from titleclf.runtime.errors import InputError
 from titleclf.runtime.files import replacing
@@ -21,7 +22,15 @@ STANDARD = "-"  # standard input or output
 _CHUNK = 1 << 20  # bytes
 _DECLARATION = 200  # bytes that an XML declaration has at most, in characters of one byte
 
-_COPIES: dict[str, Path] = {}  # of guides that can't be read more than once
+
+class _Copy(NamedTuple):
+    """A file that is read in place of a guide; if it is unpacked, with the guide's own packings."""
+
+    path: Path
+    packings: Sequence[Packing] = ()
+
+
+_COPIES: dict[str, _Copy] = {}  # of guides that can't be read more than once, or are repaired
 
 
 class Source(NamedTuple):
@@ -47,7 +56,7 @@ def display_name(guide: str) -> str:
 @contextmanager
 def rereadable(guide: str) -> Iterator[None]:
     """Let a guide that comes through a pipe or from the web be read more than once, from a temporary copy."""
-    if guide in _COPIES or not (guide == STANDARD or is_url(guide) or _is_pipe(Path(guide))):
+    if guide in _COPIES or not _is_stream(guide):
         yield
         return
     with tempfile.NamedTemporaryFile(prefix="titleclf.") as copy, _opened(guide) as stream:
@@ -58,13 +67,40 @@ def rereadable(guide: str) -> Iterator[None]:
 
 
 @contextmanager
-def copied(guide: str, copy: Path) -> Iterator[None]:
-    """Read a file whenever a guide is read, until the block ends."""
-    _COPIES[guide] = copy
+def repairing(guide: str) -> Iterator[Repairs]:
+    """Let a guide be read with its faults replaced, from a temporary file, and yield what was replaced.
+
+    Raises
+    ------
+    InputError
+        If it can't be read.
+    """
+    repairs = Repairs()
+    with tempfile.TemporaryDirectory(prefix="titleclf.") as folder:
+        copy = Path(folder) / "guide"
+        with reading(guide) as source, writing(str(copy), Packing.none) as write:
+            for chunk in repaired(source.raw, source.encoding, display_name(guide), repairs):
+                write(chunk)
+        with copied(guide, copy, source.packings) if repairs.counts or _is_stream(guide) else nullcontext():
+            yield repairs
+
+
+def is_repaired(guide: str) -> bool:
+    """Return whether a guide on disk is read with repairs."""
+    return guide in _COPIES and not _is_stream(guide)
+
+
+@contextmanager
+def copied(guide: str, copy: Path, packings: Sequence[Packing] = ()) -> Iterator[None]:
+    """Read a file whenever a guide is read, until the block ends; it may be unpacked, unlike the guide."""
+    earlier = _COPIES.get(guide)
+    _COPIES[guide] = _Copy(copy, packings)
     try:
         yield
     finally:
         del _COPIES[guide]
+        if earlier is not None:
+            _COPIES[guide] = earlier
 
 
 @contextmanager
@@ -83,7 +119,10 @@ def reading(guide: str) -> Iterator[Source]:
             tqdm(total=size, unit="B", unit_scale=True, disable=None, leave=False, desc=Path(guide).name)
         )
         name = display_name(guide)
+        packings: Sequence[Packing]
         packings, chunks = unpacked(file, name, _CHUNK)
+        if guide in _COPIES:
+            packings = _COPIES[guide].packings or packings
         raw = _advancing(chunks, lambda: bar.update(file.tell() - bar.n) if size else None)
         start = _start(raw)
         yield Source(encoding_of(b"".join(start), name), packings, chain(start, raw))
@@ -107,8 +146,10 @@ def writing(guide: str, packing: Packing) -> Iterator[Callable[[bytes], object]]
         yield content.write
 
 
-def _is_pipe(path: Path) -> bool:
-    return path.exists() and not path.is_file() and not path.is_dir()
+def _is_stream(guide: str) -> bool:
+    """Return whether a guide can be read only once, or is in the web."""
+    path = Path(guide)
+    return guide == STANDARD or is_url(guide) or (path.exists() and not path.is_file() and not path.is_dir())
 
 
 def _start(raw: Iterator[bytes]) -> list[bytes]:
@@ -121,7 +162,7 @@ def _start(raw: Iterator[bytes]) -> list[bytes]:
 
 def _opened(guide: str) -> IO[bytes]:
     if guide in _COPIES:
-        return _COPIES[guide].open("rb")
+        return _COPIES[guide].path.open("rb")
     if guide == STANDARD:
         return sys.stdin.buffer
     if is_url(guide):

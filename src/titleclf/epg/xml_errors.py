@@ -4,6 +4,7 @@ import re
 from enum import Enum, auto
 from xml.parsers.expat import errors
 
+from titleclf.epg.repairs import FORBIDDEN
 from titleclf.runtime.text.characters import printable
 
 CONTEXT = 200  # bytes on either side of an error that are looked at
@@ -13,7 +14,6 @@ REPAIR = "use titleclf epg fill --repair"
 _BARE_AMPERSAND = re.compile(rb"&[^;&<>\s]*\Z")
 _ENTITY = re.compile(rb"&[^;&<>\s]*;")
 _SECOND_GUIDE = re.compile(rb"(\xef\xbb\xbf)?<(\?xml|tv|!DOCTYPE)\b")
-_FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # characters, by the XML standard
 _HTML = re.compile(rb"\s*(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)*<(!doctype\s+)?html\b", re.IGNORECASE | re.DOTALL)
 _HTML_TITLE = re.compile(rb"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
 
@@ -100,7 +100,7 @@ def _explanation_inside(reason: str, before: bytes, after: bytes) -> str:
 
 def _invalid_token(before: bytes, after: bytes) -> str:
     character = after[:4].decode(errors="ignore")[:1]
-    if _FORBIDDEN.match(character):
+    if FORBIDDEN.match(character):
         return f"must have no control characters. Got U+{ord(character):04X}. Replace it, or {REPAIR}."
     ampersand = _BARE_AMPERSAND.search(before)
     if ampersand:
