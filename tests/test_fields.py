@@ -574,7 +574,7 @@ def test_fill_uses_durations_sub_titles_years_and_languages(tmp_path, fields_run
 
 @pytest.mark.parametrize("name", ["-", "pipe"])
 def test_a_guide_that_comes_through_a_pipe_is_read_twice(tmp_path, name):
-    content = guide(*DESCRIBED)
+    content = guide(*DESCRIBED, airing("Match of the Day", "two", 90))
     line = [sys.executable, "-m", "titleclf.epg", "fill", name, "-o", "new.xml"]
     if name == "-":
         done = subprocess.run(line, cwd=tmp_path, input=content, capture_output=True, text=True, check=False)

@@ -60,13 +60,13 @@ def test_the_output_of_a_grabber_is_filled(fill, tmp_path):
 @pytest.mark.parametrize(
     ("lines", "got"),
     [
-        (["head -c 200 g.xml"], "must be whole, well-formed XML"),
+        (["head -c 200 g.xml"], "must end with </tv>"),
         (["cat g.xml", "exit 3"], "grab must end with exit code 0. Got exit code 3. Run it alone to see why."),
         (["cat g.xml", "kill -9 $$"], "grab must end with exit code 0. Got signal 9. Run it alone to see why."),
         (["head -c 200 g.xml", "exit 1"], "grab must end with exit code 0. Got exit code 1."),
-        ([], "no element found"),
+        ([], "Got an empty file"),
         (["echo '<tv></tv>'"], "the output of grab must have programmes. Got none. Try again later."),
-        (["echo 'Login failed'"], "syntax error"),
+        (["echo 'Login failed'"], "Got 'Login failed' in place of <tv>"),
     ],
     ids=["half a guide", "fails at the end", "killed", "half and fails", "nothing", "no programmes", "a message"],
 )

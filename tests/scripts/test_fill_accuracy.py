@@ -27,7 +27,8 @@ def test_half_of_the_channels_lose_their_categories(tmp_path):
 
 
 def test_changes_from_one_day_to_the_next_are_counted(tmp_path):
-    line = '<programme start="2026010{}120000" channel="one"><title>{}</title></programme>'
+    times = 'start="2026010{0}120000" stop="2026010{0}130000"'
+    line = f'<programme {times} channel="one"><title>{{1}}</title></programme>'
     listed = [line.format(day, title) for day in (1, 2, 3) for title in ("Heat", "Match", "Match", "Else")]
     (tmp_path / "guide.xml").write_text(guide(*listed, line.format(3, "New")))
     days = iter([{"Heat": Genre.movie, "Match": Genre.sports}, {"Heat": Genre.news}, {"Heat": Genre.news}])
