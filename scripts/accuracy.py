@@ -17,7 +17,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from tqdm import tqdm
 
-from scripts.common.arguments import parse_with_overrides, report_parser
+from scripts.common.arguments import add_name, parse_with_overrides, report_parser
 from scripts.common.noise import CLEAN, CONDITIONS, NoisyTitles, clean_and_noisy
 from scripts.common.peers import FASTTEXT, FASTTEXT_SETTINGS, Model, Settings, peer_titles, trainers
 from scripts.common.report import as_table, data_files, made_by
@@ -219,7 +219,7 @@ def parse(given: Sequence[str]) -> argparse.Namespace:
         metavar="KEY=VALUE",
         help=f"settings of fastText (default: {settings})",
     )
-    parser.add_argument("--name", metavar="TEXT", help="a name for the data; the report then hides its files")
+    add_name(parser)
     parser.add_argument("--titles", type=count, default=3000, help="known titles to evaluate (%(default)s)")
     parser.add_argument("--seed", type=int, default=1, help="seed of the noise and the samples (%(default)s)")
     return parse_with_overrides(parser, given)

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from scripts.common.arguments import parse_with_overrides, report_parser
+from scripts.common.arguments import add_guides, parse_with_overrides, report_parser
 from scripts.common.report import as_percent, as_table, made_by, stem, write_report
 from scripts.common.training import train_quietly
 from titleclf.config.schemas import SHIPPED_COLUMNS
@@ -240,12 +240,9 @@ Made by {provenance}.
 def main() -> None:
     """Measure, print and write."""
     parser = report_parser("fill_accuracy", __doc__)
-    parser.add_argument("--guides", type=Path, nargs="+", required=True, metavar="FILE", help="XMLTV, also .gz")
+    add_guides(parser)
     parser.add_argument(
         "--known", type=Path, nargs="*", default=[], metavar="FILE", help="training titles of the shipped model"
-    )
-    parser.add_argument(
-        "--name", default="", metavar="TEXT", help="a name for the data; the report then hides its files"
     )
     parser.add_argument(
         "--seeds", type=int, nargs="+", default=[1, 2, 3], metavar="N", help="one draw of channels for each (1 2 3)"

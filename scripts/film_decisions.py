@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from scripts.common.arguments import report_parser
+from scripts.common.arguments import add_guides, report_parser
 from scripts.common.report import as_percent, as_table, made_by, stem, write_report
 from titleclf.epg.decisions import Decider
 from titleclf.epg.fill import Filler, When
@@ -140,15 +140,12 @@ Made by {provenance}.
 def main() -> None:
     """Measure, print and write."""
     parser = report_parser("film_decisions", __doc__)
-    parser.add_argument("--guides", type=Path, nargs="+", required=True, metavar="FILE", help="XMLTV, also .gz")
+    add_guides(parser)
     parser.add_argument(
         "--known", type=Path, nargs="*", default=[], metavar="PARQUET", help="programmes that the model learned from"
     )
     parser.add_argument("--size", type=int, default=3000, metavar="N", help="programmes of all guides (3000)")
     parser.add_argument("--seed", type=int, default=1, metavar="N", help="the draw of programmes (1)")
-    parser.add_argument(
-        "--name", default="", metavar="TEXT", help="a name for the data; the report then hides its files"
-    )
     parser.add_argument("--note", default="", metavar="TEXT", help="what to say about the choice of the guides")
     arguments = parser.parse_args()
     files = [str(path) for path in (*arguments.guides, *arguments.known)] if arguments.name else []

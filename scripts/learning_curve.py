@@ -19,7 +19,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from scripts.common import peers
-from scripts.common.arguments import parse_with_overrides, report_parser
+from scripts.common.arguments import add_name, parse_with_overrides, report_parser
 from scripts.common.learning_curve_report import as_markdown, introduction, labels_needed, plot
 from scripts.common.learning_curve_rows import Row, Task, as_frame, check_settings, read_rows, write_rows
 from scripts.common.noise import CLEAN, NOISY, NoisyTitles, clean_and_noisy
@@ -271,7 +271,7 @@ def parse(given: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--models", type=_model, nargs="+", default=NAMES, metavar="PART", help=f"parts of names: {'; '.join(NAMES)}"
     )
-    parser.add_argument("--name", metavar="TEXT", help="a name for the data; the report then hides its files")
+    add_name(parser)
     arguments = parse_with_overrides(parser, given)
     arguments.models = [name for name in NAMES if name in arguments.models]
     _check_embeddings(arguments)

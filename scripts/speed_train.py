@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 from tqdm import tqdm
 
-from scripts.common.arguments import parse_with_overrides, report_parser
+from scripts.common.arguments import add_name, parse_with_overrides, report_parser
 from scripts.common.report import as_table, made_by
 from titleclf.config.hydra import compose
 from titleclf.config.schemas import SHIPPED_COLUMNS, TrainConfig
@@ -91,7 +91,7 @@ def main() -> None:
     parser = report_parser("speed_train", __doc__)
     parser.add_argument("--sizes", type=count, nargs="+", required=True, help="numbers of rows")
     parser.add_argument("--train", nargs="+", metavar="FILE", help="training titles (default: those of the package)")
-    parser.add_argument("--name", metavar="TEXT", help="a name for the data; the report then hides its files")
+    add_name(parser)
     parser.add_argument("--seed", type=int, default=1, help="seed of the samples (%(default)s)")
     arguments = parse_with_overrides(parser)
     provenance = made_by("speed_train", arguments.train or [] if arguments.name else [])

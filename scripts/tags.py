@@ -18,7 +18,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.multiclass import OneVsRestClassifier
 from tqdm import tqdm
 
-from scripts.common.arguments import parse_with_overrides, report_parser
+from scripts.common.arguments import add_guides, parse_with_overrides, report_parser
 from scripts.common.peers import fit_titleclf
 from scripts.common.report import as_percent, as_table, made_by, stem
 from titleclf.config.hydra import compose
@@ -203,8 +203,7 @@ def parse(given: Sequence[str]) -> argparse.Namespace:
         If a guide doesn't exist.
     """
     parser = report_parser("tags", __doc__)
-    parser.add_argument("--guides", type=Path, nargs="+", required=True, metavar="FILE", help="XMLTV, also .gz")
-    parser.add_argument("--name", metavar="TEXT", help="a name for the data; the report then hides its files")
+    add_guides(parser)
     parser.add_argument(
         "--min-titles", type=int, default=50, metavar="N", help="leave out tags of fewer titles (%(default)s)"
     )

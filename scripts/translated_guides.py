@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from scripts.common.arguments import report_parser
+from scripts.common.arguments import add_guides, report_parser
 from scripts.common.report import as_percent, as_table, made_by, stem, write_report
 from titleclf.epg.decisions import Basis, Decider
 from titleclf.epg.fill import Filler, When, fill
@@ -117,10 +117,7 @@ Made by {provenance}.
 def main() -> None:
     """Measure, print and write."""
     parser = report_parser("translated_guides", __doc__)
-    parser.add_argument("--guides", type=Path, nargs="+", required=True, metavar="FILE", help="XMLTV, also .gz")
-    parser.add_argument(
-        "--name", default="", metavar="TEXT", help="a name for the data; the report then hides its files"
-    )
+    add_guides(parser)
     arguments = parser.parse_args()
     provenance = made_by("translated_guides", [str(path) for path in arguments.guides] if arguments.name else [])
     model, table = Classifier.load(), GenreTable.shipped()

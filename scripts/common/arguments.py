@@ -21,6 +21,19 @@ def report_parser(name: str, description: str) -> argparse.ArgumentParser:
     return parser
 
 
+def add_name(parser: argparse.ArgumentParser) -> None:
+    """Add the option that names data which the report must not show."""
+    parser.add_argument(
+        "--name", default="", metavar="TEXT", help="a name for the data; the report then hides its files"
+    )
+
+
+def add_guides(parser: argparse.ArgumentParser) -> None:
+    """Add the options of a measurement on real guides."""
+    parser.add_argument("--guides", type=Path, nargs="+", required=True, metavar="FILE", help="XMLTV, also .gz")
+    add_name(parser)
+
+
 def add_sources(parser: argparse.ArgumentParser) -> None:
     """Add the options of a measurement on sources that training leaves out."""
     parser.add_argument("--programmes", required=True, metavar="PARQUET", help="programmes with a column `source`")

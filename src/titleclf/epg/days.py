@@ -10,10 +10,9 @@ from xml.parsers import expat
 
 from titleclf.epg.encodings import decoded_and_own
 from titleclf.epg.packings import Packing
+from titleclf.epg.parser import BUFFER_LIMIT
 from titleclf.epg.streams import copied, display_name, reading, writing
 from titleclf.epg.times import seconds_of
-
-_BUFFER_LIMIT = 32 << 20  # bytes
 
 Part = tuple[bytes, bool]  # and whether it is in the days
 
@@ -97,7 +96,7 @@ class _Cutter:
     def feed(self, chunk: bytes) -> list[Part]:
         """Return what is complete after these bytes."""
         self._buffer += chunk
-        if len(self._buffer) > _BUFFER_LIMIT:
+        if len(self._buffer) > BUFFER_LIMIT:
             raise _NotForUsError
         self._expat.Parse(chunk)
         self._take(self._expat.CurrentByteIndex if self._cut is None else self._cut, is_in=True)

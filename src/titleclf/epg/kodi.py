@@ -32,7 +32,7 @@ def genres_file(path: Path) -> Iterator[bool]:
     InputError
         If `path` is another file, or can't be written.
     """
-    if has_genres(path):
+    if _has_genres(path):
         yield False
         return
     with replacing(path) as temporary:
@@ -40,14 +40,8 @@ def genres_file(path: Path) -> Iterator[bool]:
         yield True
 
 
-def has_genres(path: Path) -> bool:
-    """Return whether `path` is a genres.xml that was written before.
-
-    Raises
-    ------
-    InputError
-        If `path` is another file: it may be the user's own work.
-    """
+def _has_genres(path: Path) -> bool:
+    """Return whether `path` is a genres.xml that was written before; another file may be the user's own work."""
     if not path.exists():
         return False
     # Universal newlines accept a copy from Windows; a file that is not UTF-8 is another one anyway.

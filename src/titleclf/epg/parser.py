@@ -24,7 +24,7 @@ _FOLLOWS_CATEGORY = frozenset(_CHILDREN[_CHILDREN.index("category") + 1 :])
 _READ = frozenset(("title", "sub-title", "category", "keyword", "episode-num", "length"))
 _TEXTS = {"sub-title": "sub_title", "desc": "description", "date": "date"}
 _MAX_TRANSLATIONS = 3  # more say no more, and a hostile guide may have thousands
-_BUFFER_LIMIT = 32 << 20  # bytes
+BUFFER_LIMIT = 32 << 20  # bytes
 _MAX_DEFAULTS = 200  # characters: XMLTV's own DTD has a few
 
 
@@ -90,9 +90,9 @@ class _Parser:
     def feed(self, chunk: bytes) -> Piece:
         """Return what is complete after these bytes."""
         self._buffer += chunk
-        if len(self._buffer) > _BUFFER_LIMIT:
+        if len(self._buffer) > BUFFER_LIMIT:
             raise InputError(
-                f"{self._error_place()} must have programmes of at most {_BUFFER_LIMIT >> 20} MB. Got a larger one in "
+                f"{self._error_place()} must have programmes of at most {BUFFER_LIMIT >> 20} MB. Got a larger one in "
                 "or before this line. Take it out."
             )
         self._parse(chunk, is_last=False)

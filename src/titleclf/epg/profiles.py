@@ -3,7 +3,7 @@
 import re
 import string
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from titleclf.epg.genres import Genre
@@ -33,7 +33,7 @@ class Profile:
     def words(self, genre: Genre, *, is_film: bool = False) -> list[str]:
         """Return the categories to write for a programme of this genre, most important first.
 
-        Of dramas, `titleclf.epg.kinds.is_film` decides which are films.
+        Of dramas, `titleclf.epg.films.is_film` decides which are films.
         """
         if genre is Genre.movie and self.film and is_film:
             return list(self.film)
@@ -162,7 +162,7 @@ _TVHEADEND = {genre: genre.value for genre in Genre} | {Genre.children: "Childre
 # "Sports event" means live sport to Channels, which a title can't show; "Sports" is a plain tag.
 _CHANNELS = ("Movie", "Series", "News", "Children", "Sports event")
 _PLEX = ("Movie", "Series", "News", "Children", "Sports")
-_JELLYFIN = """
+_JELLYFIN_WORDS = """
     movie; sports; basketball; baseball; football; kids; family; children; childrens; disney;
     news; journalism; documentary; current affairs
 """
@@ -216,6 +216,17 @@ def _mythtv(genre: Genre) -> tuple[str, ...]:
     return (kind, READABLE[genre])
 
 
+# It removes the episode number and title of a film.
+_JELLYFIN = Profile(
+    name="jellyfin",
+    source="github.com/jellyfin/jellyfin: MediaBrowser.Model/LiveTv/ListingsProviderInfo.cs",
+    checked="2026-11",
+    genres=_single(READABLE),
+    film=("Movie",),
+    vocabulary=_split(_JELLYFIN_WORDS),
+    normalize=_any_case,
+)
+
 PROFILES: dict[str, Profile] = {
     profile.name: profile
     for profile in (
@@ -239,25 +250,12 @@ PROFILES: dict[str, Profile] = {
             normalize=_any_case,
             splits_at_commas=True,
         ),
-        # It removes the episode number and title of a film.
-        Profile(
-            name="jellyfin",
-            source="github.com/jellyfin/jellyfin: MediaBrowser.Model/LiveTv/ListingsProviderInfo.cs",
-            checked="2026-11",
-            genres=_single(READABLE),
-            film=("Movie",),
-            vocabulary=_split(_JELLYFIN),
-            normalize=_any_case,
-        ),
+        _JELLYFIN,
         # Jellyfin was made from it.
-        Profile(
+        replace(
+            _JELLYFIN,
             name="emby",
             source="github.com/MediaBrowser/Emby, its last public source: MediaBrowser.Model/LiveTv/LiveTvOptions.cs",
-            checked="2026-11",
-            genres=_single(READABLE),
-            film=("Movie",),
-            vocabulary=_split(_JELLYFIN),
-            normalize=_any_case,
         ),
         Profile(
             name="plex",
